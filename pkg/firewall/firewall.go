@@ -1,0 +1,101 @@
+// Package firewall is what a plugin may ask of the host's packet filter: intentions, never rules.
+//
+// A claim is what one attachment wants in one role. A filter holds it, drops it, says whether it is held, and lists who
+// holds anything. Its answers live in the sub-packages (nft, none); package firewalltest asks all of them the same questions.
+package firewall
+
+import (
+	"context"
+	"net"
+	"net/netip"
+
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// Role is the part of an attachment's traffic that a claim is about. One plugin writes one role.
+type Role string
+
+// The roles.
+const (
+	Masquerade Role = "masquerade" // traffic leaving the container's subnet takes the host's address (bridge, ptp)
+	Publish    Role = "publish"    // host ports lead to the container (portmap)
+	Antispoof  Role = "antispoof"  // the container sends under its own addresses only (bridge)
+)
+
+// Claim is what one owner wants in one role. Only the fields of its role are set. A claim without values stands for
+// everything that the owner holds in the role: a DEL that knows no addresses and no ports still drops all of it.
+type Claim struct {
+	Role   Role
+	Masq   []Masq
+	Ports  []Port
+	Spoof  []Spoof
+	Linked bool // the owner's HostLink carries the attachment: where that link is gone, the owner is dead
+}
+
+// Masq is one address whose packets to destinations outside Subnet leave with the host's address. Multicast is excepted.
+type Masq struct {
+	Addr   netip.Addr
+	Subnet netip.Prefix // masked; the container's own subnet, never masqueraded
+}
+
+// Port is one published port: what comes to HostPort of a host's address goes to Target.
+type Port struct {
+	Protocol uint8          // IANA number: 6 tcp, 17 udp, 132 sctp
+	HostIP   netip.Addr     // the zero Addr: every address of the host, in Target's family
+	HostPort uint16         // 1 to 65535
+	Target   netip.AddrPort // the container's address and port
+	Subnet   netip.Prefix   // masked; the container's subnet, for hairpin traffic
+	SNAT     SNAT
+}
+
+// SNAT says which clients of a published port are masqueraded on their way to the container.
+type SNAT uint8
+
+// The values of SNAT.
+const (
+	SNATNone    SNAT = iota // none: hairpin and 127.0.0.1 do not work
+	SNATHairpin             // those from the container's own subnet, and from the host's loopback
+	SNATAll                 // all
+)
+
+// Spoof is one port of a bridge whose frames must come from MAC.
+type Spoof struct {
+	Link string // the host end
+	MAC  net.HardwareAddr
+}
+
+// A Filter is one packet filter of one network namespace. Its methods are safe against other processes doing the same; only
+// Close may not be called at the same time as another method of the same value.
+type Filter interface {
+	// Ground makes the constant part (tables, sets, base chains, the guard of 127.0.0.0/8) whole. It is idempotent and cheap
+	// where all is there.
+	Ground(context.Context) error
+	// Grounded returns nil exactly when Ground would change nothing, else what differs, as expected against found.
+	Grounded(context.Context) error
+	// Unground removes the constant part if nobody holds anything. What is held stays, and that is no error.
+	Unground(context.Context) error
+
+	// Hold makes the claim so, all of it or nothing, in one transaction, and builds the constant part if it is missing.
+	// created is false when all of it was so already. An address or port that another live owner holds is a fault with code Taken
+	// that names the owner; dead says which owners are provably dead, and what those held is taken over.
+	Hold(ctx context.Context, o owner.Owner, c Claim, dead func(owner.Owner) bool) (created bool, err error)
+	// Drop makes the claim not so. What is absent, or held by another owner, is left: both are success. With or without values, it
+	// leaves nothing that o holds in the role.
+	Drop(ctx context.Context, o owner.Owner, c Claim) error
+	// Held returns nil exactly when Hold would change nothing, else a fault with code Drift that lists each difference.
+	Held(ctx context.Context, o owner.Owner, c Claim) error
+	// Holds says in constant time whether o holds anything in the role.
+	Holds(ctx context.Context, o owner.Owner, r Role) (bool, error)
+	// Owners lists who holds something in the role on the network.
+	Owners(ctx context.Context, r Role, network [8]byte) ([]Holder, error)
+
+	// Ready returns nil when Hold can work here, else a fault with code NoService that says what is missing.
+	Ready(context.Context) error
+	Close() error
+}
+
+// Holder is one owner as a filter knows it.
+type Holder struct {
+	owner.Owner
+	Linked bool // as in the claim
+}

@@ -1,0 +1,86 @@
+// Package owner says who an object in the kernel belongs to, and derives every name and mark of such an object from that.
+//
+// Whoever knows the network, the container and the interface can compute where everything of theirs is; and whoever finds
+// a marked object can tell whose it is. So DEL and GC need neither a namespace nor a prevResult nor a file of state.
+package owner
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+// ID is the identity of one attachment, as machines compare it. The zero ID belongs to nobody.
+type ID struct {
+	Network [8]byte  // hash of the network's name
+	Owner   [11]byte // hash of network, container ID and interface name
+}
+
+// Owner is an attachment: one interface of one container on one network.
+type Owner struct {
+	ID
+	Text string // network/containerID/ifname for people; cut short when it was read from a tag
+}
+
+// Of returns the owner of the attachment. No name may contain a slash; the CNI specification's rules for them see to that.
+func Of(network, containerID, ifName string) Owner {
+	text := network + "/" + containerID + "/" + ifName
+	sum := sha256.Sum256([]byte(text))
+	return Owner{ID: ID{Network: Network(network), Owner: [11]byte(sum[:11])}, Text: text}
+}
+
+// Network returns the hash by which the objects of one network are recognised.
+func Network(name string) [8]byte {
+	sum := sha256.Sum256([]byte(name))
+	return [8]byte(sum[:8])
+}
+
+// Room in bytes for a tag where the kernel keeps one.
+const (
+	AliasRoom   = 255 // IFALIASZ less the final zero, include/uapi/linux/if.h
+	CommentRoom = 127 // what nft(8) accepts as an element's comment, less the final zero
+)
+
+const prefix = "t1 "
+
+// Tag returns the mark of an object of o, of at most room bytes:
+//
+//	t1 <16 hex of the network> <22 hex of the owner> network/containerID/ifname
+//
+// The text is cut to fit and never compared. Room must be 42 at least.
+func (o Owner) Tag(room int) string {
+	tag := prefix + hex.EncodeToString(o.ID.Network[:]) + " " + hex.EncodeToString(o.ID.Owner[:]) + " " + o.Text
+	return tag[:min(len(tag), room)]
+}
+
+// Parse reads a tag. It says false to anything that is not one, which is how a foreign object is told from ours.
+func Parse(tag string) (Owner, bool) {
+	fields := strings.SplitN(tag, " ", 4)
+	if len(fields) != 4 || fields[0]+" " != prefix {
+		return Owner{}, false
+	}
+	var o Owner
+	network, err1 := hex.DecodeString(fields[1])
+	id, err2 := hex.DecodeString(fields[2])
+	if err1 != nil || err2 != nil || len(network) != len(o.ID.Network) || len(id) != len(o.ID.Owner) {
+		return Owner{}, false
+	}
+	copy(o.ID.Network[:], network)
+	copy(o.ID.Owner[:], id)
+	o.Text = fields[3]
+	return o, true
+}
+
+// HostLink returns the name of the attachment's interface on the host: "veth" and 11 hex digits, 15 bytes, all that Linux allows.
+func (o Owner) HostLink() string {
+	return "veth" + hex.EncodeToString(o.ID.Owner[:])[:11]
+}
+
+// Key returns the 128 bits under which the attachment's part in one role (masquerade, publish ...) is found in a packet filter.
+// Each role has its own, because each is written and removed by another plugin.
+func (o Owner) Key(role string) [16]byte {
+	sum := sha256.Sum256([]byte(role + "/" + hex.EncodeToString(o.ID.Owner[:])))
+	return [16]byte(sum[:16])
+}
+
+func (o Owner) String() string { return o.Text }

@@ -1,0 +1,37 @@
+package plugin
+
+import "github.com/trestle-cni/trestle/pkg/owner"
+
+// Valid is the set of attachments that a GC must keep.
+type Valid struct {
+	// Known is false when the runtime named no set at all (the key is absent): then only what is provably dead may go.
+	Known bool
+	// List holds the attachments as they were sent.
+	List []Attachment
+	ids  map[owner.ID]bool
+}
+
+// Attachment is one entry of cni.dev/valid-attachments.
+type Attachment struct{ ContainerID, IfName string }
+
+// Keeps says whether the attachment is in the set.
+func (v Valid) Keeps(id owner.ID) bool { return v.ids[id] }
+
+// ValidAttachments reads cni.dev/valid-attachments, or its historical alias cni.dev/attachments. An empty list and null both
+// mean that no attachment of the network is valid; a missing key means that nobody knows.
+func (r *Request) ValidAttachments() (Valid, error) {
+	valid := Valid{ids: make(map[owner.ID]bool)}
+	for _, key := range []string{"cni.dev/attachments", "cni.dev/valid-attachments"} {
+		if !r.Keys.Mentions(key) {
+			continue
+		}
+		valid.Known, valid.List = true, nil
+		for _, entry := range r.Keys.Objects(key) {
+			valid.List = append(valid.List, Attachment{entry.String("containerID", ""), entry.String("ifname", "")})
+		}
+	}
+	for _, a := range valid.List {
+		valid.ids[owner.Of(r.Network, a.ContainerID, a.IfName).ID] = true
+	}
+	return valid, r.Keys.Err()
+}

@@ -1,0 +1,126 @@
+// Package plugin is the shell around every plugin: it reads the environment and standard input as the CNI specification has
+// them, calls the verb, and prints the result or the error.
+//
+// A shell is a function of (environment, standard input, streams). Nothing below it reads the process's environment, so one
+// process can be several plugins one after the other.
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+// Plugin is a name, the versions that it speaks, and the verbs. Address plugins fill in the verbs themselves; package attach
+// makes them from a parser and a planner. Every verb must be there: a missing one would succeed silently.
+type Plugin struct {
+	Name     string
+	Versions []string // Versions() when nil
+
+	// Add makes the attachment and ends with Request.Print. What it made before an error it has undone.
+	Add    func(context.Context, *Request) error
+	Del    func(context.Context, *Request) error
+	Check  func(context.Context, *Request) error
+	GC     func(context.Context, *Request) error
+	Status func(context.Context, *Request) error
+}
+
+// Versions returns the protocol versions that the suite speaks, the oldest first.
+func Versions() []string {
+	return []string{"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"}
+}
+
+// Current is the newest protocol version that the suite speaks.
+const Current = "1.1.0"
+
+// Set by the linker (Makefile).
+var (
+	version = "development"
+	commit  = "unknown"
+)
+
+// Streams are the three standard streams of one call.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Main runs p as this process and ends it. A SIGTERM, SIGINT or SIGHUP makes the verb undo what it did and report an error.
+func Main(p Plugin) {
+	// The runtime may close its end of the pipe first: then printing fails, and the ADD is undone. A death by SIGPIPE would leave it.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	code := Run(ctx, p, Environment(os.Environ()), Streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// Environment turns KEY=VALUE lines into a map; the last of equal keys wins.
+func Environment(lines []string) map[string]string {
+	env := make(map[string]string, len(lines))
+	for _, line := range lines {
+		if key, value, ok := strings.Cut(line, "="); ok {
+			env[key] = value
+		}
+	}
+	return env
+}
+
+// Run is one call of p, and returns the exit status: 0, or 1 with an error object on the output.
+func Run(ctx context.Context, p Plugin, env map[string]string, s Streams) (status int) {
+	if p.Versions == nil {
+		p.Versions = Versions()
+	}
+	if env["CNI_COMMAND"] == "" {
+		return about(p, s)
+	}
+	version := Current
+	err := func() (err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				err = fault.New(fault.Internal, "report this with the text on standard error", "%s: panic: %v", p.Name, r)
+				fmt.Fprintf(s.Err, "%s", debug.Stack())
+			}
+		}()
+		if env["CNI_COMMAND"] == "VERSION" {
+			return printVersions(p, s)
+		}
+		req, err := newRequest(p, env, s)
+		if req != nil {
+			version = req.Version
+		}
+		if err != nil {
+			return err
+		}
+		return p.verb(req.Command)(ctx, req)
+	}()
+	if err == nil {
+		return 0
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = fault.New(fault.Interrupted, "what had been done was undone; call again", "%s: %w", p.Name, err)
+	}
+	printError(s.Out, version, err)
+	return 1
+}
+
+func (p Plugin) verb(command string) func(context.Context, *Request) error {
+	return map[string]func(context.Context, *Request) error{
+		"ADD": p.Add, "DEL": p.Del, "CHECK": p.Check, "GC": p.GC, "STATUS": p.Status,
+	}[command]
+}
+
+// about is for a person who runs the binary by hand.
+func about(p Plugin, s Streams) int {
+	fmt.Fprintf(s.Err, "CNI %s plugin, trestle %s (%s)\nCNI protocol versions supported: %s\n",
+		p.Name, version, commit, strings.Join(p.Versions, ", "))
+	return 0
+}

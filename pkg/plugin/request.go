@@ -1,0 +1,218 @@
+package plugin
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/containernetworking/cni/pkg/types/create"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/keys"
+)
+
+// Request is one call, checked as far as every plugin needs it checked.
+type Request struct {
+	Command     string // ADD, DEL, CHECK, GC or STATUS
+	ContainerID string // ADD, DEL and CHECK; the same holds for the next three
+	Netns       string // may be empty on DEL
+	IfName      string
+	Args        map[string]string // CNI_ARGS
+	Path        []string          // CNI_PATH
+	Override    bool              // CNI_NETNS_OVERRIDE: the host's own namespace may be given
+
+	Network string // the configuration's name
+	Version string // the configuration's cniVersion
+	Config  []byte // standard input, unchanged
+	Keys    *keys.Object
+
+	Plugin  string            // the plugin's name
+	Environ map[string]string // the whole environment, for a delegate
+	Streams Streams
+}
+
+// Logf writes a line for the operator to standard error, which runtimes keep in their log.
+func (r *Request) Logf(format string, args ...any) {
+	fmt.Fprintf(r.Streams.Err, "trestle %s: %s\n", r.Plugin, fmt.Sprintf(format, args...))
+}
+
+// newRequest reads the environment and the configuration, in the order and with the codes of the reference's skeleton. Where the
+// error comes after the version was read, the request is returned beside it.
+func newRequest(p Plugin, env map[string]string, s Streams) (*Request, error) {
+	r := &Request{
+		Command: env["CNI_COMMAND"], ContainerID: env["CNI_CONTAINERID"], Netns: env["CNI_NETNS"], IfName: env["CNI_IFNAME"],
+		Override: env["CNI_NETNS_OVERRIDE"] == "1" || strings.EqualFold(env["CNI_NETNS_OVERRIDE"], "true"),
+		Plugin:   p.Name, Environ: env, Streams: s, Version: Current,
+	}
+	if path := env["CNI_PATH"]; path != "" {
+		r.Path = strings.Split(path, ":")
+	}
+	if err := r.checkEnvironment(); err != nil {
+		return nil, err
+	}
+	config, err := io.ReadAll(s.In)
+	if err != nil {
+		return nil, fault.New(fault.IO, "", "standard input: %w", err)
+	}
+	r.Config = config
+	if r.Keys, err = keys.Parse(config); err != nil {
+		return nil, err
+	}
+	if err := r.readHeader(p.Versions); err != nil {
+		return r, err
+	}
+	r.Args, err = parseArgs(env["CNI_ARGS"])
+	if err != nil && r.Command != "DEL" && r.Command != "GC" {
+		return r, err
+	}
+	return r, nil
+}
+
+// required lists, in the order of the specification, what a verb cannot do without.
+var required = []struct{ variable, verbs string }{
+	{"CNI_CONTAINERID", "ADD DEL CHECK"},
+	{"CNI_NETNS", "ADD CHECK"},
+	{"CNI_IFNAME", "ADD DEL CHECK"},
+	{"CNI_PATH", "ADD DEL CHECK GC STATUS"},
+}
+
+func (r *Request) checkEnvironment() error {
+	switch r.Command {
+	case "ADD", "DEL", "CHECK", "GC", "STATUS":
+	default:
+		return fault.New(fault.Environment, "use ADD, DEL, CHECK, GC, STATUS or VERSION", "CNI_COMMAND: %q: unknown command", r.Command)
+	}
+	attached := r.Command == "ADD" || r.Command == "DEL" || r.Command == "CHECK"
+	if attached && r.ContainerID != "" && !validName(r.ContainerID) {
+		return fault.New(fault.Environment, "use letters, digits, _ . and -, a letter or digit first",
+			"CNI_CONTAINERID: %q: not a container ID", r.ContainerID)
+	}
+	if attached && r.IfName != "" && !validLinkName(r.IfName) {
+		return fault.New(fault.Environment, "use 1 to 15 bytes without / : or white space, not . or ..",
+			"CNI_IFNAME: %q: not an interface name", r.IfName)
+	}
+	var missing []string
+	for _, q := range required {
+		if r.Environ[q.variable] == "" && strings.Contains(q.verbs, r.Command) {
+			missing = append(missing, q.variable)
+		}
+	}
+	if len(missing) > 0 {
+		return fault.New(fault.Environment, "set them as the CNI specification says", "environment: %s: missing", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// readHeader reads what every configuration has: a name and a version.
+func (r *Request) readHeader(supported []string) error {
+	name := r.Keys.String("name", "")
+	version := r.Keys.String("cniVersion", "")
+	if err := r.Keys.Err(); err != nil {
+		return fault.New(fault.Decoding, "", "configuration: %w", err)
+	}
+	switch {
+	case name == "":
+		return fault.New(fault.Config, "give the network a name", "name: missing")
+	case !validName(name):
+		return fault.New(fault.Config, "use letters, digits, _ . and -, a letter or digit first", "name: %q: not a network name", name)
+	}
+	r.Network = name
+	if version == "" {
+		version = "0.1.0"
+	}
+	return r.checkVersion(version, supported)
+}
+
+// validName is the specification's rule for network names and container IDs.
+func validName(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && (i == 0 || c != '_' && c != '.' && c != '-') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// validLinkName is the kernel's rule for interface names, dev_valid_name in net/core/dev.c.
+func validLinkName(name string) bool {
+	bad := func(c rune) bool { return c == '/' || c == ':' || unicode.IsSpace(c) }
+	return name != "" && len(name) <= 15 && name != "." && name != ".." && !strings.ContainsFunc(name, bad)
+}
+
+// PrevResult returns the result of the plugins before this one, nil when there is none. On DEL one that cannot be read is none.
+func (r *Request) PrevResult() (*types100.Result, error) {
+	raw := r.Keys.Raw("prevResult")
+	if raw == nil {
+		return nil, nil
+	}
+	result, err := ParseResult(raw, r.Version)
+	if err != nil {
+		return nil, fault.New(fault.Decoding, "pass the result of the last ADD", "prevResult: %w", err)
+	}
+	return result, nil
+}
+
+// ParseResult reads a result; one without a version has the version given.
+func ParseResult(raw []byte, version string) (*types100.Result, error) {
+	var head map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return nil, err
+	}
+	var own string
+	if err := json.Unmarshal(head["cniVersion"], &own); err != nil || own == "" {
+		head["cniVersion"], _ = json.Marshal(version)
+		var err error
+		if raw, err = json.Marshal(head); err != nil {
+			return nil, err
+		}
+	}
+	result, err := create.Create(version, raw)
+	if err != nil {
+		return nil, err
+	}
+	return types100.NewResultFromResult(result)
+}
+
+// Print writes the result of an ADD in the configuration's version. It fails before writing anything where that version cannot
+// express the result.
+func (r *Request) Print(result *types100.Result) error {
+	text, err := encodeResult(result, r.Version)
+	if err != nil {
+		return fault.New(fault.Version, "use cniVersion 0.3.0 or later", "result: cniVersion %s cannot express it: %w", r.Version, err)
+	}
+	if _, err := r.Streams.Out.Write(text); err != nil {
+		return fault.New(fault.IO, "", "standard output: %w", err)
+	}
+	return nil
+}
+
+func encodeResult(result *types100.Result, version string) ([]byte, error) {
+	var converted types.Result
+	converted, err := result.GetAsVersion(version)
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	if err := converted.PrintTo(&text); err != nil {
+		return nil, err
+	}
+	return text.Bytes(), nil
+}
+
+// printError is the one place where an error becomes JSON.
+func printError(out io.Writer, version string, err error) {
+	text, _ := json.MarshalIndent(struct {
+		Version string `json:"cniVersion"`
+		Code    uint   `json:"code"`
+		Msg     string `json:"msg"`
+		Details string `json:"details,omitempty"`
+	}{version, fault.Code(err), err.Error(), fault.Hint(err)}, "", "    ")
+	_, _ = out.Write(text) // the exit status says that there was an error, too
+}
