@@ -1,0 +1,180 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Done is what an Apply created, in order.
+type Done []Step
+
+// Apply makes the plan so, downwards, and stops at the first error, which names the step. Done holds what must be undone then.
+func (p Plan) Apply(ctx context.Context, s *site.Site) (done Done, err error) {
+	release, err := p.applyGround(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	for i, step := range p.Steps {
+		if i == p.Mark {
+			release()
+		}
+		created, err := apply(ctx, step, s)
+		if created {
+			done = append(done, step)
+		}
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+func apply(ctx context.Context, step Step, s *site.Site) (bool, error) {
+	if err := ctx.Err(); err != nil { // a SIGTERM between two steps
+		return false, fmt.Errorf("%s: not begun: %w", step, err)
+	}
+	created, err := step.Apply(ctx, s)
+	if err != nil {
+		return created, fmt.Errorf("%s: %w", step, err)
+	}
+	return created, nil
+}
+
+// applyGround makes what is shared. In the steady state all of it is there, and a look under a shared lock is enough. The lock is held
+// until release, so that the ground stays while its new user is not yet to be seen.
+func (p Plan) applyGround(ctx context.Context, s *site.Site) (release func(), err error) {
+	if p.Lock == "" {
+		return func() {}, p.makeGround(ctx, s)
+	}
+	lock, err := s.LockGround(ctx, p.Lock, false)
+	if err != nil {
+		return nil, err
+	}
+	for p.verifyGround(ctx, s) != nil {
+		err := lock.Change(ctx, true)
+		if err == nil {
+			err = p.makeGround(ctx, s)
+		}
+		if err == nil {
+			err = lock.Change(ctx, false)
+		}
+		if err != nil {
+			lock.Unlock()
+			return nil, err
+		}
+	}
+	return lock.Unlock, nil
+}
+
+func (p Plan) verifyGround(ctx context.Context, s *site.Site) error {
+	for _, step := range p.Ground {
+		if err := step.Verify(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p Plan) makeGround(ctx context.Context, s *site.Site) error {
+	for _, step := range p.Ground {
+		if _, err := apply(ctx, step, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ErrCarrier is in the error of an Undo that left the container's end of the attachment in place, so that the container may still use
+// its address.
+var ErrCarrier = errors.New("the container's interface remains")
+
+// Undo takes back what an Apply created, upwards.
+func (d Done) Undo(ctx context.Context, s *site.Site) error { return undo(ctx, d, s) }
+
+// Undo makes the plan not so, upwards. It tries every step and joins the errors. The ground stays.
+func (p Plan) Undo(ctx context.Context, s *site.Site) error { return undo(ctx, p.Steps, s) }
+
+func undo(ctx context.Context, steps []Step, s *site.Site) error {
+	carried := slices.ContainsFunc(steps, is[Carrier])
+	var errs []error
+	for _, step := range slices.Backward(steps) {
+		if carried && is[Inner](step) {
+			continue
+		}
+		err := step.Undo(ctx, s)
+		switch {
+		case err == nil:
+		case is[Carrier](step):
+			errs = append(errs, fmt.Errorf("%s: %w: %w", step, err, ErrCarrier))
+		default:
+			errs = append(errs, fmt.Errorf("%s: %w", step, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func is[T any](step Step) bool {
+	_, ok := As[T](step)
+	return ok
+}
+
+// Sweep takes back the ground that nobody uses any more. It is for GC.
+func (p Plan) Sweep(ctx context.Context, s *site.Site) error {
+	if p.Lock != "" {
+		lock, err := s.LockGround(ctx, p.Lock, true)
+		if err != nil {
+			return err
+		}
+		defer lock.Unlock()
+	}
+	return undo(ctx, p.Ground, s)
+}
+
+// Verify looks at every step and lists all that is not as it was made.
+func (p Plan) Verify(ctx context.Context, s *site.Site) error {
+	var drifts []string
+	for _, step := range p.all() {
+		if err := step.Verify(ctx, s); err != nil {
+			drifts = append(drifts, fmt.Sprintf("%s: %v", step, err))
+		}
+	}
+	if len(drifts) == 0 {
+		return nil
+	}
+	return fault.New(fault.Drift, "delete the attachment and add it again", "%s", strings.Join(drifts, "; "))
+}
+
+// Owners lists, once each, the owners that the plan's kinds of steps find on the network.
+func (p Plan) Owners(ctx context.Context, s *site.Site, network [8]byte) ([]firewall.Holder, error) {
+	found := make(map[owner.ID]int)
+	var holders []firewall.Holder
+	var errs []error
+	for _, step := range p.Steps {
+		ledger, ok := As[Ledger](step)
+		if !ok {
+			continue
+		}
+		list, err := ledger.Owners(ctx, s, network)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", step, err))
+		}
+		for _, h := range list {
+			if at, seen := found[h.ID]; seen {
+				holders[at].Linked = holders[at].Linked || h.Linked
+				continue
+			}
+			found[h.ID] = len(holders)
+			holders = append(holders, h)
+		}
+	}
+	return holders, errors.Join(errs...)
+}

@@ -1,0 +1,173 @@
+package rtnl
+
+import (
+	"net"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// SetAlias returns the request that gives the named link an alias, at most 255 bytes.
+func SetAlias(link, alias string) *nl.NetlinkRequest {
+	r := byName(unix.RTM_SETLINK, link)
+	r.AddData(nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(alias)))
+	return r
+}
+
+// SetUp returns the request that sets the named link up.
+func SetUp(link string) *nl.NetlinkRequest {
+	r := Request(unix.RTM_SETLINK, 0)
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Change, msg.Flags = unix.IFF_UP, unix.IFF_UP
+	r.AddData(msg)
+	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(link)))
+	return r
+}
+
+func byName(kind int, link string) *nl.NetlinkRequest {
+	r := Request(kind, 0)
+	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(link)))
+	return r
+}
+
+// NewBridge returns the request that makes a bridge, down. mtu 0 and a nil mac are the kernel's choice.
+func NewBridge(name string, mac net.HardwareAddr, mtu int, vlanFiltering bool) *nl.NetlinkRequest {
+	r := Request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	for _, a := range linkAttrs(name, mac, mtu) {
+		r.AddData(a)
+	}
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, []byte("bridge"))
+	if vlanFiltering {
+		info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.IFLA_BR_VLAN_FILTERING, []byte{1})
+	}
+	r.AddData(info)
+	return r
+}
+
+// Veth is a pair of links: Name here, a port of the link with index Master, and Peer in another namespace.
+type Veth struct {
+	Name, Peer   string
+	MAC, PeerMAC net.HardwareAddr // nil: the kernel's choice
+	MTU          int              // both ends; 0: the kernel's default, 1500
+	Master       int              // 0: no master
+	PeerNS       int              // descriptor of the peer's namespace; negative: the same namespace
+}
+
+// NewVeth returns the request that makes the pair, both ends down. This end is the primary, so that the master can be set in the same
+// request.
+func NewVeth(v Veth) *nl.NetlinkRequest {
+	r := Request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	for _, a := range linkAttrs(v.Name, v.MAC, v.MTU) {
+		r.AddData(a)
+	}
+	if v.Master != 0 {
+		r.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(v.Master))))
+	}
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, []byte("veth"))
+	peer := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
+	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC)
+	for _, a := range linkAttrs(v.Peer, v.PeerMAC, v.MTU) {
+		peer.AddChild(a)
+	}
+	if v.PeerNS >= 0 {
+		peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(v.PeerNS)))
+	}
+	r.AddData(info)
+	return r
+}
+
+func linkAttrs(name string, mac net.HardwareAddr, mtu int) []*nl.RtAttr {
+	attrs := []*nl.RtAttr{nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name))}
+	if mac != nil {
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_ADDRESS, mac))
+	}
+	if mtu != 0 {
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))))
+	}
+	return attrs
+}
+
+// BridgePort is what the kernel says of a link as the port of a bridge.
+type BridgePort struct {
+	State             uint8 // BR_STATE_*, include/uapi/linux/if_bridge.h
+	Hairpin, Isolated bool
+}
+
+// Forwarding is the state of a port that passes frames, BR_STATE_FORWARDING.
+const Forwarding = 3
+
+// BridgePort reads the port data of one link; nil when it is not the port of a bridge.
+func (c *Conn) BridgePort(link string) (*BridgePort, error) {
+	bodies, err := c.Read(byName(unix.RTM_GETLINK, link))
+	if err != nil {
+		return nil, err
+	}
+	for _, body := range bodies {
+		return bridgePort(body), nil
+	}
+	return nil, nil
+}
+
+func bridgePort(body []byte) *BridgePort {
+	info := attribute(body[unix.SizeofIfInfomsg:], unix.IFLA_LINKINFO)
+	if nl.BytesToString(attribute(info, nl.IFLA_INFO_SLAVE_KIND)) != "bridge" {
+		return nil
+	}
+	attrs, err := nl.ParseRouteAttr(attribute(info, nl.IFLA_INFO_SLAVE_DATA))
+	if err != nil {
+		return nil
+	}
+	port := &BridgePort{}
+	for _, a := range attrs {
+		switch a.Attr.Type {
+		case nl.IFLA_BRPORT_STATE:
+			port.State = a.Value[0]
+		case nl.IFLA_BRPORT_MODE:
+			port.Hairpin = a.Value[0] != 0
+		case nl.IFLA_BRPORT_ISOLATED:
+			port.Isolated = a.Value[0] != 0
+		}
+	}
+	return port
+}
+
+// attribute returns the value of the first attribute of that type; nil when there is none.
+func attribute(data []byte, kind uint16) []byte {
+	attrs, err := nl.ParseRouteAttr(data)
+	if err != nil {
+		return nil
+	}
+	for _, a := range attrs {
+		if a.Attr.Type&^unix.NLA_F_NESTED == kind {
+			return a.Value
+		}
+	}
+	return nil
+}
+
+// SetBridgePort returns the request that sets a port's flags. isolated is only sent when true: kernels before 4.18 refuse it.
+func SetBridgePort(index int, hairpin, isolated bool) *nl.NetlinkRequest {
+	r := Request(unix.RTM_SETLINK, 0)
+	msg := nl.NewIfInfomsg(unix.AF_BRIDGE)
+	msg.Index = int32(index)
+	r.AddData(msg)
+	info := nl.NewRtAttr(unix.IFLA_PROTINFO|unix.NLA_F_NESTED, nil)
+	info.AddRtAttr(nl.IFLA_BRPORT_MODE, truth(hairpin))
+	if isolated {
+		info.AddRtAttr(nl.IFLA_BRPORT_ISOLATED, truth(isolated))
+	}
+	r.AddData(info)
+	return r
+}
+
+func truth(b bool) []byte {
+	if b {
+		return []byte{1}
+	}
+	return []byte{0}
+}

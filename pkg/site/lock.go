@@ -1,0 +1,97 @@
+package site
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// patience is how long a lock is waited for. What is done under one takes milliseconds.
+const patience = 30 * time.Second
+
+// Lock is an advisory lock on a file. It ends with Unlock or with the process, however that ends.
+type Lock struct{ file *os.File }
+
+// Unlock releases the lock; a second call does nothing.
+func (l *Lock) Unlock() { l.file.Close() }
+
+// LockGround locks what the attachments of one bridge share: an ADD holds it shared, from the look at the ground until its port is
+// there, so that nobody takes the bridge for unused; whoever changes the ground holds it alone.
+func (s *Site) LockGround(ctx context.Context, name string, alone bool) (*Lock, error) {
+	file, err := s.lockFile(name + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	l := &Lock{file}
+	return l, l.Change(ctx, alone)
+}
+
+// Change makes a shared lock the holder's alone or the other way round. In between the lock may be somebody else's for a moment, so the
+// caller must look again at what it protects.
+func (l *Lock) Change(ctx context.Context, alone bool) error {
+	how := unix.LOCK_SH
+	if alone {
+		how = unix.LOCK_EX
+	}
+	return l.wait(ctx, func() error { return unix.Flock(int(l.file.Fd()), how) })
+}
+
+// LockOwner locks one attachment for a verb, so that of two ADDs for the same container and interface one finds the other's work. All
+// owners share one file, of which each locks the 8 bytes that its hash points to (open file description locks, fcntl(2)).
+func (s *Site) LockOwner(ctx context.Context, o owner.Owner) (*Lock, error) {
+	file, err := s.lockFile("owners.lock")
+	if err != nil {
+		return nil, err
+	}
+	l := &Lock{file}
+	at := int64(binary.BigEndian.Uint64(o.ID.Owner[:]) >> 2)
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: at &^ 7, Len: 8}
+	return l, l.wait(ctx, func() error { return unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLKW, &lock) })
+}
+
+func (s *Site) lockFile(name string) (*os.File, error) {
+	path := filepath.Join(s.directory, name)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, os.ErrNotExist) {
+		if err = os.MkdirAll(s.directory, 0o755); err == nil {
+			file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		}
+	}
+	if err != nil {
+		return nil, fault.New(fault.Internal, s.directory+" must be writable", "lock: %w", err)
+	}
+	return file, nil
+}
+
+// wait calls a blocking lock call on a thread of its own. When the deadline comes first that thread is abandoned, and with it the file.
+func (l *Lock) wait(ctx context.Context, lock func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		err := lock()
+		for errors.Is(err, unix.EINTR) {
+			err = lock()
+		}
+		done <- err
+	}()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case err := <-done:
+		if err != nil {
+			l.Unlock()
+			return fmt.Errorf("lock %s: %w", l.file.Name(), err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fault.New(fault.TryLater, "see who holds it: fuser "+l.file.Name(), "lock %s: held by another process: %w", l.file.Name(), ctx.Err())
+	}
+}
