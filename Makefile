@@ -1,0 +1,45 @@
+# Plain `make` prints the targets.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+SHELL   := /bin/sh
+PLUGIN  := github.com/trestle-cni/trestle/pkg/plugin
+
+# Static, and the same bytes wherever they are built.
+export CGO_ENABLED := 0
+BUILD := go build -trimpath -ldflags "-s -w -X $(PLUGIN).version=$(VERSION) -X $(PLUGIN).commit=$(COMMIT)"
+
+.PHONY: help build demo test test-long lint clean
+
+help:
+	@echo 'make build      the plugins into bin/, cnitool into .tools/'
+	@echo 'make demo       the tutorial of container networking as a run, under 30 seconds'
+	@echo 'make test       every test; needs no root, five minutes at the most'
+	@echo 'make test-long  the same tests at full size'
+	@echo 'make lint       gofmt, go vet, staticcheck'
+	@echo 'make clean      removes what the others made'
+
+build:
+	@mkdir -p bin .tools
+	$(BUILD) -o bin/ ./cmd/...
+	@$(BUILD) -o .tools/ github.com/containernetworking/cni/cnitool ./test/demo/peer
+
+demo: build
+	@test/need iproute2 nftables curl
+	@test/demo/run
+
+test:
+	@test/need iproute2 nftables curl containernetworking-plugins
+	@go run ./test/tally -count=1 -timeout 5m ./...
+
+test-long:
+	@test/need iproute2 nftables curl containernetworking-plugins
+	@TRESTLE_LONG=1 go run ./test/tally -count=1 -timeout 4h ./...
+
+lint:
+	@test -z "$$(gofmt -l .)" || { echo 'gofmt: these files want it:'; gofmt -l .; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+clean:
+	rm -rf bin .tools
