@@ -1,0 +1,96 @@
+package ipam
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// A reservation file appears whole or not at all: an anonymous file is written, then linked to its name, which keeps the
+// exclusiveness of O_EXCL and shows no temporary name to the reference, whose scans read every file of the directory.
+
+// createWhole makes the file name in dir, with mode 0600 less the umask. The error is fs.ErrExist when there is one.
+func createWhole(dir *os.File, name, content string) error {
+	file, err := anonymous(dir)
+	if err != nil {
+		return err
+	}
+	if file == nil {
+		return createExclusive(dir, name, content)
+	}
+	defer file.Close()
+	if _, err := file.WriteString(content); err != nil {
+		return err
+	}
+	err = unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(int(file.Fd())), int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EXDEV) { // no /proc, or an odd file system
+		return createExclusive(dir, name, content)
+	}
+	return err
+}
+
+// anonymous opens a file without a name on dir's file system; nil where that has none (O_TMPFILE in open(2) lists the errors).
+func anonymous(dir *os.File) (*os.File, error) {
+	fd, err := unix.Openat(int(dir.Fd()), ".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	switch err {
+	case nil:
+		return os.NewFile(uintptr(fd), dir.Name()), nil
+	case unix.EOPNOTSUPP, unix.EISDIR, unix.EINVAL:
+		return nil, nil
+	default:
+		return nil, err
+	}
+}
+
+// createExclusive is what the reference does. A crash between its two steps leaves an empty file, which is a free address.
+func createExclusive(dir *os.File, name, content string) error {
+	file, err := openIn(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if _, err := file.WriteString(content); err != nil {
+		return errors.Join(err, removeIn(dir, name))
+	}
+	return nil
+}
+
+// fileRoom is the most that is read of a file: far more than an identity is long.
+const fileRoom = 4096
+
+// readIn returns the content of a small regular file. Pipes and devices do not make it wait, links are not followed.
+func readIn(dir *os.File, name string) ([]byte, error) {
+	file, err := openIn(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	buf := make([]byte, fileRoom)
+	n, err := io.ReadFull(file, buf)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return buf[:n], nil
+	}
+	if err == nil {
+		err = fmt.Errorf("%s: longer than %d bytes", name, fileRoom-1)
+	}
+	return nil, err
+}
+
+func openIn(dir *os.File, name string, flags int, mode uint32) (*os.File, error) {
+	fd, err := unix.Openat(int(dir.Fd()), name, flags|unix.O_CLOEXEC, mode)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: dir.Name() + "/" + name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), dir.Name()+"/"+name), nil
+}
+
+func removeIn(dir *os.File, name string) error {
+	if err := unix.Unlinkat(int(dir.Fd()), name, 0); err != nil {
+		return &os.PathError{Op: "remove", Path: dir.Name() + "/" + name, Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package hostlocal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/ipam"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// add reserves one address of each range set, in the order of the sets, and prints them. After an error the store is as it was.
+func add(ctx context.Context, r *plugin.Request) error {
+	c, err := parse(r)
+	if err != nil {
+		return err
+	}
+	dns, err := readResolvConf(c.resolvConf)
+	if err != nil {
+		return err
+	}
+	s, err := ipam.Open(ctx, c.dataDir, r.Network, true)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := refuseSecond(s, holder(r)); err != nil {
+		return err
+	}
+	grants, err := reserve(ctx, s, c, holder(r))
+	if err == nil {
+		err = r.Print(result(grants, c.routes, dns))
+	}
+	if err != nil {
+		return errors.Join(err, undo(s, grants))
+	}
+	return nil
+}
+
+// refuseSecond holds a container's interface to one ADD: its addresses would be released together by the first DEL.
+func refuseSecond(s *ipam.Store, h ipam.Holder) error {
+	own, legacy, err := s.Held(h)
+	if err != nil {
+		return err
+	}
+	if held := append(own, legacy...); len(held) > 0 {
+		return fault.New(fault.Taken, "DEL this attachment before another ADD", "%s: holds %s already", h, join(held))
+	}
+	return nil
+}
+
+func join(addrs []netip.Addr) string {
+	texts := make([]string, len(addrs))
+	for i, addr := range addrs {
+		texts[i] = addr.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// reserve returns what it reserved also beside an error, for undo. A runtime that ends the call gets an undone one.
+func reserve(ctx context.Context, s *ipam.Store, c config, h ipam.Holder) ([]ipam.Grant, error) {
+	var grants []ipam.Grant
+	for i, set := range c.sets {
+		if err := ctx.Err(); err != nil {
+			return grants, fmt.Errorf("reserve: %w", err)
+		}
+		grant, err := s.Allocate(i, set, c.wanted[i], h)
+		if err != nil {
+			return grants, err
+		}
+		grants = append(grants, grant)
+	}
+	return grants, ctx.Err()
+}
+
+func undo(s *ipam.Store, grants []ipam.Grant) error {
+	var addrs []netip.Addr
+	for _, grant := range grants {
+		addrs = append(addrs, grant.Addr.Addr())
+	}
+	return release(s, addrs)
+}
+
+func result(grants []ipam.Grant, routes []*types.Route, dns types.DNS) *types100.Result {
+	res := &types100.Result{CNIVersion: types100.ImplementedSpecVersion, Routes: routes, DNS: dns}
+	for _, g := range grants {
+		addr := g.Addr.Addr()
+		res.IPs = append(res.IPs, &types100.IPConfig{
+			Address: net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(g.Addr.Bits(), addr.BitLen())},
+			Gateway: g.Gateway.AsSlice(),
+		})
+	}
+	return res
+}

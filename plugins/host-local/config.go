@@ -1,0 +1,153 @@
+package hostlocal
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/ipam"
+	"github.com/trestle-cni/trestle/pkg/keys"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// defaultDataDir is where the reference keeps its reservations.
+const defaultDataDir = "/var/lib/cni/networks"
+
+// config is what the network's configuration and the runtime ask for; README.md explains the keys.
+type config struct {
+	dataDir    string
+	sets       []ipam.Set
+	wanted     []netip.Addr // by range set; the zero Addr where any will do
+	routes     []*types.Route
+	resolvConf string
+	fullIsDown bool // statusWhenFull: a full range set makes STATUS fail
+}
+
+// parse reads the configuration of an ADD, a CHECK or a STATUS. The error holds every complaint.
+func parse(r *plugin.Request) (config, error) {
+	ipamKeys := r.Keys.Object("ipam")
+	if !r.Keys.Has("ipam") {
+		r.Keys.Reject("ipam", nil, "must be an object")
+		return config{}, r.Keys.Err()
+	}
+	runtime := r.Keys.Object("runtimeConfig")
+	c := config{
+		dataDir:    dataDir(ipamKeys),
+		sets:       parseSets(r.Version, runtime, ipamKeys),
+		routes:     parseRoutes(ipamKeys),
+		resolvConf: ipamKeys.String("resolvConf", ""),
+	}
+	switch when := ipamKeys.String("statusWhenFull", "warning"); when {
+	case "warning", "":
+	case "error":
+		c.fullIsDown = true
+	default:
+		ipamKeys.Reject("statusWhenFull", when, "must be warning or error")
+	}
+	wanted := parseWanted(r, runtime)
+	if err := r.Keys.Err(); err != nil {
+		return config{}, err
+	}
+	var err error
+	c.wanted, err = assign(wanted, c.sets)
+	return c, err
+}
+
+// parseDataDir reads as much of the configuration as a DEL and a GC need: a configuration that is broken otherwise must still let
+// go of what the container holds.
+func parseDataDir(r *plugin.Request) (string, error) {
+	dir := dataDir(r.Keys.Object("ipam"))
+	return dir, r.Keys.Err()
+}
+
+func dataDir(ipamKeys *keys.Object) string {
+	dir := ipamKeys.String("dataDir", "")
+	if dir == "" {
+		return defaultDataDir
+	}
+	return dir
+}
+
+// parseRoutes copies the routes of the result.
+func parseRoutes(ipamKeys *keys.Object) []*types.Route {
+	var routes []*types.Route
+	for i, raw := range ipamKeys.List("routes") {
+		route := new(types.Route)
+		if err := json.Unmarshal(raw, route); err != nil {
+			ipamKeys.Reject("routes["+strconv.Itoa(i)+"]", raw, "must be a route, as in {\"dst\": \"0.0.0.0/0\"}: "+err.Error())
+			continue
+		}
+		routes = append(routes, route)
+	}
+	return routes
+}
+
+// parseWanted reads the requested addresses. Of three sources the first that names any is the one that counts, as CNI's
+// conventions have it: runtimeConfig.ips, then args.cni.ips, then IP in CNI_ARGS. Equal addresses are one request.
+func parseWanted(r *plugin.Request, runtime *keys.Object) []netip.Addr {
+	args := r.Keys.Object("args").Object("cni")
+	wanted := parseAddrs(runtime, "ips", runtime.Strings("ips"))
+	if fromArgs := parseAddrs(args, "ips", args.Strings("ips")); len(wanted) == 0 {
+		wanted = fromArgs
+	}
+	if text := r.Args["IP"]; len(wanted) == 0 && text != "" {
+		wanted = parseAddrs(r.Keys, "CNI_ARGS IP", []string{text})
+	}
+	return wanted
+}
+
+// parseAddrs reads addresses, each with or without a prefix length, which does not matter. Equal ones count once.
+func parseAddrs(o *keys.Object, key string, texts []string) []netip.Addr {
+	var addrs []netip.Addr
+	seen := make(map[netip.Addr]bool)
+	for _, text := range texts {
+		host, _, hasLength := strings.Cut(text, "/")
+		addr, err := netip.ParseAddr(host)
+		if err == nil && hasLength {
+			_, err = keys.ParsePrefix(text)
+		}
+		if err != nil || addr.Zone() != "" {
+			o.Reject(key, text, "must be an IP address, with or without a prefix length")
+			continue
+		}
+		if addr = addr.Unmap(); !seen[addr] {
+			seen[addr] = true
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs
+}
+
+// assign finds the range set of each requested address. A set yields one address, so a second request for it is an error, like
+// one that no set contains.
+func assign(wanted []netip.Addr, sets []ipam.Set) ([]netip.Addr, error) {
+	bySet := make([]netip.Addr, len(sets))
+	var left []string
+next:
+	for _, addr := range wanted {
+		for i, set := range sets {
+			if _, ok := set.Find(addr); ok && !bySet[i].IsValid() {
+				bySet[i] = addr
+				continue next
+			}
+		}
+		left = append(left, addr.String())
+	}
+	if len(left) > 0 {
+		return nil, fault.New(fault.Config, "ask for one address of each range set at the most",
+			"requested addresses: %s: in no range set of %s that has one to give", strings.Join(left, ", "), describe(sets))
+	}
+	return bySet, nil
+}
+
+func describe(sets []ipam.Set) string {
+	texts := make([]string, len(sets))
+	for i, set := range sets {
+		texts[i] = set.String()
+	}
+	return strings.Join(texts, "; ")
+}

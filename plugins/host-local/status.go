@@ -1,0 +1,54 @@
+package hostlocal
+
+import (
+	"context"
+	"errors"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/ipam"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// status says whether an ADD could reserve addresses now. A full range set is a line in the log and no error by default:
+// containerd makes a node of which STATUS fails unready, and its running pods are evicted then.
+func status(ctx context.Context, r *plugin.Request) error {
+	c, err := parse(r)
+	if err == nil {
+		_, err = readResolvConf(c.resolvConf)
+	}
+	if err != nil {
+		return err
+	}
+	if err := ipam.Usable(c.dataDir, r.Network); err != nil {
+		return noService(err)
+	}
+	s, err := existing(ctx, r, c.dataDir)
+	if err != nil {
+		return noService(err)
+	}
+	if s == nil {
+		return nil
+	}
+	return errors.Join(reportFull(r, c, s), s.Close())
+}
+
+func reportFull(r *plugin.Request, c config, s *ipam.Store) error {
+	for i, set := range c.sets {
+		_, _, err := s.Free(set, s.Last(i))
+		switch {
+		case err == nil:
+		case fault.Code(err) != fault.Exhausted || c.fullIsDown:
+			return noService(err)
+		default:
+			r.Logf("%v", err)
+		}
+	}
+	return nil
+}
+
+func noService(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fault.New(fault.NoService, fault.Hint(err), "%w", err)
+}
