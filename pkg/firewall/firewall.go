@@ -77,12 +77,14 @@ type Filter interface {
 
 	// Hold makes the claim so, all of it or nothing, in one transaction, and builds the constant part if it is missing.
 	// created is false when all of it was so already. An address or port that another live owner holds is a fault with code Taken
-	// that names the owner; dead says which owners are provably dead, and what those held is taken over.
-	Hold(ctx context.Context, o owner.Owner, c Claim, dead func(owner.Owner) bool) (created bool, err error)
+	// that names the owner; dead says who is provably dead, and what those held is taken over (nil: nobody is). What o held in the
+	// role and does not claim any more is dropped. A claim without values changes nothing.
+	Hold(ctx context.Context, o owner.Owner, c Claim, dead func(Holder) bool) (created bool, err error)
 	// Drop makes the claim not so. What is absent, or held by another owner, is left: both are success. With or without values, it
 	// leaves nothing that o holds in the role.
 	Drop(ctx context.Context, o owner.Owner, c Claim) error
-	// Held returns nil exactly when Hold would change nothing, else a fault with code Drift that lists each difference.
+	// Held returns nil exactly when Hold and Ground would change nothing of what carries the claim, else a fault with code Drift that
+	// lists each difference.
 	Held(ctx context.Context, o owner.Owner, c Claim) error
 	// Holds says in constant time whether o holds anything in the role.
 	Holds(ctx context.Context, o owner.Owner, r Role) (bool, error)

@@ -1,0 +1,121 @@
+package nft
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+// change is one part of a transaction. It queues messages and sends nothing.
+type change func(*nftables.Conn) error
+
+// add makes an element, or sets the timeout of the one that is there with the same value.
+func add(set *nftables.Set, e nftables.SetElement) change {
+	return func(c *nftables.Conn) error { return c.SetAddElements(set, []nftables.SetElement{e}) }
+}
+
+// remove deletes an element, which must be there.
+func remove(set *nftables.Set, e nftables.SetElement) change {
+	bare := nftables.SetElement{Key: e.Key, KeyEnd: e.KeyEnd}
+	return func(c *nftables.Conn) error { return c.SetDeleteElements(set, []nftables.SetElement{bare}) }
+}
+
+// expire gives an element the shortest life. The kernel wants to see its value again, and keeps its comment; all of it is sent,
+// because one that was made anew for a millisecond would else belong to nobody.
+func expire(set *nftables.Set, e nftables.SetElement) change {
+	e.Timeout, e.Expires = time.Millisecond, 0
+	return add(set, e)
+}
+
+// amend looks, decides and commits in one transaction, until nobody else committed in between. decide reads through f.conn; it is
+// called again in every attempt. With mend, the table is made whole in the same transaction; without it, that is done
+// once the kernel has said that something is missing.
+func (f *Filter) amend(ctx context.Context, t *table, mend bool, decide func() ([]change, error)) error {
+	if err := f.connect(); err != nil {
+		return explain(err)
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	for built := false; ; {
+		gen, err := f.conn.GetGen()
+		if err != nil {
+			return explain(err)
+		}
+		changes, err := decide()
+		again := built
+		if built = false; mend && err == nil {
+			ground, failed := f.foundation(t)
+			changes, err, built = append(ground, changes...), failed, len(ground) > 0
+		}
+		if err != nil {
+			return explain(err)
+		}
+		err = f.commit(gen.ID, changes)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.ENOENT) && built && again:
+			return fault.New(fault.Unsupported, "load the kernel's modules nft_nat, nft_masq, nft_ct and nft_fib_inet",
+				"table %s: the kernel lacks a part of it: %w", t, err)
+		case errors.Is(err, unix.ENOENT):
+			mend = true
+		case !passing(err):
+			return explain(err)
+		}
+		if ctx.Err() != nil {
+			return late(ctx, err)
+		}
+	}
+}
+
+// commit sends the changes, to be taken only if the generation is still the one given. Sending nothing always succeeds.
+func (f *Filter) commit(gen uint32, changes []change) error {
+	for _, queue := range changes {
+		if err := queue(f.conn); err != nil {
+			return errors.Join(err, f.conn.Flush()) // the flush of a queue with an error empties it and sends nothing
+		}
+	}
+	return f.conn.FlushWithGenID(gen)
+}
+
+// passing says whether an attempt failed because of what somebody else did meanwhile: a commit (ERESTART), the same table or element made
+// (EEXIST, EBUSY), or replies lost, where the transaction may have gone through and only looking again can tell (ENOBUFS).
+func passing(err error) bool {
+	for _, errno := range []unix.Errno{unix.ERESTART, unix.EEXIST, unix.EBUSY, unix.ENOBUFS} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// steady calls look until no transaction was committed while it looked. Dumps of elements are never marked as interrupted.
+func (f *Filter) steady(ctx context.Context, look func() error) error {
+	if err := f.connect(); err != nil {
+		return explain(err)
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	for {
+		before, err := f.conn.GetGen()
+		if err != nil {
+			return explain(err)
+		}
+		found := look()
+		after, err := f.conn.GetGen()
+		if err != nil {
+			return explain(err)
+		}
+		if before.ID == after.ID {
+			return explain(found)
+		}
+		if ctx.Err() != nil {
+			return late(ctx, found)
+		}
+	}
+}

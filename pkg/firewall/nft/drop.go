@@ -1,0 +1,76 @@
+package nft
+
+import (
+	"context"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// Drop reads the keys of the claim; where the attachment counts more than these, it scans the role's sets as well. An owner
+// whose attachment is absent holds nothing, as both are written and removed in one transaction.
+func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	w, err := parse(o, c)
+	if err != nil {
+		// A configuration that became wrong must not keep what it once made: the owner is enough.
+		if w, err = begin(o, c.Role); err != nil {
+			return err
+		}
+	}
+	defer f.lock()()
+	left, err := f.drop(ctx, w)
+	if err != nil || !left {
+		return err
+	}
+	f.deletes = true
+	_, err = f.drop(ctx, w)
+	return err
+}
+
+// drop removes what the owner holds, and says whether the kernel left it as it was.
+func (f *Filter) drop(ctx context.Context, w *want) (left bool, err error) {
+	vanish := expire
+	if f.deletes {
+		vanish = remove
+	}
+	var held []element
+	err = f.amend(ctx, w.table, false, func() (changes []change, err error) {
+		held, err = f.held(w)
+		for _, e := range held {
+			changes = append(changes, vanish(e.set, e.SetElement))
+		}
+		return changes, err
+	})
+	if err != nil || len(held) == 0 || f.deletes {
+		return false, err
+	}
+	found, err := f.find(held[0].set, held[0].Key)
+	return belongs(found, w.owner), explain(err)
+}
+
+// held is what the owner holds in the role.
+func (f *Filter) held(w *want) (held []element, err error) {
+	attachment, err := f.find(w.attachment.set, w.attachment.key)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range w.entries {
+		found, err := f.find(e.set, e.key)
+		if err != nil {
+			return nil, err
+		}
+		if belongs(found, w.owner) {
+			held = append(held, element{e.set, *found})
+		}
+	}
+	count, there := w.counted(attachment)
+	if !there {
+		return held, nil
+	}
+	if len(held) != count {
+		if held, err = f.scan(w); err != nil {
+			return nil, err
+		}
+	}
+	return append(held, element{w.attachment.set, *attachment}), nil
+}

@@ -1,0 +1,128 @@
+package nft
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+// Ground makes the table inet trestle whole, and the table bridge trestle if there is one: its first claim makes it, because a
+// kernel need not have filters for bridges.
+func (f *Filter) Ground(ctx context.Context) error {
+	defer f.lock()()
+	nothing := func() ([]change, error) { return nil, nil }
+	if err := f.amend(ctx, inet(), true, nothing); err != nil {
+		return err
+	}
+	there, err := f.exists(bridge())
+	if err != nil || !there {
+		return explain(err)
+	}
+	return f.amend(ctx, bridge(), true, nothing)
+}
+
+// Grounded compares what Ground would make with what is there.
+func (f *Filter) Grounded(ctx context.Context) error {
+	defer f.lock()()
+	var drift []string
+	err := f.steady(ctx, func() (err error) {
+		drift, err = f.drift(inet())
+		there, missing := f.exists(bridge())
+		if err != nil || missing != nil || !there {
+			return errors.Join(err, missing)
+		}
+		more, err := f.drift(bridge())
+		drift = append(drift, more...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return drifted(drift)
+}
+
+// drifted is the fault that lists differences, nil for none.
+func drifted(list []string) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return fault.New(fault.Drift, "the next ADD repairs tables and rules; what an attachment has lost comes back with its own ADD",
+		"packet filter: %s", strings.Join(list, "; "))
+}
+
+// exists says whether the table is there.
+func (f *Filter) exists(t *table) (bool, error) {
+	found, err := f.conn.ListTablesOfFamily(t.Family)
+	return slices.ContainsFunc(found, func(other *nftables.Table) bool { return other.Name == t.Name }), err
+}
+
+// foundation is what makes the table whole: nothing; or all of it where it is missing; or, where something differs, all of it anew
+// with the elements that it held.
+func (f *Filter) foundation(t *table) ([]change, error) {
+	drift, err := f.drift(t)
+	if err != nil || len(drift) == 0 {
+		return nil, err
+	}
+	there, err := f.exists(t)
+	if err != nil || !there {
+		return []change{t.build(nil)}, err
+	}
+	kept, err := f.keep(t)
+	return []change{t.demolish, t.build(kept)}, err
+}
+
+// demolish deletes the table with all that is in it.
+func (t *table) demolish(c *nftables.Conn) error {
+	c.DelTable(t.Table)
+	return nil
+}
+
+// build makes the table with elements in its sets. The transaction fails where somebody else was faster, so that no rule is ever there
+// twice: rules, unlike all else, are not known by a name.
+func (t *table) build(elements map[string][]nftables.SetElement) change {
+	return func(c *nftables.Conn) error {
+		c.CreateTable(t.Table)
+		for _, s := range t.sets {
+			if err := c.AddSet(s, elements[s.Name]); err != nil {
+				return err
+			}
+		}
+		for _, each := range t.chains {
+			c.AddChain(&each.Chain)
+		}
+		for _, each := range t.chains {
+			for _, r := range each.rules {
+				c.AddRule(&nftables.Rule{Table: t.Table, Chain: &each.Chain, Exprs: r.exprs})
+			}
+		}
+		return nil
+	}
+}
+
+// keep reads the elements of the sets that the old table and the new one have in common. It refuses to replace a newer table.
+func (f *Filter) keep(t *table) (map[string][]nftables.SetElement, error) {
+	old, err := f.conn.GetSets(t.Table)
+	if err != nil {
+		return nil, err
+	}
+	kept := make(map[string][]nftables.SetElement)
+	for _, s := range old {
+		i := slices.IndexFunc(t.sets, func(own *nftables.Set) bool { return own.Name == s.Name })
+		if s.Name == attachments && versionOf(s) > version {
+			return nil, fault.New(fault.Unsupported, "use the plugins of one release; to go back, drain the node and delete the table",
+				"table %s: made by a newer version, v%d; this is v%d", t, versionOf(s), version)
+		}
+		if i < 0 || describe(s) != describe(t.sets[i]) {
+			continue
+		}
+		if kept[s.Name], err = f.dump(t.sets[i]); err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
+}

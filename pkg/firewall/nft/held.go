@@ -1,0 +1,126 @@
+package nft
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/google/nftables"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// Held compares the claim's elements, and the table that gives them a meaning, with what is there.
+func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	w, err := parse(o, c)
+	if err != nil || len(w.entries) == 0 {
+		return err
+	}
+	defer f.lock()()
+	var list []string
+	err = f.steady(ctx, func() (err error) {
+		if there, err := f.exists(w.table); err != nil || !there {
+			list = []string{fmt.Sprintf("table %s: expected, found none", w.table)}
+			return err
+		}
+		if list, err = f.drift(w.table); err != nil {
+			return err
+		}
+		more, err := f.missing(w)
+		list = append(list, more...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return drifted(list)
+}
+
+// missing lists the differences between the claim and the elements that are there.
+func (f *Filter) missing(w *want) (list []string, err error) {
+	for _, e := range append([]entry{w.attachment}, w.entries...) {
+		found, err := f.find(e.set, e.key)
+		if err != nil {
+			return nil, err
+		}
+		expected, have := w.show(e.val, w.owner.Text), "nothing"
+		if found != nil && !dying(found) {
+			have = w.show(found.Val, holderText(found))
+		}
+		if !belongs(found, w.owner) || !bytes.Equal(found.Val, e.val) {
+			list = append(list, fmt.Sprintf("%s: expected %s, found %s", e.title, expected, have))
+		}
+	}
+	for _, l := range w.locals {
+		done, err := f.covered(l)
+		if err != nil {
+			return nil, err
+		}
+		if !done {
+			list = append(list, fmt.Sprintf("set %s: expected the subnet of the attachment, found nothing", l.set.Name))
+		}
+	}
+	return list, nil
+}
+
+// show puts an element's value and owner into words.
+func (w *want) show(value []byte, who string) string {
+	switch {
+	case len(value) == 2:
+		n := binary.BigEndian.Uint16(value)
+		return fmt.Sprintf("%d elements (linked %t) for %s", n&^linked, n&linked != 0, who)
+	case len(value) > 0:
+		return fmt.Sprintf("%s for %s", addressIn(value), who)
+	}
+	return "it for " + who
+}
+
+func holderText(e *nftables.SetElement) string {
+	if o, ours := owner.Parse(e.Comment); ours {
+		return o.Text
+	}
+	return fmt.Sprintf("somebody with the comment %q", e.Comment)
+}
+
+// Holds asks for the attachment.
+func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (bool, error) {
+	w, err := begin(o, r)
+	if err != nil {
+		return false, err
+	}
+	defer f.lock()()
+	if err := f.connect(); err != nil {
+		return false, explain(err)
+	}
+	found, err := f.find(w.attachment.set, w.attachment.key)
+	return belongs(found, o), explain(err)
+}
+
+// Owners reads all attachments.
+func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) ([]firewall.Holder, error) {
+	w, err := begin(owner.Owner{}, r)
+	if err != nil {
+		return nil, err
+	}
+	defer f.lock()()
+	var holders []firewall.Holder
+	err = f.steady(ctx, func() error {
+		all, err := f.dump(w.attachment.set)
+		holders = nil
+		for _, e := range all {
+			o, ours := owner.Parse(e.Comment)
+			if !ours || o.ID.Network != network {
+				continue
+			}
+			if key := o.Key(string(r)); bytes.Equal(key[:], e.Key) {
+				holders = append(holders, firewall.Holder{Owner: o, Linked: isLinked(&e)})
+			}
+		}
+		return err
+	})
+	slices.SortFunc(holders, func(a, b firewall.Holder) int { return bytes.Compare(a.ID.Owner[:], b.ID.Owner[:]) })
+	return holders, err
+}

@@ -1,0 +1,106 @@
+package nft
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+)
+
+// version is that of the rules and sets below. Raise it when they change: see "Versions" in the package comment.
+const version = 1
+
+// mark begins the comment of the map attachment, before the version. It tells people whose table this is, and machines how old.
+const mark = "trestle v"
+
+// attachments is the name of the map that counts what each owner holds.
+const attachments = "attachment"
+
+// table is the constant part of one family, as data.
+type table struct {
+	*nftables.Table
+	sets   []*nftables.Set
+	chains []*chain
+}
+
+// chain is a chain with its rules. A base chain has a hook.
+type chain struct {
+	nftables.Chain
+	rules []rule
+}
+
+// rule is a rule in the words of nft(8), for messages, and in the kernel's.
+type rule struct {
+	text  string
+	exprs []expr.Any
+}
+
+func newTable(family nftables.TableFamily) *table {
+	t := &table{Table: &nftables.Table{Name: "trestle", Family: family}}
+	// The library writes no byte order of a map's data, so that nft(8) would show and restore numbers in the host's order turned
+	// round; a port is the number of nft's that is kept in network order.
+	t.add(&nftables.Set{Name: attachments, IsMap: true, HasTimeout: true, KeyType: nftables.TypeIP6Addr, DataType: nftables.TypeInetService,
+		Comment: mark + strconv.Itoa(version) + " (managed, do not edit): owner and role : number of elements, +32768 if the host link tells its life"})
+	return t
+}
+
+// add appends a set.
+func (t *table) add(s *nftables.Set) {
+	s.Table = t.Table
+	t.sets = append(t.sets, s)
+}
+
+// owned appends a set whose elements belong to owners; a map if data is not the zero type. An owned element is removed by a timeout.
+func (t *table) owned(name, comment string, key, data nftables.SetDatatype) {
+	t.add(&nftables.Set{Name: name, Comment: comment, KeyType: key, DataType: data, IsMap: data.Name != "", HasTimeout: true,
+		Concatenation: strings.Contains(key.Name, " . "), KeyByteOrder: byteOrder(key)})
+}
+
+// shared appends a set of ranges that belong to nobody.
+func (t *table) shared(name, comment string, key nftables.SetDatatype) {
+	t.add(&nftables.Set{Name: name, Comment: comment, KeyType: key, Interval: true, Concatenation: true})
+}
+
+// byteOrder is what nft(8) must be told to list interface names: they count as numbers in the host's order.
+func byteOrder(key nftables.SetDatatype) binaryutil.ByteOrder {
+	if key.Name == nftables.TypeIFName.Name {
+		return binaryutil.NativeEndian
+	}
+	return nil
+}
+
+// base appends a chain that sees packets at a hook.
+func (t *table) base(name string, kind nftables.ChainType, hook *nftables.ChainHook, priority nftables.ChainPriority, rules ...rule) {
+	accept := nftables.ChainPolicyAccept
+	t.chain(name, rules...)
+	c := t.chains[len(t.chains)-1]
+	c.Type, c.Hooknum, c.Priority, c.Policy = kind, hook, &priority, &accept
+}
+
+// chain appends a chain that others jump to.
+func (t *table) chain(name string, rules ...rule) {
+	t.chains = append(t.chains, &chain{Chain: nftables.Chain{Name: name, Table: t.Table}, rules: rules})
+}
+
+// set returns the set with the name, which must be one of the table's.
+func (t *table) set(name string) *nftables.Set {
+	for _, s := range t.sets {
+		if s.Name == name {
+			return s
+		}
+	}
+	panic("nft: no set " + name)
+}
+
+// String returns the table's name as nft(8) has it.
+func (t *table) String() string {
+	family := map[nftables.TableFamily]string{nftables.TableFamilyINet: "inet", nftables.TableFamilyBridge: "bridge"}[t.Family]
+	return fmt.Sprintf("%s %s", family, t.Name)
+}
+
+func concat(types ...nftables.SetDatatype) nftables.SetDatatype {
+	return nftables.MustConcatSetType(types...) // cannot fail for five types or fewer
+}

@@ -1,0 +1,135 @@
+package nft
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+)
+
+// Unground deletes each table in which nobody holds anything. The one with the guard of 127.0.0.0/8 stays as long as an interface has
+// route_localnet. In a table that stays, it removes the ranges of traffic inside a subnet in which nobody lives any more.
+func (f *Filter) Unground(ctx context.Context) error {
+	defer f.lock()()
+	if _, err := f.unground(ctx, bridge()); err != nil {
+		return err
+	}
+	gone, err := f.unground(ctx, inet())
+	if err != nil || !gone {
+		return err
+	}
+	if open, err := f.routesLocalnet(); err != nil || !open {
+		return err
+	}
+	// Somebody set route_localnet after we had looked, relying on the guard that was still there.
+	return f.amend(ctx, inet(), true, func() ([]change, error) { return nil, nil })
+}
+
+// unground deletes the table if it can, and says whether it did.
+func (f *Filter) unground(ctx context.Context, t *table) (gone bool, err error) {
+	err = f.amend(ctx, t, false, func() ([]change, error) {
+		gone = false
+		there, err := f.exists(t)
+		if err != nil || !there {
+			return nil, err
+		}
+		held, err := f.dump(t.set(attachments))
+		if err != nil {
+			return nil, err
+		}
+		keep := len(held) > 0
+		if t.Family == nftables.TableFamilyINet && !keep {
+			keep, err = f.routesLocalnet()
+		}
+		if err != nil || keep {
+			return f.deserted(t)
+		}
+		gone = true
+		return []change{t.demolish}, nil
+	})
+	return gone, err
+}
+
+// deserted removes the local ranges whose subnet has no masqueraded address and no published target in it.
+func (f *Filter) deserted(t *table) (changes []change, err error) {
+	if t.Family != nftables.TableFamilyINet {
+		return nil, nil
+	}
+	for suffix, size := range map[string]int{"4": 4, "6": 16} {
+		people, err := f.inhabitants(t, suffix)
+		if err != nil {
+			return nil, err
+		}
+		set := t.set("local" + suffix)
+		ranges, err := f.dump(set)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range ranges {
+			in := func(addr []byte) bool {
+				return bytes.Compare(r.Key[:size], addr) <= 0 && bytes.Compare(addr, r.KeyEnd[:size]) <= 0
+			}
+			if !slices.ContainsFunc(people, in) {
+				changes = append(changes, remove(set, r))
+			}
+		}
+	}
+	return changes, nil
+}
+
+// inhabitants returns the addresses that some attachment has.
+func (f *Filter) inhabitants(t *table, suffix string) (addrs [][]byte, err error) {
+	masq, err := f.dump(t.set("masq" + suffix))
+	for _, e := range masq {
+		addrs = append(addrs, e.Key)
+	}
+	for _, name := range []string{"dnat" + suffix, "dnat" + suffix + "ip"} {
+		ports, failed := f.dump(t.set(name))
+		err = errors.Join(err, failed)
+		for _, e := range ports {
+			addrs = append(addrs, addressIn(e.Val).Addr().AsSlice())
+		}
+	}
+	return addrs, err
+}
+
+// routesLocalnet says whether any interface of the namespace takes packets for 127.0.0.0/8 from outside (ip-sysctl, route_localnet).
+func (f *Filter) routesLocalnet() (found bool, err error) {
+	err = f.within(func() error {
+		files, err := filepath.Glob("/proc/sys/net/ipv4/conf/*/route_localnet")
+		for _, file := range files {
+			text, failed := os.ReadFile(file)
+			if failed != nil && !errors.Is(failed, fs.ErrNotExist) { // an interface may go meanwhile
+				err = failed
+			}
+			found = found || strings.TrimSpace(string(text)) == "1"
+		}
+		return err
+	})
+	return found, err
+}
+
+// within runs do on a thread in the filter's namespace.
+func (f *Filter) within(do func() error) error {
+	if f.namespace == 0 {
+		return do()
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		if err := unix.Setns(f.namespace, unix.CLONE_NEWNET); err != nil {
+			done <- err
+			return
+		}
+		done <- do()
+	}()
+	return <-done
+}

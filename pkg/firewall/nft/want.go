@@ -1,0 +1,201 @@
+package nft
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// want is a claim as elements of a table: parsed, so that nothing later can be wrong with it.
+type want struct {
+	table      *table
+	owner      owner.Owner
+	role       firewall.Role
+	sets       []string // where elements of the role are
+	attachment entry
+	entries    []entry
+	locals     []local
+}
+
+// entry is one element that a claim wants.
+type entry struct {
+	set      *nftables.Set
+	key, val []byte
+	title    string // what it is to people, as in `host port 8080/tcp`
+}
+
+// parse turns a claim into what it wants. All errors that are the claim's own are found here.
+func parse(o owner.Owner, c firewall.Claim) (*want, error) {
+	w, err := begin(o, c.Role)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range c.Masq {
+		err = errors.Join(err, w.masq(m))
+	}
+	for _, p := range c.Ports {
+		err = errors.Join(err, w.port(p))
+	}
+	for _, s := range c.Spoof {
+		err = errors.Join(err, w.spoof(s))
+	}
+	if err != nil {
+		return nil, fault.New(fault.Config, "mend the claim", "%s: %w", c.Role, err)
+	}
+	w.attachment.val = binary.BigEndian.AppendUint16(nil, tally(len(w.entries), c.Linked))
+	return w, nil
+}
+
+// begin starts a want of the role with nothing in it.
+func begin(o owner.Owner, role firewall.Role) (*want, error) {
+	w := &want{owner: o, role: role}
+	switch role {
+	case firewall.Masquerade:
+		w.table, w.sets = inet(), []string{"masq4", "masq6"}
+	case firewall.Publish:
+		w.table, w.sets = inet(), []string{"dnat4", "dnat6", "dnat4ip", "dnat6ip", "snat4", "snat6", "snatall4", "snatall6"}
+	case firewall.Antispoof:
+		w.table, w.sets = bridge(), []string{"port", "mac"}
+	default:
+		return nil, fault.New(fault.Unsupported, "use another firewall backend", "nft: no role %q", role)
+	}
+	key := o.Key(string(role))
+	w.attachment = entry{set: w.table.set(attachments), key: key[:], title: "attachment"}
+	return w, nil
+}
+
+// linked is the bit of an attachment's value that says firewall.Claim.Linked; the rest is the number of elements.
+const linked = 1 << 15
+
+// tally returns the value of an attachment. Where the number does not fit, it is one that is never counted, and a Drop scans.
+func tally(n int, link bool) uint16 {
+	value := uint16(min(n, linked-1))
+	if link {
+		value |= linked
+	}
+	return value
+}
+
+// add appends an element unless it is there. It says false when it is there with the same value or another.
+func (w *want) add(e entry) bool {
+	for _, other := range w.entries {
+		if other.set == e.set && bytes.Equal(other.key, e.key) {
+			return false
+		}
+	}
+	w.entries = append(w.entries, e)
+	return true
+}
+
+// pick returns the first name for an IPv4 address, the second for another.
+func pick(addr netip.Addr, four, six string) string {
+	if addr.Is4() {
+		return four
+	}
+	return six
+}
+
+// masq adds one masqueraded address. It must be an unmapped address without a zone, in its subnet.
+func (w *want) masq(m firewall.Masq) error {
+	if err := usable(m.Addr); err != nil {
+		return fmt.Errorf("address: %w", err)
+	}
+	if m.Subnet != m.Subnet.Masked() || !m.Subnet.Contains(m.Addr) {
+		return fmt.Errorf("subnet %s: must be masked and contain %s", m.Subnet, m.Addr)
+	}
+	e := entry{set: w.table.set(pick(m.Addr, "masq4", "masq6")), key: m.Addr.AsSlice(), title: "masqueraded address " + m.Addr.String()}
+	if !w.add(e) {
+		return fmt.Errorf("address %s: listed twice", m.Addr)
+	}
+	w.keepLocal(m.Subnet)
+	return nil
+}
+
+// usable says what is wrong with an address of a container.
+func usable(addr netip.Addr) error {
+	if !addr.IsValid() || addr.IsUnspecified() || addr.Is4In6() || addr.Zone() != "" {
+		return fmt.Errorf("%q: must be a plain IPv4 or IPv6 address", addr)
+	}
+	return nil
+}
+
+// port adds one published port, and its target if some clients are to be masqueraded.
+func (w *want) port(p firewall.Port) error {
+	name, err := checkPort(p)
+	if err != nil {
+		return err
+	}
+	target := p.Target.Addr()
+	set, key := pick(target, "dnat4", "dnat6"), service(p.Protocol, p.HostPort)
+	if p.HostIP.IsValid() && !p.HostIP.IsUnspecified() {
+		set, key = set+"ip", append(p.HostIP.AsSlice(), key...)
+	}
+	if !w.add(entry{w.table.set(set), key, address(p.Target), name}) {
+		return fmt.Errorf("%s: listed twice", name)
+	}
+	if p.Subnet.IsValid() {
+		w.keepLocal(p.Subnet)
+	}
+	if p.SNAT == firewall.SNATNone {
+		return nil
+	}
+	masked := pick(target, "snat4", "snat6")
+	if p.SNAT == firewall.SNATAll {
+		masked = pick(target, "snatall4", "snatall6")
+	}
+	// Two host ports may lead to one target: its element is then there once.
+	w.add(entry{set: w.table.set(masked), key: append(target.AsSlice(), service(p.Protocol, p.Target.Port())...),
+		title: fmt.Sprintf("published target %s/%s", p.Target, protocol(p.Protocol))})
+	return nil
+}
+
+// checkPort says what is wrong with a port, or its name for people.
+func checkPort(p firewall.Port) (name string, err error) {
+	host := ""
+	switch {
+	case p.HostIP.IsValid() && !p.HostIP.IsUnspecified():
+		host = netip.AddrPortFrom(p.HostIP, p.HostPort).String()
+	case p.Target.Addr().Is4():
+		host = fmt.Sprint(p.HostPort)
+	default:
+		host = fmt.Sprintf("[::]:%d", p.HostPort)
+	}
+	name = fmt.Sprintf("host port %s/%s", host, protocol(p.Protocol))
+	switch bad := usable(p.Target.Addr()); {
+	case bad != nil:
+		return name, fmt.Errorf("%s: target %w", name, bad)
+	case p.HostPort == 0 || p.Target.Port() == 0:
+		return name, fmt.Errorf("%s: target port %d: both must be from 1 to 65535", name, p.Target.Port())
+	case p.Protocol != unix.IPPROTO_TCP && p.Protocol != unix.IPPROTO_UDP && p.Protocol != unix.IPPROTO_SCTP:
+		return name, fmt.Errorf("%s: protocol must be tcp, udp or sctp", name)
+	case p.HostIP.IsValid() && (p.HostIP.Is4() != p.Target.Addr().Is4() || p.HostIP.Zone() != ""):
+		return name, fmt.Errorf("%s: target %s: must be of the family of the host's address", name, p.Target.Addr())
+	case p.Subnet.IsValid() && (p.Subnet != p.Subnet.Masked() || !p.Subnet.Contains(p.Target.Addr())):
+		return name, fmt.Errorf("%s: subnet %s: must be masked and contain %s", name, p.Subnet, p.Target.Addr())
+	}
+	return name, nil
+}
+
+// spoof adds one port of a bridge.
+func (w *want) spoof(s firewall.Spoof) error {
+	if s.Link == "" || len(s.Link) >= unix.IFNAMSIZ || len(s.MAC) != 6 {
+		return fmt.Errorf("link %q with %s: must be the name of a link and an Ethernet address", s.Link, s.MAC)
+	}
+	name := make([]byte, unix.IFNAMSIZ)
+	copy(name, s.Link)
+	if !w.add(entry{set: w.table.set("port"), key: name, title: "port " + s.Link}) {
+		return fmt.Errorf("link %s: listed twice", s.Link)
+	}
+	key := append(append([]byte{}, name...), s.MAC...)
+	w.add(entry{set: w.table.set("mac"), key: append(key, 0, 0), title: fmt.Sprintf("source address %s of port %s", s.MAC, s.Link)})
+	return nil
+}
