@@ -1,0 +1,153 @@
+// Package floors holds the house to its plan: imports point strictly down, plugins do not know each other, a binary links nothing that it
+// does not use, and nothing is larger than a screen. CONTRIBUTING.md says why.
+package floors
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/trestle-cni/trestle/"
+
+// floors lists the rooms from the ground up. A room may import rooms of lower floors only. A folder below a listed one is on its floor
+// unless it is listed itself.
+var floors = [][]string{
+	{"pkg/fault", "pkg/owner", "pkg/rtnl"},
+	{"pkg/keys", "pkg/firewall"},
+	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/ipam"},
+	{"pkg/site"},
+	{"pkg/step", "pkg/plan"},
+	{"pkg/plugin", "pkg/observe"},
+	{"pkg/attach", "pkg/tool"},
+	{"plugins"},
+	{"cmd"},
+}
+
+// libraries are what product code may import beside the standard library: the section "Libraries" of docs/design.md.
+var libraries = []string{
+	"github.com/containernetworking/cni/pkg/", "github.com/containernetworking/plugins/pkg/", "github.com/vishvananda/netlink",
+	"github.com/google/nftables", "github.com/mdlayher/netlink", "github.com/coreos/go-iptables/", "golang.org/x/sys/", "github.com/spf13/cobra",
+}
+
+type pkg struct {
+	ImportPath, Name string
+	Imports, Deps    []string
+}
+
+func list(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Imports,Deps", "../../...")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	var packages []pkg
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+// room returns a package's folder in the repository, "" for one that is not ours.
+func room(importPath string) string {
+	room, ours := strings.CutPrefix(importPath, module)
+	if !ours {
+		return ""
+	}
+	return room
+}
+
+// forTests says whether the room is part of the tests: no product code may import it.
+func forTests(room string) bool {
+	return strings.HasPrefix(room, "test/") || strings.HasSuffix(room, "test")
+}
+
+func floor(room string) int {
+	for room != "." {
+		for i, rooms := range floors {
+			if slices.Contains(rooms, room) {
+				return i
+			}
+		}
+		room = path.Dir(room)
+	}
+	return -1
+}
+
+func TestImportsPointDown(t *testing.T) {
+	for _, p := range list(t) {
+		from := room(p.ImportPath)
+		if forTests(from) {
+			continue
+		}
+		if floor(from) < 0 {
+			t.Errorf("%s has no floor: give it one", from)
+		}
+		for _, importPath := range p.Imports {
+			to := room(importPath)
+			switch {
+			case to == "":
+				holdLibrary(t, from, importPath)
+			case forTests(to):
+				t.Errorf("%s imports %s, which is for tests", from, to)
+			case floor(to) >= floor(from):
+				t.Errorf("%s (floor %d) imports %s (floor %d)", from, floor(from), to, floor(to))
+			}
+		}
+	}
+}
+
+func holdLibrary(t *testing.T, from, importPath string) {
+	t.Helper()
+	standard := !strings.Contains(strings.Split(importPath, "/")[0], ".")
+	if !standard && !slices.ContainsFunc(libraries, func(l string) bool { return strings.HasPrefix(importPath+"/", l) }) {
+		t.Errorf("%s imports %s, which is not among the libraries", from, importPath)
+	}
+}
+
+// A plugin lives for 2 ms and starts for every container: what it links it pays for.
+func TestPluginsLinkLittle(t *testing.T) {
+	heavy := []string{
+		"net/http", "text/template", "html/template", "testing", "github.com/spf13/cobra", "github.com/containernetworking/cni/libcni",
+	}
+	for _, p := range list(t) {
+		name, isCommand := strings.CutPrefix(room(p.ImportPath), "cmd/")
+		if !isCommand || name == "trestle" {
+			continue
+		}
+		for _, dep := range p.Deps {
+			other, isPlugin := strings.CutPrefix(room(dep), "plugins/")
+			switch {
+			case slices.Contains(heavy, dep):
+				t.Errorf("cmd/%s links %s", name, dep)
+			case isPlugin && strings.Split(other, "/")[0] != name:
+				t.Errorf("cmd/%s links the plugin %s", name, other)
+			case name == "host-local" && (strings.HasPrefix(room(dep), "pkg/firewall") || room(dep) == "pkg/rtnl"):
+				t.Errorf("cmd/host-local links %s, and touches no kernel object", room(dep))
+			}
+		}
+	}
+}
+
+// A name that says nothing gathers what belongs nowhere.
+func TestRoomsHaveNouns(t *testing.T) {
+	for _, p := range list(t) {
+		if name := path.Base(p.ImportPath); slices.Contains([]string{"utils", "util", "common", "helpers", "types", "misc", "base"}, name) {
+			t.Errorf("%s: a room has a noun for a name", room(p.ImportPath))
+		}
+	}
+}
