@@ -4,6 +4,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Codes of the CNI specification 1.1.0, section "Error", and ours from 100 on. They are an interface: see docs/errors.md.
@@ -53,14 +54,49 @@ func Code(err error) uint {
 	return Internal
 }
 
-// Hint returns the remedy of the first fault in err's tree that has one.
+// Hint returns the remedy of the first fault in err's tree that has one, be it beside the first fault or below it.
 func Hint(err error) string {
-	var f *Error
-	for errors.As(err, &f) {
-		if f.Hint != "" {
-			return f.Hint
+	if f, ok := err.(*Error); ok && f.Hint != "" {
+		return f.Hint
+	}
+	switch wrapper := err.(type) {
+	case interface{ Unwrap() error }:
+		return Hint(wrapper.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, branch := range wrapper.Unwrap() {
+			if hint := Hint(branch); hint != "" {
+				return hint
+			}
 		}
-		err = f.Err
 	}
 	return ""
 }
+
+// Join is errors.Join with a text of one line.
+func Join(errs ...error) error {
+	var list joined
+	for _, err := range errs {
+		if err != nil {
+			list = append(list, err)
+		}
+	}
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	return list
+}
+
+type joined []error
+
+func (j joined) Error() string {
+	texts := make([]string, len(j))
+	for i, err := range j {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (j joined) Unwrap() []error { return j }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
@@ -62,7 +63,7 @@ func members(data []byte) (map[string]json.RawMessage, error) {
 	if _, err := dec.Token(); err != nil {
 		return nil, err
 	}
-	if dec.More() {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("more than one JSON document")
 	}
 	return values, nil
@@ -133,10 +134,13 @@ func (o *Object) Bool(key string, def bool) bool { return get(o, key, def, "must
 
 // Int returns the key's whole number, which must lie between low and high.
 func (o *Object) Int(key string, def, low, high int) int {
-	rule := fmt.Sprintf("must be a whole number from %d to %d", low, high)
-	n := get(o, key, def, rule)
-	if o.Has(key) && (n < low || n > high) {
-		o.Reject(key, n, rule)
+	raw := o.Raw(key)
+	if raw == nil {
+		return def
+	}
+	var n int
+	if err := json.Unmarshal(raw, &n); err != nil || n < low || n > high {
+		o.Reject(key, raw, fmt.Sprintf("must be a whole number from %d to %d", low, high))
 		return def
 	}
 	return n

@@ -39,6 +39,7 @@ func Network(name string) [8]byte {
 const (
 	AliasRoom   = 255 // IFALIASZ less the final zero, include/uapi/linux/if.h
 	CommentRoom = 127 // what nft(8) accepts as an element's comment, less the final zero
+	MinRoom     = 43  // both hashes, and the space after them by which Parse knows that they are whole
 )
 
 const prefix = "t1 "
@@ -47,7 +48,7 @@ const prefix = "t1 "
 //
 //	t1 <16 hex of the network> <22 hex of the owner> network/containerID/ifname
 //
-// The text is cut to fit and never compared. Room must be 42 at least.
+// The text is cut to fit and never compared. Room must be MinRoom at least.
 func (o Owner) Tag(room int) string {
 	tag := prefix + hex.EncodeToString(o.ID.Network[:]) + " " + hex.EncodeToString(o.ID.Owner[:]) + " " + o.Text
 	return tag[:min(len(tag), room)]
