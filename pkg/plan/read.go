@@ -59,8 +59,14 @@ func (p Plan) applyGround(ctx context.Context, s *site.Site) (release func(), er
 	if err != nil {
 		return nil, err
 	}
-	for p.verifyGround(ctx, s) != nil {
-		err := lock.Change(ctx, true)
+	for tries := 0; ; tries++ {
+		err := p.verifyGround(ctx, s)
+		if err == nil {
+			return lock.Unlock, nil
+		}
+		if tries < maxGround {
+			err = lock.Change(ctx, true)
+		}
 		if err == nil {
 			err = p.makeGround(ctx, s)
 		}
@@ -72,13 +78,15 @@ func (p Plan) applyGround(ctx context.Context, s *site.Site) (release func(), er
 			return nil, err
 		}
 	}
-	return lock.Unlock, nil
 }
+
+// maxGround bounds how often an ADD makes the ground anew when somebody takes it away, or changes it, each time.
+const maxGround = 5
 
 func (p Plan) verifyGround(ctx context.Context, s *site.Site) error {
 	for _, step := range p.Ground {
 		if err := step.Verify(ctx, s); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", step, err)
 		}
 	}
 	return nil
@@ -119,7 +127,7 @@ func undo(ctx context.Context, steps []Step, s *site.Site) error {
 			errs = append(errs, fmt.Errorf("%s: %w", step, err))
 		}
 	}
-	return errors.Join(errs...)
+	return fault.Join(errs...)
 }
 
 func is[T any](step Step) bool {
@@ -176,5 +184,5 @@ func (p Plan) Owners(ctx context.Context, s *site.Site, network [8]byte) ([]fire
 			holders = append(holders, h)
 		}
 	}
-	return holders, errors.Join(errs...)
+	return holders, fault.Join(errs...)
 }
