@@ -1,0 +1,86 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+// delegating calls a plugin that delegates to this test binary, found in CNI_PATH as ipam.
+func delegating(t *testing.T, kind, command, behaviour string) (reply, *types100.Result) {
+	t.Helper()
+	dir := t.TempDir()
+	exe, err := os.Executable()
+	must(t, err)
+	must(t, os.Symlink(exe, filepath.Join(dir, "ipam")))
+	must(t, os.Mkdir(filepath.Join(dir, "folder"), 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "text"), []byte("no program"), 0o755))
+	var result *types100.Result
+	a := call(t, with("CNI_PATH=/none:"+dir, "DELEGATE="+behaviour), config, func(ctx context.Context, r *Request) (err error) {
+		result, err = r.Delegate(ctx, kind, command)
+		return err
+	})
+	a.out = strings.ReplaceAll(a.out, dir, "DIR")
+	return a, result
+}
+
+func TestDelegate(t *testing.T) {
+	a, result := delegating(t, "ipam", "ADD", "answers")
+	if a.status != 0 || len(result.IPs) != 1 || result.IPs[0].Address.String() != "10.1.0.2/24" {
+		t.Errorf("ADD: %s, result %v", a.out, result)
+	}
+	if want := "said ADD for ctr1\n"; a.log != want {
+		t.Errorf("ADD: log %q, want %q", a.log, want)
+	}
+	a, result = delegating(t, "ipam", "DEL", "rubbish")
+	if a.status != 0 || result != nil {
+		t.Errorf("DEL: %s, result %v", a.out, result)
+	}
+}
+
+// What goes wrong with a delegate is told with its name and, where it has one, its own code and remedy.
+func TestDelegateFails(t *testing.T) {
+	for _, c := range []struct {
+		kind, behaviour string
+		code            uint
+		message, hint   string
+	}{
+		{"ipam", "refuses", 101, "ipam: no address is free", "widen the range"},
+		{"ipam", "rubbish", fault.Delegate, `ipam: result: invalid character 'h' looking for beginning of value: "hello"`, "is DIR/ipam a CNI plugin?"},
+		{"ipam", "fails in silence", fault.Delegate, `ipam: DIR/ipam: exit status 3: ""`, "run DIR/ipam by hand"},
+		{"ipam", "complains in prose", fault.Delegate, `ipam: DIR/ipam: exit status 2: "segmentation fault, core dumped"`, "run DIR/ipam by hand"},
+		{"ipam", "dies", fault.Delegate, `ipam: DIR/ipam: signal: killed: ""`, "run DIR/ipam by hand"},
+		{"text", "answers", fault.Delegate, `text: DIR/text: fork/exec DIR/text: exec format error: ""`, "is DIR/text a program for this machine?"},
+		{"absent", "answers", fault.Delegate, "ipam.type: absent: not found in CNI_PATH /none:DIR", "put the plugin there or mend CNI_PATH"},
+		{"folder", "answers", fault.Delegate, "ipam.type: folder: not found in CNI_PATH /none:DIR", "put the plugin there or mend CNI_PATH"},
+		{"../ipam", "answers", fault.Config, `ipam.type: "../ipam": not a plugin's name`, "name a plugin, without a path"},
+		{"/bin/sh", "answers", fault.Config, `ipam.type: "/bin/sh": not a plugin's name`, "name a plugin, without a path"},
+		{"..", "answers", fault.Config, `ipam.type: "..": not a plugin's name`, "name a plugin, without a path"},
+		{"", "answers", fault.Config, `ipam.type: "": not a plugin's name`, "name a plugin, without a path"},
+	} {
+		a, _ := delegating(t, c.kind, "ADD", c.behaviour)
+		e := a.fault(t)
+		got := []any{e.Code, e.Msg, e.Details}
+		if diff := cmp.Diff([]any{c.code, c.message, c.hint}, got); diff != "" {
+			t.Errorf("%s %s (-want +got):\n%s", c.kind, c.behaviour, diff)
+		}
+	}
+}
+
+// The runtime's end of the call is the end of the delegate, and not the delegate's fault.
+func TestDelegateInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := &Request{Path: []string{"/bin"}, Environ: map[string]string{}, Config: []byte(config), Streams: Streams{Err: &strings.Builder{}}}
+	if _, err := r.Delegate(ctx, "cat", "ADD"); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want context.Canceled", err)
+	}
+}
