@@ -100,17 +100,30 @@ func Namespace(t testing.TB, name string) string {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o444)
 	must(t, err)
 	file.Close()
+	must(t, aside(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("unshare: %w", err)
+		}
+		return unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, "")
+	}))
+	return path
+}
+
+// aside runs f on a thread that ends with it. It is never the process's first thread, which cannot end, and of which /proc/self
+// speaks: a test would see itself in f's namespace.
+func aside(f func() error) error {
 	errs := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			errs <- fmt.Errorf("unshare: %w", err)
+		if unix.Gettid() == unix.Getpid() {
+			err := aside(f) // this thread waits, so that one is another
+			runtime.UnlockOSThread()
+			errs <- err
 			return
 		}
-		errs <- unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, "")
+		errs <- f()
 	}()
-	must(t, <-errs)
-	return path
+	return <-errs
 }
 
 // Remove takes the namespace's name away, as a runtime does when a container has gone. The namespace dies when nobody else is in it.
@@ -122,22 +135,17 @@ func Remove(t testing.TB, path string) {
 
 // In runs f on a thread inside the namespace and returns its error. Sockets that f opens stay there.
 func In(path string, f func() error) error {
-	errs := make(chan error)
-	go func() {
-		runtime.LockOSThread()
+	return aside(func() error {
 		file, err := os.Open(path)
 		if err != nil {
-			errs <- err
-			return
+			return err
 		}
 		defer file.Close()
 		if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
-			errs <- fmt.Errorf("enter %s: %w", path, err)
-			return
+			return fmt.Errorf("enter %s: %w", path, err)
 		}
-		errs <- f()
-	}()
-	return <-errs
+		return f()
+	})
 }
 
 func must(t testing.TB, err error) {
