@@ -77,7 +77,9 @@ func TestDelWithoutDirectory(t *testing.T) {
 // Files of very old versions name the container only.
 func TestLegacyFiles(t *testing.T) {
 	dir := t.TempDir()
-	put := func(name, content string) { must(t, os.WriteFile(filepath.Join(dir, "net", name), []byte(content), 0o600)) }
+	put := func(name, content string) {
+		must(t, os.WriteFile(filepath.Join(dir, "net", name), []byte(content), 0o600))
+	}
 	must(t, os.Mkdir(filepath.Join(dir, "net"), 0o755))
 	put("10.1.0.7", "ctr1\n")
 	put("note", "ctr1")
