@@ -42,7 +42,7 @@ func (f *Filter) amend(ctx context.Context, t *table, mend bool, decide func() (
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	for built := false; ; {
-		gen, err := f.conn.GetGen()
+		gen, err := f.generation()
 		if err != nil {
 			return explain(err)
 		}
@@ -55,14 +55,14 @@ func (f *Filter) amend(ctx context.Context, t *table, mend bool, decide func() (
 		if err != nil {
 			return explain(err)
 		}
-		err = f.commit(gen.ID, changes)
+		err = f.commit(gen, changes)
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, unix.ENOENT) && built && again:
+		case misses(err) && built && again:
 			return fault.New(fault.Unsupported, "load the kernel's modules nft_nat, nft_masq, nft_ct and nft_fib_inet",
 				"table %s: the kernel lacks a part of it: %w", t, err)
-		case errors.Is(err, unix.ENOENT):
+		case misses(err) && !mend:
 			mend = true
 		case !passing(err):
 			return explain(err)
@@ -83,10 +83,14 @@ func (f *Filter) commit(gen uint32, changes []change) error {
 	return f.conn.FlushWithGenID(gen)
 }
 
-// passing says whether an attempt failed because of what somebody else did meanwhile: a commit (ERESTART), the same table or element made
-// (EEXIST, EBUSY), or replies lost, where the transaction may have gone through and only looking again can tell (ENOBUFS).
+// misses says whether an attempt failed because a table or a set is missing (ENOENT) or is of another kind (EINVAL).
+func misses(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) }
+
+// passing says whether an attempt failed because of what happened meanwhile: a commit (ERESTART), the same table or element made
+// (EEXIST, EBUSY), a dying element gone for good (ENOENT), or replies lost, where the transaction may have gone through and
+// only looking again can tell (ENOBUFS).
 func passing(err error) bool {
-	for _, errno := range []unix.Errno{unix.ERESTART, unix.EEXIST, unix.EBUSY, unix.ENOBUFS} {
+	for _, errno := range []unix.Errno{unix.ERESTART, unix.EEXIST, unix.EBUSY, unix.ENOENT, unix.ENOBUFS} {
 		if errors.Is(err, errno) {
 			return true
 		}
@@ -102,16 +106,16 @@ func (f *Filter) steady(ctx context.Context, look func() error) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	for {
-		before, err := f.conn.GetGen()
+		before, err := f.generation()
 		if err != nil {
 			return explain(err)
 		}
 		found := look()
-		after, err := f.conn.GetGen()
+		after, err := f.generation()
 		if err != nil {
 			return explain(err)
 		}
-		if before.ID == after.ID {
+		if before == after {
 			return explain(found)
 		}
 		if ctx.Err() != nil {

@@ -1,19 +1,16 @@
 package nft
 
 import (
-	"errors"
-
 	"github.com/google/nftables"
-	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
-// find returns the element under a key, dying ones included, nil when there is none, or no set or no table. The kernel finds it in constant time;
+// find returns the element under a key, dying ones included, nil when there is none, or no such set, or no table. The kernel finds it in constant time;
 // it answers several keys in one request only up to the first that is absent, so there is one request a key.
 func (f *Filter) find(set *nftables.Set, key []byte) (*nftables.SetElement, error) {
 	found, err := f.conn.FindSetElements(set, []nftables.SetElement{{Key: key}})
-	if errors.Is(err, unix.ENOENT) || err == nil && len(found) == 0 {
+	if err != nil && misses(err) || err == nil && len(found) == 0 {
 		return nil, nil
 	}
 	if err != nil {
@@ -25,7 +22,7 @@ func (f *Filter) find(set *nftables.Set, key []byte) (*nftables.SetElement, erro
 // dump returns the living elements of a set; none when there is no set or no table. It takes about a microsecond an element.
 func (f *Filter) dump(set *nftables.Set) ([]nftables.SetElement, error) {
 	all, err := f.conn.GetSetElements(set)
-	if err != nil && !errors.Is(err, unix.ENOENT) {
+	if err != nil && !misses(err) {
 		return nil, err
 	}
 	living := all[:0]

@@ -66,12 +66,12 @@ func (f *Filter) Close() error {
 	return f.conn.CloseLasting()
 }
 
-// Ready asks for the generation id, the cheapest answer that only nf_tables gives.
+// Ready asks for the generation, the cheapest answer that only nf_tables gives.
 func (f *Filter) Ready(ctx context.Context) error {
 	defer f.lock()()
 	err := f.connect()
 	if err == nil {
-		_, err = f.conn.GetGen()
+		_, err = f.generation()
 	}
 	var known *fault.Error
 	if err = explain(err); errors.As(err, &known) {
@@ -92,6 +92,19 @@ func (f *Filter) connect() (err error) {
 		f.conn, err = nftables.New(nftables.AsLasting(), nftables.WithNetNSFd(f.namespace))
 	}
 	return err
+}
+
+// generation returns the number of the last commit in the namespace.
+func (f *Filter) generation() (uint32, error) {
+	gen, err := f.conn.GetGen()
+	if err != nil {
+		// The library hides the cause of this one. Asking anything else tells it.
+		if _, cause := f.conn.ListTables(); cause != nil {
+			err = cause
+		}
+		return 0, err
+	}
+	return gen.ID, nil
 }
 
 // explain turns the kernel's refusals that an operator can do something about into faults.

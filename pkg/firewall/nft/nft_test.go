@@ -1,11 +1,18 @@
 package nft
 
 import (
-	"os/exec"
+	"context"
+	"os"
+	"runtime"
 	"testing"
+	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/firewalltest"
+	"github.com/trestle-cni/trestle/test/nstest"
 )
 
 func TestFilter(t *testing.T) {
@@ -15,12 +22,114 @@ func TestFilter(t *testing.T) {
 	})
 }
 
-// nftool runs nft(8), the second opinion on what is in the kernel.
-func nftool(t testing.TB, args ...string) string {
-	t.Helper()
-	out, err := exec.Command("nft", args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("nft %v: %v: install the Debian package nftables if it is missing\n%s", args, err, out)
-	}
-	return string(out)
+// TestExpiry looks at how elements go: by a timeout; and, where the kernel ignores that, by deletion.
+func TestExpiry(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		f := held(t)
+		c := three()[0]
+		w, err := parse(somebody(), c)
+		must(t, err)
+		must(t, f.Drop(t.Context(), somebody(), c))
+		if e, err := f.find(w.attachment.set, w.attachment.key); err != nil || e != nil && !dying(e) {
+			t.Errorf("after a drop: %+v, %v, want none or one with a timeout", e, err)
+		}
+		if f.deletes {
+			t.Error("this kernel ignored a timeout; that of 6.12 and later do not")
+		}
+		_, err = f.Hold(t.Context(), somebody(), c, nil)
+		must(t, err)
+		for _, e := range append(w.entries, w.attachment) {
+			if found, err := f.find(e.set, e.key); err != nil || found == nil || dying(found) {
+				t.Errorf("%s held again: %+v, %v, want one without a timeout", e.title, found, err)
+			}
+		}
+		f.deletes = true
+		must(t, f.Drop(t.Context(), somebody(), c))
+		if e, err := f.find(w.attachment.set, w.attachment.key); err != nil || e != nil {
+			t.Errorf("after a drop by deletion: %+v, %v, want none", e, err)
+		}
+	})
+}
+
+// TestGeneration asks that a commit of somebody else between look and write makes us look again.
+func TestGeneration(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		f := open(t)
+		attempts := 0
+		err := f.amend(t.Context(), inet(), true, func() ([]change, error) {
+			if attempts++; attempts < 4 {
+				nftool(t, "add table inet other; delete table inet other")
+			}
+			return nil, nil
+		})
+		must(t, err)
+		if attempts != 4 {
+			t.Errorf("%d attempts, want 4", attempts)
+		}
+		must(t, f.Grounded(t.Context()))
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		nftool(t, "flush ruleset")
+		err = f.amend(ctx, inet(), true, func() ([]change, error) {
+			nftool(t, "add table inet other; delete table inet other")
+			return nil, nil
+		})
+		if fault.Code(err) != fault.TryLater {
+			t.Errorf("disturbed in every attempt: %v, want a fault to try later", err)
+		}
+	})
+}
+
+// TestReady tells a process without rights from one with them.
+func TestReady(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		must(t, open(t).Ready(t.Context()))
+		errs := make(chan error)
+		go func() {
+			runtime.LockOSThread() // never unlocked: the thread without rights ends with the goroutine
+			header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+			var none [2]unix.CapUserData
+			if err := unix.Capset(&header, &none[0]); err != nil {
+				errs <- err
+				return
+			}
+			f := Open()
+			err := f.Ready(context.Background())
+			_ = f.Close()
+			errs <- err
+		}()
+		if err := <-errs; fault.Code(err) != fault.NoService || fault.Hint(err) == "" {
+			t.Errorf("without rights: %v, want a fault that says so", err)
+		}
+	})
+}
+
+// TestOpenAt asks that a filter works where its namespace is, not where the caller is.
+func TestOpenAt(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		path := nstest.Namespace(t, "c1")
+		file, err := os.Open(path)
+		must(t, err)
+		defer file.Close()
+		f := OpenAt(int(file.Fd()))
+		defer f.Close()
+		must(t, f.Ground(t.Context()))
+		must(t, f.Grounded(t.Context()))
+		if here := nftool(t, "list", "tables"); here != "" {
+			t.Errorf("tables in the caller's namespace:\n%s", here)
+		}
+		localnet := func(value string) {
+			must(t, nstest.In(path, func() error {
+				return os.WriteFile("/proc/sys/net/ipv4/conf/lo/route_localnet", []byte(value), 0o644)
+			}))
+		}
+		localnet("1")
+		must(t, f.Unground(t.Context()))
+		must(t, f.Grounded(t.Context()))
+		localnet("0")
+		must(t, f.Unground(t.Context()))
+		if err := f.Grounded(t.Context()); fault.Code(err) != fault.Drift {
+			t.Errorf("after unground: %v, want drift", err)
+		}
+	})
 }

@@ -1,0 +1,243 @@
+package nft
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/test/nstest"
+)
+
+// golden compares text with a file. With UPDATE_GOLDEN in the environment it writes the file anew.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		must(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	must(t, err)
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// nftool runs nft(8), the second opinion on what is in the kernel.
+func nftool(t testing.TB, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("nft", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("nft %v: %v: install the Debian package nftables if it is missing\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+func open(t testing.TB) *Filter {
+	f := Open()
+	t.Cleanup(func() { must(t, f.Close()) })
+	return f
+}
+
+func somebody() owner.Owner { return owner.Of("net", "one", "eth0") }
+
+// three is one claim in each role.
+func three() []firewall.Claim {
+	four, six := netip.MustParsePrefix("10.1.0.0/24"), netip.MustParsePrefix("fd00::/64")
+	to := netip.MustParseAddrPort
+	return []firewall.Claim{
+		{Role: firewall.Masquerade, Linked: true, Masq: []firewall.Masq{
+			{Addr: netip.MustParseAddr("10.1.0.2"), Subnet: four}, {Addr: netip.MustParseAddr("fd00::2"), Subnet: six}}},
+		{Role: firewall.Publish, Ports: []firewall.Port{
+			{Protocol: 6, HostPort: 8080, Target: to("10.1.0.2:80"), Subnet: four, SNAT: firewall.SNATHairpin},
+			{Protocol: 6, HostPort: 8080, Target: to("[fd00::2]:80"), Subnet: six, SNAT: firewall.SNATHairpin},
+			{Protocol: 17, HostPort: 53, HostIP: netip.MustParseAddr("192.0.2.1"), Target: to("10.1.0.2:53"), SNAT: firewall.SNATAll},
+			{Protocol: 132, HostPort: 3868, HostIP: netip.MustParseAddr("2001:db8::1"), Target: to("[fd00::2]:3868"), SNAT: firewall.SNATAll},
+		}},
+		{Role: firewall.Antispoof, Linked: true, Spoof: []firewall.Spoof{{Link: somebody().HostLink(), MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}}}},
+	}
+}
+
+// held makes a filter in which somebody holds all three.
+func held(t testing.TB) *Filter {
+	f := open(t)
+	for _, c := range three() {
+		_, err := f.Hold(t.Context(), somebody(), c, nil)
+		must(t, err)
+	}
+	return f
+}
+
+// whole fails the test unless the tables and all that somebody holds are there.
+func whole(t testing.TB, f *Filter) {
+	t.Helper()
+	must(t, f.Grounded(t.Context()))
+	for _, c := range three() {
+		must(t, f.Held(t.Context(), somebody(), c))
+	}
+}
+
+// TestListing holds the table against what nft(8) says of it, and the words that we have for each rule against nft's.
+func TestListing(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		f := held(t)
+		whole(t, f)
+		inetText, bridgeText := nftool(t, "list", "table", "inet", "trestle"), nftool(t, "list", "table", "bridge", "trestle")
+		golden(t, "testdata/inet.nft", inetText)
+		golden(t, "testdata/bridge.nft", bridgeText)
+		for _, tab := range []*table{inet(), bridge()} {
+			for _, c := range tab.chains {
+				for _, r := range c.rules {
+					if !strings.Contains(inetText+bridgeText, "\t\t"+r.text+"\n") {
+						t.Errorf("chain %s: nft(8) does not list %q", c.Name, r.text)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestReload lets nft(8) write and read everything.
+func TestReload(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		f := held(t)
+		before := nftool(t, "list", "ruleset")
+		file := filepath.Join(t.TempDir(), "ruleset")
+		must(t, os.WriteFile(file, []byte(before), 0o600))
+		nftool(t, "flush", "ruleset")
+		nftool(t, "-f", file)
+		if diff := cmp.Diff(before, nftool(t, "list", "ruleset")); diff != "" {
+			t.Errorf("reloaded (-before +after):\n%s", diff)
+		}
+		whole(t, f)
+		for _, c := range three() {
+			must(t, f.Drop(t.Context(), somebody(), firewall.Claim{Role: c.Role}))
+			here, err := f.Holds(t.Context(), somebody(), c.Role)
+			if err != nil || here {
+				t.Errorf("%s after a drop: held %t, error %v", c.Role, here, err)
+			}
+		}
+		must(t, f.Unground(t.Context()))
+		if left := nftool(t, "list", "ruleset"); left != "" {
+			t.Errorf("after unground:\n%s", left)
+		}
+	})
+}
+
+// TestSabotage does what operators and other programs do, and asks who notices and what the next Ground brings back.
+func TestSabotage(t *testing.T) {
+	for name, s := range map[string]struct {
+		command  string
+		expected []string // words in the complaint of Held
+		lost     bool     // the ground is whole, or will be, but an element is gone
+	}{
+		"rules flushed":    {command: "flush chain inet trestle postrouting", expected: []string{"chain postrouting", "ct status dnat jump published"}},
+		"rule added":       {command: "add rule inet trestle egress4 counter", expected: []string{"chain egress4", "too many: 1"}},
+		"rule inserted":    {command: "insert rule inet trestle egress4 accept", expected: []string{"chain egress4", "found another"}},
+		"rule changed":     {command: "flush chain inet trestle prerouting; add rule inet trestle prerouting fib daddr type unicast jump hostports", expected: []string{"chain prerouting", "found another"}},
+		"chain added":      {command: "add chain inet trestle mine { type filter hook forward priority 0; policy drop; }", expected: []string{"chain mine", "expected none"}},
+		"policy changed":   {command: "chain inet trestle guard { policy drop; }", expected: []string{"chain guard", "policy accept", "policy drop"}},
+		"priority changed": {command: "delete chain inet trestle guard; add chain inet trestle guard { type filter hook prerouting priority 5; }", expected: []string{"chain guard", "priority -300", "priority 5"}},
+		"chain deleted":    {command: "delete chain inet trestle guard", expected: []string{"chain guard", "found none"}},
+		"dormant":          {command: "add table inet trestle { flags dormant; }", expected: []string{"dormant"}},
+		"set gone":         {command: "flush chain inet trestle egress6; flush chain inet trestle postrouting; delete set inet trestle masq6", expected: []string{"set masq6"}, lost: true},
+		"set of other type": {command: "flush chain inet trestle postrouting; delete set inet trestle masq6; add set inet trestle masq6 { type ipv4_addr; }",
+			expected: []string{"set masq6", "type ipv6_addr flags timeout", "type ipv4_addr"}, lost: true},
+		"bridge flushed":  {command: "flush chain bridge trestle antispoof", expected: []string{"table bridge trestle: chain antispoof"}},
+		"element deleted": {command: "delete element inet trestle masq4 { 10.1.0.2 }", expected: []string{"masqueraded address 10.1.0.2", "found nothing"}, lost: true},
+		"element changed": {command: "delete element inet trestle dnat4 { tcp . 8080 }; add element inet trestle dnat4 { tcp . 8080 : 10.1.0.9 . 80 }",
+			expected: []string{"host port 8080/tcp", "10.1.0.2:80", "10.1.0.9:80"}, lost: true},
+		"owner changed": {command: "delete element inet trestle masq4 { 10.1.0.2 }; add element inet trestle masq4 { 10.1.0.2 comment \"mine\" }",
+			expected: []string{"masqueraded address 10.1.0.2", `"mine"`}, lost: true},
+		"subnet deleted":     {command: "flush set inet trestle local4", expected: []string{"local4"}, lost: true},
+		"attachment deleted": {command: "flush map inet trestle attachment", expected: []string{"attachment: expected 2 elements", "found nothing"}, lost: true},
+		"ruleset flushed":    {command: "flush ruleset", expected: []string{"table inet trestle: expected, found none"}, lost: true},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				f := held(t)
+				nftool(t, s.command)
+				noticed(t, f, s.expected)
+				must(t, f.Ground(t.Context()))
+				must(t, f.Grounded(t.Context()))
+				if !s.lost {
+					whole(t, f)
+				}
+			})
+		})
+	}
+}
+
+// noticed fails the test unless Held of some claim says the words.
+func noticed(t *testing.T, f *Filter, words []string) {
+	t.Helper()
+	var said []string
+	for _, c := range three() {
+		if err := f.Held(t.Context(), somebody(), c); err != nil {
+			if fault.Code(err) != fault.Drift || fault.Hint(err) == "" {
+				t.Errorf("error %v with code %d and hint %q", err, fault.Code(err), fault.Hint(err))
+			}
+			said = append(said, err.Error())
+		}
+	}
+	for _, word := range words {
+		if !strings.Contains(strings.Join(said, "\n"), word) {
+			t.Errorf("held says %q, which does not mention %q", said, word)
+		}
+	}
+}
+
+// TestHoldRebuilds asks that a claim which finds a part of the table missing makes it whole, and keeps what the others hold.
+func TestHoldRebuilds(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		f := held(t)
+		nftool(t, "flush chain inet trestle egress4; flush chain inet trestle postrouting; delete set inet trestle masq4")
+		other := owner.Of("net", "two", "eth0")
+		c := firewall.Claim{Role: firewall.Masquerade, Masq: []firewall.Masq{{Addr: netip.MustParseAddr("10.1.0.3"), Subnet: netip.MustParsePrefix("10.1.0.0/24")}}}
+		_, err := f.Hold(t.Context(), other, c, nil)
+		must(t, err)
+		must(t, f.Held(t.Context(), other, c))
+		must(t, f.Held(t.Context(), somebody(), three()[1]))
+	})
+}
+
+// TestVersions asks for the way up, and for the refusal of the way down.
+func TestVersions(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		f := held(t)
+		text := nftool(t, "list", "table", "inet", "trestle")
+		reload := func(version string) {
+			t.Helper()
+			file := filepath.Join(t.TempDir(), "table")
+			must(t, os.WriteFile(file, []byte("delete table inet trestle\n"+strings.Replace(text, `"trestle v1 `, `"trestle `+version+" ", 1)), 0o600))
+			nftool(t, "-f", file)
+		}
+		reload("v0")
+		noticed(t, f, []string{"expected version 1, found 0"})
+		must(t, f.Ground(t.Context()))
+		whole(t, f)
+		reload("v2")
+		noticed(t, f, []string{"expected version 1, found 2"})
+		if err := f.Ground(t.Context()); fault.Code(err) != fault.Unsupported {
+			t.Errorf("ground of a newer version: %v, want a fault", err)
+		}
+		for _, c := range three() {
+			must(t, f.Drop(t.Context(), somebody(), c))
+		}
+	})
+}
