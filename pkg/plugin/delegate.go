@@ -73,7 +73,7 @@ func (r *Request) run(ctx context.Context, file string, env map[string]string) (
 	case err == nil:
 		return stdout.Bytes(), nil
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
+		return nil, ctx.Err()
 	default:
 		return nil, delegateError(file, err, stdout.Bytes(), stderr.Bytes())
 	}

@@ -92,7 +92,7 @@ func (r *Request) checkEnvironment() error {
 		return fault.New(fault.Environment, "use letters, digits, _ . and -, a letter or digit first",
 			"CNI_CONTAINERID: %q: not a container ID", r.ContainerID)
 	}
-	if attached && r.IfName != "" && !validLinkName(r.IfName) {
+	if attached && r.IfName != "" && !ValidLinkName(r.IfName) {
 		return fault.New(fault.Environment, "use 1 to 15 bytes without / : or white space, not . or ..",
 			"CNI_IFNAME: %q: not an interface name", r.IfName)
 	}
@@ -140,8 +140,8 @@ func validName(name string) bool {
 	return name != ""
 }
 
-// validLinkName is the kernel's rule for interface names, dev_valid_name in net/core/dev.c.
-func validLinkName(name string) bool {
+// ValidLinkName is the kernel's rule for interface names, which are 1 to 15 bytes long: dev_valid_name in net/core/dev.c.
+func ValidLinkName(name string) bool {
 	bad := func(c rune) bool { return c == '/' || c == ':' || unicode.IsSpace(c) }
 	return name != "" && len(name) <= 15 && name != "." && name != ".." && !strings.ContainsFunc(name, bad)
 }

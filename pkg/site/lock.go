@@ -95,3 +95,12 @@ func (l *Lock) wait(ctx context.Context, lock func() error) error {
 		return fault.New(fault.TryLater, "see who holds it: fuser "+l.file.Name(), "lock %s: held by another process: %w", l.file.Name(), ctx.Err())
 	}
 }
+
+// Ready says whether the locks' directory can be used.
+func (s *Site) Ready() error {
+	file, err := s.lockFile("owners.lock")
+	if err == nil {
+		file.Close()
+	}
+	return err
+}

@@ -1,0 +1,114 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/plan"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// add is: guard, parse, IPAM, plan, apply, print. On an error all that was made is undone, and the error names the step.
+func (k Kind[C]) add(ctx context.Context, req *plugin.Request) error {
+	config, err := k.Parse(req)
+	if err != nil {
+		return err
+	}
+	if sandbox, err := req.Sandbox(); sandbox != plugin.SandboxAlive {
+		return err
+	}
+	v, err := k.begin(req, config, req.Netns)
+	if err != nil {
+		return err
+	}
+	defer v.site.Close()
+	// One lock an owner over guard, reservation and links: of two ADDs for one interface the second finds the first.
+	lock, err := v.site.LockOwner(ctx, v.call.Owner)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	made := &made{}
+	if err := v.make(ctx, made); err != nil {
+		return fault.Join(err, v.unmake(withoutCancel(ctx), made))
+	}
+	return nil
+}
+
+// made is what an ADD has to take back when it fails.
+type made struct {
+	steps    plan.Done
+	reserved bool // the IPAM plugin was asked
+}
+
+func (v *verb[C]) make(ctx context.Context, m *made) error {
+	var result *types100.Result
+	if v.Chained {
+		var err error
+		if result, err = v.prevResult(); err != nil {
+			return err
+		}
+	}
+	p, err := v.plan(result)
+	if err != nil {
+		return err
+	}
+	if err := p.Guard(ctx, v.site); err != nil {
+		return err
+	}
+	if v.ipam() != "" {
+		if p, err = v.reserve(ctx, p, m); err != nil {
+			return err
+		}
+	}
+	done, err := p.Apply(ctx, v.site)
+	m.steps = append(m.steps, done...)
+	if err != nil {
+		return err
+	}
+	if !v.Chained {
+		if err := v.site.Describe(p.Result); err != nil {
+			return fmt.Errorf("result: %w", err)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return v.req.Print(p.Result)
+}
+
+// reserve asks the IPAM plugin, before anything is made or, for one that wants to see the interface, after the links. It returns the plan
+// with the addresses filled in.
+func (v *verb[C]) reserve(ctx context.Context, p plan.Plan, m *made) (plan.Plan, error) {
+	if !Early(v.ipam()) {
+		done, err := p.Links().Apply(ctx, v.site)
+		m.steps = done
+		if err != nil {
+			return p, err
+		}
+	}
+	m.reserved = true
+	result, err := v.req.Delegate(ctx, v.ipam(), "ADD")
+	if err != nil {
+		return p, err
+	}
+	if p, err = v.plan(result); err != nil {
+		return p, err
+	}
+	// The addresses may collide with what the bridge has. Looking now leaves less to undo than finding it half-way.
+	return p, plan.Plan{Ground: p.Ground}.Guard(ctx, v.site)
+}
+
+// unmake undoes the steps, then gives the address back; not while the container may still be using it.
+func (v *verb[C]) unmake(ctx context.Context, m *made) error {
+	err := m.steps.Undo(ctx, v.site)
+	if !m.reserved || errors.Is(err, plan.ErrCarrier) {
+		return err
+	}
+	_, released := v.req.Delegate(ctx, v.ipam(), "DEL")
+	return fault.Join(err, released)
+}

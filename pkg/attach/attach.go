@@ -1,0 +1,113 @@
+// Package attach makes a CNI plugin of a parser and a planner: the six verbs, each a reading of the plan.
+package attach
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"net"
+
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/pkg/plan"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Kind is an attachment plugin: all that is particular to it. C is its configuration. Both functions are pure.
+type Kind[C any] struct {
+	Name     string
+	Versions []string // nil: all
+
+	// Parse reads the whole configuration and reports every complaint at once, with what could be read beside the error: a DEL goes on
+	// with that.
+	Parse func(*plugin.Request) (C, error)
+	// Plan says what must exist. It must return the same kinds of steps whether or not the call's result is known, and the same plan
+	// again for the result that it returned.
+	Plan func(C, Call) (plan.Plan, error)
+	// IPAM names the delegate that gives addresses; nil, or an empty name: none.
+	IPAM func(C) string
+	// Filter opens the host's packet filter; nil: the plugin asks for none.
+	Filter func(C) (firewall.Filter, error)
+	// Chained plugins take prevResult as their result, and cannot ADD or CHECK without.
+	Chained bool
+}
+
+// Call is what a planner knows of the call beside the configuration.
+type Call struct {
+	Owner  owner.Owner
+	IfName string // empty when an owner was found in the kernel (GC)
+	Netns  string // as the runtime wrote it; for the result
+	Seed   [32]byte
+	// Result is the IPAM plugin's on ADD, prevResult on CHECK and DEL and for chained plugins, nil when there is none.
+	Result *types100.Result
+}
+
+// MAC draws the Ethernet address of the part named: locally administered, unicast (IEEE 802, clause 8), the same for the same call.
+func (c Call) MAC(part string) net.HardwareAddr {
+	sum := sha256.Sum256(append(c.Seed[:], part...))
+	sum[0] = sum[0]&^1 | 2
+	return net.HardwareAddr(sum[:6])
+}
+
+// Plugin returns the plugin that the shell runs.
+func (k Kind[C]) Plugin() plugin.Plugin {
+	return plugin.Plugin{Name: k.Name, Versions: k.Versions, Add: k.add, Del: k.del, Check: k.check, GC: k.gc, Status: k.status}
+}
+
+// verb is what every verb of one call works with.
+type verb[C any] struct {
+	Kind[C]
+	req    *plugin.Request
+	config C
+	call   Call
+	site   *site.Site
+}
+
+// begin opens the site. netns is empty where the container's side must not be entered.
+func (k Kind[C]) begin(req *plugin.Request, config C, netns string) (*verb[C], error) {
+	v := &verb[C]{Kind: k, req: req, config: config}
+	v.call = Call{Owner: owner.Of(req.Network, req.ContainerID, req.IfName), IfName: req.IfName, Netns: req.Netns}
+	if _, err := rand.Read(v.call.Seed[:]); err != nil {
+		return nil, err
+	}
+	options := site.Options{Netns: netns, Logf: req.Logf}
+	if k.Filter != nil {
+		options.Filter = func() (firewall.Filter, error) { return k.Filter(config) }
+	}
+	var err error
+	v.site, err = site.Open(options)
+	return v, err
+}
+
+func (v *verb[C]) plan(result *types100.Result) (plan.Plan, error) {
+	v.call.Result = result
+	return v.Plan(v.config, v.call)
+}
+
+// ipam returns the name of the delegate, empty when there is none.
+func (v *verb[C]) ipam() string {
+	if v.IPAM == nil {
+		return ""
+	}
+	return v.IPAM(v.config)
+}
+
+// Early says whether the delegate gives addresses without looking at the interface, so that it is asked before anything is made and
+// its refusal leaves no trace. Any other (dhcp) may expect the interface to be there.
+func Early(ipam string) bool { return ipam == "host-local" || ipam == "static" }
+
+func (v *verb[C]) prevResult() (*types100.Result, error) {
+	result, err := v.req.PrevResult()
+	if err == nil && result == nil {
+		err = fault.New(fault.Config, "call it with the result of the last ADD, as in a chain of a conflist", "prevResult: missing, %s of %s needs it",
+			v.req.Command, v.req.Plugin)
+	}
+	return result, err
+}
+
+// withoutCancel is the context of what undoes: a SIGTERM must not stop it.
+func withoutCancel(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

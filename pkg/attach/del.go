@@ -1,0 +1,88 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/plan"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// del is: parse as far as it goes, plan, undo upwards, release the address. It needs no namespace and no prevResult: every object's
+// name or mark follows from the owner.
+func (k Kind[C]) del(ctx context.Context, req *plugin.Request) error {
+	ctx = withoutCancel(ctx) // a DEL that was begun is best finished
+	config, err := k.Parse(req)
+	if err != nil {
+		req.Logf("DEL goes on in spite of: %v", err)
+	}
+	sandbox, why := req.Sandbox()
+	netns := req.Netns
+	if sandbox != plugin.SandboxAlive {
+		netns = ""
+	}
+	v, err := k.begin(req, config, netns)
+	if err != nil && netns != "" { // it may have died since
+		req.Logf("DEL goes on without the sandbox: %v", err)
+		v, err = k.begin(req, config, "")
+	}
+	if err != nil {
+		return err
+	}
+	defer v.site.Close()
+	lock, err := v.site.LockOwner(ctx, v.call.Owner)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	if sandbox == plugin.SandboxOwnHost {
+		return v.delOwnHost(ctx, why)
+	}
+	return v.remove(ctx)
+}
+
+// remove undoes the plan and releases the address, unless the container may still be using it: then two would have it.
+func (v *verb[C]) remove(ctx context.Context) error {
+	prev, err := v.req.PrevResult()
+	if err != nil {
+		v.req.Logf("DEL goes on without prevResult: %v", err)
+	}
+	p, err := v.plan(prev)
+	if err != nil && prev != nil {
+		v.req.Logf("DEL goes on without prevResult: %v", err)
+		p, err = v.plan(nil)
+	}
+	if err == nil {
+		err = p.Undo(ctx, v.site)
+	}
+	if v.ipam() == "" || errors.Is(err, plan.ErrCarrier) && v.site.Container != nil {
+		return err
+	}
+	_, released := v.req.Delegate(ctx, v.ipam(), "DEL")
+	return fault.Join(err, released)
+}
+
+// delOwnHost is a DEL whose CNI_NETNS is the host's own namespace: the path is of a process whose number was used again. It is
+// never entered. What is ours on the host's side goes; where nothing is, the path is most likely a mistake, and said to be one.
+func (v *verb[C]) delOwnHost(ctx context.Context, why error) error {
+	p, err := v.plan(nil)
+	if err != nil {
+		return fault.Join(why, err)
+	}
+	holders, err := p.Owners(ctx, v.site, v.call.Owner.ID.Network)
+	if err != nil {
+		return fault.Join(why, err)
+	}
+	ours := slices.ContainsFunc(holders, func(h firewall.Holder) bool { return h.ID == v.call.Owner.ID })
+	if !ours && v.ipam() != "" {
+		_, err := v.req.Delegate(ctx, v.ipam(), "CHECK")
+		ours = err == nil
+	}
+	if !ours {
+		return why
+	}
+	return v.remove(ctx)
+}

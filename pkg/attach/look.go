@@ -1,0 +1,71 @@
+package attach
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// check is: plan from prevResult, ask the IPAM plugin, verify all. Every drift is listed.
+func (k Kind[C]) check(ctx context.Context, req *plugin.Request) error {
+	config, err := k.Parse(req)
+	if err != nil {
+		return err
+	}
+	if sandbox, err := req.Sandbox(); sandbox != plugin.SandboxAlive {
+		return err
+	}
+	v, err := k.begin(req, config, req.Netns)
+	if err != nil {
+		return err
+	}
+	defer v.site.Close()
+	prev, err := v.prevResult()
+	if err != nil {
+		return err
+	}
+	p, err := v.plan(prev)
+	if err != nil {
+		return err
+	}
+	err = p.Verify(ctx, v.site)
+	if v.ipam() != "" {
+		_, reserved := v.req.Delegate(ctx, v.ipam(), "CHECK")
+		err = fault.Join(err, reserved)
+	}
+	return err
+}
+
+// status says whether an ADD can succeed now.
+func (k Kind[C]) status(ctx context.Context, req *plugin.Request) error {
+	config, err := k.Parse(req)
+	if err != nil {
+		return notReady(err)
+	}
+	v, err := k.begin(req, config, "")
+	if err != nil {
+		return notReady(err)
+	}
+	defer v.site.Close()
+	p, err := v.plan(nil)
+	if err == nil {
+		err = p.Ready(ctx, v.site)
+	}
+	if err == nil {
+		err = v.site.Ready()
+	}
+	if err != nil {
+		return notReady(err)
+	}
+	if v.ipam() != "" {
+		_, err = v.req.Delegate(ctx, v.ipam(), "STATUS")
+	}
+	return err
+}
+
+// notReady gives an error the code that the specification has for STATUS; the remedy stays.
+func notReady(err error) error {
+	return &fault.Error{Code: fault.NoService, Hint: fault.Hint(err), Err: fmt.Errorf("not ready: %w", err)}
+}

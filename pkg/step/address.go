@@ -1,0 +1,139 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/rtnl"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Addresses are the addresses of a container's interface, and the kernel settings of the interface that go with them. It comes before
+// the interface is up, so that nothing from outside (a router advertisement, say) is taken in before it is refused.
+type Addresses struct {
+	IfName   string
+	Addrs    []netip.Prefix // host bits kept
+	DAD      bool           // IPv6 duplicate address detection (RFC 4862) before an address is used
+	AcceptRA bool           // leave router advertisements and autoconfiguration as they are
+}
+
+func (a Addresses) String() string { return "addresses on " + a.IfName }
+
+// Inside says that all goes with the link.
+func (a Addresses) Inside() {}
+
+func (a Addresses) ipv6() bool {
+	return slices.ContainsFunc(a.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() })
+}
+
+// Apply adds the addresses.
+func (a Addresses) Apply(_ context.Context, s *site.Site) (bool, error) {
+	container, err := inside(s)
+	if err != nil {
+		return false, err
+	}
+	if err := a.tune(container); err != nil {
+		return false, err
+	}
+	link, err := need(container, a.IfName)
+	if err != nil {
+		return false, err
+	}
+	created := false
+	for _, p := range a.Addrs {
+		err := container.Conn.Send(rtnl.NewAddr(link.Attrs().Index, p, a.DAD, 0))
+		if errors.Is(err, unix.EEXIST) {
+			continue
+		}
+		if err != nil {
+			return created, addressError(p, err)
+		}
+		created = true
+	}
+	return created, nil
+}
+
+// tune writes the interface's settings, as the reference does, and refuses router advertisements where IPAM gave an IPv6 address.
+func (a Addresses) tune(container *site.Side) error {
+	if len(a.Addrs) == 0 {
+		return nil
+	}
+	settings := [][2]string{{"net/ipv4/conf/" + a.IfName + "/arp_notify", "1"}}
+	ipv6 := "net/ipv6/conf/" + a.IfName + "/"
+	if a.DAD {
+		settings = append(settings, [2]string{ipv6 + "enhanced_dad", "1"}, [2]string{ipv6 + "accept_dad", "1"})
+	} else {
+		settings = append(settings, [2]string{ipv6 + "accept_dad", "0"})
+	}
+	if a.ipv6() {
+		settings = append(settings, [2]string{"net/ipv6/conf/lo/disable_ipv6", "0"}, [2]string{ipv6 + "disable_ipv6", "0"},
+			[2]string{ipv6 + "keep_addr_on_down", "1"})
+		if !a.AcceptRA {
+			settings = append(settings, [2]string{ipv6 + "accept_ra", "0"}, [2]string{ipv6 + "autoconf", "0"})
+		}
+	}
+	for _, kv := range settings {
+		if err := a.set(container, kv[0], kv[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set writes one setting. A kernel without IPv6, or without that setting, has nothing to write to; where IPv6 is needed, adding the address
+// says so.
+func (a Addresses) set(container *site.Side, key, value string) error {
+	_, known, err := container.Sysctl(key)
+	if err == nil && known {
+		_, err = container.SetSysctl(key, value)
+	}
+	if err != nil {
+		return fault.New(fault.Unsupported, "may this program write to /proc/sys?", "%s: %w", key, err)
+	}
+	return nil
+}
+
+// Undo removes the addresses that are known.
+func (a Addresses) Undo(_ context.Context, s *site.Site) error {
+	if s.Container == nil {
+		return nil
+	}
+	link, err := find(s.Container, a.IfName)
+	if err != nil || link == nil {
+		return err
+	}
+	var errs []error
+	for _, p := range a.Addrs {
+		err := s.Container.Conn.Send(rtnl.DelAddr(link.Attrs().Index, p))
+		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			errs = append(errs, fmt.Errorf("remove %s: %w", p, err))
+		}
+	}
+	return fault.Join(errs...)
+}
+
+// Verify wants every address; more than those are no drift.
+func (a Addresses) Verify(_ context.Context, s *site.Site) error {
+	if len(a.Addrs) == 0 {
+		return nil
+	}
+	container, err := inside(s)
+	if err != nil {
+		return err
+	}
+	link, err := need(container, a.IfName)
+	if err != nil {
+		return err
+	}
+	have, err := container.Conn.Addrs(link.Attrs().Index)
+	if err != nil {
+		return err
+	}
+	return missingAddr(a.Addrs, have)
+}

@@ -1,0 +1,172 @@
+package step
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/rtnl"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Announce is everybody on the bridge knowing where the container's addresses are: the port forwards, the host's stale neighbour
+// entries are gone, and an announcement has gone to the others. An address that was another container's a moment ago answers at once.
+type Announce struct {
+	Host   string
+	IfName string
+	Bridge string
+	Addrs  []netip.Addr
+}
+
+// portPatience is how long a port may take to forward. It takes microseconds, or as long as the kernel's link watch when that is busy.
+const portPatience = 10 * time.Second
+
+func (a Announce) String() string { return "port of " + a.Bridge }
+
+// Apply waits for the port, then tells. What it does to others' neighbour tables is theirs and not undone.
+func (a Announce) Apply(ctx context.Context, s *site.Site) (bool, error) {
+	container, err := inside(s)
+	if err != nil {
+		return false, err
+	}
+	if err := a.awaitPort(ctx, s.Host); err != nil {
+		return false, err
+	}
+	if len(a.Addrs) == 0 {
+		return false, nil
+	}
+	link, err := need(container, a.IfName)
+	if err != nil {
+		return false, err
+	}
+	if err := a.Undo(ctx, s); err != nil { // what the host remembers of the addresses is of their last owner
+		return false, err
+	}
+	return false, container.Do(func() error { return announce(link, a.Addrs) })
+}
+
+// awaitPort returns when the bridge passes the host end's frames. Mostly it does at the first look.
+func (a Announce) awaitPort(ctx context.Context, host *site.Side) error {
+	forwards := func() (bool, error) {
+		port, err := host.Conn.BridgePort(a.Host)
+		if err == nil && port == nil {
+			err = fmt.Errorf("link %s: not a port of bridge %s", a.Host, a.Bridge)
+		}
+		return err == nil && port.State == rtnl.Forwarding, err
+	}
+	if done, err := forwards(); done || err != nil {
+		return err
+	}
+	events, err := host.Watch(rtnl.Links)
+	if err != nil {
+		return err
+	}
+	defer events.Close()
+	ctx, cancel := context.WithTimeout(ctx, portPatience)
+	defer cancel()
+	if err := events.Await(ctx, forwards); err != nil {
+		return fault.New(fault.TryLater, "see bridge link show dev "+a.Host, "port %s: does not forward: %w", a.Host, err)
+	}
+	return nil
+}
+
+// Undo forgets the host's neighbour entries of the addresses that are known. The host asks again when it next needs one.
+func (a Announce) Undo(_ context.Context, s *site.Site) error {
+	bridge, err := find(s.Host, a.Bridge)
+	if err != nil || bridge == nil {
+		return err
+	}
+	var errs []error
+	for _, addr := range a.Addrs {
+		errs = append(errs, forget(s.Host, bridge.Attrs().Index, addr))
+	}
+	return fault.Join(errs...)
+}
+
+func forget(host *site.Side, index int, addr netip.Addr) error {
+	err := host.NeighDel(&netlink.Neigh{LinkIndex: index, IP: addr.AsSlice()})
+	if err == nil || errors.Is(err, unix.ENOENT) || absentLink(err) {
+		return nil
+	}
+	return fmt.Errorf("neighbour entry of %s: %w", addr, err)
+}
+
+// Verify looks whether the port still forwards.
+func (a Announce) Verify(_ context.Context, s *site.Site) error {
+	port, err := s.Host.Conn.BridgePort(a.Host)
+	if absentLink(err) {
+		return nil // said by Veth
+	}
+	if err == nil && port != nil && port.State != rtnl.Forwarding {
+		return drift(a.Host, "forwarding", fmt.Sprintf("state %d", port.State))
+	}
+	return err
+}
+
+// announce sends, from inside the container, a gratuitous ARP request for each IPv4 address (RFC 5227, section 3) and an unsolicited
+// neighbour advertisement for each IPv6 address (RFC 4861, section 7.2.6).
+func announce(link netlink.Link, addrs []netip.Addr) error {
+	mac := link.Attrs().HardwareAddr
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("packet socket: %w", err)
+	}
+	defer unix.Close(fd)
+	to := &unix.SockaddrLinklayer{Ifindex: link.Attrs().Index}
+	for _, addr := range addrs {
+		frame := gratuitousARP(mac, addr)
+		if addr.Is6() {
+			frame = unsolicitedNA(mac, addr)
+		}
+		if err := unix.Sendto(fd, frame, 0, to); err != nil {
+			return fmt.Errorf("announce %s: %w", addr, err)
+		}
+	}
+	return nil
+}
+
+func gratuitousARP(mac net.HardwareAddr, addr netip.Addr) []byte {
+	ip := addr.AsSlice()
+	frame := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, mac...)
+	frame = append(frame, 0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1) // Ethernet, IPv4, request
+	frame = append(frame, mac...)
+	frame = append(frame, ip...)
+	frame = append(frame, 0, 0, 0, 0, 0, 0)
+	return append(frame, ip...)
+}
+
+func unsolicitedNA(mac net.HardwareAddr, addr netip.Addr) []byte {
+	source, group := addr.As16(), netip.MustParseAddr("ff02::1").As16()
+	icmp := append([]byte{136, 0, 0, 0, 0x20, 0, 0, 0}, source[:]...) // advertisement, override
+	icmp = append(icmp, 2, 1)                                         // target link-layer address, 8 bytes
+	icmp = append(icmp, mac...)
+	ip := []byte{0x60, 0, 0, 0, 0, byte(len(icmp)), unix.IPPROTO_ICMPV6, 255}
+	ip = append(ip, source[:]...)
+	ip = append(ip, group[:]...)
+	binary.BigEndian.PutUint16(icmp[2:], checksum(ip[8:], []byte{0, 0, 0, byte(len(icmp)), 0, 0, 0, unix.IPPROTO_ICMPV6}, icmp))
+	frame := append([]byte{0x33, 0x33, 0, 0, 0, 1}, mac...)
+	frame = append(frame, 0x86, 0xdd)
+	return append(append(frame, ip...), icmp...)
+}
+
+// checksum is that of RFC 1071 over parts of even length.
+func checksum(parts ...[]byte) uint16 {
+	var sum uint32
+	for _, part := range parts {
+		for i := 0; i < len(part); i += 2 {
+			sum += uint32(binary.BigEndian.Uint16(part[i:]))
+		}
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}

@@ -1,0 +1,160 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/rtnl"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// bridgeAlias marks the bridges that we made.
+const bridgeAlias = "trestle bridge"
+
+// Bridge is a bridge on the host, up. It is shared ground.
+type Bridge struct {
+	Name          string
+	MAC           net.HardwareAddr // given to a bridge that is made here, so that it never changes with the ports
+	MTU           int              // bytes, of a bridge that is made here; 0: the kernel's default
+	Promisc       bool             // switched on where it is off, never off
+	VLANFiltering bool             // must be on in a bridge that is there already
+}
+
+func (b Bridge) String() string { return "bridge " + b.Name }
+
+// Guard refuses a name that another kind of link has, and a bridge that cannot filter VLANs as asked.
+func (b Bridge) Guard(_ context.Context, s *site.Site) error {
+	link, err := find(s.Host, b.Name)
+	if err != nil || link == nil {
+		return err
+	}
+	_, err = b.kind(link)
+	return err
+}
+
+// Apply makes the bridge, or takes the one that is there.
+func (b Bridge) Apply(_ context.Context, s *site.Site) (bool, error) {
+	link, err := find(s.Host, b.Name)
+	if err != nil {
+		return false, err
+	}
+	made := false
+	if link == nil {
+		if made, err = b.create(s.Host); err != nil {
+			return false, err
+		}
+		if link, err = need(s.Host, b.Name); err != nil {
+			return made, err
+		}
+	}
+	if _, err := b.kind(link); err != nil {
+		return made, err
+	}
+	return made, b.raise(s.Host, link)
+}
+
+func (b Bridge) create(host *site.Side) (made bool, err error) {
+	err = host.Conn.Send(rtnl.NewBridge(b.Name, b.MAC, b.MTU, b.VLANFiltering), rtnl.SetAlias(b.Name, bridgeAlias))
+	switch {
+	case errors.Is(err, unix.EEXIST): // by somebody who does not take our lock
+		return false, nil
+	case errors.Is(err, unix.EOPNOTSUPP) && b.VLANFiltering:
+		return false, noFiltering(err)
+	}
+	return err == nil, err
+}
+
+// raise refuses router advertisements before the bridge is up (CVE-2020-10749), then sets it up.
+func (b Bridge) raise(host *site.Side, link netlink.Link) error {
+	if err := refuseRA(host, b.Name); err != nil {
+		return err
+	}
+	if b.Promisc && !promiscuous(link) {
+		if err := host.SetPromiscOn(link); err != nil {
+			return fmt.Errorf("promiscuous mode: %w", err)
+		}
+	}
+	if isUp(link) {
+		return nil
+	}
+	return host.Conn.Send(rtnl.SetUp(b.Name))
+}
+
+// refuseRA turns router advertisements off on a link of the host, where the kernel has IPv6.
+func refuseRA(host *site.Side, link string) error {
+	key := "net/ipv6/conf/" + link + "/accept_ra"
+	if _, known, err := host.Sysctl(key); err != nil || !known {
+		return err
+	}
+	_, err := host.SetSysctl(key, "0")
+	return err
+}
+
+// kind returns link as the bridge that this network needs.
+func (b Bridge) kind(link netlink.Link) (*netlink.Bridge, error) {
+	bridge, ok := link.(*netlink.Bridge)
+	if !ok {
+		return nil, fault.New(fault.Taken, "choose another name for the bridge, or remove that link",
+			"link %s: is a %s, not a bridge", b.Name, link.Type())
+	}
+	if b.VLANFiltering && (bridge.VlanFiltering == nil || !*bridge.VlanFiltering) {
+		return nil, fault.New(fault.Unsupported, "ip link set "+b.Name+" type bridge vlan_filtering 1, or use another bridge",
+			"link %s: vlan_filtering is off, and the network needs it", b.Name)
+	}
+	return bridge, nil
+}
+
+func noFiltering(err error) error {
+	return fault.New(fault.Unsupported, "use a kernel with CONFIG_BRIDGE_VLAN_FILTERING, or leave vlan and vlanTrunk out",
+		"vlan_filtering: this kernel cannot: %w", err)
+}
+
+func promiscuous(link netlink.Link) bool { return link.Attrs().RawFlags&unix.IFF_PROMISC != 0 }
+
+// Undo removes a bridge that we made when it has no port left. A bridge of somebody else's stays.
+func (b Bridge) Undo(_ context.Context, s *site.Site) error {
+	link, err := find(s.Host, b.Name)
+	if err != nil || link == nil || link.Attrs().Alias != bridgeAlias {
+		return err
+	}
+	links, err := s.Host.LinkList()
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if l.Attrs().MasterIndex == link.Attrs().Index {
+			return nil
+		}
+	}
+	if err := s.Host.LinkDel(link); err != nil && !absentLink(err) {
+		return err
+	}
+	return nil
+}
+
+// Verify compares what the network needs of the bridge. Promiscuous mode that something else switched on is no drift.
+func (b Bridge) Verify(_ context.Context, s *site.Site) error {
+	link, err := need(s.Host, b.Name)
+	if err != nil {
+		return err
+	}
+	if _, err := b.kind(link); err != nil {
+		return err
+	}
+	if !isUp(link) {
+		return drift("link "+b.Name, "up", "down")
+	}
+	if b.Promisc && !promiscuous(link) {
+		return drift("link "+b.Name, "promiscuous", "not promiscuous")
+	}
+	if ra, known, err := s.Host.Sysctl("net/ipv6/conf/" + b.Name + "/accept_ra"); err != nil || known && ra != "0" {
+		return fault.Join(err, drift("net.ipv6.conf."+b.Name+".accept_ra", 0, ra))
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package step
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Claim is what an attachment holds of the host's packet filter in one role.
+type Claim struct {
+	Owner owner.Owner
+	firewall.Claim
+	Known bool // the values are all that is wanted; not known, an empty list stands for whatever the owner has
+}
+
+// idle says that nothing is wanted, so that a host without a packet filter will do.
+func (c Claim) idle() bool { return c.Known && len(c.Masq)+len(c.Ports)+len(c.Spoof) == 0 }
+
+func (c Claim) String() string {
+	switch c.Role {
+	case firewall.Masquerade:
+		return fmt.Sprintf("masquerade of %d addresses", len(c.Masq))
+	case firewall.Publish:
+		return fmt.Sprintf("publication of %d ports", len(c.Ports))
+	default:
+		return string(c.Role)
+	}
+}
+
+// Guard refuses an owner that holds something in the role already: it was added before.
+func (c Claim) Guard(ctx context.Context, s *site.Site) error {
+	if c.idle() {
+		return nil
+	}
+	filter, err := s.Filter()
+	if err != nil {
+		return err
+	}
+	held, err := filter.Holds(ctx, c.Owner, c.Role)
+	if err == nil && held {
+		err = fault.New(fault.Taken, "delete it before you add it again", "attachment %s: exists already", c.Owner)
+	}
+	return err
+}
+
+// Apply holds the claim. What a dead owner held is taken over.
+func (c Claim) Apply(ctx context.Context, s *site.Site) (bool, error) {
+	if c.idle() {
+		return false, nil
+	}
+	filter, err := s.Filter()
+	if err != nil {
+		return false, err
+	}
+	dead := func(h firewall.Holder) bool {
+		if !Dead(s, h) {
+			return false
+		}
+		s.Logf("%s: taken over from %s, whose link %s is gone", c, h, h.HostLink())
+		return true
+	}
+	return filter.Hold(ctx, c.Owner, c.Claim, dead)
+}
+
+// Dead says whether an attachment is provably gone: its host link carried it, and there is no such link. No proof is not death.
+func Dead(s *site.Site, h firewall.Holder) bool {
+	if !h.Linked {
+		return false
+	}
+	link, err := find(s.Host, h.HostLink())
+	return err == nil && link == nil
+}
+
+// Undo drops what the owner holds in the role, be the values known or not.
+func (c Claim) Undo(ctx context.Context, s *site.Site) error {
+	filter, err := s.Filter()
+	if err != nil {
+		return err
+	}
+	return filter.Drop(ctx, c.Owner, c.Claim)
+}
+
+// Verify looks at the filter's constant part and at each thing held.
+func (c Claim) Verify(ctx context.Context, s *site.Site) error {
+	if c.idle() {
+		return nil
+	}
+	filter, err := s.Filter()
+	if err != nil {
+		return err
+	}
+	return fault.Join(filter.Grounded(ctx), filter.Held(ctx, c.Owner, c.Claim))
+}
+
+// Owners lists who holds something in the role on the network.
+func (c Claim) Owners(ctx context.Context, s *site.Site, network [8]byte) ([]firewall.Holder, error) {
+	filter, err := s.Filter()
+	if err != nil {
+		return nil, err
+	}
+	return filter.Owners(ctx, c.Role, network)
+}
+
+// Ready says whether the filter works on this host.
+func (c Claim) Ready(ctx context.Context, s *site.Site) error {
+	filter, err := s.Filter()
+	if err != nil {
+		return err
+	}
+	return filter.Ready(ctx)
+}
+
+// Tables are the constant part of the packet filter. It is shared ground: the first claim makes it, each claim's Verify looks at it, and
+// only its removal, when nobody holds anything, is this step's.
+type Tables struct{}
+
+func (Tables) String() string { return "packet filter" }
+
+// Apply leaves it to the first claim, in whose transaction it costs nothing.
+func (Tables) Apply(context.Context, *site.Site) (bool, error) { return false, nil }
+
+// Undo removes the tables when nobody holds anything.
+func (Tables) Undo(ctx context.Context, s *site.Site) error {
+	filter, err := s.Filter()
+	if err != nil {
+		return err
+	}
+	return filter.Unground(ctx)
+}
+
+// Verify leaves it to the claims.
+func (Tables) Verify(context.Context, *site.Site) error { return nil }

@@ -1,0 +1,84 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/rtnl"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// DAD is the end of duplicate address detection on a container's interface: no IPv6 address is tentative any more.
+type DAD struct{ IfName string }
+
+// dadPatience is the reference's limit. The kernel takes one to two seconds.
+const dadPatience = 5 * time.Second
+
+func (d DAD) String() string { return "duplicate address detection on " + d.IfName }
+
+// Inside says that all goes with the link.
+func (d DAD) Inside() {}
+
+// Apply waits for the kernel's word on every address.
+func (d DAD) Apply(ctx context.Context, s *site.Site) (bool, error) {
+	container, err := inside(s)
+	if err != nil {
+		return false, err
+	}
+	events, err := container.Watch(rtnl.IPv6Addr)
+	if err != nil {
+		return false, err
+	}
+	defer events.Close()
+	link, err := need(container, d.IfName)
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dadPatience)
+	defer cancel()
+	return false, events.Await(ctx, func() (bool, error) { return settled(container, link.Attrs().Index) })
+}
+
+func settled(side *site.Side, index int) (bool, error) {
+	addrs, err := side.Conn.Addrs(index)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range addrs {
+		if a.Flags&unix.IFA_F_DADFAILED != 0 {
+			return false, fault.New(fault.Taken, "who else has it? see ip -6 neigh", "address %s: somebody on the network has it already", a.Prefix)
+		}
+		if a.Flags&unix.IFA_F_TENTATIVE != 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// Undo has nothing to do.
+func (d DAD) Undo(context.Context, *site.Site) error { return nil }
+
+// Verify reports an address that lost.
+func (d DAD) Verify(_ context.Context, s *site.Site) error {
+	container, err := inside(s)
+	if err != nil {
+		return err
+	}
+	link, err := need(container, d.IfName)
+	if err != nil {
+		return err
+	}
+	done, err := settled(container, link.Attrs().Index)
+	if err == nil && !done {
+		err = errors.New("not ended")
+	}
+	if err != nil {
+		return drift("addresses of "+d.IfName, "none tentative", fmt.Sprint(err))
+	}
+	return nil
+}

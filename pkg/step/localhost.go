@@ -1,0 +1,112 @@
+package step
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Localhost is the host's own programs reaching published ports by 127.0.0.1: the kernel routes such packets to the containers' bridge
+// (route_localnet), and the packet filter's guard keeps everybody else's packets for 127.0.0.0/8 out (CVE-2020-8558). It is shared
+// ground: the setting belongs to the bridge and goes with it.
+type Localhost struct {
+	Targets []netip.Addr // IPv4 addresses of the container
+}
+
+func (l Localhost) String() string { return "ports on 127.0.0.1" }
+
+// link returns the host's link that routes to the target; empty when none does.
+func (l Localhost) link(s *site.Site, target netip.Addr) (string, error) {
+	routes, err := s.Host.RouteGet(target.AsSlice())
+	if err != nil || len(routes) == 0 {
+		return "", nil // no route: then nothing is to be allowed either
+	}
+	link, err := s.Host.LinkByIndex(routes[0].LinkIndex)
+	if err != nil {
+		return "", err
+	}
+	return link.Attrs().Name, nil
+}
+
+func localnet(link string) string { return "net/ipv4/conf/" + link + "/route_localnet" }
+
+// Apply commits the guard before it allows anything.
+func (l Localhost) Apply(ctx context.Context, s *site.Site) (bool, error) {
+	for _, target := range l.Targets {
+		link, err := l.link(s, target)
+		if err != nil || link == "" || link == "lo" {
+			return false, err
+		}
+		filter, err := s.Filter()
+		if err != nil {
+			return false, err
+		}
+		if err := filter.Ground(ctx); err != nil {
+			return false, fmt.Errorf("guard: %w", err)
+		}
+		if _, err := s.Host.SetSysctl(localnet(link), "1"); err != nil {
+			return false, fault.New(fault.Unsupported, "may this program write to /proc/sys?", "%s: %w", localnet(link), err)
+		}
+	}
+	return false, nil
+}
+
+// Undo leaves the setting to the bridge.
+func (l Localhost) Undo(context.Context, *site.Site) error { return nil }
+
+// Verify wants the setting, and above all never without the guard.
+func (l Localhost) Verify(ctx context.Context, s *site.Site) error {
+	for _, target := range l.Targets {
+		link, err := l.link(s, target)
+		if err != nil || link == "" || link == "lo" {
+			return err
+		}
+		value, _, err := s.Host.Sysctl(localnet(link))
+		if err != nil {
+			return err
+		}
+		if value != "1" {
+			return drift(localnet(link), 1, value)
+		}
+		filter, err := s.Filter()
+		if err != nil {
+			return err
+		}
+		if err := filter.Grounded(ctx); err != nil {
+			return drift("guard of 127.0.0.0/8, which "+localnet(link)+" needs", "whole", err)
+		}
+	}
+	return nil
+}
+
+// Ready reports the setting without the guard on any link of the host.
+func (l Localhost) Ready(ctx context.Context, s *site.Site) error {
+	links, err := s.Host.LinkList()
+	if err != nil {
+		return err
+	}
+	for _, link := range links {
+		if link.Attrs().Flags&unix.IFF_LOOPBACK != 0 || link.Type() == "veth" {
+			continue // the setting is only ever on bridges, and thousands of pods must not make STATUS slow
+		}
+		value, _, err := s.Host.Sysctl(localnet(link.Attrs().Name))
+		if err != nil || value != "1" {
+			continue
+		}
+		filter, err := s.Filter()
+		if err != nil {
+			return err
+		}
+		if err := filter.Grounded(ctx); err != nil {
+			return fault.New(fault.NoService, "the next ADD with a port mends it", "%s is 1 without the guard of 127.0.0.0/8: %w",
+				localnet(link.Attrs().Name), err)
+		}
+		return nil
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Route is one route of a container, with what CNI 1.1.0 can say of one.
+type Route struct {
+	Dst      netip.Prefix // masked
+	Via      netip.Addr   // the zero Addr: directly on the link
+	Priority int          // metric; 0: the kernel's
+	Table    int          // 0: main
+	Scope    int          // RT_SCOPE_*
+	MTU      int          // bytes; 0: none
+	AdvMSS   int          // bytes; 0: none
+}
+
+func (r Route) String() string {
+	var text strings.Builder
+	text.WriteString(r.Dst.String())
+	if r.Via.IsValid() {
+		fmt.Fprintf(&text, " via %s", r.Via)
+	}
+	for _, extra := range []struct {
+		name  string
+		value int
+	}{{"metric", r.Priority}, {"table", r.Table}, {"scope", r.Scope}, {"mtu", r.MTU}, {"advmss", r.AdvMSS}} {
+		if extra.value != 0 {
+			fmt.Fprintf(&text, " %s %d", extra.name, extra.value)
+		}
+	}
+	return text.String()
+}
+
+// Routes are the routes of a container's interface.
+type Routes struct {
+	IfName  string
+	Routes  []Route
+	Subnets []netip.Prefix // what the kernel routes to the link with its addresses; looked at by Verify, never written
+}
+
+func (r Routes) String() string { return "routes on " + r.IfName }
+
+// Inside says that all goes with the link.
+func (r Routes) Inside() {}
+
+// Apply adds the routes in their order. One that is there already, to the same destination by the same gateway, stays.
+func (r Routes) Apply(_ context.Context, s *site.Site) (bool, error) {
+	if len(r.Routes) == 0 {
+		return false, nil
+	}
+	container, link, err := r.link(s)
+	if err != nil {
+		return false, err
+	}
+	created := false
+	for _, route := range r.Routes {
+		err := container.RouteAdd(route.kernel(link.Attrs().Index))
+		if errors.Is(err, unix.EEXIST) {
+			continue
+		}
+		if err != nil {
+			return created, fmt.Errorf("%s: %w", route, err)
+		}
+		created = true
+	}
+	return created, nil
+}
+
+func (r Routes) link(s *site.Site) (*site.Side, netlink.Link, error) {
+	container, err := inside(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	link, err := need(container, r.IfName)
+	return container, link, err
+}
+
+func (r Route) kernel(index int) *netlink.Route {
+	k := &netlink.Route{LinkIndex: index, Dst: ipNet(r.Dst), Protocol: unix.RTPROT_BOOT, Priority: r.Priority, Table: r.Table,
+		Scope: netlink.Scope(r.Scope), MTU: r.MTU, AdvMSS: r.AdvMSS}
+	if r.Via.IsValid() {
+		k.Gw = r.Via.AsSlice()
+	}
+	return k
+}
+
+// Undo removes the routes that are known.
+func (r Routes) Undo(_ context.Context, s *site.Site) error {
+	if s.Container == nil || len(r.Routes) == 0 {
+		return nil
+	}
+	link, err := find(s.Container, r.IfName)
+	if err != nil || link == nil {
+		return err
+	}
+	var errs []error
+	for _, route := range r.Routes {
+		err := s.Container.RouteDel(route.kernel(link.Attrs().Index))
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("remove %s: %w", route, err))
+		}
+	}
+	return fault.Join(errs...)
+}
+
+// Verify wants every route in some table: a later plugin (source based routing) may have moved it.
+func (r Routes) Verify(_ context.Context, s *site.Site) error {
+	if len(r.Routes) == 0 && len(r.Subnets) == 0 {
+		return nil
+	}
+	container, link, err := r.link(s)
+	if err != nil {
+		return err
+	}
+	filter := &netlink.Route{LinkIndex: link.Attrs().Index, Table: unix.RT_TABLE_UNSPEC}
+	have, err := container.RouteListFiltered(unix.AF_UNSPEC, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return err
+	}
+	want := r.Routes
+	for _, subnet := range r.Subnets {
+		want = append(want[:len(want):len(want)], Route{Dst: subnet.Masked()})
+	}
+	var errs []error
+	for _, route := range want {
+		if !slices.ContainsFunc(have, route.is) {
+			errs = append(errs, drift("", route, describe(have)))
+		}
+	}
+	return fault.Join(errs...)
+}
+
+// is says whether the kernel's route is r. IPv6 routes to one destination may have become one with several next hops.
+func (r Route) is(k netlink.Route) bool {
+	if prefix(k.Dst, r.Dst) != r.Dst || r.Priority != 0 && k.Priority != r.Priority {
+		return false
+	}
+	if !r.Via.IsValid() {
+		return true
+	}
+	via := func(ip net.IP) bool { a, ok := netip.AddrFromSlice(ip); return ok && a.Unmap() == r.Via }
+	return via(k.Gw) || slices.ContainsFunc(k.MultiPath, func(n *netlink.NexthopInfo) bool { return via(n.Gw) })
+}
+
+// prefix reads a destination; nil is the default route, of the family that is looked for.
+func prefix(n *net.IPNet, like netip.Prefix) netip.Prefix {
+	if n == nil {
+		if like.Addr().Is4() {
+			return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		}
+		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	addr, _ := netip.AddrFromSlice(n.IP)
+	ones, _ := n.Mask.Size()
+	return netip.PrefixFrom(addr.Unmap(), ones)
+}
+
+func describe(routes []netlink.Route) []string {
+	var texts []string
+	for _, k := range routes {
+		if k.Type == unix.RTN_UNICAST {
+			texts = append(texts, strings.TrimSuffix(fmt.Sprintf("%v via %v", k.Dst, k.Gw), " via <nil>"))
+		}
+	}
+	return texts
+}

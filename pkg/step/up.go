@@ -1,0 +1,80 @@
+package step
+
+import (
+	"context"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/rtnl"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Up is both ends of a pair being up. The host end comes last: its carrier is there at once then, and the bridge lets it forward
+// without waiting for the kernel's link watch.
+type Up struct {
+	Host   string
+	IfName string // empty: the container's end stays as it is
+}
+
+func (u Up) String() string { return "links up" }
+
+// Inside says that all goes with the link.
+func (u Up) Inside() {}
+
+// Apply sets up what is down.
+func (u Up) Apply(_ context.Context, s *site.Site) (bool, error) {
+	created := false
+	for _, end := range u.ends(s) {
+		link, err := need(end.side, end.name)
+		if err != nil {
+			return created, err
+		}
+		if isUp(link) {
+			continue
+		}
+		if err := end.side.Conn.Send(rtnl.SetUp(end.name)); err != nil {
+			return created, err
+		}
+		created = true
+	}
+	return created, nil
+}
+
+type end struct {
+	side *site.Side
+	name string
+}
+
+func (u Up) ends(s *site.Site) []end {
+	if u.IfName == "" || s.Container == nil {
+		return []end{{s.Host, u.Host}}
+	}
+	return []end{{s.Container, u.IfName}, {s.Host, u.Host}}
+}
+
+// Undo sets down what is there.
+func (u Up) Undo(_ context.Context, s *site.Site) error {
+	var errs []error
+	for _, end := range u.ends(s) {
+		link, err := find(end.side, end.name)
+		if err == nil && link != nil {
+			err = end.side.LinkSetDown(link)
+		}
+		if err != nil && !absentLink(err) {
+			errs = append(errs, err)
+		}
+	}
+	return fault.Join(errs...)
+}
+
+// Verify looks whether both are up.
+func (u Up) Verify(_ context.Context, s *site.Site) error {
+	var errs []error
+	for _, end := range u.ends(s) {
+		link, err := need(end.side, end.name)
+		if err == nil && !isUp(link) {
+			err = drift("link "+end.name, "up", "down")
+		}
+		errs = append(errs, err)
+	}
+	return fault.Join(errs...)
+}

@@ -1,0 +1,266 @@
+package step
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/pkg/rtnl"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Veth is the pair of links that joins a container to a bridge: Host is a port of the bridge, IfName is in the container. The host
+// end's alias says whose it is. Both ends are made down.
+type Veth struct {
+	Owner        owner.Owner
+	Host         string // the owner's HostLink; another name when the attachment was made by the reference
+	IfName       string // empty when only the host side is known (GC)
+	Bridge       string
+	HostMAC      net.HardwareAddr // nil: not known, not compared
+	MAC          net.HardwareAddr
+	MTU          int // bytes, both ends; 0: the kernel's default
+	ContainerMTU int // what CHECK wants of the container's end; 0: nothing, since a later plugin may change it
+	Hairpin      bool
+	Isolated     bool
+}
+
+func (v Veth) String() string { return fmt.Sprintf("veth %s<->%s on %s", v.Host, v.IfName, v.Bridge) }
+
+// Carries marks what hangs on the pair: addresses, routes, the links' state.
+func (v Veth) Carries() {}
+
+// ethernetMTU is what veth(4) starts with, ETH_DATA_LEN of include/uapi/linux/if_ether.h.
+const ethernetMTU = 1500
+
+// Guard refuses when either end's name is taken.
+func (v Veth) Guard(_ context.Context, s *site.Site) error {
+	if link, err := find(s.Host, v.Host); err != nil || link != nil {
+		return fault.Join(err, v.taken(link))
+	}
+	if s.Container == nil {
+		return nil
+	}
+	if link, err := find(s.Container, v.IfName); err != nil || link != nil {
+		return fault.Join(err, fault.New(fault.Taken, "delete the attachment that made it, or use another interface name",
+			"interface %s: exists already in the container", v.IfName))
+	}
+	return nil
+}
+
+// taken names the owner of the host link that has our name; nil for no link.
+func (v Veth) taken(link netlink.Link) error {
+	if link == nil {
+		return nil
+	}
+	if o, ok := owner.Parse(link.Attrs().Alias); ok && o.ID == v.Owner.ID {
+		return fault.New(fault.Taken, "delete it before you add it again", "attachment %s: exists already, with link %s", v.Owner, v.Host)
+	}
+	return fault.New(fault.Taken, "remove that link", "link %s: exists already, marked %q", v.Host, link.Attrs().Alias)
+}
+
+// Apply makes the pair and marks it in one send: there is no moment in which a kill leaves an unmarked pair.
+func (v Veth) Apply(_ context.Context, s *site.Site) (bool, error) {
+	container, err := inside(s)
+	if err != nil {
+		return false, err
+	}
+	if link, err := find(s.Host, v.Host); err != nil {
+		return false, err
+	} else if link != nil {
+		if o, ok := owner.Parse(link.Attrs().Alias); ok && o.ID == v.Owner.ID {
+			return false, nil
+		}
+		return false, v.taken(link)
+	}
+	bridge, err := need(s.Host, v.Bridge)
+	if err != nil {
+		return false, err
+	}
+	requests := []*nl.NetlinkRequest{
+		rtnl.NewVeth(rtnl.Veth{Name: v.Host, Peer: v.IfName, MAC: v.HostMAC, PeerMAC: v.MAC, MTU: v.MTU,
+			Master: bridge.Attrs().Index, PeerNS: container.NS}),
+		rtnl.SetAlias(v.Host, v.Owner.Tag(owner.AliasRoom)),
+	}
+	if err := s.Host.Conn.Send(requests...); err != nil {
+		return false, v.createError(s, err)
+	}
+	return true, v.tune(s.Host)
+}
+
+// tune sets what the create request cannot carry.
+func (v Veth) tune(host *site.Side) error {
+	if err := refuseRA(host, v.Host); err != nil {
+		return err
+	}
+	if !v.Hairpin && !v.Isolated { // a port begins with both off
+		return nil
+	}
+	link, err := need(host, v.Host)
+	if err != nil {
+		return err
+	}
+	err = host.Conn.Send(rtnl.SetBridgePort(link.Attrs().Index, v.Hairpin, v.Isolated))
+	if err != nil {
+		return fmt.Errorf("port flags (hairpin %v, isolated %v): %w", v.Hairpin, v.Isolated, err)
+	}
+	return nil
+}
+
+func (v Veth) createError(s *site.Site, err error) error {
+	if errors.Is(err, unix.EEXIST) {
+		if link, e := find(s.Container, v.IfName); e == nil && link != nil {
+			return fault.New(fault.Taken, "use another interface name", "interface %s: exists already in the container", v.IfName)
+		}
+	}
+	return fmt.Errorf("create, mtu %d: %w", v.MTU, err)
+}
+
+// Undo removes the pair by its host end if the alias is the owner's, or by its container end if that was made by the reference, which
+// leaves no alias. A link of somebody else's stays.
+func (v Veth) Undo(_ context.Context, s *site.Site) error {
+	link, err := find(s.Host, v.Owner.HostLink())
+	if err != nil {
+		return err
+	}
+	if link != nil {
+		if o, ok := owner.Parse(link.Attrs().Alias); ok && o.ID == v.Owner.ID {
+			return remove(s.Host, link)
+		}
+	}
+	return v.undoUnmarked(s)
+}
+
+func (v Veth) undoUnmarked(s *site.Site) error {
+	if s.Container == nil || v.IfName == "" {
+		return nil
+	}
+	link, err := find(s.Container, v.IfName)
+	if err != nil || link == nil || link.Type() != "veth" {
+		return err
+	}
+	peer, err := s.Host.LinkByIndex(link.Attrs().ParentIndex)
+	if absentLink(err) {
+		return nil // the other end is not on this host: not ours, nor the reference's
+	}
+	if err != nil {
+		return err
+	}
+	bridge, err := find(s.Host, v.Bridge)
+	if err != nil || bridge == nil || peer.Attrs().Alias != "" || peer.Attrs().MasterIndex != bridge.Attrs().Index {
+		return err
+	}
+	return remove(s.Container, link)
+}
+
+func remove(side *site.Side, link netlink.Link) error {
+	if err := side.LinkDel(link); err != nil && !absentLink(err) {
+		return fmt.Errorf("remove: %w", err)
+	}
+	return nil
+}
+
+// Verify compares both ends with what was made: that they are each other's peer, the port and its flags, MACs and MTUs.
+func (v Veth) Verify(_ context.Context, s *site.Site) error {
+	container, err := inside(s)
+	if err != nil {
+		return err
+	}
+	host, err := need(s.Host, v.Host)
+	if err != nil {
+		return err
+	}
+	in, err := need(container, v.IfName)
+	if err != nil {
+		return err
+	}
+	return fault.Join(v.verifyPair(host, in), v.verifyPort(s, host), v.verifyMark(host),
+		sameMAC(v.Host, v.HostMAC, host), sameMAC(v.IfName, v.MAC, in), v.verifyMTU(host, in))
+}
+
+func (v Veth) verifyPair(host, in netlink.Link) error {
+	if in.Type() != "veth" {
+		return drift("kind of "+v.IfName, "veth", in.Type())
+	}
+	if in.Attrs().ParentIndex != host.Attrs().Index || host.Attrs().ParentIndex != in.Attrs().Index {
+		return drift("peer of "+v.IfName, v.Host, "another link")
+	}
+	return nil
+}
+
+func (v Veth) verifyPort(s *site.Site, host netlink.Link) error {
+	bridge, err := need(s.Host, v.Bridge)
+	if err != nil {
+		return err
+	}
+	if host.Attrs().MasterIndex != bridge.Attrs().Index {
+		return drift("bridge of "+v.Host, v.Bridge, "another or none")
+	}
+	port, err := s.Host.Conn.BridgePort(v.Host)
+	switch {
+	case err != nil:
+		return err
+	case port == nil:
+		return drift("bridge of "+v.Host, v.Bridge, "none")
+	case port.Hairpin != v.Hairpin:
+		return drift("hairpin of "+v.Host, v.Hairpin, port.Hairpin)
+	case port.Isolated != v.Isolated:
+		return drift("isolation of "+v.Host, v.Isolated, port.Isolated)
+	}
+	return nil
+}
+
+// verifyMark wants the alias on what we made; the reference makes none.
+func (v Veth) verifyMark(host netlink.Link) error {
+	if v.Host != v.Owner.HostLink() {
+		return nil
+	}
+	if o, ok := owner.Parse(host.Attrs().Alias); !ok || o.ID != v.Owner.ID {
+		return drift("alias of "+v.Host, fmt.Sprintf("%q", v.Owner.Tag(owner.AliasRoom)), fmt.Sprintf("%q", host.Attrs().Alias))
+	}
+	return nil
+}
+
+func (v Veth) verifyMTU(host, in netlink.Link) error {
+	want := v.MTU
+	if want == 0 {
+		want = ethernetMTU
+	}
+	if got := host.Attrs().MTU; got != want {
+		return drift("mtu of "+v.Host, want, got)
+	}
+	if got := in.Attrs().MTU; v.ContainerMTU != 0 && got != v.ContainerMTU {
+		return drift("mtu of "+v.IfName, v.ContainerMTU, got)
+	}
+	return nil
+}
+
+func sameMAC(name string, want net.HardwareAddr, link netlink.Link) error {
+	if got := link.Attrs().HardwareAddr; want != nil && !bytes.Equal(want, got) {
+		return drift("mac of "+name, want, got)
+	}
+	return nil
+}
+
+// Owners lists whose links of the network are on the host, by their aliases.
+func (v Veth) Owners(_ context.Context, s *site.Site, network [8]byte) ([]firewall.Holder, error) {
+	links, err := s.Host.LinkList()
+	if err != nil {
+		return nil, err
+	}
+	var holders []firewall.Holder
+	for _, link := range links {
+		if o, ok := owner.Parse(link.Attrs().Alias); ok && o.ID.Network == network && link.Attrs().Name == o.HostLink() {
+			holders = append(holders, firewall.Holder{Owner: o, Linked: true})
+		}
+	}
+	return holders, nil
+}

@@ -1,0 +1,211 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/rtnl"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// PortVLANs are the VLANs of one port of a bridge that filters them (IEEE 802.1Q).
+type PortVLANs struct {
+	Link        string
+	Access      int   // VLAN of untagged frames, 1 to 4094; 0: none, or VLAN 1 beside a trunk
+	Trunk       []int // VLANs that are passed tagged, ascending
+	KeepDefault bool  // leave the VLAN that the bridge gave the new port
+}
+
+func (v PortVLANs) String() string {
+	return fmt.Sprintf("VLANs of %s: access %d, trunk %v", v.Link, v.Access, v.Trunk)
+}
+
+// Inside says that all goes with the link.
+func (v PortVLANs) Inside() {}
+
+// untagged returns the port's PVID, 0 for none.
+func (v PortVLANs) untagged() int {
+	if v.Access == 0 && len(v.Trunk) > 0 {
+		return 1
+	}
+	return v.Access
+}
+
+// Apply sets the port's VLANs, a request for each run of neighbouring ones.
+func (v PortVLANs) Apply(_ context.Context, s *site.Site) (bool, error) {
+	link, err := need(s.Host, v.Link)
+	if err != nil {
+		return false, err
+	}
+	if err := v.dropDefault(s.Host, link); err != nil {
+		return false, err
+	}
+	for _, run := range runs(v.Trunk) {
+		if err := s.Host.BridgeVlanAddRange(link, run[0], run[1], false, false, false, true); err != nil {
+			return true, fmt.Errorf("trunk %d-%d: %w", run[0], run[1], err)
+		}
+	}
+	if pvid := v.untagged(); pvid != 0 {
+		if err := s.Host.BridgeVlanAdd(link, uint16(pvid), true, true, false, true); err != nil {
+			return true, fmt.Errorf("access %d: %w", pvid, err)
+		}
+	}
+	return true, nil
+}
+
+// dropDefault removes the one VLAN that a bridge gives each new port, its default PVID.
+func (v PortVLANs) dropDefault(host *site.Side, link netlink.Link) error {
+	if v.KeepDefault {
+		return nil
+	}
+	master, err := host.LinkByIndex(link.Attrs().MasterIndex)
+	if err != nil {
+		return err
+	}
+	bridge, ok := master.(*netlink.Bridge)
+	if !ok || bridge.VlanDefaultPVID == nil || *bridge.VlanDefaultPVID == 0 {
+		return nil
+	}
+	err = host.BridgeVlanDel(link, *bridge.VlanDefaultPVID, false, false, false, true)
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("default VLAN %d: %w", *bridge.VlanDefaultPVID, err)
+	}
+	return nil
+}
+
+// runs groups ascending numbers into first and last of each unbroken row.
+func runs(numbers []int) [][2]uint16 {
+	var rows [][2]uint16
+	for _, n := range numbers {
+		if last := len(rows) - 1; last >= 0 && int(rows[last][1])+1 == n {
+			rows[last][1]++
+			continue
+		}
+		rows = append(rows, [2]uint16{uint16(n), uint16(n)})
+	}
+	return rows
+}
+
+// Undo removes the VLANs.
+func (v PortVLANs) Undo(_ context.Context, s *site.Site) error {
+	link, err := find(s.Host, v.Link)
+	if err != nil || link == nil {
+		return err
+	}
+	all := v.Trunk
+	if pvid := v.untagged(); pvid != 0 && !slices.Contains(all, pvid) {
+		all = append(all[:len(all):len(all)], pvid)
+	}
+	var errs []error
+	for _, run := range runs(all) {
+		err := s.Host.BridgeVlanDelRange(link, run[0], run[1], false, false, false, true)
+		if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
+			errs = append(errs, err)
+		}
+	}
+	return fault.Join(errs...)
+}
+
+// Verify wants each VLAN on the port with its tagging.
+func (v PortVLANs) Verify(_ context.Context, s *site.Site) error {
+	link, err := need(s.Host, v.Link)
+	if err != nil {
+		return err
+	}
+	table, err := s.Host.BridgeVlanList()
+	if err != nil {
+		return err
+	}
+	have := make(map[int]*nl.BridgeVlanInfo)
+	for _, info := range table[int32(link.Attrs().Index)] {
+		have[int(info.Vid)] = info
+	}
+	for _, vid := range v.Trunk {
+		if have[vid] == nil {
+			return drift("VLANs of "+v.Link, vid, "not there")
+		}
+	}
+	if pvid := v.untagged(); pvid != 0 && (have[pvid] == nil || !have[pvid].PortVID() || !have[pvid].EngressUntag()) {
+		return drift("untagged VLAN of "+v.Link, pvid, "another or none")
+	}
+	return nil
+}
+
+// vlanAlias marks the ports for gateways on VLANs that we made.
+const vlanAlias = "trestle vlan port"
+
+// VLANPort is the host's own interface on one VLAN of a bridge, where the gateway's addresses are: a veth pair whose one end has the
+// name and whose other end is a port of the bridge. It is shared ground.
+type VLANPort struct {
+	Name   string // <bridge>.<vlan>
+	Port   string // the other end
+	Bridge string
+	VLAN   int
+	MAC    net.HardwareAddr
+}
+
+func (p VLANPort) String() string { return "VLAN port " + p.Name }
+
+// Apply makes the pair, or takes the one that is there.
+func (p VLANPort) Apply(ctx context.Context, s *site.Site) (bool, error) {
+	link, err := find(s.Host, p.Name)
+	if err != nil || link != nil {
+		return false, err
+	}
+	bridge, err := need(s.Host, p.Bridge)
+	if err != nil {
+		return false, err
+	}
+	err = s.Host.Conn.Send(
+		rtnl.NewVeth(rtnl.Veth{Name: p.Port, Peer: p.Name, PeerMAC: p.MAC, MTU: bridge.Attrs().MTU, Master: bridge.Attrs().Index, PeerNS: -1}),
+		rtnl.SetAlias(p.Port, vlanAlias), rtnl.SetAlias(p.Name, vlanAlias))
+	if err != nil {
+		return false, err
+	}
+	if _, err := (PortVLANs{Link: p.Port, Access: p.VLAN}).Apply(ctx, s); err != nil {
+		return true, err
+	}
+	if err := fault.Join(refuseRA(s.Host, p.Name), refuseRA(s.Host, p.Port)); err != nil {
+		return true, err
+	}
+	return true, s.Host.Conn.Send(rtnl.SetUp(p.Name), rtnl.SetUp(p.Port))
+}
+
+// Undo removes a pair that we made when the bridge has no port left but such pairs.
+func (p VLANPort) Undo(_ context.Context, s *site.Site) error {
+	link, err := find(s.Host, p.Name)
+	if err != nil || link == nil || link.Attrs().Alias != vlanAlias {
+		return err
+	}
+	bridge, err := find(s.Host, p.Bridge)
+	if err != nil {
+		return err
+	}
+	links, err := s.Host.LinkList()
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if bridge != nil && l.Attrs().MasterIndex == bridge.Attrs().Index && l.Attrs().Alias != vlanAlias {
+			return nil
+		}
+	}
+	return remove(s.Host, link)
+}
+
+// Verify wants the interface to be there and up.
+func (p VLANPort) Verify(_ context.Context, s *site.Site) error {
+	link, err := need(s.Host, p.Name)
+	if err == nil && !isUp(link) {
+		err = drift("link "+p.Name, "up", "down")
+	}
+	return err
+}

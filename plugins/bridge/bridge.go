@@ -1,0 +1,29 @@
+// Package bridge attaches containers to a bridge on the host: a veth pair each, with addresses, routes and masquerade where an IPAM
+// plugin is named, and plain Ethernet where none is.
+package bridge
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/trestle-cni/trestle/pkg/attach"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/firewall/nft"
+)
+
+// Kind is the plugin: its name, its parser and its planner.
+func Kind() attach.Kind[Config] {
+	return attach.Kind[Config]{
+		Name:   "bridge",
+		Parse:  Parse,
+		Plan:   Plan,
+		IPAM:   func(c Config) string { return c.IPAM },
+		Filter: func(Config) (firewall.Filter, error) { return nft.Open(), nil },
+	}
+}
+
+// vlanPeer names the bridge's port behind the gateway's interface on a VLAN. It follows from that interface's name.
+func vlanPeer(c Config) string {
+	sum := sha256.Sum256([]byte(c.vlanLink()))
+	return "veth" + hex.EncodeToString(sum[:])[:11]
+}

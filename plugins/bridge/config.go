@@ -1,0 +1,155 @@
+package bridge
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/trestle-cni/trestle/pkg/keys"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// Config is a bridge network's configuration, whole and valid. README.md explains each key.
+type Config struct {
+	Bridge           string
+	IsGateway        bool
+	IsDefaultGateway bool
+	ForceAddress     bool
+	IPMasq           bool
+	MTU              int // bytes; 0: the kernel's default
+	Hairpin          bool
+	Promisc          bool
+	VLAN             int   // 1 to 4094; 0: none
+	Trunk            []int // ascending
+	VLANFiltering    bool  // vlan is set, or vlanTrunk is there
+	KeepDefaultVLAN  bool
+	MACSpoofCheck    bool
+	DAD              bool
+	AcceptRA         bool
+	LinkDown         bool // disableContainerInterface
+	Isolated         bool
+	IPAM             string // empty: an L2 network
+	DNS              *types.DNS
+	MAC              net.HardwareAddr // nil: drawn
+}
+
+// maxMTU is IP_MAX_MTU and what veth takes, ETH_MAX_MTU of include/uapi/linux/if_ether.h.
+const maxMTU = 65535
+
+// Parse reads the configuration, and complains of all that is wrong with it at once.
+func Parse(req *plugin.Request) (Config, error) {
+	k := req.Keys
+	c := Config{
+		Bridge:           k.String("bridge", "cni0"),
+		IsGateway:        k.Bool("isGateway", false),
+		IsDefaultGateway: k.Bool("isDefaultGateway", false),
+		ForceAddress:     k.Bool("forceAddress", false),
+		IPMasq:           k.Bool("ipMasq", false),
+		MTU:              k.Int("mtu", 0, 0, maxMTU),
+		Hairpin:          k.Bool("hairpinMode", false),
+		Promisc:          k.Bool("promiscMode", false),
+		VLAN:             k.Int("vlan", 0, 0, 4094),
+		KeepDefaultVLAN:  k.Bool("preserveDefaultVlan", false),
+		MACSpoofCheck:    k.Bool("macspoofchk", false),
+		DAD:              k.Bool("enabledad", false),
+		AcceptRA:         k.Bool("acceptRA", false),
+		LinkDown:         k.Bool("disableContainerInterface", false),
+		Isolated:         k.Bool("portIsolation", false),
+		IPAM:             k.Object("ipam").String("type", ""),
+		DNS:              parseDNS(k),
+		MAC:              parseMAC(req),
+	}
+	if c.Bridge == "" {
+		c.Bridge = "cni0"
+	}
+	c.IsGateway = c.IsGateway || c.IsDefaultGateway
+	c.Trunk = parseTrunk(k)
+	c.VLANFiltering = c.VLAN != 0 || k.Has("vlanTrunk")
+	c.reject(k)
+	return c, k.Err()
+}
+
+// reject complains of what no single key is wrong with.
+func (c Config) reject(k *keys.Object) {
+	if !plugin.ValidLinkName(c.Bridge) {
+		k.Reject("bridge", c.Bridge, "must be the name of a link: 1 to 15 bytes without / : or white space")
+	}
+	if c.Hairpin && c.Promisc {
+		k.Reject("hairpinMode", true, "cannot be combined with promiscMode")
+	}
+	if c.LinkDown && c.IPAM != "" {
+		k.Reject("disableContainerInterface", true, "cannot be combined with ipam, whose addresses need the interface up")
+	}
+	if c.VLAN != 0 && c.IsGateway && !plugin.ValidLinkName(c.vlanLink()) {
+		k.Reject("bridge", c.Bridge, fmt.Sprintf("must be shorter: the gateway's interface %s may have 15 bytes", c.vlanLink()))
+	}
+	if strings.ContainsRune(c.IPAM, '/') {
+		k.Reject("ipam.type", c.IPAM, "must be a plugin's name, without a path")
+	}
+	switch backend := k.String("ipMasqBackend", "nftables"); backend {
+	case "nftables":
+	case "iptables":
+		k.Reject("ipMasqBackend", backend, "is not built yet; leave it out or use nftables")
+	default:
+		k.Reject("ipMasqBackend", backend, "must be nftables or iptables")
+	}
+}
+
+// vlanLink is the host's interface on the VLAN, which has the gateway's address.
+func (c Config) vlanLink() string { return fmt.Sprintf("%s.%d", c.Bridge, c.VLAN) }
+
+// parseMAC takes the container's MAC from the first source that has one, in the reference's order.
+func parseMAC(req *plugin.Request) net.HardwareAddr {
+	k := req.Keys
+	for _, mac := range []net.HardwareAddr{k.Object("runtimeConfig").MAC("mac"), k.Object("args").Object("cni").MAC("mac")} {
+		if mac != nil {
+			return mac
+		}
+	}
+	text := req.Args["MAC"]
+	if text == "" {
+		return nil
+	}
+	mac, err := net.ParseMAC(text)
+	if err != nil || len(mac) != 6 {
+		k.Reject("CNI_ARGS.MAC", text, "must be an Ethernet address, as in 0a:58:0a:01:00:02")
+		return nil
+	}
+	return mac
+}
+
+// parseTrunk reads vlanTrunk: each entry an id, a range, or both.
+func parseTrunk(k *keys.Object) []int {
+	var vids []int
+	for _, entry := range k.Objects("vlanTrunk") {
+		low, high, id := entry.Int("minID", 0, 1, 4094), entry.Int("maxID", 0, 1, 4094), entry.Int("id", 0, 1, 4094)
+		switch {
+		case entry.Has("minID") != entry.Has("maxID"):
+			entry.Reject("minID", low, "must be given together with maxID")
+		case low > high:
+			entry.Reject("minID", low, fmt.Sprintf("must not be above maxID %d", high))
+		case low != 0:
+			for vid := low; vid <= high; vid++ {
+				vids = append(vids, vid)
+			}
+		}
+		if id != 0 {
+			vids = append(vids, id)
+		}
+	}
+	slices.Sort(vids)
+	return slices.Compact(vids)
+}
+
+// parseDNS returns the network's own DNS settings, nil when it has none, so that those of the IPAM plugin hold. An empty list counts.
+func parseDNS(k *keys.Object) *types.DNS {
+	d := k.Object("dns")
+	dns := &types.DNS{Nameservers: d.Strings("nameservers"), Domain: d.String("domain", ""), Search: d.Strings("search"), Options: d.Strings("options")}
+	if dns.Nameservers == nil && dns.Domain == "" && dns.Search == nil && dns.Options == nil {
+		return nil
+	}
+	return dns
+}

@@ -1,0 +1,141 @@
+package portmap
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/keys"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// Config is a network's configuration of published ports, with the ports of one call, whole and valid. README.md explains each key.
+type Config struct {
+	SNAT     firewall.SNAT
+	Mappings []Mapping
+}
+
+// Mapping is one published port as the runtime asked for it.
+type Mapping struct {
+	Protocol      uint8 // IANA number
+	HostIP        netip.Addr
+	HostPort      uint16
+	ContainerPort uint16
+}
+
+// Parse reads the configuration, and complains of all that is wrong with it at once.
+func Parse(req *plugin.Request) (Config, error) {
+	k := req.Keys
+	c := Config{SNAT: parseSNAT(k)}
+	switch backend := k.String("backend", "nftables"); backend {
+	case "nftables":
+	case "iptables":
+		k.Reject("backend", backend, "is not built yet; leave it out or use nftables")
+	default:
+		k.Reject("backend", backend, "must be nftables or iptables")
+	}
+	for _, key := range []string{"conditionsV4", "conditionsV6"} {
+		if list := k.Strings(key); len(list) > 0 && list[0] != "" {
+			k.Reject(key, list, "is not built yet; leave it out")
+		}
+	}
+	// Both belong to the iptables backend, where marks carry the decision; drop-in conflists have them.
+	k.Int("markMasqBit", 13, 0, 31)
+	if k.String("externalSetMarkChain", "") != "" && k.Has("markMasqBit") {
+		k.Reject("externalSetMarkChain", k.Raw("externalSetMarkChain"), "cannot be combined with markMasqBit")
+	}
+	for _, m := range k.Object("runtimeConfig").Objects("portMappings") {
+		c.Mappings = append(c.Mappings, parseMapping(m))
+	}
+	c.rejectTwins(k)
+	return c, k.Err()
+}
+
+func parseSNAT(k *keys.Object) firewall.SNAT {
+	snat, all := k.Bool("snat", true), k.Bool("masqAll", false)
+	switch {
+	case snat && all:
+		return firewall.SNATAll
+	case snat:
+		return firewall.SNATHairpin
+	}
+	return firewall.SNATNone
+}
+
+func parseMapping(m *keys.Object) Mapping {
+	for _, key := range []string{"hostPort", "containerPort"} {
+		if !m.Has(key) {
+			m.Reject(key, nil, "must be a whole number from 1 to 65535")
+		}
+	}
+	return Mapping{
+		Protocol:      parseProtocol(m),
+		HostIP:        m.Addr("hostIP"),
+		HostPort:      uint16(m.Int("hostPort", 0, 1, 65535)),
+		ContainerPort: uint16(m.Int("containerPort", 0, 1, 65535)),
+	}
+}
+
+func parseProtocol(m *keys.Object) uint8 {
+	name := m.String("protocol", "")
+	switch strings.ToLower(name) {
+	case "tcp":
+		return unix.IPPROTO_TCP
+	case "udp":
+		return unix.IPPROTO_UDP
+	case "sctp":
+		return unix.IPPROTO_SCTP
+	}
+	m.Reject("protocol", name, "must be tcp, udp or sctp")
+	return 0
+}
+
+// rejectTwins complains of a port that is asked for twice.
+func (c Config) rejectTwins(k *keys.Object) {
+	type port struct {
+		protocol uint8
+		ip       netip.Addr
+		number   uint16
+	}
+	seen := make(map[port]bool)
+	for i, m := range c.Mappings {
+		twin := false
+		for _, is4 := range []bool{true, false} {
+			if ip, ok := m.on(is4); ok && m.HostPort != 0 {
+				at := port{m.Protocol, ip, m.HostPort}
+				if !ip.IsValid() { // every address of one family
+					at.ip = wildcard(is4)
+				}
+				twin = twin || seen[at]
+				seen[at] = true
+			}
+		}
+		if twin {
+			k.Reject(fmt.Sprintf("runtimeConfig.portMappings[%d]", i), m.HostPort, "is listed twice")
+		}
+	}
+}
+
+func wildcard(is4 bool) netip.Addr {
+	if is4 {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+// on says whether the mapping holds for the family, and on which address of the host: the zero Addr is every one. An unspecified
+// hostIP (0.0.0.0, ::) restricts the family alone.
+func (m Mapping) on(is4 bool) (netip.Addr, bool) {
+	switch {
+	case !m.HostIP.IsValid():
+		return netip.Addr{}, true
+	case m.HostIP.Is4() != is4:
+		return netip.Addr{}, false
+	case m.HostIP.IsUnspecified():
+		return netip.Addr{}, true
+	}
+	return m.HostIP, true
+}

@@ -1,0 +1,97 @@
+package portmap
+
+import (
+	"net/netip"
+
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/trestle-cni/trestle/pkg/attach"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/plan"
+	"github.com/trestle-cni/trestle/pkg/step"
+)
+
+// Plan says what one container's published ports consist of. The result is passed on as it came.
+func Plan(c Config, call attach.Call) (plan.Plan, error) {
+	claim := firewall.Claim{Role: firewall.Publish, Linked: linked(call)}
+	for _, target := range targets(call) {
+		claim.Ports = append(claim.Ports, c.ports(target)...)
+	}
+	p := plan.Plan{Result: call.Result}
+	if c.SNAT != firewall.SNATNone {
+		p.Ground = append(p.Ground, step.Localhost{Targets: localTargets(claim.Ports)})
+	}
+	p.Ground = append(p.Ground, step.Tables{})
+	p.Steps = []plan.Step{step.Claim{Owner: call.Owner, Claim: claim, Known: call.Result != nil}}
+	return p, nil
+}
+
+// ports returns the mappings that hold for the target's family.
+func (c Config) ports(target netip.Prefix) []firewall.Port {
+	var ports []firewall.Port
+	for _, m := range c.Mappings {
+		if ip, ok := m.on(target.Addr().Is4()); ok {
+			ports = append(ports, firewall.Port{Protocol: m.Protocol, HostIP: ip, HostPort: m.HostPort,
+				Target: netip.AddrPortFrom(target.Addr(), m.ContainerPort), Subnet: target.Masked(), SNAT: c.SNAT})
+		}
+	}
+	return ports
+}
+
+// targets returns the container's first IPv4 and first IPv6 address. One without an interface, or with one that the result does not have,
+// counts as the container's, as in the reference.
+func targets(call attach.Call) []netip.Prefix {
+	if call.Result == nil {
+		return nil
+	}
+	var v4, v6 []netip.Prefix
+	for _, ip := range call.Result.IPs {
+		if !inContainer(call, ip.Interface) {
+			continue
+		}
+		p := attach.Prefix(ip.Address)
+		switch {
+		case !p.IsValid():
+		case p.Addr().Is4():
+			v4 = append(v4, p)
+		default:
+			v6 = append(v6, p)
+		}
+	}
+	return append(v4[:min(1, len(v4))], v6[:min(1, len(v6))]...)
+}
+
+func inContainer(call attach.Call, index *int) bool {
+	links := call.Result.Interfaces
+	if index == nil || *index < 0 || *index >= len(links) {
+		return true
+	}
+	return links[*index].Name == call.IfName && links[*index].Sandbox != ""
+}
+
+// linked says whether the attachment hangs on a link that our bridge made, which tells later whether the container is still there.
+func linked(call attach.Call) bool {
+	if call.Result == nil {
+		return false
+	}
+	return hasLink(call.Result.Interfaces, call.Owner.HostLink())
+}
+
+func hasLink(links []*types100.Interface, name string) bool {
+	for _, link := range links {
+		if link.Name == name && link.Sandbox == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// localTargets returns the container's IPv4 addresses that have a port published. IPv6 has no route_localnet.
+func localTargets(ports []firewall.Port) []netip.Addr {
+	for _, p := range ports {
+		if p.Target.Addr().Is4() {
+			return []netip.Addr{p.Target.Addr()} // there is one at the most
+		}
+	}
+	return nil
+}
