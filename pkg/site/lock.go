@@ -72,7 +72,8 @@ func (s *Site) lockFile(name string) (*os.File, error) {
 	return file, nil
 }
 
-// wait calls a blocking lock call on a thread of its own. When the deadline comes first that thread is abandoned, and with it the file.
+// wait calls a blocking lock call on a thread of its own. When the deadline comes first that thread is left to itself: the lock that it
+// may still get is given back at once, and nobody else waits for one who gave up.
 func (l *Lock) wait(ctx context.Context, lock func() error) error {
 	done := make(chan error, 1)
 	go func() {
@@ -92,6 +93,10 @@ func (l *Lock) wait(ctx context.Context, lock func() error) error {
 		}
 		return nil
 	case <-ctx.Done():
+		go func() {
+			<-done
+			l.Unlock()
+		}()
 		return fault.New(fault.TryLater, "see who holds it: fuser "+l.file.Name(), "lock %s: held by another process: %w", l.file.Name(), ctx.Err())
 	}
 }
