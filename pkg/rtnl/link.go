@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"net"
+	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -115,7 +116,7 @@ func (c *Conn) BridgePort(link string) (*BridgePort, error) {
 
 func bridgePort(body []byte) *BridgePort {
 	info := attribute(body[unix.SizeofIfInfomsg:], unix.IFLA_LINKINFO)
-	if nl.BytesToString(attribute(info, nl.IFLA_INFO_SLAVE_KIND)) != "bridge" {
+	if text(attribute(info, nl.IFLA_INFO_SLAVE_KIND)) != "bridge" {
 		return nil
 	}
 	attrs, err := nl.ParseRouteAttr(attribute(info, nl.IFLA_INFO_SLAVE_DATA))
@@ -149,6 +150,9 @@ func attribute(data []byte, kind uint16) []byte {
 	}
 	return nil
 }
+
+// text reads a string that the kernel ends with a zero; none is empty.
+func text(value []byte) string { return strings.TrimRight(string(value), "\x00") }
 
 // SetBridgePort returns the request that sets a port's flags. isolated is only sent when true: kernels before 4.18 refuse it.
 func SetBridgePort(index int, hairpin, isolated bool) *nl.NetlinkRequest {

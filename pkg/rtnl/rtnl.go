@@ -139,7 +139,7 @@ func acknowledgement(m syscall.NetlinkMessage) error {
 	}
 	for _, a := range attrs {
 		if a.Attr.Type == unix.NLMSGERR_ATTR_MSG {
-			return fmt.Errorf("%w (%s)", errno, nl.BytesToString(a.Value))
+			return fmt.Errorf("%w (%s)", errno, text(a.Value))
 		}
 	}
 	return errno
