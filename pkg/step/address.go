@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"slices"
 
@@ -89,11 +90,7 @@ func (a Addresses) tune(container *site.Side) error {
 // set writes one setting. A kernel without IPv6, or without that setting, has nothing to write to; where IPv6 is needed, adding the address
 // says so.
 func (a Addresses) set(container *site.Side, key, value string) error {
-	_, known, err := container.Sysctl(key)
-	if err == nil && known {
-		_, err = container.SetSysctl(key, value)
-	}
-	if err != nil {
+	if _, err := container.SetSysctl(key, value); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fault.New(fault.Unsupported, "may this program write to /proc/sys?", "%s: %w", key, err)
 	}
 	return nil

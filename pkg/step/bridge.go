@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 
 	"github.com/vishvananda/netlink"
@@ -88,11 +89,10 @@ func (b Bridge) raise(host *site.Side, link netlink.Link) error {
 
 // refuseRA turns router advertisements off on a link of the host, where the kernel has IPv6.
 func refuseRA(host *site.Side, link string) error {
-	key := "net/ipv6/conf/" + link + "/accept_ra"
-	if _, known, err := host.Sysctl(key); err != nil || !known {
-		return err
+	_, err := host.SetSysctl("net/ipv6/conf/"+link+"/accept_ra", "0")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	_, err := host.SetSysctl(key, "0")
 	return err
 }
 
