@@ -78,7 +78,7 @@ func mixed(h *host) {
 	contested := publish(port(tcp, 80, "10.1.0.2:80"))
 	h.atOnce(func(i int, own firewall.Filter) error {
 		o, m, _ := nth(i)
-		for range 5 {
+		for range 3 {
 			if _, err := own.Hold(ctx, o, m, alive); err != nil {
 				return err
 			}

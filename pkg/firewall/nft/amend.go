@@ -98,8 +98,9 @@ func passing(err error) bool {
 	return false
 }
 
-// steady calls look until no transaction was committed while it looked. Dumps of elements are never marked as interrupted.
-func (f *Filter) steady(ctx context.Context, look func() error) error {
+// steady calls look until it is sure of what it saw, or no transaction was committed while it looked. (Dumps of elements are never
+// marked as interrupted.) A look that found everything as expected is sure: each part was so when it was read.
+func (f *Filter) steady(ctx context.Context, look func() (sure bool, err error)) error {
 	if err := f.connect(); err != nil {
 		return explain(err)
 	}
@@ -110,7 +111,10 @@ func (f *Filter) steady(ctx context.Context, look func() error) error {
 		if err != nil {
 			return explain(err)
 		}
-		found := look()
+		sure, found := look()
+		if sure && found == nil {
+			return nil
+		}
 		after, err := f.generation()
 		if err != nil {
 			return explain(err)

@@ -30,15 +30,15 @@ func (f *Filter) Ground(ctx context.Context) error {
 func (f *Filter) Grounded(ctx context.Context) error {
 	defer f.lock()()
 	var drift []string
-	err := f.steady(ctx, func() (err error) {
+	err := f.steady(ctx, func() (sure bool, err error) {
 		drift, err = f.drift(inet())
 		there, missing := f.exists(bridge())
 		if err != nil || missing != nil || !there {
-			return errors.Join(err, missing)
+			return len(drift) == 0, errors.Join(err, missing)
 		}
 		more, err := f.drift(bridge())
 		drift = append(drift, more...)
-		return err
+		return len(drift) == 0, err
 	})
 	if err != nil {
 		return err

@@ -21,17 +21,17 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	}
 	defer f.lock()()
 	var list []string
-	err = f.steady(ctx, func() (err error) {
+	err = f.steady(ctx, func() (sure bool, err error) {
 		if there, err := f.exists(w.table); err != nil || !there {
 			list = []string{fmt.Sprintf("table %s: expected, found none", w.table)}
-			return err
+			return false, err
 		}
 		if list, err = f.drift(w.table); err != nil {
-			return err
+			return false, err
 		}
 		more, err := f.missing(w)
 		list = append(list, more...)
-		return err
+		return len(list) == 0, err
 	})
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) (
 	}
 	defer f.lock()()
 	var holders []firewall.Holder
-	err = f.steady(ctx, func() error {
+	err = f.steady(ctx, func() (sure bool, err error) {
 		all, err := f.dump(w.attachment.set)
 		holders = nil
 		for _, e := range all {
@@ -119,7 +119,7 @@ func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) (
 				holders = append(holders, firewall.Holder{Owner: o, Linked: isLinked(&e)})
 			}
 		}
-		return err
+		return false, err
 	})
 	slices.SortFunc(holders, func(a, b firewall.Holder) int { return bytes.Compare(a.ID.Owner[:], b.ID.Owner[:]) })
 	return holders, err

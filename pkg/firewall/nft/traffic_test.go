@@ -1,0 +1,347 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/test/nstest"
+)
+
+// patient is the deadline of everything that should happen.
+const patient = 10 * time.Second
+
+// town is a host with two containers on a bridge and a client outside:
+//
+//	one 10.1.0.2, two 10.1.0.3 -- br0 10.1.0.1 (host) 192.0.2.1 -- client 192.0.2.2
+//
+// and the same with fd00:1:: and 2001:db8::. Outside, nobody has a route to the containers.
+type town struct {
+	*testing.T
+	host, one, two, client string // paths of namespaces; that of the host is empty
+	filter                 *Filter
+}
+
+func build(t *testing.T) *town {
+	w := &town{T: t, filter: open(t), one: nstest.Namespace(t, "one"), two: nstest.Namespace(t, "two"), client: nstest.Namespace(t, "client")}
+	for _, path := range []string{w.host, w.one, w.two, w.client} {
+		// Until the link-local address is known to be the only one, the host asks for no neighbour.
+		must(t, enter(path, func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0o644) }))
+	}
+	br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}
+	must(t, netlink.LinkAdd(br))
+	must(t, netlink.LinkSetUp(br))
+	for i, path := range []string{w.one, w.two} {
+		name := []string{"one", "two"}[i]
+		port := w.wire(name, path, fmt.Sprintf("10.1.0.%d/24", i+2), fmt.Sprintf("fd00:1::%d/64", i+2), "10.1.0.1", "fd00:1::1")
+		must(t, netlink.LinkSetMaster(port, br))
+		must(t, netlink.LinkSetHairpin(port, true))
+	}
+	outside := w.wire("outside", w.client, "192.0.2.2/24", "2001:db8::2/64")
+	must(t, addresses(outside, "192.0.2.1/24", "2001:db8::1/64"))
+	must(t, addresses(br, "10.1.0.1/24", "fd00:1::1/64"))
+	sysctl(t, "net/ipv4/ip_forward", "1")
+	sysctl(t, "net/ipv6/conf/all/forwarding", "1")
+	return w
+}
+
+// wire joins a namespace to the host: eth0 there, the name here. Routes lead over the gateways, if there are any.
+func (w *town) wire(name, path, four, six string, gateways ...string) netlink.Link {
+	w.Helper()
+	file, err := os.Open(path)
+	must(w, err)
+	defer file.Close()
+	must(w, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "eth0", PeerNamespace: netlink.NsFd(file.Fd())}))
+	must(w, nstest.In(path, func() error {
+		lo, err1 := netlink.LinkByName("lo")
+		eth0, err2 := netlink.LinkByName("eth0")
+		if err := errors.Join(err1, err2); err != nil {
+			return err
+		}
+		err := errors.Join(netlink.LinkSetUp(lo), netlink.LinkSetUp(eth0), addresses(eth0, four, six))
+		for _, gateway := range gateways {
+			err = errors.Join(err, netlink.RouteAdd(&netlink.Route{Gw: net.ParseIP(gateway)}))
+		}
+		return err
+	}))
+	link, err := netlink.LinkByName(name)
+	must(w, err)
+	must(w, netlink.LinkSetUp(link))
+	return link
+}
+
+// addresses gives a link addresses that are good at once.
+func addresses(link netlink.Link, list ...string) error {
+	for _, text := range list {
+		addr, err := netlink.ParseAddr(text)
+		if err != nil {
+			return err
+		}
+		if addr.IP.To4() == nil {
+			addr.Flags = unix.IFA_F_NODAD
+		}
+		if err := netlink.AddrAdd(link, addr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sysctl(t testing.TB, key, value string) {
+	t.Helper()
+	must(t, os.WriteFile("/proc/sys/"+key, []byte(value), 0o644))
+}
+
+// enter runs f in the namespace at the path; on the host if it is empty.
+func enter(path string, f func() error) error {
+	if path == "" {
+		return f()
+	}
+	return nstest.In(path, f)
+}
+
+// serve answers on a TCP and a UDP port in the namespace: with its name, and the address that it sees.
+func (w *town) serve(path, name, at string) {
+	w.Helper()
+	must(w, enter(path, func() error {
+		listener, err := net.Listen("tcp", at)
+		if err != nil {
+			return err
+		}
+		packets, err := net.ListenPacket("udp", at)
+		if err != nil {
+			return err
+		}
+		w.Cleanup(func() { listener.Close(); packets.Close() })
+		go answerStreams(listener, name)
+		go answerPackets(packets, name)
+		return nil
+	}))
+}
+
+func saw(name string, addr net.Addr) string {
+	return fmt.Sprintf("%s saw %s", name, netip.MustParseAddrPort(addr.String()).Addr().Unmap())
+}
+
+func answerStreams(listener net.Listener, name string) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return // the test is over
+		}
+		_, _ = io.WriteString(conn, saw(name, conn.RemoteAddr()))
+		conn.Close()
+	}
+}
+
+func answerPackets(packets net.PacketConn, name string) {
+	buffer := make([]byte, 100)
+	for {
+		_, from, err := packets.ReadFrom(buffer)
+		if err != nil {
+			return // the test is over
+		}
+		_, _ = packets.WriteTo([]byte(saw(name, from)), from)
+	}
+}
+
+// ask connects from the namespace and returns the answer.
+func ask(path, network, to string) (answer string, err error) {
+	err = enter(path, func() error {
+		conn, err := net.DialTimeout(network, to, patient)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(patient))
+		if network == "udp" {
+			_, err = conn.Write([]byte("?"))
+		}
+		if err != nil {
+			return err
+		}
+		buffer := make([]byte, 100)
+		n, err := conn.Read(buffer)
+		answer = string(buffer[:n])
+		return err
+	})
+	return answer, err
+}
+
+// hears fails the test unless the answer is as wanted.
+func (w *town) hears(what, from, network, to, want string) {
+	w.Helper()
+	got, err := ask(from, network, to)
+	if err != nil || got != want {
+		w.Errorf("%s: %s %s: answer %q, error %v, want %q", what, network, to, got, err, want)
+	}
+}
+
+// claim holds for the owner with the container ID.
+func (w *town) claim(id string, c firewall.Claim) {
+	w.Helper()
+	_, err := w.filter.Hold(w.Context(), owner.Of("net", id, "eth0"), c, nil)
+	must(w, err)
+}
+
+func masqueraded(addrs ...string) firewall.Claim {
+	c := firewall.Claim{Role: firewall.Masquerade}
+	for _, text := range addrs {
+		p := netip.MustParsePrefix(text)
+		c.Masq = append(c.Masq, firewall.Masq{Addr: p.Addr(), Subnet: p.Masked()})
+	}
+	return c
+}
+
+// published leads a host port of a protocol to the target, with SNATHairpin.
+func published(protocol uint8, hostIP string, port uint16, target string) firewall.Port {
+	p := firewall.Port{Protocol: protocol, HostPort: port, Target: netip.MustParseAddrPort(target), SNAT: firewall.SNATHairpin}
+	if hostIP != "" {
+		p.HostIP = netip.MustParseAddr(hostIP)
+	}
+	p.Subnet = netip.MustParsePrefix("10.1.0.0/24")
+	if p.Target.Addr().Is6() {
+		p.Subnet = netip.MustParsePrefix("fd00:1::/64")
+	}
+	return p
+}
+
+func TestMasquerade(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		w := build(t)
+		w.serve(w.client, "client", ":7000")
+		w.serve(w.two, "two", ":7000")
+		w.claim("one", masqueraded("10.1.0.2/24", "fd00:1::2/64"))
+		for _, network := range []string{"tcp", "udp"} {
+			w.hears("out", w.one, network, "192.0.2.2:7000", "client saw 192.0.2.1")
+			w.hears("out", w.one, network, "[2001:db8::2]:7000", "client saw 2001:db8::1")
+			w.hears("inside", w.one, network, "10.1.0.3:7000", "two saw 10.1.0.2")
+			w.hears("inside", w.one, network, "[fd00:1::3]:7000", "two saw fd00:1::2")
+		}
+	})
+}
+
+func TestPublish(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		w := build(t)
+		w.serve(w.one, "one", ":80")
+		w.serve(w.two, "two", ":80")
+		w.serve(w.client, "client", ":8080")
+		must(t, w.filter.Ground(t.Context()))
+		sysctl(t, "net/ipv4/conf/br0/route_localnet", "1")
+		w.claim("one", masqueraded("10.1.0.2/24", "fd00:1::2/64"))
+		w.claim("one", firewall.Claim{Role: firewall.Publish, Ports: []firewall.Port{
+			published(6, "", 8080, "10.1.0.2:80"), published(6, "", 8080, "[fd00:1::2]:80"),
+			published(17, "", 8080, "10.1.0.2:80"), published(17, "", 8080, "[fd00:1::2]:80"),
+			published(6, "", 9000, "10.1.0.2:80"),
+		}})
+		w.claim("two", firewall.Claim{Role: firewall.Publish, Ports: []firewall.Port{published(6, "192.0.2.1", 9000, "10.1.0.3:80")}})
+		for _, network := range []string{"tcp", "udp"} {
+			w.hears("from outside", w.client, network, "192.0.2.1:8080", "one saw 192.0.2.2")
+			w.hears("from outside", w.client, network, "[2001:db8::1]:8080", "one saw 2001:db8::2")
+			w.hears("from the host", w.host, network, "192.0.2.1:8080", "one saw 192.0.2.1")
+			w.hears("from the host by loopback", w.host, network, "127.0.0.1:8080", "one saw 10.1.0.1")
+			w.hears("from the neighbour", w.two, network, "192.0.2.1:8080", "one saw 10.1.0.1")
+			w.hears("from the neighbour", w.two, network, "[2001:db8::1]:8080", "one saw fd00:1::1")
+			w.hears("from itself", w.one, network, "192.0.2.1:8080", "one saw 10.1.0.1")
+			w.hears("from itself", w.one, network, "[2001:db8::1]:8080", "one saw fd00:1::1")
+			w.hears("to somebody else's port", w.one, network, "192.0.2.2:8080", "client saw 192.0.2.1")
+			w.hears("to somebody else's port", w.one, network, "[2001:db8::2]:8080", "client saw 2001:db8::1")
+		}
+		w.hears("the specific address wins", w.client, "tcp", "192.0.2.1:9000", "two saw 192.0.2.2")
+		w.hears("another address", w.two, "tcp", "10.1.0.1:9000", "one saw 10.1.0.1")
+		w.filter.deletes = true // what expires is gone at the next tick; what is deleted, at once
+		must(t, w.filter.Drop(t.Context(), owner.Of("net", "one", "eth0"), firewall.Claim{Role: firewall.Publish}))
+		if answer, err := ask(w.client, "tcp", "192.0.2.1:8080"); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("a port that was dropped: answer %q, error %v, want a refusal", answer, err)
+		}
+	})
+}
+
+// TestSNAT publishes to all clients under the host's address, and to none.
+func TestSNAT(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		w := build(t)
+		w.serve(w.one, "one", ":80")
+		w.serve(w.one, "one", ":81")
+		all, none := published(6, "", 8080, "10.1.0.2:80"), published(6, "", 8081, "10.1.0.2:81")
+		all.SNAT, none.SNAT = firewall.SNATAll, firewall.SNATNone
+		w.claim("one", firewall.Claim{Role: firewall.Publish, Ports: []firewall.Port{all, none}})
+		w.hears("all", w.client, "tcp", "192.0.2.1:8080", "one saw 10.1.0.1")
+		w.hears("none", w.client, "tcp", "192.0.2.1:8081", "one saw 192.0.2.2")
+	})
+}
+
+// TestGuard lets a neighbour send to 127.0.0.1 of a host with route_localnet. A second packet, which may pass, tells that the
+// first one should have come.
+func TestGuard(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		w := build(t)
+		must(t, w.filter.Ground(t.Context()))
+		sysctl(t, "net/ipv4/conf/br0/route_localnet", "1")
+		secret, err := net.ListenPacket("udp", "127.0.0.1:9999")
+		must(t, err)
+		defer secret.Close()
+		public, err := net.ListenPacket("udp", "10.1.0.1:9998")
+		must(t, err)
+		defer public.Close()
+		must(t, enter(w.two, func() error {
+			loopback := &net.IPNet{IP: net.IPv4(127, 0, 0, 0), Mask: net.CIDRMask(8, 32)}
+			lo, err := netlink.LinkByName("lo")
+			if err != nil {
+				return err
+			}
+			own := &net.IPNet{IP: net.IPv4(127, 0, 0, 1), Mask: loopback.Mask}
+			return errors.Join(netlink.AddrDel(lo, &netlink.Addr{IPNet: own}),
+				netlink.RouteAdd(&netlink.Route{Dst: loopback, Gw: net.ParseIP("10.1.0.1")}),
+				os.WriteFile("/proc/sys/net/ipv4/conf/eth0/route_localnet", []byte("1"), 0o644))
+		}))
+		reaches := func() bool {
+			must(t, enter(w.two, func() error { return errors.Join(send("127.0.0.1:9999"), send("10.1.0.1:9998")) }))
+			must(t, public.SetReadDeadline(time.Now().Add(patient)))
+			_, _, err := public.ReadFrom(make([]byte, 10))
+			must(t, err)
+			return waiting(t, secret)
+		}
+		if reaches() {
+			t.Error("a neighbour's packet reached 127.0.0.1")
+		}
+		nftool(t, "flush chain inet trestle guard")
+		if !reaches() {
+			t.Error("without the guard no packet came: the test tests nothing")
+		}
+	})
+}
+
+func send(to string) error {
+	conn, err := net.Dial("udp", to)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = conn.Write([]byte("!"))
+	return err
+}
+
+// waiting says whether a packet has come, without waiting for one.
+func waiting(t *testing.T, packets net.PacketConn) (ready bool) {
+	t.Helper()
+	raw, err := packets.(syscall.Conn).SyscallConn()
+	must(t, err)
+	must(t, raw.Control(func(fd uintptr) {
+		_, _, err := unix.Recvfrom(int(fd), make([]byte, 10), unix.MSG_DONTWAIT)
+		ready = err == nil
+	}))
+	return ready
+}
