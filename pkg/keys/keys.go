@@ -240,10 +240,21 @@ func (o *Object) MAC(key string) net.HardwareAddr {
 	if text == "" {
 		return nil
 	}
-	mac, err := net.ParseMAC(text)
-	if err != nil || len(mac) != 6 {
-		o.Reject(key, text, "must be an Ethernet address, as in 0a:58:0a:01:00:02")
-		return nil
+	mac, err := ParseMAC(text)
+	if err != nil {
+		o.Reject(key, text, err.Error())
 	}
 	return mac
+}
+
+// ParseMAC reads an Ethernet address that an interface may have: six bytes, not zero, no group's (IEEE 802, clause 8). The error is the rule.
+func ParseMAC(text string) (net.HardwareAddr, error) {
+	mac, err := net.ParseMAC(text)
+	if err != nil || len(mac) != 6 {
+		return nil, errors.New("must be an Ethernet address, as in 0a:58:0a:01:00:02")
+	}
+	if mac[0]&1 != 0 || bytes.Equal(mac, make([]byte, 6)) {
+		return nil, errors.New("must be an Ethernet address that one interface may have, neither zero nor a group's")
+	}
+	return mac, nil
 }

@@ -55,7 +55,8 @@ func TestNoObject(t *testing.T) {
 // One reading finds all that is wrong, in the order of reading, and goes on with defaults.
 func TestComplaints(t *testing.T) {
 	o := parse(t, `{"s": 1, "b": "yes", "n": 70000, "m": "x", "f": 1.5, "l": {}, "ll": [1], "o": [], "os": [{}, 7, {"n": -1}],
-		"lists": [[{"n": "1"}], {}], "a": "10.0.0.256", "z": "fe80::1%eth0", "p": "10.0.0.1", "q": "", "mac": "0a:58", "mac8": "02:00:5e:10:00:00:00:01"}`)
+		"lists": [[{"n": "1"}], {}], "a": "10.0.0.256", "z": "fe80::1%eth0", "p": "10.0.0.1", "q": "", "mac": "0a:58", "mac8": "02:00:5e:10:00:00:00:01",
+		"group": "01:00:5e:00:00:01", "zero": "00:00:00:00:00:00"}`)
 	if o.String("s", "def") != "def" || !o.Bool("b", true) || o.Int("n", 3, 1, 65535) != 3 || o.Int("m", 4, 5, 6) != 4 || o.Int("f", 1, 0, 9) != 1 {
 		t.Error("a wrong value was not replaced by the default")
 	}
@@ -76,6 +77,8 @@ func TestComplaints(t *testing.T) {
 	o.Prefix("q")
 	o.MAC("mac")
 	o.MAC("mac8")
+	o.MAC("group")
+	o.MAC("zero")
 	want := []string{
 		`s: 1: must be a string`,
 		`b: "yes": must be true or false`,
@@ -95,6 +98,8 @@ func TestComplaints(t *testing.T) {
 		`q: "": must be an address and prefix length, as in 10.1.0.0/16`,
 		`mac: "0a:58": must be an Ethernet address, as in 0a:58:0a:01:00:02`,
 		`mac8: "02:00:5e:10:00:00:00:01": must be an Ethernet address, as in 0a:58:0a:01:00:02`,
+		`group: "01:00:5e:00:00:01": must be an Ethernet address that one interface may have, neither zero nor a group's`,
+		`zero: "00:00:00:00:00:00": must be an Ethernet address that one interface may have, neither zero nor a group's`,
 	}
 	err := o.Err()
 	if fault.Code(err) != fault.Config {

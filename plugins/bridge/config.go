@@ -113,10 +113,9 @@ func parseMAC(req *plugin.Request) net.HardwareAddr {
 	if text == "" {
 		return nil
 	}
-	mac, err := net.ParseMAC(text)
-	if err != nil || len(mac) != 6 {
-		k.Reject("CNI_ARGS.MAC", text, "must be an Ethernet address, as in 0a:58:0a:01:00:02")
-		return nil
+	mac, err := keys.ParseMAC(text)
+	if err != nil {
+		k.Reject("CNI_ARGS.MAC", text, err.Error())
 	}
 	return mac
 }
@@ -127,8 +126,10 @@ func parseTrunk(k *keys.Object) []int {
 	for _, entry := range k.Objects("vlanTrunk") {
 		low, high, id := entry.Int("minID", 0, 1, 4094), entry.Int("maxID", 0, 1, 4094), entry.Int("id", 0, 1, 4094)
 		switch {
-		case entry.Has("minID") != entry.Has("maxID"):
+		case entry.Has("minID") && !entry.Has("maxID"):
 			entry.Reject("minID", low, "must be given together with maxID")
+		case entry.Has("maxID") && !entry.Has("minID"):
+			entry.Reject("maxID", high, "must be given together with minID")
 		case low > high:
 			entry.Reject("minID", low, fmt.Sprintf("must not be above maxID %d", high))
 		case low != 0:

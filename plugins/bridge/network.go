@@ -105,16 +105,19 @@ func (n *network) readAddresses(c Config, r *types100.Result, in int) error {
 }
 
 // firstOf returns the address after the subnet's own. In a subnet of two it is the one that the container does not have (RFC 3021,
-// RFC 6164); in a subnet of one there is none.
+// RFC 6164). There is none in a subnet of one, and none where the container has it.
 func firstOf(p netip.Prefix) netip.Addr {
-	if p.IsSingleIP() {
-		return netip.Addr{}
-	}
 	base := p.Masked().Addr()
-	if first := base.Next(); first != p.Addr() || p.Bits() < p.Addr().BitLen()-1 {
+	first := base.Next()
+	switch pair := p.Bits() == p.Addr().BitLen()-1; {
+	case p.IsSingleIP():
+		return netip.Addr{}
+	case first != p.Addr():
 		return first
+	case pair:
+		return base
 	}
-	return base
+	return netip.Addr{}
 }
 
 // readRoutes takes the result's routes and adds a default route for each family that has a gateway and no default route yet. A default
