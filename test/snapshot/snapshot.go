@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
@@ -63,8 +65,18 @@ func named(namespace string, lines []string) []string {
 	return lines
 }
 
-// network reads what belongs to the calling thread's network namespace.
+// network reads what belongs to the calling thread's network namespace, and reads it again where the kernel says that a list changed
+// while it was written (NLM_F_DUMP_INTR, netlink(7)).
 func network() ([]string, error) {
+	for {
+		lines, err := networkOnce()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return lines, err
+		}
+	}
+}
+
+func networkOnce() ([]string, error) {
 	links, names, err := links()
 	if err != nil {
 		return nil, err
