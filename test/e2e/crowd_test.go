@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/snapshot"
+)
+
+// crowd is how many containers arrive at once.
+const crowd = 60
+
+var crowdConfig = network(`"isGateway": true, "ipMasq": true, "hairpinMode": true, ` + hostLocal(subnet))
+
+// TestCrowd brings a crowd of containers to a virgin host at once, five times, and holds the state to that of the same containers one
+// after the other. Which container got which address, and the MAC addresses, are left to chance.
+func TestCrowd(t *testing.T) {
+	serial := crowdState(t, "serial", func(add func(int)) {
+		for i := range crowd {
+			add(i)
+		}
+	})
+	for round := range 5 {
+		parallel := crowdState(t, fmt.Sprintf("round%d", round), func(add func(int)) {
+			var wg sync.WaitGroup
+			for i := range crowd {
+				wg.Go(func() { add(i) })
+			}
+			wg.Wait()
+		})
+		if diff := snapshot.Diff(serial, parallel); diff != "" {
+			t.Errorf("round %d: against one after the other:\n%s", round, diff)
+		}
+	}
+}
+
+// crowdState runs the arrival in a host of its own and returns its state. What a child process finds out must come back by a file.
+func crowdState(t *testing.T, name string, arrive func(add func(int))) string {
+	file := os.Getenv("E2E_STATE")
+	if file == "" {
+		file = t.TempDir() + "/state"
+		t.Setenv("E2E_STATE", file)
+	}
+	t.Run(name, func(t *testing.T) {
+		nstest.Run(t, func(t *testing.T) {
+			addresses := make([]netip.Prefix, crowd)
+			var paths []string
+			for i := range crowd {
+				paths = append(paths, nstest.Namespace(t, fmt.Sprintf("c%d", i)))
+			}
+			arrive(func(i int) {
+				got, err := invoke("ADD", "bridge", fmt.Sprintf("c%d", i), crowdConfig)
+				if err != nil || got.Status != 0 {
+					t.Errorf("c%d: %v %+v", i, err, got)
+					return
+				}
+				addresses[i] = addressOf(t, got.Out)
+			})
+			must(t, os.WriteFile(file, []byte(impersonal(snapshot.Take(t, paths...), addresses)), 0o644))
+			for i := range crowd {
+				succeed(t, "DEL", "bridge", fmt.Sprintf("c%d", i), crowdConfig)
+			}
+		})
+	})
+	text, err := os.ReadFile(file)
+	must(t, err)
+	return string(text)
+}
+
+func addressOf(t *testing.T, result []byte) netip.Prefix {
+	var r struct {
+		IPs []struct{ Address netip.Prefix }
+	}
+	if err := json.Unmarshal(result, &r); err != nil || len(r.IPs) != 1 {
+		t.Errorf("no address in %s", result)
+		return netip.Prefix{}
+	}
+	return r.IPs[0].Address
+}
+
+// impersonal writes <cN> for the address of container N, and <mac> for each MAC address.
+func impersonal(text string, addresses []netip.Prefix) string {
+	owners := make(map[string]string)
+	for i, a := range addresses {
+		owners[a.Addr().String()] = fmt.Sprintf("<c%d>", i)
+	}
+	text = regexp.MustCompile(`\b10\.1\.0\.\d+\b`).ReplaceAllStringFunc(text, func(address string) string {
+		if owner := owners[address]; owner != "" {
+			return owner
+		}
+		return address
+	})
+	text = regexp.MustCompile(`([0-9a-f]{2}:){5}[0-9a-f]{2}`).ReplaceAllString(text, "<mac>")
+	return sorted(text)
+}
+
+func sorted(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "")
+}

@@ -1,0 +1,202 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/vishvananda/netlink"
+
+	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/peer"
+	"github.com/trestle-cni/trestle/test/snapshot"
+)
+
+const netnsDir = "/run/netns/"
+
+// netns NAME...: makes containers: network namespaces under /run/netns, with lo up.
+func netnsCmd(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, "netns NAME...", len(args) > 0)
+	for _, name := range args {
+		nstest.Namespace(fatal{ts: ts}, name)
+		ts.Check(nstest.In(netnsDir+name, func() error {
+			lo, err := netlink.LinkByName("lo")
+			if err != nil {
+				return err
+			}
+			return netlink.LinkSetUp(lo)
+		}))
+	}
+}
+
+// gone NAME...: the container dies, and its namespace with it.
+func goneCmd(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, "gone NAME...", len(args) > 0)
+	for _, name := range args {
+		nstest.Remove(fatal{ts: ts}, netnsDir+name)
+	}
+}
+
+// router: the host forwards already, as most that run containers do. A plugin switches forwarding on and never off again, which a
+// script that compares before with after would stumble over.
+func routerCmd(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, "router", len(args) == 0)
+	for _, key := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
+		ts.Check(os.WriteFile("/proc/sys/net/"+key, []byte("1"), 0o644))
+	}
+}
+
+// outside NAME: makes a namespace beyond the host's uplink. The host is 192.0.2.1 and 2001:db8::1 there, the other end .2 and ::2. It has
+// no route to any container.
+func outsideCmd(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, "outside NAME", len(args) == 1)
+	netnsCmd(ts, false, args)
+	there, err := os.Open(netnsDir + args[0])
+	ts.Check(err)
+	defer there.Close()
+	ts.Check(netlink.LinkAdd(&netlink.Veth{
+		LinkAttrs: netlink.LinkAttrs{Name: "uplink"}, PeerName: "eth0", PeerNamespace: netlink.NsFd(int(there.Fd())),
+	}))
+	ts.Check(addresses("uplink", "192.0.2.1/24", "2001:db8::1/64"))
+	ts.Check(nstest.In(netnsDir+args[0], func() error { return addresses("eth0", "192.0.2.2/24", "2001:db8::2/64") }))
+}
+
+// addresses sets a link up with addresses that can be used at once: without duplicate address detection.
+func addresses(name string, cidrs ...string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	for _, cidr := range cidrs {
+		address, err := netlink.ParseAddr(cidr)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(cidr, ":") {
+			address.Flags = 0x02 // IFA_F_NODAD, linux/if_addr.h
+		}
+		if err := netlink.AddrAdd(link, address); err != nil {
+			return fmt.Errorf("%s %s: %w", name, cidr, err)
+		}
+	}
+	return netlink.LinkSetUp(link)
+}
+
+// veth VARIABLE CONTAINER IFNAME: sets the variable to the name of the interface's other end, on the host.
+func vethCmd(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, "veth VARIABLE CONTAINER IFNAME", len(args) == 3)
+	var index int
+	ts.Check(nstest.In(netnsDir+args[1], func() error {
+		link, err := netlink.LinkByName(args[2])
+		if err == nil {
+			index = link.Attrs().ParentIndex
+		}
+		return err
+	}))
+	link, err := netlink.LinkByIndex(index)
+	ts.Check(err)
+	ts.Setenv(args[0], link.Attrs().Name)
+}
+
+// snapshot FILE [CONTAINER...]: writes down the state of the host, its reservations and the containers.
+func snapshotCmd(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, "snapshot FILE [CONTAINER...]", len(args) > 0)
+	var paths []string
+	for _, name := range args[1:] {
+		paths = append(paths, netnsDir+name)
+	}
+	text, err := snapshot.Read(paths...)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+// same BEFORE [CONTAINER...]: the state is still that of the snapshot, taken of the same containers.
+func sameCmd(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, "same BEFORE [CONTAINER...]", len(args) > 0)
+	snapshotCmd(ts, false, append([]string{".after"}, args[1:]...))
+	if diff := snapshot.Diff(ts.ReadFile(args[0]), ts.ReadFile(".after")); diff != "" {
+		ts.Fatalf("the state is not that of %s:\n%s", args[0], diff)
+	}
+}
+
+// differs BEFORE CONTAINER,... TEXT...: each text stands in a line that was not there before, or that was and is not now.
+func differsCmd(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, "differs BEFORE CONTAINER,... TEXT...", len(args) > 2)
+	snapshotCmd(ts, false, append([]string{".after"}, strings.Split(args[1], ",")...))
+	diff := snapshot.Diff(ts.ReadFile(args[0]), ts.ReadFile(".after"))
+	for _, want := range args[2:] {
+		if !strings.Contains(diff, want) {
+			ts.Fatalf("%q is not in the difference:\n%s", want, diff)
+		}
+	}
+}
+
+// serve CONTAINER NETWORK ADDRESS...: a server that tells its clients who they are, until the script ends. The container may be "host".
+func serveCmd(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, "serve CONTAINER NETWORK ADDRESS...", len(args) > 2)
+	for _, address := range args[2:] {
+		ts.Check(in(args[0], func() error {
+			server, err := peer.Serve(args[0], args[1], address)
+			if err == nil {
+				ts.Defer(func() { server.Close() })
+			}
+			return err
+		}))
+	}
+}
+
+// patience bounds how long an answer may take, and impatience how long a script waits to see that none comes.
+const (
+	patience   = 10 * time.Second
+	impatience = 300 * time.Millisecond
+)
+
+// ask CONTAINER NETWORK ADDRESS: prints the server's answer. With "!" there must be none.
+func askCmd(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, false, "ask CONTAINER NETWORK ADDRESS", len(args) == 3)
+	wait := patience
+	if neg {
+		wait = impatience
+	}
+	var answer string
+	err := in(args[0], func() (err error) {
+		answer, err = peer.Ask(args[1], args[2], wait)
+		return err
+	})
+	fmt.Fprint(ts.Stdout(), answer)
+	switch {
+	case err != nil && !neg:
+		ts.Fatalf("no answer: %v", err)
+	case err == nil && neg:
+		ts.Fatalf("an answer: %s", answer)
+	}
+}
+
+func in(container string, f func() error) error {
+	if container == snapshot.Host {
+		return f()
+	}
+	return nstest.In(netnsDir+container, f)
+}
+
+// plain ends the script where a command is misused.
+func plain(ts *testscript.TestScript, neg bool, usage string, ok bool) {
+	if neg {
+		ts.Fatalf("unsupported: ! %s", usage)
+	}
+	if !ok {
+		ts.Fatalf("usage: %s", usage)
+	}
+}
+
+// fatal is a script as package nstest wants it: it only ever ends the test.
+type fatal struct {
+	testing.TB
+	ts *testscript.TestScript
+}
+
+func (f fatal) Helper()           {}
+func (f fatal) Fatal(args ...any) { f.ts.Fatalf("%s", fmt.Sprint(args...)) }

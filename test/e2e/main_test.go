@@ -1,0 +1,79 @@
+// Package e2e runs the built plugins as a runtime does: by name from CNI_PATH, through cnitool, through libcni, and by hand with what
+// real runtimes were seen to send. The scripts in testdata are the tests; each has a host of its own.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// The suite's binaries are built once, and the children that nstest starts find them by these variables. E2E_PLUGINS may be set by
+// hand to run the suite against an installed release.
+const (
+	pluginsVar = "E2E_PLUGINS" // the folder with the plugins
+	toolsVar   = "E2E_TOOLS"   // the only folder in a script's PATH
+	pathVar    = "E2E_PATH"    // the PATH of whoever started the tests
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(toolsVar) != "" {
+		os.Exit(m.Run())
+	}
+	dir, err := os.MkdirTemp("", "trestle-e2e-")
+	if err == nil {
+		err = prepare(dir)
+	}
+	status := 1
+	if err == nil {
+		status = m.Run()
+	} else {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+	}
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// prepare builds what the scripts run, and leaves a PATH that holds iproute2, a shell and cnitool: no iptables, and no nft.
+func prepare(dir string) error {
+	plugins, tools := filepath.Join(dir, "plugins"), filepath.Join(dir, "tools")
+	if installed := os.Getenv(pluginsVar); installed != "" {
+		plugins = installed
+	} else if err := build(plugins, "../../cmd/..."); err != nil {
+		return err
+	}
+	if err := build(tools, "github.com/containernetworking/cni/cnitool", "../demo/peer"); err != nil {
+		return err
+	}
+	for _, name := range []string{"ip", "sh"} {
+		file, err := exec.LookPath(name)
+		if err != nil {
+			return fmt.Errorf("%w: see test/need", err)
+		}
+		if err := os.Symlink(file, filepath.Join(tools, name)); err != nil {
+			return err
+		}
+	}
+	os.Setenv(pluginsVar, plugins)
+	os.Setenv(toolsVar, tools)
+	os.Setenv(pathVar, os.Getenv("PATH"))
+	return nil
+}
+
+func build(into string, packages ...string) error {
+	cmd := exec.Command("go", append([]string{"build", "-trimpath", "-o", into + "/"}, packages...)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %v: %w\n%s", packages, err, out)
+	}
+	return nil
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,68 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/trestle-cni/trestle/test/nstest"
+)
+
+// TestScripts runs each script of testdata in a host of its own. Beside testscript's own commands a script has those of commands.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	must(t, err)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			nstest.Run(t, func(t *testing.T) {
+				must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
+				testscript.Run(t, testscript.Params{
+					Files: []string{file}, Setup: setup, Cmds: commands(), RequireUniqueNames: true, ContinueOnError: false,
+				})
+			})
+		})
+	}
+}
+
+// setup gives a script the plugins and the repository's networks, as an operator's shell would have them.
+func setup(env *testscript.Env) error {
+	top, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
+	env.Setenv("CNI_PATH", os.Getenv(pluginsVar))
+	env.Setenv("CONF", filepath.Join(top, "conf"))
+	env.Setenv("NETCONFPATH", filepath.Join(top, "conf"))
+	env.Setenv("RESERVED", "/var/lib/cni/networks")
+	env.Setenv("CAP_ARGS", "")
+	return nil
+}
+
+func commands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		// hosts
+		"netns":    netnsCmd,
+		"gone":     goneCmd,
+		"router":   routerCmd,
+		"outside":  outsideCmd,
+		"veth":     vethCmd,
+		"snapshot": snapshotCmd,
+		"same":     sameCmd,
+		"differs":  differsCmd,
+		// traffic
+		"serve": serveCmd,
+		"ask":   askCmd,
+		// calls
+		"cni":       cniCmd,
+		"reference": referenceCmd,
+		"runtime":   runtimeCmd,
+		"chained":   chainedCmd,
+		// what happens behind a plugin's back
+		"nftflush": nftFlushCmd,
+		"nftdrop":  nftDropCmd,
+		"hairpin":  hairpinCmd,
+	}
+}

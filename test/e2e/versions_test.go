@@ -1,0 +1,125 @@
+package e2e
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/test/nstest"
+)
+
+// speaks says whether the version of the protocol has the verb: CHECK came with 0.4.0, GC and STATUS with 1.1.0.
+func speaks(version, verb string) bool {
+	since := map[string]string{"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}[verb]
+	return slices.Index(plugin.Versions(), version) >= slices.Index(plugin.Versions(), since)
+}
+
+// TestVersions calls every verb of the chain in every version of the protocol.
+func TestVersions(t *testing.T) {
+	for _, version := range plugin.Versions() {
+		t.Run(version, func(t *testing.T) {
+			nstest.Run(t, func(t *testing.T) {
+				nstest.Namespace(t, "c1")
+				bridge := network(`"cniVersion": "` + version + `", "isGateway": true, ` + hostLocal(subnet))
+				result := succeed(t, "ADD", "bridge", "c1", bridge).Out
+				holdResult(t, version, result)
+
+				portmap := `{"cniVersion": "` + version + `", "name": "net", "type": "portmap", "runtimeConfig": {"portMappings":
+					[{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}, "prevResult": ` + string(result) + `}`
+				if through := succeed(t, "ADD", "portmap", "c1", portmap).Out; !sameJSON(t, through, result) {
+					t.Errorf("portmap changed the result from\n%s\nto\n%s", result, through)
+				}
+				bridge = `{"prevResult": ` + string(result) + `, ` + bridge[1:]
+				for _, verb := range []string{"CHECK", "STATUS"} {
+					holdVerb(t, version, verb, "bridge", bridge)
+					holdVerb(t, version, verb, "host-local", bridge)
+					holdVerb(t, version, verb, "portmap", portmap)
+				}
+				for range 2 {
+					succeed(t, "DEL", "portmap", "c1", portmap)
+					succeed(t, "DEL", "bridge", "c1", bridge)
+				}
+				holdVerb(t, version, "GC", "portmap", portmap)
+				holdVerb(t, version, "GC", "bridge", bridge)
+				holdVerb(t, version, "GC", "host-local", bridge)
+			})
+		})
+	}
+}
+
+// holdVerb expects silence of a verb that the version has, and code 1 where it has it not.
+func holdVerb(t *testing.T, version, verb, name, config string) {
+	t.Helper()
+	got, err := invoke(verb, name, "c1", config)
+	must(t, err)
+	switch {
+	case speaks(version, verb) && (got.Status != 0 || len(got.Out) != 0):
+		t.Errorf("%s %s: status %d: %s", name, verb, got.Status, got.Out)
+	case !speaks(version, verb) && (got.Code != fault.Version || !strings.Contains(got.Msg, version)):
+		t.Errorf("%s %s: code %d: %q, want code %d and the version named", name, verb, got.Code, got.Msg, fault.Version)
+	}
+}
+
+// holdResult expects the shape of a result that the version prescribes.
+func holdResult(t *testing.T, version string, text []byte) {
+	t.Helper()
+	var result struct {
+		CNIVersion string
+		IP4        *struct{ IP string }
+		Interfaces []struct{ Name, Sandbox string }
+		IPs        []struct{ Address, Version string }
+	}
+	must(t, json.Unmarshal(text, &result))
+	if result.CNIVersion != version {
+		t.Errorf("cniVersion %q of the result, want %q", result.CNIVersion, version)
+	}
+	if version == "0.1.0" || version == "0.2.0" {
+		if result.IP4 == nil || result.IP4.IP != "10.1.0.2/24" || result.IPs != nil {
+			t.Errorf("not a result with ip4:\n%s", text)
+		}
+		return
+	}
+	if len(result.IPs) != 1 || result.IPs[0].Address != "10.1.0.2/24" || len(result.Interfaces) != 3 || result.Interfaces[2].Name != "eth0" {
+		t.Errorf("not a result with one address and three interfaces:\n%s", text)
+	}
+	if before1 := strings.HasPrefix(version, "0."); before1 != (result.IPs[0].Version == "4") {
+		t.Errorf("ips[0].version is %q", result.IPs[0].Version)
+	}
+}
+
+// TestVersionVerb asks each plugin which versions it speaks; what it reads then does not matter.
+func TestVersionVerb(t *testing.T) {
+	for _, name := range []string{"bridge", "host-local", "portmap"} {
+		got := succeed(t, "VERSION", name, "none", "not JSON")
+		want := `{"cniVersion": "1.1.0", "supportedVersions": ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]}`
+		if !sameJSON(t, got.Out, []byte(want)) {
+			t.Errorf("%s: %s", name, got.Out)
+		}
+	}
+}
+
+// TestAbout runs each plugin by hand, as a person does who wonders what it is.
+func TestAbout(t *testing.T) {
+	for _, name := range []string{"bridge", "host-local", "portmap"} {
+		got := succeed(t, "", name, "none", "", "CNI_COMMAND")
+		if len(got.Out) != 0 || !strings.HasPrefix(string(got.Err), "CNI "+name+" plugin") || !strings.Contains(string(got.Err), "1.1.0") {
+			t.Errorf("%s: output %q, error output %q", name, got.Out, got.Err)
+		}
+	}
+}
+
+func sameJSON(t *testing.T, a, b []byte) bool {
+	t.Helper()
+	var texts [2]string
+	for i, text := range [][]byte{a, b} {
+		var value any
+		must(t, json.Unmarshal(text, &value))
+		sorted, err := json.Marshal(value)
+		must(t, err)
+		texts[i] = string(sorted)
+	}
+	return texts[0] == texts[1]
+}
