@@ -13,15 +13,15 @@ type Grant struct {
 	Gateway netip.Addr
 }
 
-// Allocate reserves for h one address of the set with this index: the one wanted, or, where that is the zero Addr, the next free
+// Allocate reserves for a one address of the set with this index: the one wanted, or, where that is the zero Addr, the next free
 // one. Errors name the set; their codes are fault.Taken, fault.Exhausted, fault.Config and fault.IO. After an error nothing of
 // this call is left.
-func (s *Store) Allocate(index int, set Set, wanted netip.Addr, h Holder) (Grant, error) {
+func (s *Store) Allocate(index int, set Set, wanted netip.Addr, a Attachment) (Grant, error) {
 	addr, in, err := wanted, Range{}, error(nil)
 	if wanted.IsValid() {
-		in, err = s.take(set, wanted, h)
+		in, err = s.take(set, wanted, a)
 	} else {
-		addr, in, err = s.takeNext(index, set, h)
+		addr, in, err = s.takeNext(index, set, a)
 	}
 	if err != nil {
 		return Grant{}, err
@@ -33,7 +33,8 @@ func (s *Store) Allocate(index int, set Set, wanted netip.Addr, h Holder) (Grant
 	return Grant{Addr: netip.PrefixFrom(addr, in.Subnet.Bits()), Gateway: in.Gateway}, nil
 }
 
-func (s *Store) take(set Set, wanted netip.Addr, h Holder) (Range, error) {
+// take reserves the address that was asked for. A dead holder gives way: for this request there is no other address.
+func (s *Store) take(set Set, wanted netip.Addr, a Attachment) (Range, error) {
 	in, ok := set.Find(wanted)
 	switch {
 	case !ok:
@@ -41,19 +42,46 @@ func (s *Store) take(set Set, wanted netip.Addr, h Holder) (Range, error) {
 	case wanted == in.Gateway:
 		return in, fault.New(fault.Taken, "ask for another address", "range set %s: %s: it is the gateway", set, wanted)
 	}
-	if err := s.Reserve(wanted, h); err != nil {
-		return in, fault.New(fault.Code(err), fault.Hint(err), "range set %s: %w", set, err)
+	err := s.Reserve(wanted, a)
+	if fault.Code(err) == fault.Taken {
+		if dead, reclaimErr := s.reclaim(s.look(wanted)); dead {
+			err = s.Reserve(wanted, a)
+		} else if reclaimErr != nil {
+			err = reclaimErr
+		}
 	}
-	return in, nil
+	return in, named(set, err)
 }
 
-func (s *Store) takeNext(index int, set Set, h Holder) (netip.Addr, Range, error) {
-	addr, in, err := s.Free(set, s.Last(index))
+// takeNext reserves the next free address, once the dead have been taken theirs where there is none.
+func (s *Store) takeNext(index int, set Set, a Attachment) (netip.Addr, Range, error) {
+	for wrong := false; ; wrong = true {
+		addr, in, err := s.Free(set, s.Last(index))
+		if fault.Code(err) == fault.Exhausted {
+			reclaimed, reclaimErr := s.Reclaim(set)
+			if reclaimErr != nil {
+				return addr, in, named(set, reclaimErr)
+			}
+			if reclaimed > 0 {
+				addr, in, err = s.Free(set, s.Last(index))
+			}
+		}
+		if err != nil {
+			return addr, in, err
+		}
+		err = s.Reserve(addr, a)
+		if fault.Code(err) == fault.Taken && !wrong { // the index knew less than the directory
+			s.forget()
+			continue
+		}
+		return addr, in, named(set, err)
+	}
+}
+
+// named adds the set's name to an error, whose code and remedy stay.
+func named(set Set, err error) error {
 	if err == nil {
-		err = s.Reserve(addr, h)
+		return nil
 	}
-	if err != nil && fault.Code(err) != fault.Exhausted {
-		err = fault.New(fault.Code(err), fault.Hint(err), "range set %s: %w", set, err)
-	}
-	return addr, in, err
+	return fault.New(fault.Code(err), fault.Hint(err), "range set %s: %w", set, err)
 }

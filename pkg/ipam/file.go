@@ -13,22 +13,24 @@ import (
 // A reservation file appears whole or not at all: an anonymous file is written, then linked to its name, which keeps the
 // exclusiveness of O_EXCL and shows no temporary name to the reference, whose scans read every file of the directory.
 
-// createWhole makes the file name in dir, with mode 0600 less the umask. The error is fs.ErrExist when there is one.
-func createWhole(dir *os.File, name, content string) error {
+// createWhole makes the file name in dir, with mode 0600 less the umask, and its record. The error is fs.ErrExist when there is
+// one. A file system that keeps no attributes leaves the record out.
+func createWhole(dir *os.File, name, content string, record []byte) error {
 	file, err := anonymous(dir)
 	if err != nil {
 		return err
 	}
 	if file == nil {
-		return createExclusive(dir, name, content)
+		return createExclusive(dir, name, content, record)
 	}
 	defer file.Close()
 	if _, err := file.WriteString(content); err != nil {
 		return err
 	}
+	_ = unix.Fsetxattr(int(file.Fd()), recordName, record, 0)
 	err = unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(int(file.Fd())), int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EXDEV) { // no /proc, or an odd file system
-		return createExclusive(dir, name, content)
+		return createExclusive(dir, name, content, record)
 	}
 	return err
 }
@@ -47,7 +49,7 @@ func anonymous(dir *os.File) (*os.File, error) {
 }
 
 // createExclusive is what the reference does. A crash between its two steps leaves an empty file, which is a free address.
-func createExclusive(dir *os.File, name, content string) error {
+func createExclusive(dir *os.File, name, content string, record []byte) error {
 	file, err := openIn(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -56,6 +58,7 @@ func createExclusive(dir *os.File, name, content string) error {
 	if _, err := file.WriteString(content); err != nil {
 		return errors.Join(err, removeIn(dir, name))
 	}
+	_ = unix.Fsetxattr(int(file.Fd()), recordName, record, 0)
 	return nil
 }
 
@@ -64,20 +67,29 @@ const fileRoom = 4096
 
 // readIn returns the content of a small regular file. Pipes and devices do not make it wait, links are not followed.
 func readIn(dir *os.File, name string) ([]byte, error) {
+	content, _, err := readRecordIn(dir, name)
+	return content, err
+}
+
+// readRecordIn returns the file's content and its record, nil where it has none.
+func readRecordIn(dir *os.File, name string) (content, record []byte, err error) {
 	file, err := openIn(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer file.Close()
 	buf := make([]byte, fileRoom)
 	n, err := io.ReadFull(file, buf)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return buf[:n], nil
+	switch {
+	case err == nil:
+		return nil, nil, fmt.Errorf("%s: longer than %d bytes", name, fileRoom-1)
+	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, nil, err
 	}
-	if err == nil {
-		err = fmt.Errorf("%s: longer than %d bytes", name, fileRoom-1)
+	if size, err := unix.Fgetxattr(int(file.Fd()), recordName, buf[n:]); err == nil {
+		record = buf[n : n+size]
 	}
-	return nil, err
+	return buf[:n:n], record, nil
 }
 
 func openIn(dir *os.File, name string, flags int, mode uint32) (*os.File, error) {

@@ -61,7 +61,7 @@ func TestLayout(t *testing.T) {
 	set := Set{Whole(netip.MustParsePrefix("10.1.0.0/29"))}
 	six := Set{Whole(netip.MustParsePrefix("fd00:1::/64"))}
 	for i, set := range []Set{set, six} {
-		_, err := s.Allocate(i, set, netip.Addr{}, Holder{"ctr1", "eth0"})
+		_, err := s.Allocate(i, set, netip.Addr{}, Attachment{Holder: Holder{"ctr1", "eth0"}})
 		must(t, err)
 	}
 	want := map[string]string{
@@ -82,9 +82,9 @@ func TestLayout(t *testing.T) {
 func TestReserveTaken(t *testing.T) {
 	s := open(t, t.TempDir())
 	a := addr("10.1.0.2")
-	must(t, s.Reserve(a, Holder{"ctr1", "eth0"}))
+	must(t, s.Reserve(a, Attachment{Holder: Holder{"ctr1", "eth0"}}))
 	before := files(t, s.path)
-	err := s.Reserve(a, Holder{"ctr2", "eth0"})
+	err := s.Reserve(a, Attachment{Holder: Holder{"ctr2", "eth0"}})
 	if fault.Code(err) != fault.Taken || !strings.Contains(err.Error(), "ctr1/eth0") {
 		t.Errorf("second reservation: %v, want fault.Taken naming ctr1/eth0", err)
 	}
@@ -107,7 +107,7 @@ func TestOddFiles(t *testing.T) {
 	set := Set{span("10.1.0.0/24", "10.1.0.2", "10.1.0.10")}
 	var got []string
 	for range 5 {
-		g, err := s.Allocate(0, set, netip.Addr{}, Holder{"ctr1", "eth0"})
+		g, err := s.Allocate(0, set, netip.Addr{}, Attachment{Holder: Holder{"ctr1", "eth0"}})
 		if err != nil {
 			got = append(got, err.Error())
 			break
@@ -202,9 +202,9 @@ func TestFileSystems(t *testing.T) {
 		mount(t, "overlay", merged, options)
 		for _, dir := range []string{base, merged} {
 			s := open(t, dir)
-			must(t, s.Reserve(addr("10.1.0.2"), Holder{"ctr1", "eth0"}))
-			must(t, createExclusive(s.dir, "10.1.0.3", "ctr2\r\neth0"))
-			if err := createExclusive(s.dir, "10.1.0.3", "x"); !errors.Is(err, fs.ErrExist) {
+			must(t, s.Reserve(addr("10.1.0.2"), Attachment{Holder: Holder{"ctr1", "eth0"}}))
+			must(t, createExclusive(s.dir, "10.1.0.3", "ctr2\r\neth0", nil))
+			if err := createExclusive(s.dir, "10.1.0.3", "x", nil); !errors.Is(err, fs.ErrExist) {
 				t.Errorf("%s: exclusive: %v, want fs.ErrExist", dir, err)
 			}
 			must(t, s.SetLast(0, addr("10.1.0.3")))
@@ -235,14 +235,16 @@ func TestUnusable(t *testing.T) {
 			_, err = filler.Write(make([]byte, 4096))
 		}
 		before := files(t, s.path)
-		checkIO(t, "full", s.Reserve(addr("10.1.0.2"), Holder{"ctr1", "eth0"}), Usable(base, "net"))
+		checkIO(t, "full", s.Reserve(addr("10.1.0.2"), Attachment{Holder: Holder{"ctr1", "eth0"}}), Usable(base, "net"))
 		if diff := cmp.Diff(before, files(t, s.path)); diff != "" {
 			t.Errorf("full: the directory changed:\n%s", diff)
 		}
 		must(t, os.Remove(filler.Name()))
 		filler.Close()
+		must(t, s.Close())
 		must(t, unix.Mount("", base, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
-		checkIO(t, "read-only", s.Reserve(addr("10.1.0.2"), Holder{"ctr1", "eth0"}), Usable(base, "net"), Usable(base, "other"))
+		s = open(t, base)
+		checkIO(t, "read-only", s.Reserve(addr("10.1.0.2"), Attachment{Holder: Holder{"ctr1", "eth0"}}), Usable(base, "net"), Usable(base, "other"))
 	})
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "net"), nil, 0o600))

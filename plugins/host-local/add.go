@@ -26,7 +26,7 @@ func add(ctx context.Context, r *plugin.Request) error {
 	if err != nil {
 		return err
 	}
-	s, err := ipam.Open(ctx, c.dataDir, r.Network, true)
+	s, err := open(ctx, r, c)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func add(ctx context.Context, r *plugin.Request) error {
 	if err := refuseSecond(s, holder(r)); err != nil {
 		return err
 	}
-	grants, err := reserve(ctx, s, c, holder(r))
+	grants, err := reserve(ctx, s, c, ipam.Attachment{Holder: holder(r), Netns: r.Netns})
 	if err == nil {
 		err = r.Print(result(grants, c.routes, dns))
 	}
@@ -44,16 +44,21 @@ func add(ctx context.Context, r *plugin.Request) error {
 	return nil
 }
 
-// refuseSecond holds a container's interface to one ADD: its addresses would be released together by the first DEL.
+// refuseSecond holds a container's interface to one ADD: its addresses would be released together by the first DEL. What it held
+// before it died, as after a reboot that kept the container's name, is in nobody's way.
 func refuseSecond(s *ipam.Store, h ipam.Holder) error {
 	own, legacy, err := s.Held(h)
 	if err != nil {
 		return err
 	}
-	if held := append(own, legacy...); len(held) > 0 {
-		return fault.New(fault.Taken, "DEL this attachment before another ADD", "%s: holds %s already", h, join(held))
+	held := append(own, legacy...)
+	if len(held) == 0 {
+		return nil
 	}
-	return nil
+	if dead, err := s.ReclaimFrom(h); dead || err != nil {
+		return err
+	}
+	return fault.New(fault.Taken, "DEL this attachment before another ADD", "%s: holds %s already", h, join(held))
 }
 
 func join(addrs []netip.Addr) string {
@@ -65,13 +70,13 @@ func join(addrs []netip.Addr) string {
 }
 
 // reserve returns what it reserved also beside an error, for undo. A runtime that ends the call gets an undone one.
-func reserve(ctx context.Context, s *ipam.Store, c config, h ipam.Holder) ([]ipam.Grant, error) {
+func reserve(ctx context.Context, s *ipam.Store, c config, a ipam.Attachment) ([]ipam.Grant, error) {
 	var grants []ipam.Grant
 	for i, set := range c.sets {
 		if err := ctx.Err(); err != nil {
 			return grants, fmt.Errorf("reserve: %w", err)
 		}
-		grant, err := s.Allocate(i, set, c.wanted[i], h)
+		grant, err := s.Allocate(i, set, c.wanted[i], a)
 		if err != nil {
 			return grants, err
 		}

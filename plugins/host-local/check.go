@@ -25,7 +25,7 @@ func check(ctx context.Context, r *plugin.Request) error {
 	if err != nil {
 		return err
 	}
-	s, err := existing(ctx, r, c.dataDir)
+	s, err := existing(ctx, r, c)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
 
@@ -24,8 +25,13 @@ type config struct {
 	wanted     []netip.Addr // by range set; the zero Addr where any will do
 	routes     []*types.Route
 	resolvConf string
+	policy     ipam.Policy
 	fullIsDown bool // statusWhenFull: a full range set makes STATUS fail
 }
+
+// defaultCooldown is longer than Linux takes a neighbour's address for granted: base_reachable_time is drawn from 15 to 45 s
+// (arp(7)), and most entries have been asked about by then.
+const defaultCooldown = 30
 
 // parse reads the configuration of an ADD, a CHECK or a STATUS. The error holds every complaint.
 func parse(r *plugin.Request) (config, error) {
@@ -40,6 +46,7 @@ func parse(r *plugin.Request) (config, error) {
 		sets:       parseSets(r.Version, runtime, ipamKeys),
 		routes:     parseRoutes(ipamKeys),
 		resolvConf: ipamKeys.String("resolvConf", ""),
+		policy:     policy(r, ipamKeys),
 	}
 	switch when := ipamKeys.String("statusWhenFull", "warning"); when {
 	case "warning", "":
@@ -57,11 +64,22 @@ func parse(r *plugin.Request) (config, error) {
 	return c, err
 }
 
-// parseDataDir reads as much of the configuration as a DEL and a GC need: a configuration that is broken otherwise must still let
+// parseStore reads as much of the configuration as a DEL and a GC need: a configuration that is broken otherwise must still let
 // go of what the container holds.
-func parseDataDir(r *plugin.Request) (string, error) {
-	dir := dataDir(r.Keys.Object("ipam"))
-	return dir, r.Keys.Err()
+func parseStore(r *plugin.Request) (config, error) {
+	ipamKeys := r.Keys.Object("ipam")
+	c := config{dataDir: dataDir(ipamKeys)}
+	err := r.Keys.Err()
+	c.policy = policy(r, ipamKeys)
+	return c, err
+}
+
+func policy(r *plugin.Request, ipamKeys *keys.Object) ipam.Policy {
+	return ipam.Policy{
+		Cooldown: time.Duration(ipamKeys.Int("cooldown", defaultCooldown, 0, 86400)) * time.Second,
+		Reclaim:  ipamKeys.Bool("reclaim", true),
+		Log:      r.Logf,
+	}
 }
 
 func dataDir(ipamKeys *keys.Object) string {

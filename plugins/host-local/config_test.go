@@ -16,7 +16,7 @@ import (
 
 // Each file of testdata/config has one configuration, and after a line of three dashes what becomes of it.
 func TestConfig(t *testing.T) {
-	files, err := filepath.Glob("testdata/config/*")
+	files, err := filepath.Glob("testdata/config/*.txt")
 	must(t, err)
 	if len(files) == 0 {
 		t.Fatal("testdata/config is empty")

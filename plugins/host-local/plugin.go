@@ -25,23 +25,37 @@ func holder(r *plugin.Request) ipam.Holder {
 	return ipam.Holder{ContainerID: r.ContainerID, IfName: r.IfName}
 }
 
+// open opens the network's store, and makes it.
+func open(ctx context.Context, r *plugin.Request, c config) (*ipam.Store, error) {
+	s, err := ipam.Open(ctx, c.dataDir, r.Network, true)
+	if err != nil {
+		return nil, err
+	}
+	s.Policy = c.policy
+	return s, nil
+}
+
 // existing opens the network's store; nil where the network has none and so nothing is reserved. Only an ADD makes one.
-func existing(ctx context.Context, r *plugin.Request, dataDir string) (*ipam.Store, error) {
-	s, err := ipam.Open(ctx, dataDir, r.Network, false)
+func existing(ctx context.Context, r *plugin.Request, c config) (*ipam.Store, error) {
+	s, err := ipam.Open(ctx, c.dataDir, r.Network, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return s, err
+	if err != nil {
+		return nil, err
+	}
+	s.Policy = c.policy
+	return s, nil
 }
 
 // del releases every address of the container's interface, in whatever range and however the ranges have changed since. Files
 // that name the container only count where no file names the interface too, as in the reference.
 func del(ctx context.Context, r *plugin.Request) error {
-	dir, err := parseDataDir(r)
+	c, err := parseStore(r)
 	if err != nil {
 		return err
 	}
-	s, err := existing(ctx, r, dir)
+	s, err := existing(ctx, r, c)
 	if s == nil {
 		return err
 	}
@@ -62,27 +76,36 @@ func release(s *ipam.Store, addrs []netip.Addr) error {
 }
 
 // gc releases every address that no valid attachment holds, and removes what a crash tore. A file that names the container only
-// stays while any interface of that container is valid. When the runtime named no attachments, nothing goes.
+// stays while any interface of that container is valid. When the runtime named no attachments, only the provably dead lose theirs.
 func gc(ctx context.Context, r *plugin.Request) error {
-	dir, err := parseDataDir(r)
+	c, err := parseStore(r)
 	if err != nil {
 		return err
 	}
 	valid, err := r.ValidAttachments()
-	if err != nil || !valid.Known {
+	if err != nil {
 		return err
 	}
-	s, err := existing(ctx, r, dir)
+	s, err := existing(ctx, r, c)
 	if s == nil {
 		return err
 	}
+	if valid.Known {
+		err = releaseInvalid(s, r.Network, valid)
+	} else {
+		_, err = s.Reclaim(nil)
+	}
+	return errors.Join(err, s.Close())
+}
+
+func releaseInvalid(s *ipam.Store, network string, valid plugin.Valid) error {
 	held, stale, err := s.All()
 	for _, reservation := range held {
-		if !keeps(r.Network, valid, reservation.Holder) {
+		if !keeps(network, valid, reservation.Holder) {
 			stale = append(stale, reservation.Addr)
 		}
 	}
-	return errors.Join(err, release(s, stale), s.Close())
+	return errors.Join(err, release(s, stale))
 }
 
 func keeps(network string, valid plugin.Valid, h ipam.Holder) bool {

@@ -31,7 +31,7 @@ func TestSameAsReference(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		ours, theirs := t.TempDir(), t.TempDir()
 		for i := range 60 {
-			c := randomCall(random, network("0.4.0", ipam))
+			c := randomCall(random, network("0.4.0", ipam+`, "cooldown": 0`))
 			c.dir = ours
 			a := c.run(t)
 			c.dir = theirs

@@ -22,7 +22,7 @@ func status(ctx context.Context, r *plugin.Request) error {
 	if err := ipam.Usable(c.dataDir, r.Network); err != nil {
 		return noService(err)
 	}
-	s, err := existing(ctx, r, c.dataDir)
+	s, err := existing(ctx, r, c)
 	if err != nil {
 		return noService(err)
 	}
@@ -32,15 +32,23 @@ func status(ctx context.Context, r *plugin.Request) error {
 	return errors.Join(reportFull(r, c, s), s.Close())
 }
 
+// reportFull tells of range sets without a free address. Only where a full one makes the node unready is it worth the reading of
+// the set's reservations to find out that an ADD would succeed all the same, by taking an address from the dead.
 func reportFull(r *plugin.Request, c config, s *ipam.Store) error {
 	for i, set := range c.sets {
 		_, _, err := s.Free(set, s.Last(i))
-		switch {
-		case err == nil:
-		case fault.Code(err) != fault.Exhausted || c.fullIsDown:
+		if err == nil {
+			continue
+		}
+		if fault.Code(err) != fault.Exhausted {
 			return noService(err)
-		default:
+		}
+		if !c.fullIsDown {
 			r.Logf("%v", err)
+			continue
+		}
+		if dead, deadErr := s.Dead(set); !dead {
+			return noService(errors.Join(err, deadErr))
 		}
 	}
 	return nil

@@ -1,0 +1,191 @@
+package ipam
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A record says of a reservation what its layout has no place for: from when it is, and how to find out that its owner is dead.
+// It is an extended attribute of the reservation's file: it appears with the file, in one step, goes with it, and is invisible to
+// whoever does not ask. Files of the reference have none at first; see Store.scan.
+//
+//	bytes  0       version, 1
+//	       1..16   boot id
+//	       17      what follows: 0 nothing, 1 a namespace's handle, 2 a namespace's path
+//	       18..25  handle: which user namespace recorded it; path: which mount namespace
+//	       26..    handle: its type, 4 bytes, little end first, and its bytes; path: its text
+//
+// This is short enough to stand in a 256-byte inode of ext4, where it costs no block.
+const recordName = "user.trestle"
+
+type record struct {
+	boot   [16]byte
+	kind   byte
+	where  uint64
+	handle unix.FileHandle
+	path   string
+}
+
+const (
+	recordBare byte = iota
+	recordHandle
+	recordPath
+)
+
+func (r record) encode() []byte {
+	out := append([]byte{1}, r.boot[:]...)
+	out = append(out, r.kind)
+	switch r.kind {
+	case recordHandle:
+		out = binary.LittleEndian.AppendUint64(out, r.where)
+		out = binary.LittleEndian.AppendUint32(out, uint32(r.handle.Type()))
+		out = append(out, r.handle.Bytes()...)
+	case recordPath:
+		out = binary.LittleEndian.AppendUint64(out, r.where)
+		out = append(out, r.path...)
+	}
+	return out
+}
+
+// parseRecord says false to anything that is not a whole record.
+func parseRecord(data []byte) (r record, ok bool) {
+	if len(data) < 18 || data[0] != 1 {
+		return record{}, false
+	}
+	r.boot, r.kind, data = [16]byte(data[1:17]), data[17], data[18:]
+	if r.kind == recordBare {
+		return r, true
+	}
+	if len(data) < 8 {
+		return record{}, false
+	}
+	r.where, data = binary.LittleEndian.Uint64(data), data[8:]
+	switch {
+	case r.kind == recordHandle && len(data) > 4 && len(data) <= 4+maxHandle:
+		r.handle = unix.NewFileHandle(int32(binary.LittleEndian.Uint32(data)), data[4:])
+	case r.kind == recordPath && len(data) > 0 && data[0] == '/' && bytes.IndexByte(data, 0) < 0:
+		r.path = string(data)
+	default:
+		return record{}, false
+	}
+	return r, true
+}
+
+const maxHandle = 128 // MAX_HANDLE_SZ, include/linux/exportfs.h
+
+// newRecord describes an attachment to the network namespace at the path. What cannot be found out is left out: then only the
+// end of the boot proves that its owner is dead.
+func newRecord(boot [16]byte, netns string) record {
+	r := record{boot: boot}
+	handle, err := handleOf(netns)
+	if err == nil && opens(handle) == nil && mayJudge() {
+		if where, err := namespaceID("user"); err == nil {
+			r.kind, r.where, r.handle = recordHandle, where, handle
+		}
+		return r
+	}
+	where, err := mountNamespace()
+	if err == nil && strings.HasPrefix(netns, "/") && exists(netns) == nil {
+		r.kind, r.where, r.path = recordPath, where, netns
+	}
+	return r
+}
+
+// death returns the proof that the owner of the reservation is dead, and "" where there is none. Proofs are: another boot; a
+// namespace's handle that is stale (it is never given again, other than an inode's number or a path); a namespace's path that is
+// gone, looked at from the mount namespace that recorded it.
+func (r record) death(boot [16]byte) string {
+	if boot == unknownBoot || r.boot == unknownBoot {
+		return ""
+	}
+	if r.boot != boot {
+		return "made in an earlier boot"
+	}
+	switch r.kind {
+	case recordHandle:
+		// The kernel calls a living namespace stale, too, to whoever has no power over it. So only the user namespace that
+		// recorded the handle, where it could be opened, may judge.
+		where, err := namespaceID("user")
+		if err == nil && where == r.where && mayJudge() && errors.Is(opens(r.handle), unix.ESTALE) {
+			return "its network namespace is gone"
+		}
+	case recordPath:
+		where, err := mountNamespace()
+		if err == nil && where == r.where && errors.Is(exists(r.path), unix.ENOENT) {
+			return "its network namespace " + r.path + " is gone"
+		}
+	}
+	return ""
+}
+
+// handleOf returns the handle of the network namespace at the path: an identity that is not used twice within a boot
+// (fs/nsfs.c, from Linux 6.18 on). A path that is no namespace has none.
+func handleOf(netns string) (unix.FileHandle, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(netns, &fs); err != nil {
+		return unix.FileHandle{}, err
+	}
+	if fs.Type != unix.NSFS_MAGIC {
+		return unix.FileHandle{}, unix.EINVAL
+	}
+	handle, _, err := unix.NameToHandleAt(unix.AT_FDCWD, netns, unix.AT_SYMLINK_FOLLOW)
+	return handle, err
+}
+
+// opens tries to open the namespace of the handle.
+func opens(handle unix.FileHandle) error {
+	nsfs, err := unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(nsfs)
+	fd, err := unix.OpenByHandleAt(nsfs, handle, unix.O_RDONLY|unix.O_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// mayJudge says whether this process has power over the namespaces of its user namespace (CAP_SYS_ADMIN, effective).
+func mayJudge() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	return unix.Capget(&header, &sets[0]) == nil && sets[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+}
+
+func exists(path string) error {
+	var stat unix.Stat_t
+	return unix.Stat(path, &stat)
+}
+
+// namespaceID returns a number of the process's namespace of a kind that no other namespace has within this boot.
+func namespaceID(kind string) (uint64, error) {
+	handle, _, err := unix.NameToHandleAt(unix.AT_FDCWD, "/proc/self/ns/"+kind, unix.AT_SYMLINK_FOLLOW)
+	if err != nil {
+		return 0, err
+	}
+	if len(handle.Bytes()) < 8 {
+		return 0, unix.EINVAL
+	}
+	return binary.NativeEndian.Uint64(handle.Bytes()), nil // struct nsfs_file_handle begins with ns_id, include/uapi/linux/nsfs.h
+}
+
+// bootID returns the kernel's name of this boot, random(4).
+func bootID() (id [16]byte, err error) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return id, err
+	}
+	raw, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(string(text)), "-", ""))
+	if err != nil || len(raw) != len(id) {
+		return id, fmt.Errorf("boot id: %q: not one", text)
+	}
+	return [16]byte(raw), nil
+}

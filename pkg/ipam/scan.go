@@ -1,0 +1,173 @@
+package ipam
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+// state is what an address's file turned out to be.
+type state uint8
+
+const (
+	absent state = iota
+	torn         // empty, or left by a crash: it names nobody
+	held         // a reservation, or something else that takes the name
+)
+
+// entry is an address's file.
+type entry struct {
+	Reservation
+	state    state
+	record   record
+	recorded bool // it has a record
+}
+
+// look reads the address's file.
+func (s *Store) look(addr netip.Addr) entry {
+	f := entry{Reservation: Reservation{Addr: addr}, state: held}
+	content, raw, err := readRecordIn(s.dir, addr.String())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.state = absent
+	case err != nil: // a directory, a link, unreadable: nobody's that we know
+	default:
+		var ok bool
+		if f.Holder, ok = parseHolder(content); !ok {
+			f.state = torn
+		}
+		f.record, f.recorded = parseRecord(raw)
+	}
+	return f
+}
+
+// scan reads all files that have an address for a name, in the order of their names. One without a record, which the reference
+// made, gets one that says in which boot it was seen first: in a later boot its owner is dead.
+func (s *Store) scan() ([]entry, error) {
+	if _, err := s.dir.Seek(0, 0); err != nil {
+		return nil, fault.New(fault.IO, ioHint, "reservations: %w", err)
+	}
+	names, err := s.dir.Readdirnames(-1)
+	if err != nil {
+		return nil, fault.New(fault.IO, ioHint, "reservations: %w", err)
+	}
+	slices.Sort(names)
+	var files []entry
+	for _, name := range names {
+		addr, ok := parseName(name)
+		if !ok {
+			continue
+		}
+		f := s.look(addr)
+		if f.state == held && !f.Holder.Unknown() && !f.recorded && s.boot != unknownBoot {
+			f.record, f.recorded = record{boot: s.boot}, true
+			_ = unix.Lsetxattr(s.path+"/"+name, recordName, f.record.encode(), 0) // where that fails, it is kept for ever
+		}
+		if f.state != absent {
+			files = append(files, f)
+		}
+	}
+	return files, nil
+}
+
+// All returns every reservation of the network in the order of their files' names, and the addresses of the files that name nobody.
+func (s *Store) All() (all []Reservation, empty []netip.Addr, err error) {
+	files, err := s.scan()
+	for _, f := range files {
+		if f.state == torn {
+			empty = append(empty, f.Addr)
+		} else {
+			all = append(all, f.Reservation)
+		}
+	}
+	return all, empty, err
+}
+
+// index returns the index, made anew by a scan where there is none to believe.
+func (s *Store) index() (*index, error) {
+	if s.known != nil {
+		return s.known, nil
+	}
+	if !s.opened {
+		s.opened = true
+		if s.indexFile, s.known = s.openIndex(); s.known != nil {
+			return s.known, nil
+		}
+	}
+	files, err := s.scan()
+	if err != nil {
+		return nil, err
+	}
+	s.known = s.build(files)
+	if s.indexFile != nil {
+		s.save(s.known)
+	}
+	return s.known, nil
+}
+
+// build makes an index in memory. What the old one says of released addresses is the only thing that the directory does not say;
+// it is taken over as far as it can be read.
+func (s *Store) build(files []entry) *index {
+	for slots := uint64(minSlots); ; slots *= 2 {
+		x := &index{table: table{medium: make(memory, slots*slotSize), slots: slots}}
+		taken := make(map[netip.Addr]bool, len(files))
+		for _, f := range files {
+			if f.state == held {
+				x.add(f.Reservation)
+				taken[f.Addr] = true
+			}
+		}
+		s.copyCooling(x, taken)
+		if x.err == nil && x.used < slots/2 {
+			return x
+		}
+	}
+}
+
+func (s *Store) copyCooling(x *index, taken map[netip.Addr]bool) {
+	if s.indexFile == nil {
+		return
+	}
+	h, whole := readHeader(s.indexFile)
+	a, b := s.bootWords()
+	if !whole || h[1] != a || h[2] != b || s.boot == unknownBoot {
+		return
+	}
+	old := &index{table: table{medium: s.indexFile, offset: headerSize, slots: h[10], used: h[11]}, head: h[12], tail: h[13]}
+	for ; old.head < old.tail && old.tail-old.head < h[10] && old.err == nil; old.head++ {
+		if addr, released, ok := old.oldest(); ok && !taken[addr] {
+			x.cool(addr, released)
+		}
+	}
+}
+
+// mend makes the index anew after it could not be changed: it was too small, or wrong, or its file could not be written.
+func (s *Store) mend() error {
+	if s.known.err == nil {
+		return nil
+	}
+	s.forget()
+	_, err := s.index()
+	return err
+}
+
+// forget makes the next question be answered from the files.
+func (s *Store) forget() {
+	if err := s.known.err; err != nil && !errors.Is(err, errFull) && !errors.Is(err, errCorrupt) {
+		s.closeIndex() // it cannot be read or written
+	}
+	s.known = nil
+}
+
+// closeIndex goes on without an index on disk.
+func (s *Store) closeIndex() {
+	if s.indexFile != nil {
+		_ = s.indexFile.Close()
+		s.indexFile, s.changing = nil, false
+	}
+}
