@@ -40,6 +40,7 @@ func Run(t *testing.T, b Backend) {
 		"owners":           owners,
 		"virgin":           virgin,
 		"mixed":            mixed,
+		"shared":           shared,
 		"wiped":            wiped,
 		"unground":         unground,
 		"subnets":          subnets,

@@ -103,6 +103,25 @@ func mixed(h *host) {
 	h.gone(a(), contested)
 }
 
+// shared asks whether one filter serves several at the same time.
+func shared(h *host) {
+	ctx := soon(h)
+	errs := make(chan error, crowd)
+	for i := range crowd {
+		go func() {
+			o, m, p := nth(i)
+			_, err1 := h.Hold(ctx, o, m, alive)
+			_, err2 := h.Hold(ctx, o, p, alive)
+			errs <- errors.Join(err1, err2, h.Held(ctx, o, m), h.Drop(ctx, o, m), h.Held(ctx, o, p), h.Drop(ctx, o, empty(p.Role)))
+		}()
+	}
+	for range crowd {
+		h.must(<-errs)
+	}
+	h.wantOwners(firewall.Masquerade, "net")
+	h.wantOwners(firewall.Publish, "net")
+}
+
 // wiped asks what happens when somebody flushes the ruleset.
 func wiped(h *host) {
 	ctx := h.Context()

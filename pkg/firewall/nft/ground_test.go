@@ -164,7 +164,7 @@ func TestSabotage(t *testing.T) {
 		"owner changed": {command: "delete element inet trestle masq4 { 10.1.0.2 }; add element inet trestle masq4 { 10.1.0.2 comment \"mine\" }",
 			expected: []string{"masqueraded address 10.1.0.2", `"mine"`}, lost: true},
 		"subnet deleted":     {command: "flush set inet trestle local4", expected: []string{"local4"}, lost: true},
-		"attachment deleted": {command: "flush map inet trestle attachment", expected: []string{"attachment: expected 2 elements", "found nothing"}, lost: true},
+		"attachment deleted": {command: "flush map inet trestle attachment", expected: []string{"attachment: expected a count of 2", "found nothing"}, lost: true},
 		"ruleset flushed":    {command: "flush ruleset", expected: []string{"table inet trestle: expected, found none"}, lost: true},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {

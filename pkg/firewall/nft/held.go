@@ -41,7 +41,7 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 
 // missing lists the differences between the claim and the elements that are there.
 func (f *Filter) missing(w *want) (list []string, err error) {
-	for _, e := range append([]entry{w.attachment}, w.entries...) {
+	for _, e := range w.all() {
 		found, err := f.find(e.set, e.key)
 		if err != nil {
 			return nil, err
@@ -71,7 +71,7 @@ func (w *want) show(value []byte, who string) string {
 	switch {
 	case len(value) == 2:
 		n := binary.BigEndian.Uint16(value)
-		return fmt.Sprintf("%d elements (linked %t) for %s", n&^linked, n&linked != 0, who)
+		return fmt.Sprintf("a count of %d, linked %t, for %s", n&^linked, n&linked != 0, who)
 	case len(value) > 0:
 		return fmt.Sprintf("%s for %s", addressIn(value), who)
 	}

@@ -37,17 +37,16 @@ func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) (changes 
 		}
 		changes = append(changes, missing...)
 	}
-	attachment, err := f.find(w.attachment.set, w.attachment.key)
-	if err != nil {
-		return nil, err
-	}
-	held := 0
-	for _, e := range append([]entry{w.attachment}, w.entries...) {
+	held, counted := 0, 0
+	for i, e := range w.all() {
 		found, err := f.find(e.set, e.key)
 		if err != nil {
 			return nil, err
 		}
-		if belongs(found, w.owner) {
+		switch {
+		case i == 0:
+			counted, _ = w.counted(found)
+		case belongs(found, w.owner):
 			held++
 		}
 		missing, err := f.settle(w, e, found, dead)
@@ -56,11 +55,11 @@ func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) (changes 
 		}
 		changes = append(changes, missing...)
 	}
-	if count, there := w.counted(attachment); there && held-1 != count {
-		stale, err := f.stale(w)
-		return append(changes, stale...), err
+	if held == counted {
+		return changes, nil
 	}
-	return changes, nil
+	stale, err := f.stale(w)
+	return append(changes, stale...), err
 }
 
 // settle returns what must change for one element to be there.
@@ -81,16 +80,11 @@ func (f *Filter) settle(w *want, e entry, found *nftables.SetElement, dead func(
 	if ours && dead != nil && dead(holder) {
 		return []change{remove(e.set, *found), add(e.set, wanted)}, nil
 	}
-	return nil, taken(e, found, holder, ours)
-}
-
-// taken is the fault of an element that somebody else holds.
-func taken(e entry, found *nftables.SetElement, holder firewall.Holder, ours bool) error {
 	if !ours {
-		return fault.New(fault.Taken, "see nft list table inet trestle; delete the element, which is none of ours",
-			"%s: held by an element with the comment %q", e.title, found.Comment)
+		return nil, fault.New(fault.Taken, "delete the element, which is none of ours: see nft list table "+w.table.String(),
+			"%s: held by an element of set %s with the comment %q", e.title, e.set.Name, found.Comment)
 	}
-	return fault.New(fault.Taken, "delete that attachment, or ask for another one", "%s: held by %s", e.title, holder.Text)
+	return nil, fault.New(fault.Taken, "delete that attachment, or ask for something else", "%s: held by %s", e.title, holder.Text)
 }
 
 // holder returns who holds an element that was found, and whether it has one of ours.

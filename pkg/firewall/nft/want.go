@@ -73,6 +73,9 @@ func begin(o owner.Owner, role firewall.Role) (*want, error) {
 	return w, nil
 }
 
+// all returns every element of the claim, the attachment first.
+func (w *want) all() []entry { return append([]entry{w.attachment}, w.entries...) }
+
 // linked is the bit of an attachment's value that says firewall.Claim.Linked; the rest is the number of elements.
 const linked = 1 << 15
 
