@@ -1,0 +1,184 @@
+package laws
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/trestle-cni/trestle/test/snapshot"
+)
+
+// The numbers of ADDs at the same time.
+const (
+	crowd     = 16
+	longCrowd = 60
+)
+
+// Crowd is law 8: N ADDs at the same time on a virgin host end in the state of N ADDs one after the other. Which container got which
+// address, and the MACs, are the luck of the draw; everything else is the same, and so is the list of the addresses given.
+func Crowd(w *World) error {
+	n := crowd
+	if w.Long {
+		n = longCrowd
+	}
+	// Without the first one, which may ask for an address by name: where the search goes on then depends on who came first.
+	containers := []Container{w.other}
+	for len(containers) < n {
+		containers = append(containers, w.container(len(containers)+1))
+	}
+	together, err := w.crowd(containers, w.together)
+	if err != nil {
+		return fmt.Errorf("%d ADDs at the same time: %w", n, err)
+	}
+	// The addresses go round: the second turn begins where the first one began.
+	if err := os.RemoveAll("/var/lib/cni"); err != nil {
+		return err
+	}
+	inTurn, err := w.crowd(containers, w.inTurn)
+	if err != nil {
+		return fmt.Errorf("%d ADDs one after the other: %w", n, err)
+	}
+	if diff := snapshot.Diff(inTurn, together); diff != "" {
+		return fmt.Errorf("%d ADDs one after the other (-) and at the same time (+):\n%s", n, diff)
+	}
+	return nil
+}
+
+// crowd adds all containers in the way given, describes the state, and removes everything.
+func (w *World) crowd(containers []Container, add func([]Container) ([][]byte, error)) (state string, err error) {
+	results, err := add(containers)
+	if err != nil {
+		return "", err
+	}
+	var paths []string
+	for _, c := range containers {
+		paths = append(paths, c.Netns)
+	}
+	state, err = w.anonymous(snapshot.Take(w, paths...), results)
+	if err != nil {
+		return "", err
+	}
+	for i, c := range containers {
+		if err := w.del(w.inProcess, call{of: c, prev: results[i]}); err != nil {
+			return "", err
+		}
+	}
+	if w.Speaks("GC") {
+		err = w.gc()
+	}
+	return state, err
+}
+
+// process runs the plugin as a program: the built one or, with a fault planted, the caller's.
+func (w *World) process(c call) ([]byte, error) {
+	if w.Plant == nil {
+		return w.asProcess(c, w.built(c))
+	}
+	return w.asProcess(c, w.Program(w.Plugins[c.member].Type(), Planted))
+}
+
+// Planted is the name of the rewrite that stands for World.Plant in another process.
+const Planted = "planted"
+
+func (w *World) inTurn(containers []Container) (results [][]byte, err error) {
+	for _, c := range containers {
+		result, err := w.add(w.process, c)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, result)
+	}
+	return results, nil
+}
+
+func (w *World) together(containers []Container) ([][]byte, error) {
+	results := make([][]byte, len(containers))
+	errs := make(chan error)
+	for i, c := range containers {
+		go func() {
+			var err error
+			results[i], err = w.add(w.process, c)
+			errs <- err
+		}()
+	}
+	var all []error
+	for range containers {
+		all = append(all, <-errs)
+	}
+	return results, errors.Join(all...)
+}
+
+// anonymous replaces what was drawn for a container (its addresses, the MACs) by names that say whose it is, and lists the addresses.
+func (w *World) anonymous(state string, results [][]byte) (string, error) {
+	names := make(map[string]string)
+	var given []string
+	for i, raw := range results {
+		result, err := w.parse(raw)
+		if err != nil {
+			return "", err
+		}
+		for j, ip := range result.IPs {
+			names[ip.Address.IP.String()] = fmt.Sprintf("<address %d of %d>", j, i)
+			given = append(given, "given "+ip.Address.IP.String()+"\n")
+		}
+		for _, link := range result.Interfaces {
+			mac := fmt.Sprintf("<mac of %s of %d>", link.Name, i)
+			if link.Sandbox == "" {
+				mac = fmt.Sprintf("<mac of %s>", link.Name)
+			}
+			hex := strings.ReplaceAll(link.Mac, ":", "")
+			names[link.Mac], names[hex+"0000"] = mac, mac // padded to 8 bytes in a key of several parts
+		}
+	}
+	delete(names, "")
+	if !w.Speaks("CHECK") {
+		state = withoutMACs(state) // results had none then
+	}
+	lines := append(strings.SplitAfter(renamed(state, names), "\n"), given...)
+	slices.Sort(lines)
+	return strings.Join(lines, ""), nil
+}
+
+// renamed replaces whole words of letters, digits, dots and colons.
+func renamed(text string, names map[string]string) string {
+	var b strings.Builder
+	inWord := func(r rune) bool {
+		return r == '.' || r == ':' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+	}
+	for len(text) > 0 {
+		end := strings.IndexFunc(text, func(r rune) bool { return !inWord(r) })
+		switch {
+		case end < 0:
+			end = len(text)
+		case end == 0:
+			end = 1
+		}
+		word := text[:end]
+		if name, ok := names[word]; ok {
+			word = name
+		}
+		b.WriteString(word)
+		text = text[end:]
+	}
+	return b.String()
+}
+
+// sameShape compares states of hosts whose MACs were drawn separately.
+func sameShape(before, now, after string) error {
+	if diff := snapshot.Diff(withoutMACs(before), withoutMACs(now)); diff != "" {
+		return fmt.Errorf("%s: the state is not as it was:\n%s", after, diff)
+	}
+	return nil
+}
+
+func withoutMACs(state string) string {
+	words := strings.Split(state, " ")
+	for i := range words {
+		if i > 0 && words[i-1] == "mac" {
+			words[i] = "*"
+		}
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,142 @@
+package laws
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/plan"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Drift is law 3: after an ADD, CHECK is silent; after a single step is undone, CHECK names at least that step. A step whose undoing
+// leaves no trace (forwarding stays on) has nothing to be named for.
+func Drift(w *World) error {
+	if !w.Speaks("CHECK") {
+		return nil
+	}
+	if err := w.prime(); err != nil {
+		return err
+	}
+	before := w.snapshot()
+	for member := range w.Plugins {
+		n := 0
+		if kind := w.kind(call{member: member}); kind.Plan != nil {
+			p, err := w.planned(call{verb: "ADD", member: member, of: w.one})
+			if err != nil {
+				return err
+			}
+			n = len(steps(p))
+		}
+		for i := -1; i < n; i++ {
+			if err := w.driftAt(member, i); err != nil {
+				return err
+			}
+		}
+	}
+	return w.same(before, "drifts and DEL")
+}
+
+// driftAt adds the container, undoes the step, looks whether CHECK notices, and deletes the container. Step -1 is none.
+func (w *World) driftAt(member, index int) error {
+	result, err := w.add(w.inProcess, w.one)
+	if err != nil {
+		return err
+	}
+	during := w.snapshot()
+	check := call{verb: "CHECK", of: w.one, prev: result}
+	if err := w.all(check); err != nil {
+		return fmt.Errorf("after ADD: %w", err)
+	}
+	if err := w.same(during, "CHECK"); err != nil {
+		return err
+	}
+	if index >= 0 {
+		name, err := w.undo(call{verb: "DEL", member: member, of: w.one, prev: result}, index)
+		if err != nil {
+			return fmt.Errorf("undo of %s: %w", name, err)
+		}
+		check.member = member
+		if w.same(during, "") != nil {
+			if _, err := w.inProcess(check); err == nil || !strings.Contains(err.Error(), name) {
+				return fmt.Errorf("%s: undone, and CHECK says: %v", name, err)
+			}
+		}
+	}
+	return w.del(w.inProcess, call{of: w.one, prev: result})
+}
+
+// undo is a DEL of one step alone, without the IPAM plugin. It returns the step's name.
+func (w *World) undo(del call, index int) (name string, err error) {
+	only := func(p plan.Plan) plan.Plan {
+		p.Steps, p.Mark = steps(p)[index:index+1], 0
+		name = p.Steps[0].String()
+		return p
+	}
+	_, err = w.run(del, w.kind(del).Alone(then(w.Plant, only)))
+	return name, err
+}
+
+// Twice is law 4: applying twice creates nothing the second time; a second ADD is an error and changes nothing; DEL twice succeeds twice.
+func Twice(w *World) error {
+	if err := w.doubled(); err != nil { // on a host without ground, so that the ground's steps are applied, too
+		return err
+	}
+	before := w.snapshot()
+	var result []byte
+	for member := range w.Plugins {
+		add := call{verb: "ADD", member: member, of: w.one, prev: result}
+		empty := w.snapshot()
+		var err error
+		if result, err = w.inProcess(add); err != nil {
+			return err
+		}
+		during := w.snapshot()
+		if during == empty {
+			continue // it was asked for nothing
+		}
+		if _, err := w.inProcess(add); err == nil {
+			return fmt.Errorf("second ADD of %s: succeeded", w.kind(add).Name)
+		}
+		if err := w.same(during, "second ADD"); err != nil {
+			return err
+		}
+	}
+	for range 2 {
+		if err := w.del(w.inProcess, call{of: w.one, prev: result}); err != nil {
+			return err
+		}
+		if err := w.same(before, "DEL"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// doubled adds and deletes the container with every step applied twice.
+func (w *World) doubled() error {
+	run := func(c call) ([]byte, error) {
+		c.rewrite = each(func(_ int, step plan.Step) plan.Step { return twice(step) })
+		return w.inProcess(c)
+	}
+	result, err := w.add(run, w.one)
+	if err != nil {
+		return err
+	}
+	return w.del(w.inProcess, call{of: w.one, prev: result})
+}
+
+// twice is a step whose Apply is an error where it does something the second time.
+func twice(step plan.Step) plan.Step {
+	return Wrapped{Step: step, OnApply: func(ctx context.Context, s *site.Site) (bool, error) {
+		created, err := step.Apply(ctx, s)
+		if err != nil {
+			return created, err
+		}
+		again, err := step.Apply(ctx, s)
+		if err == nil && again {
+			err = fmt.Errorf("applied again: created something again")
+		}
+		return created, err
+	}}
+}

@@ -1,0 +1,193 @@
+package laws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/plan"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Dying is the name of the rewrite that Mortal reads: "die at 7".
+const Dying = "die at "
+
+// Mortal returns the rewrite of a plugin that kills its own process at the moment that the name gives: moments are counted from 0, each
+// planning and each end of an Apply or Undo is one.
+func Mortal(name string) (Rewrite, error) {
+	at, err := strconv.Atoi(strings.TrimPrefix(name, Dying))
+	if err != nil {
+		return nil, fmt.Errorf("rewrite %q: %w", name, err)
+	}
+	moment := func() {
+		if at == 0 {
+			_ = unix.Kill(os.Getpid(), unix.SIGKILL)
+			select {} // the signal takes a moment where another thread is running
+		}
+		at--
+	}
+	wrap := each(func(_ int, step plan.Step) plan.Step {
+		return Wrapped{Step: step,
+			OnApply: func(ctx context.Context, s *site.Site) (bool, error) {
+				defer moment()
+				return step.Apply(ctx, s)
+			},
+			OnUndo: func(ctx context.Context, s *site.Site) error {
+				defer moment()
+				return step.Undo(ctx, s)
+			}}
+	})
+	return func(p plan.Plan) plan.Plan {
+		moment()
+		return wrap(p)
+	}, nil
+}
+
+// Kill is law 6: after a SIGKILL at any moment of an ADD or a DEL, a DEL restores the state; so does a GC that counts no attachment as valid,
+// down to the ground. Address plugins, which have no steps, are killed at their system calls.
+func Kill(w *World) error {
+	if w.kind(call{}).Plan == nil {
+		return Calls(w)
+	}
+	k, err := w.references()
+	if err != nil {
+		return err
+	}
+	for member := range w.Plugins {
+		for _, verb := range []string{"ADD", "DEL"} {
+			if err := k.verb(verb, member); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// killer holds what the state is compared with.
+type killer struct {
+	*World
+	grounded string // after another container's ADD and DEL
+	swept    string // after a GC besides; empty where the protocol has none
+}
+
+func (w *World) references() (*killer, error) {
+	if err := w.prime(); err != nil {
+		return nil, err
+	}
+	k := &killer{World: w, grounded: w.snapshot()}
+	if !w.Speaks("GC") {
+		return k, nil
+	}
+	if err := w.gc(); err != nil {
+		return nil, err
+	}
+	k.swept = w.snapshot()
+	return k, nil
+}
+
+// verb kills the verb of one plugin at each moment that it has, and repairs in each way. Without Long, the ways take turns.
+func (k *killer) verb(verb string, member int) error {
+	ways := []func(*killer, func() (bool, error)) error{(*killer).byDel}
+	if k.swept != "" {
+		ways = append(ways, (*killer).byGC, (*killer).afresh)
+	}
+	for moment := 0; ; moment++ {
+		ended := false
+		kill := func() (bool, error) {
+			killed, err := k.killed(verb, member, moment)
+			ended = !killed
+			return killed, err
+		}
+		for i, way := range ways {
+			if !k.Long && i != moment%len(ways) {
+				continue
+			}
+			if err := way(k, kill); err != nil {
+				return fmt.Errorf("%s of %s killed at moment %d: %w", verb, k.Plugins[member].Type(), moment, err)
+			}
+		}
+		if ended {
+			return nil
+		}
+	}
+}
+
+// killed carries out the chain's calls up to the one that is killed. It says false when the call ended before that moment.
+func (k *killer) killed(verb string, member, moment int) (bool, error) {
+	deadly := func(c call) ([]byte, error) {
+		if c.verb != verb || c.member != member {
+			return k.inProcess(c)
+		}
+		return k.asProcess(c, k.Program(k.Plugins[member].Type(), Dying+strconv.Itoa(moment)))
+	}
+	result, err := k.add(deadly, k.one)
+	if err == nil && verb == "DEL" {
+		err = k.del(deadly, call{of: k.one, prev: result})
+	}
+	if wasKilled(err) {
+		return true, nil
+	}
+	return false, err
+}
+
+func wasKilled(err error) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
+// byDel repairs a host that has ground with a DEL, as a runtime that remembers no result sends it.
+func (k *killer) byDel(kill func() (bool, error)) error {
+	if err := k.prime(); err != nil {
+		return err
+	}
+	before := k.snapshot()
+	if _, err := kill(); err != nil {
+		return err
+	}
+	if err := k.del(k.inProcess, call{of: k.one}); err != nil {
+		return err
+	}
+	return k.same(before, "DEL")
+}
+
+// byGC repairs a host that had no ground with a GC.
+func (k *killer) byGC(kill func() (bool, error)) error {
+	if err := k.gc(); err != nil {
+		return err
+	}
+	if _, err := kill(); err != nil {
+		return err
+	}
+	if err := k.gc(); err != nil {
+		return err
+	}
+	return k.same(k.swept, "GC")
+}
+
+// afresh repairs a host that had no ground with a DEL, and wants the next ADD to make the rest of the ground.
+func (k *killer) afresh(kill func() (bool, error)) error {
+	if err := k.gc(); err != nil {
+		return err
+	}
+	if _, err := kill(); err != nil {
+		return err
+	}
+	if err := k.del(k.inProcess, call{of: k.one}); err != nil {
+		return err
+	}
+	if err := k.prime(); err != nil {
+		return err
+	}
+	return sameShape(k.grounded, k.snapshot(), "DEL, and ADD and DEL of another")
+}

@@ -1,0 +1,88 @@
+package laws_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/trestle-cni/trestle/test/laws"
+	"github.com/trestle-cni/trestle/test/nstest"
+)
+
+// TestLaws holds every law against every configuration: law by law in a host of its own.
+func TestLaws(t *testing.T) {
+	for _, chain := range chains(t) {
+		t.Run(filepath.Base(chain.File), func(t *testing.T) {
+			t.Parallel()
+			for _, law := range laws.Laws() {
+				t.Run(law.Name, func(t *testing.T) { hold(t, law, chain) })
+			}
+		})
+	}
+}
+
+func hold(t *testing.T, law laws.Law, chain laws.Chain) {
+	t.Helper()
+	if law.Pure {
+		if err := law.Holds(world(t, chain)); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	nstest.Run(t, func(t *testing.T) {
+		w := world(t, chain)
+		w.Settle()
+		holds := law.Holds
+		if chain.FiltersVLANs() && !laws.KernelFiltersVLANs(t) {
+			holds = laws.Refused
+		}
+		if err := holds(w); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func world(t *testing.T, chain laws.Chain) *laws.World {
+	return &laws.World{TB: t, Chain: chain, Kinds: kinds(), Path: os.Getenv(pathVar), Program: program, Long: os.Getenv("TRESTLE_LONG") != ""}
+}
+
+// chains reads every configuration there is. A chained plugin comes after a bridge with a bit of everything.
+func chains(t *testing.T) (list []laws.Chain) {
+	t.Helper()
+	for _, plugin := range []string{"bridge", "portmap", "host-local"} {
+		for _, file := range files(t, "../../plugins/"+plugin+"/testdata/config/*.json") {
+			var before []laws.Config
+			if plugin == "portmap" {
+				before = []laws.Config{foundation(t)}
+			}
+			chain, err := laws.ReadConfig(file, before...)
+			must(t, err)
+			chain.File = plugin + "-" + filepath.Base(file)
+			list = append(list, chain)
+		}
+	}
+	for _, file := range files(t, "../../conf/*.conflist") {
+		chain, err := laws.ReadList(file)
+		must(t, err)
+		list = append(list, chain)
+	}
+	return list
+}
+
+func foundation(t *testing.T) (config laws.Config) {
+	t.Helper()
+	must(t, json.Unmarshal([]byte(`{"type": "bridge", "bridge": "laws0", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true,
+		"ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00:1::/64"}]]}}`), &config))
+	return config
+}
+
+func files(t *testing.T, pattern string) []string {
+	t.Helper()
+	list, err := filepath.Glob(pattern)
+	must(t, err)
+	if len(list) == 0 {
+		t.Fatalf("%s: no file", pattern)
+	}
+	return list
+}
