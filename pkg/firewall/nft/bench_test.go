@@ -21,27 +21,11 @@ func BenchmarkAttachment(b *testing.B) {
 		alone(b)
 		return
 	}
-	next := 1 << 14 // each round has another attachment: one that was dropped a moment ago would have to be deleted first
+	next := 1 << 14
 	for _, present := range []int{0, 1000} {
-		f := Open()
+		r := &rounds{B: b, present: present, next: &next, filter: Open()}
 		for i := range present {
-			holdBoth(b, f, i)
-		}
-		round := func(name string, before, measured, after func(*Filter, int)) {
-			b.Run(fmt.Sprintf("%s/%d", name, present), func(b *testing.B) {
-				for b.Loop() {
-					next++
-					b.StopTimer()
-					before(f, next)
-					b.StartTimer()
-					own := Open()
-					measured(own, next)
-					must(b, own.Close())
-					b.StopTimer()
-					after(f, next)
-					b.StartTimer()
-				}
-			})
+			holdBoth(b, r.filter, i)
 		}
 		nothing := func(*Filter, int) {}
 		hold := func(f *Filter, n int) { holdBoth(b, f, n) }
@@ -52,14 +36,40 @@ func BenchmarkAttachment(b *testing.B) {
 			must(b, f.Held(b.Context(), o, m))
 			must(b, f.Held(b.Context(), o, p))
 		}
-		round("hold", nothing, hold, drop)
-		round("drop", hold, drop, nothing)
-		round("drop-no-values", hold, forget, nothing)
-		round("drop-absent", nothing, forget, nothing)
-		round("held", hold, look, drop)
-		round("ground", nothing, func(f *Filter, _ int) { must(b, f.Ground(b.Context())) }, nothing)
-		must(b, f.Close())
+		r.measure("hold", nothing, hold, drop)
+		r.measure("drop", hold, drop, nothing)
+		r.measure("drop-no-values", hold, forget, nothing)
+		r.measure("drop-absent", nothing, forget, nothing)
+		r.measure("held", hold, look, drop)
+		r.measure("ground", nothing, func(f *Filter, _ int) { must(b, f.Ground(b.Context())) }, nothing)
+		must(b, r.filter.Close())
 	}
+}
+
+// rounds measures with a number of attachments present. Each round has another attachment: one that was dropped a moment ago would
+// have to be deleted first.
+type rounds struct {
+	*testing.B
+	present int
+	next    *int
+	filter  *Filter // for what is not measured
+}
+
+func (r *rounds) measure(name string, before, measured, after func(*Filter, int)) {
+	r.Run(fmt.Sprintf("%s/%d", name, r.present), func(b *testing.B) {
+		for b.Loop() {
+			*r.next++
+			b.StopTimer()
+			before(r.filter, *r.next)
+			b.StartTimer()
+			own := Open()
+			measured(own, *r.next)
+			must(b, own.Close())
+			b.StopTimer()
+			after(r.filter, *r.next)
+			b.StartTimer()
+		}
+	})
 }
 
 // alone runs the benchmark in namespaces of its own.

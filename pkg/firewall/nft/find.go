@@ -6,8 +6,8 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
-// find returns the element under a key, dying ones included, nil when there is none, or no such set, or no table. The kernel finds it in constant time;
-// it answers several keys in one request only up to the first that is absent, so there is one request a key.
+// find returns the element under a key, dying ones included; nil when there is none, or no such set, or no table. The kernel finds
+// it in constant time. It answers several keys in one request only up to the first that is absent, so there is one request a key.
 func (f *Filter) find(set *nftables.Set, key []byte) (*nftables.SetElement, error) {
 	found, err := f.conn.FindSetElements(set, []nftables.SetElement{{Key: key}})
 	if err != nil && misses(err) || err == nil && len(found) == 0 {

@@ -138,41 +138,60 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// TestSabotage does what operators and other programs do, and asks who notices and what the next Ground brings back.
+// sabotage is what is done to the tables behind our back.
+type sabotage struct {
+	do      string   // to nft(8)
+	noticed []string // words in the complaint of Held
+	lost    bool     // an element is gone, which no Ground brings back
+}
+
+func words(list ...string) []string { return list }
+
+const (
+	changedRule    = "flush chain inet trestle prerouting; add rule inet trestle prerouting fib daddr type unicast jump hostports"
+	addedChain     = "add chain inet trestle mine { type filter hook forward priority 0; policy drop; }"
+	movedChain     = "delete chain inet trestle guard; add chain inet trestle guard { type filter hook prerouting priority 5; }"
+	deletedSet     = "flush chain inet trestle postrouting; delete set inet trestle masq6"
+	changedSet     = deletedSet + "; add set inet trestle masq6 { type ipv4_addr; }"
+	deletedElement = "delete element inet trestle masq4 { 10.1.0.2 }"
+	changedElement = "delete element inet trestle dnat4 { tcp . 8080 }; add element inet trestle dnat4 { tcp . 8080 : 10.1.0.9 . 80 }"
+	changedOwner   = deletedElement + `; add element inet trestle masq4 { 10.1.0.2 comment "mine" }`
+)
+
+// sabotages is what operators and other programs do.
+func sabotages() map[string]sabotage {
+	return map[string]sabotage{
+		"rules flushed":    {do: "flush chain inet trestle postrouting", noticed: words("chain postrouting", "ct status dnat jump published")},
+		"rule added":       {do: "add rule inet trestle egress4 counter", noticed: words("chain egress4", "too many: 1")},
+		"rule inserted":    {do: "insert rule inet trestle egress4 accept", noticed: words("chain egress4", "found another")},
+		"rule changed":     {do: changedRule, noticed: words("chain prerouting", "found another")},
+		"chain added":      {do: addedChain, noticed: words("chain mine", "expected none")},
+		"policy changed":   {do: "chain inet trestle guard { policy drop; }", noticed: words("chain guard", "policy accept", "policy drop")},
+		"priority changed": {do: movedChain, noticed: words("chain guard", "priority -300", "priority 5")},
+		"chain deleted":    {do: "delete chain inet trestle guard", noticed: words("chain guard", "found none")},
+		"dormant":          {do: "add table inet trestle { flags dormant; }", noticed: words("dormant")},
+		"bridge flushed":   {do: "flush chain bridge trestle antispoof", noticed: words("table bridge trestle: chain antispoof")},
+
+		"set gone":           {do: deletedSet, noticed: words("set masq6"), lost: true},
+		"set of other type":  {do: changedSet, noticed: words("set masq6", "type ipv6_addr flags timeout", "type ipv4_addr"), lost: true},
+		"element deleted":    {do: deletedElement, noticed: words("masqueraded address 10.1.0.2", "found nothing"), lost: true},
+		"element changed":    {do: changedElement, noticed: words("host port 8080/tcp", "10.1.0.2:80", "10.1.0.9:80"), lost: true},
+		"owner changed":      {do: changedOwner, noticed: words("masqueraded address 10.1.0.2", `"mine"`), lost: true},
+		"subnet deleted":     {do: "flush set inet trestle local4", noticed: words("local4"), lost: true},
+		"attachment deleted": {do: "flush map inet trestle attachment", noticed: words("attachment: expected a count of 2", "found nothing"), lost: true},
+		"ruleset flushed":    {do: "flush ruleset", noticed: words("table inet trestle: expected, found none"), lost: true},
+	}
+}
+
+// TestSabotage asks who notices, and what the next Ground brings back.
 func TestSabotage(t *testing.T) {
-	for name, s := range map[string]struct {
-		command  string
-		expected []string // words in the complaint of Held
-		lost     bool     // the ground is whole, or will be, but an element is gone
-	}{
-		"rules flushed":    {command: "flush chain inet trestle postrouting", expected: []string{"chain postrouting", "ct status dnat jump published"}},
-		"rule added":       {command: "add rule inet trestle egress4 counter", expected: []string{"chain egress4", "too many: 1"}},
-		"rule inserted":    {command: "insert rule inet trestle egress4 accept", expected: []string{"chain egress4", "found another"}},
-		"rule changed":     {command: "flush chain inet trestle prerouting; add rule inet trestle prerouting fib daddr type unicast jump hostports", expected: []string{"chain prerouting", "found another"}},
-		"chain added":      {command: "add chain inet trestle mine { type filter hook forward priority 0; policy drop; }", expected: []string{"chain mine", "expected none"}},
-		"policy changed":   {command: "chain inet trestle guard { policy drop; }", expected: []string{"chain guard", "policy accept", "policy drop"}},
-		"priority changed": {command: "delete chain inet trestle guard; add chain inet trestle guard { type filter hook prerouting priority 5; }", expected: []string{"chain guard", "priority -300", "priority 5"}},
-		"chain deleted":    {command: "delete chain inet trestle guard", expected: []string{"chain guard", "found none"}},
-		"dormant":          {command: "add table inet trestle { flags dormant; }", expected: []string{"dormant"}},
-		"set gone":         {command: "flush chain inet trestle egress6; flush chain inet trestle postrouting; delete set inet trestle masq6", expected: []string{"set masq6"}, lost: true},
-		"set of other type": {command: "flush chain inet trestle postrouting; delete set inet trestle masq6; add set inet trestle masq6 { type ipv4_addr; }",
-			expected: []string{"set masq6", "type ipv6_addr flags timeout", "type ipv4_addr"}, lost: true},
-		"bridge flushed":  {command: "flush chain bridge trestle antispoof", expected: []string{"table bridge trestle: chain antispoof"}},
-		"element deleted": {command: "delete element inet trestle masq4 { 10.1.0.2 }", expected: []string{"masqueraded address 10.1.0.2", "found nothing"}, lost: true},
-		"element changed": {command: "delete element inet trestle dnat4 { tcp . 8080 }; add element inet trestle dnat4 { tcp . 8080 : 10.1.0.9 . 80 }",
-			expected: []string{"host port 8080/tcp", "10.1.0.2:80", "10.1.0.9:80"}, lost: true},
-		"owner changed": {command: "delete element inet trestle masq4 { 10.1.0.2 }; add element inet trestle masq4 { 10.1.0.2 comment \"mine\" }",
-			expected: []string{"masqueraded address 10.1.0.2", `"mine"`}, lost: true},
-		"subnet deleted":     {command: "flush set inet trestle local4", expected: []string{"local4"}, lost: true},
-		"attachment deleted": {command: "flush map inet trestle attachment", expected: []string{"attachment: expected a count of 2", "found nothing"}, lost: true},
-		"ruleset flushed":    {command: "flush ruleset", expected: []string{"table inet trestle: expected, found none"}, lost: true},
-	} {
+	for name, s := range sabotages() {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				f := held(t)
-				nftool(t, s.command)
-				noticed(t, f, s.expected)
+				nftool(t, s.do)
+				noticed(t, f, s.noticed)
 				must(t, f.Ground(t.Context()))
 				must(t, f.Grounded(t.Context()))
 				if !s.lost {
