@@ -93,7 +93,7 @@ func (f *Filter) chainDrift(t *table) (drift []string, err error) {
 			found[c.Name] = c
 		}
 	}
-	for _, want := range t.chains {
+	for _, want := range t.laid() {
 		have := found[want.Name]
 		delete(found, want.Name)
 		if have == nil {

@@ -92,10 +92,10 @@ func (t *table) build(elements map[string][]nftables.SetElement) change {
 				return err
 			}
 		}
-		for _, each := range t.chains {
+		for _, each := range t.laid() {
 			c.AddChain(&each.Chain)
 		}
-		for _, each := range t.chains {
+		for _, each := range t.laid() {
 			for _, r := range each.rules {
 				c.AddRule(&nftables.Rule{Table: t.Table, Chain: &each.Chain, Exprs: r.exprs})
 			}

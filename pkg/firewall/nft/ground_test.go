@@ -100,7 +100,7 @@ func TestListing(t *testing.T) {
 		golden(t, "testdata/inet.nft", inetText)
 		golden(t, "testdata/bridge.nft", bridgeText)
 		for _, tab := range []*table{inet(), bridge()} {
-			for _, c := range tab.chains {
+			for _, c := range tab.laid() {
 				for _, r := range c.rules {
 					if !strings.Contains(inetText+bridgeText, "\t\t"+r.text+"\n") {
 						t.Errorf("chain %s: nft(8) does not list %q", c.Name, r.text)

@@ -5,14 +5,33 @@ import (
 	"github.com/google/nftables/expr"
 )
 
-// inet returns the table that translates addresses.
+// inet returns the table that translates addresses. Its sets local have two jobs: what stays inside is not masqueraded on its way
+// out, and must be masqueraded when it was sent by a host port, so that the answer passes the host again.
+func inet() *table {
+	t := newTable(nftables.TableFamilyINet, inetChains)
+	ip4, ip6, none := nftables.TypeIPAddr, nftables.TypeIP6Addr, nftables.SetDatatype{}
+	proto, port := nftables.TypeInetProto, nftables.TypeInetService
+	t.owned("masq4", "address: masquerade what leaves its subnet", ip4, none)
+	t.owned("masq6", "", ip6, none)
+	t.shared("local4", "subnet . destination: never masqueraded", concat(ip4, ip4))
+	t.shared("local6", "", concat(ip6, ip6))
+	t.owned("dnat4", "protocol . host port : address . port", concat(proto, port), concat(ip4, port))
+	t.owned("dnat6", "", concat(proto, port), concat(ip6, port))
+	t.owned("dnat4ip", "host address . protocol . host port : address . port", concat(ip4, proto, port), concat(ip4, port))
+	t.owned("dnat6ip", "", concat(ip6, proto, port), concat(ip6, port))
+	t.owned("snat4", "published target: masquerade its own subnet and loopback", concat(ip4, proto, port), none)
+	t.owned("snat6", "", concat(ip6, proto, port), none)
+	t.owned("snatall4", "published target: masquerade all clients", concat(ip4, proto, port), none)
+	t.owned("snatall6", "", concat(ip6, proto, port), none)
+	return t
+}
+
+// inetChains appends the chains.
 //
 // Destinations are changed after priority -100, where kube-proxy and Docker do it: a host port must not come before a service
 // (CVE-2019-9946). Sources are changed before 100, where the reference and kube-proxy end the traversal of their chains. On the hook
 // output, nft 1.0.6 reads no name of a priority but a number.
-func inet() *table {
-	t := newTable(nftables.TableFamilyINet)
-	inetSets(t)
+func inetChains(t *table) {
 	const raw, dstnat, srcnat = -300, -100, 100
 	v4, v6 := ipv4(), ipv6()
 	t.base("guard", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, raw, guard(v4)...)
@@ -40,26 +59,6 @@ func inet() *table {
 	t.chain("egress6",
 		when("ip6 daddr ff00::/8 return", v6.only(), multicast, equal(0xff), back),
 		staysInside(v6, "local6", "return", back), when("masquerade", masquerade()))
-	return t
-}
-
-// inetSets adds the sets. The sets local have two jobs: what stays inside is not masqueraded on its way out, and must be
-// masqueraded when it was sent by a host port, so that the answer passes the host again.
-func inetSets(t *table) {
-	ip4, ip6, none := nftables.TypeIPAddr, nftables.TypeIP6Addr, nftables.SetDatatype{}
-	proto, port := nftables.TypeInetProto, nftables.TypeInetService
-	t.owned("masq4", "address: masquerade what leaves its subnet", ip4, none)
-	t.owned("masq6", "", ip6, none)
-	t.shared("local4", "subnet . destination: never masqueraded", concat(ip4, ip4))
-	t.shared("local6", "", concat(ip6, ip6))
-	t.owned("dnat4", "protocol . host port : address . port", concat(proto, port), concat(ip4, port))
-	t.owned("dnat6", "", concat(proto, port), concat(ip6, port))
-	t.owned("dnat4ip", "host address . protocol . host port : address . port", concat(ip4, proto, port), concat(ip4, port))
-	t.owned("dnat6ip", "", concat(ip6, proto, port), concat(ip6, port))
-	t.owned("snat4", "published target: masquerade its own subnet and loopback", concat(ip4, proto, port), none)
-	t.owned("snat6", "", concat(ip6, proto, port), none)
-	t.owned("snatall4", "published target: masquerade all clients", concat(ip4, proto, port), none)
-	t.owned("snatall6", "", concat(ip6, proto, port), none)
 }
 
 // guard drops what claims to come from or go to the host's loopback but did not come by it. With route_localnet, which publishing on 127.0.0.1

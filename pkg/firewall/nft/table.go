@@ -23,7 +23,8 @@ const attachments = "attachment"
 type table struct {
 	*nftables.Table
 	sets   []*nftables.Set
-	chains []*chain
+	chains []*chain     // empty until lay was called
+	lay    func(*table) // appends the chains; most calls get by without their rules
 }
 
 // chain is a chain with its rules. A base chain has a hook.
@@ -38,13 +39,21 @@ type rule struct {
 	exprs []expr.Any
 }
 
-func newTable(family nftables.TableFamily) *table {
-	t := &table{Table: &nftables.Table{Name: "trestle", Family: family}}
+func newTable(family nftables.TableFamily, lay func(*table)) *table {
+	t := &table{Table: &nftables.Table{Name: "trestle", Family: family}, lay: lay}
 	// The library writes no byte order of a map's data, so that nft(8) would show and restore numbers in the host's order turned
 	// round; a port is the number of nft's that is kept in network order.
 	t.add(&nftables.Set{Name: attachments, IsMap: true, HasTimeout: true, KeyType: nftables.TypeIP6Addr, DataType: nftables.TypeInetService,
 		Comment: mark + strconv.Itoa(version) + " (managed, do not edit): owner and role : number of elements, +32768 if the host link tells its life"})
 	return t
+}
+
+// laid returns the chains with their rules.
+func (t *table) laid() []*chain {
+	if len(t.chains) == 0 {
+		t.lay(t)
+	}
+	return t.chains
 }
 
 // add appends a set.
