@@ -64,12 +64,16 @@ func (b Bridge) create(host *site.Side) (made bool, err error) {
 	err = host.Conn.Send(rtnl.NewBridge(b.Name, b.MAC, b.MTU, b.VLANFiltering), rtnl.SetAlias(b.Name, bridgeAlias))
 	switch {
 	case errors.Is(err, unix.EEXIST): // by somebody who does not take our lock
-		return false, nil
+		return false, unmark(host, b.Name)
 	case errors.Is(err, unix.EOPNOTSUPP) && b.VLANFiltering:
 		return false, noFiltering(err)
 	}
 	return err == nil, err
 }
+
+// unmark takes back the alias that was sent along with a request to make a link which failed because the name was taken at the same
+// moment: the link is somebody else's. It was made a moment ago, so there was no other alias.
+func unmark(host *site.Side, link string) error { return host.Conn.Send(rtnl.SetAlias(link, "")) }
 
 // raise refuses router advertisements before the bridge is up (CVE-2020-10749), then sets it up.
 func (b Bridge) raise(host *site.Side, link netlink.Link) error {

@@ -8,7 +8,6 @@ import (
 	"net"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -81,19 +80,25 @@ func (v Veth) Apply(_ context.Context, s *site.Site) (bool, error) {
 		}
 		return false, v.taken(link)
 	}
-	bridge, err := need(s.Host, v.Bridge)
-	if err != nil {
+	if err := v.create(s, container); err != nil {
 		return false, err
 	}
-	requests := []*nl.NetlinkRequest{
+	return true, v.tune(s.Host)
+}
+
+func (v Veth) create(s *site.Site, container *site.Side) error {
+	bridge, err := need(s.Host, v.Bridge)
+	if err != nil {
+		return err
+	}
+	err = s.Host.Conn.Send(
 		rtnl.NewVeth(rtnl.Veth{Name: v.Host, Peer: v.IfName, MAC: v.HostMAC, PeerMAC: v.MAC, MTU: v.MTU,
 			Master: bridge.Attrs().Index, PeerNS: container.NS}),
-		rtnl.SetAlias(v.Host, v.Owner.Tag(owner.AliasRoom)),
+		rtnl.SetAlias(v.Host, v.Owner.Tag(owner.AliasRoom)))
+	if err != nil {
+		return v.createError(s, err)
 	}
-	if err := s.Host.Conn.Send(requests...); err != nil {
-		return false, v.createError(s, err)
-	}
-	return true, v.tune(s.Host)
+	return nil
 }
 
 // tune sets what the create request cannot carry.
@@ -119,6 +124,9 @@ func (v Veth) createError(s *site.Site, err error) error {
 	if errors.Is(err, unix.EEXIST) {
 		if link, e := find(s.Container, v.IfName); e == nil && link != nil {
 			return fault.New(fault.Taken, "use another interface name", "interface %s: exists already in the container", v.IfName)
+		}
+		if link, e := find(s.Host, v.Host); e == nil && link != nil { // made at the same moment by somebody else
+			return fault.Join(fault.New(fault.Taken, "remove that link", "link %s: exists already", v.Host), unmark(s.Host, v.Host))
 		}
 	}
 	return fmt.Errorf("create, mtu %d: %w", v.MTU, err)

@@ -1,0 +1,172 @@
+package step
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/plan"
+)
+
+// change is something that happens to a step's work behind its back: a command that breaks it, one that mends it (none: the step's own
+// Apply does), and a word that Verify must say. Commands that begin with "in " run in the container.
+type change struct{ breaks, mends, word string }
+
+// contract is what one kind of step promises in one setting.
+type contract struct {
+	name    string
+	base    []plan.Step // what is there before
+	step    plan.Step
+	changes []change
+}
+
+var (
+	full   = []plan.Step{br, pair, addrs, pairUp}
+	routes = Routes{IfName: "eth0", Subnets: addrs.Addrs, Routes: []Route{
+		{Dst: netip.MustParsePrefix("0.0.0.0/0"), Via: netip.MustParseAddr("10.1.0.1")},
+		{Dst: netip.MustParsePrefix("::/0"), Via: netip.MustParseAddr("fd00::1")},
+		{Dst: netip.MustParsePrefix("192.0.2.0/24"), Via: netip.MustParseAddr("10.1.0.9"), Priority: 50, MTU: 1300, AdvMSS: 1260},
+		{Dst: netip.MustParsePrefix("192.0.3.0/24"), Scope: 253, Table: 100},
+	}}
+)
+
+func contracts() []contract {
+	promisc, tuned := br, pair
+	promisc.Promisc, promisc.MTU = true, 1400
+	tuned.Hairpin, tuned.Isolated, tuned.MTU, tuned.ContainerMTU = true, true, 1400, 1400
+	return []contract{
+		{"bridge", nil, br, []change{
+			{"ip link set br0 down", "", "expected up, found down"},
+			{"sysctl -qw net.ipv6.conf.br0.accept_ra=1", "", "accept_ra"},
+		}},
+		{"promiscuous bridge", nil, promisc, []change{{"ip link set br0 promisc off", "", "promiscuous"}}},
+		{"veth", []plan.Step{br}, pair, vethChanges()},
+		{"tuned veth", []plan.Step{br}, tuned, []change{
+			{"bridge link set dev " + link + " hairpin off", "bridge link set dev " + link + " hairpin on", "hairpin"},
+			{"bridge link set dev " + link + " isolated off", "bridge link set dev " + link + " isolated on", "isolation"},
+			{"ip link set " + link + " mtu 1500", "ip link set " + link + " mtu 1400", "expected 1400, found 1500"},
+			{"in ip link set eth0 mtu 1300", "in ip link set eth0 mtu 1400", "expected 1400, found 1300"},
+		}},
+		{"addresses", []plan.Step{br, pair}, addrs, []change{
+			{"in ip addr del 10.1.0.2/24 dev eth0", "in ip addr add 10.1.0.2/24 dev eth0", "10.1.0.2/24"},
+			{"in ip addr del fd00::2/64 dev eth0", "in ip addr add fd00::2/64 dev eth0 nodad", "fd00::2/64"},
+		}},
+		{"up", []plan.Step{br, pair, addrs}, pairUp, []change{
+			{"in ip link set eth0 down", "in ip link set eth0 up", "link eth0: expected up, found down"},
+			{"ip link set " + link + " down", "ip link set " + link + " up", link},
+		}},
+		{"host end up", []plan.Step{br, pair}, Up{Host: link}, []change{{"ip link set " + link + " down", "ip link set " + link + " up", link}}},
+		{"routes", full, routes, []change{
+			{"in ip route del default", "in ip route add default via 10.1.0.1", "0.0.0.0/0 via 10.1.0.1"},
+			{"in ip route replace default via 10.1.0.77", "in ip route replace default via 10.1.0.1", "10.1.0.77"},
+			{"in ip -6 route del default", "in ip -6 route add default via fd00::1 dev eth0", "::/0 via fd00::1"},
+			{"in ip route del 192.0.3.0/24 table 100", "in ip route add 192.0.3.0/24 dev eth0 table 100", "192.0.3.0/24"},
+			{"in ip route del 10.1.0.0/24", "in ip route add 10.1.0.0/24 dev eth0 proto kernel src 10.1.0.2", "10.1.0.0/24"},
+		}},
+		{"gateway", []plan.Step{br}, Gateway{Link: "br0", Addrs: prefixes("10.1.0.1/24", "fd00::1/64")}, []change{
+			{"ip addr del 10.1.0.1/24 dev br0", "", "expected 10.1.0.1/24"},
+			{"ip addr del fd00::1/64 dev br0", "", "expected fd00::1/64"},
+		}},
+		{"masquerade", []plan.Step{br, pair}, Claim{Owner: one, Known: true, Claim: firewall.Claim{Role: firewall.Masquerade, Linked: true,
+			Masq: []firewall.Masq{{Addr: netip.MustParseAddr("10.1.0.2"), Subnet: netip.MustParsePrefix("10.1.0.0/24")}}}}, nil},
+	}
+}
+
+func vethChanges() []change {
+	alias := one.Tag(255)
+	return []change{
+		{"ip link set " + link + " nomaster", "ip link set " + link + " master br0", "bridge of " + link},
+		{"ip link set " + link + " mtu 1400", "ip link set " + link + " mtu 1500", "expected 1500, found 1400"},
+		{"bridge link set dev " + link + " hairpin on", "bridge link set dev " + link + " hairpin off", "hairpin"},
+		{"bridge link set dev " + link + " isolated on", "bridge link set dev " + link + " isolated off", "isolation"},
+		{"ip link set " + link + " address 02:00:00:00:00:01", "ip link set " + link + " address 02:00:00:00:01:01", "mac of " + link},
+		{"in ip link set eth0 address 02:00:00:00:00:01", "in ip link set eth0 address 02:00:00:00:02:01", "mac of eth0"},
+		{"ip link set " + link + " alias x", "ip\nlink\nset\n" + link + "\nalias\n" + alias, "alias of " + link},
+		{"in ip link set eth0 name eth7", "in ip link set eth7 name eth0", "link eth0: not found"},
+	}
+}
+
+// Every kind of step keeps its promises: applied twice it creates once, Verify is silent then and names each change, undone it leaves what
+// was there before, and undone twice it succeeds.
+func TestContracts(t *testing.T) {
+	for _, c := range contracts() {
+		t.Run(c.name, func(t *testing.T) { onHost(t, c.hold) })
+	}
+}
+
+func (c contract) hold(h *host) {
+	h.apply(c.base...)
+	if claim, ok := c.step.(Claim); ok { // the constant part of the filter is ground
+		filter, err := h.Filter()
+		h.must(err)
+		h.must(filter.Ground(h.ctx))
+		refuses(h, claim.Verify(h.ctx, h.Site), fault.Drift)
+	}
+	before := h.snapshot()
+	if created, err := c.step.Apply(h.ctx, h.Site); err != nil || !created {
+		h.Fatalf("applied: created %v, %v", created, err)
+	}
+	made := h.snapshot()
+	if made == before {
+		h.Error("nothing was made")
+	}
+	if created, err := c.step.Apply(h.ctx, h.Site); err != nil || created {
+		h.Errorf("applied again: created %v, %v", created, err)
+	}
+	h.same("applied again", made)
+	h.must(c.step.Verify(h.ctx, h.Site))
+	for _, change := range c.changes {
+		change.show(h, c.step)
+	}
+	h.must(c.step.Undo(h.ctx, h.Site))
+	h.same("undone", before)
+	refuses(h, c.step.Verify(h.ctx, h.Site), fault.Drift)
+	h.must(c.step.Undo(h.ctx, h.Site))
+}
+
+func (c change) show(h *host, step plan.Step) {
+	h.Helper()
+	c.do(h, c.breaks)
+	refuses(h, step.Verify(h.ctx, h.Site), fault.Drift, c.word)
+	if c.mends == "" {
+		h.apply(step)
+	} else {
+		c.do(h, c.mends)
+	}
+	if err := step.Verify(h.ctx, h.Site); err != nil {
+		h.Errorf("after %q: %v", c.mends, err)
+	}
+}
+
+// do runs a command on the side that it names.
+func (c change) do(h *host, command string) {
+	h.Helper()
+	if rest, ok := strings.CutPrefix(command, "in "); ok {
+		h.inside(rest)
+		return
+	}
+	h.run(command)
+}
+
+// A DEL whose sandbox is gone undoes what is on the host, and steps in the container are done; an ADD cannot go on.
+func TestSandboxGone(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.apply(br)
+		before := h.snapshot()
+		h.apply(pair, addrs, pairUp, routes)
+		gone := h.open("")
+		for _, step := range []plan.Step{addrs, pair, routes, DAD{IfName: "eth0"}, Announce{Host: link, IfName: "eth0", Bridge: "br0"}} {
+			_, err := step.Apply(context.Background(), gone)
+			refuses(t, err, fault.Namespace, "sandbox: gone")
+		}
+		for _, step := range []plan.Step{Announce{Host: link, IfName: "eth0", Bridge: "br0", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}}, routes, DAD{IfName: "eth0"}, pairUp, addrs, pair} {
+			if err := step.Undo(context.Background(), gone); err != nil {
+				t.Errorf("%s: %v", step, err)
+			}
+		}
+		h.same("undone without the sandbox", before)
+	})
+}
