@@ -41,21 +41,8 @@ func (f *Filter) amend(ctx context.Context, t *table, mend bool, decide func() (
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	for built := false; ; {
-		gen, err := f.generation()
-		if err != nil {
-			return explain(err)
-		}
-		changes, err := decide()
-		again := built
-		if built = false; mend && err == nil {
-			ground, failed := f.foundation(t)
-			changes, err, built = append(ground, changes...), failed, len(ground) > 0
-		}
-		if err != nil {
-			return explain(err)
-		}
-		err = f.commit(gen, changes)
+	for again := false; ; {
+		built, err := f.attempt(t, mend, decide)
 		switch {
 		case err == nil:
 			return nil
@@ -70,7 +57,28 @@ func (f *Filter) amend(ctx context.Context, t *table, mend bool, decide func() (
 		if ctx.Err() != nil {
 			return late(ctx, err)
 		}
+		again = built
 	}
+}
+
+// attempt is one round of amend. It says whether the commit had to build the table.
+func (f *Filter) attempt(t *table, mend bool, decide func() ([]change, error)) (built bool, err error) {
+	gen, err := f.generation()
+	if err != nil {
+		return false, err
+	}
+	changes, err := decide()
+	if err != nil {
+		return false, err
+	}
+	if !mend {
+		return false, f.commit(gen, changes)
+	}
+	ground, err := f.foundation(t)
+	if err != nil {
+		return false, err
+	}
+	return len(ground) > 0, f.commit(gen, append(ground, changes...))
 }
 
 // commit sends the changes, to be taken only if the generation is still the one given. Sending nothing always succeeds.

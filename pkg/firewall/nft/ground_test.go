@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -232,6 +233,45 @@ func TestHoldRebuilds(t *testing.T) {
 		must(t, err)
 		must(t, f.Held(t.Context(), other, c))
 		must(t, f.Held(t.Context(), somebody(), three()[1]))
+	})
+}
+
+// TestRepairs rebuilds the table again and again while others change its elements, and asks whether one was lost.
+func TestRepairs(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		const others = 8
+		held(t)
+		other := func(i int) (owner.Owner, firewall.Claim) {
+			addr := netip.AddrFrom4([4]byte{10, 1, 0, byte(10 + i)})
+			return owner.Of("net", addr.String(), "eth0"), masqueraded(addr.String() + "/24")
+		}
+		errs := make(chan error)
+		for i := range others {
+			go func() {
+				f := Open()
+				o, c := other(i)
+				_, err := f.Hold(t.Context(), o, c, nil)
+				for range 10 {
+					err = errors.Join(err, f.Drop(t.Context(), o, c))
+					_, failed := f.Hold(t.Context(), o, c, nil)
+					err = errors.Join(err, failed)
+				}
+				errs <- errors.Join(err, f.Close())
+			}()
+		}
+		f := open(t)
+		for range 10 {
+			nftool(t, "flush chain inet trestle hairpin")
+			must(t, f.Ground(t.Context()))
+		}
+		for range others {
+			must(t, <-errs)
+		}
+		whole(t, f)
+		for i := range others {
+			o, c := other(i)
+			must(t, f.Held(t.Context(), o, c))
+		}
 	})
 }
 

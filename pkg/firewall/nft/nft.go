@@ -131,8 +131,8 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, patience)
 }
 
-// late is the fault of a call whose deadline came before a quiet moment.
+// late is the fault of a call whose deadline came before a quiet moment. Last is what the last attempt failed with, if anything.
 func late(ctx context.Context, last error) error {
 	return fault.New(fault.TryLater, "see who changes the ruleset all the time: nft monitor",
-		"nf_tables: %w: the ruleset changed during every attempt: last: %w", ctx.Err(), last)
+		"nf_tables: the ruleset changed during every attempt: %w", errors.Join(ctx.Err(), last))
 }
