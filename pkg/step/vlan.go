@@ -40,7 +40,10 @@ func (v PortVLANs) untagged() int {
 }
 
 // Apply sets the port's VLANs, a request for each run of neighbouring ones.
-func (v PortVLANs) Apply(_ context.Context, s *site.Site) (bool, error) {
+func (v PortVLANs) Apply(ctx context.Context, s *site.Site) (bool, error) {
+	if v.Verify(ctx, s) == nil {
+		return false, nil
+	}
 	link, err := need(s.Host, v.Link)
 	if err != nil {
 		return false, err
@@ -48,17 +51,25 @@ func (v PortVLANs) Apply(_ context.Context, s *site.Site) (bool, error) {
 	if err := v.dropDefault(s.Host, link); err != nil {
 		return false, err
 	}
+	err = v.set(s.Host, link)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return false, noFiltering(err)
+	}
+	return true, err
+}
+
+func (v PortVLANs) set(host *site.Side, link netlink.Link) error {
 	for _, run := range runs(v.Trunk) {
-		if err := s.Host.BridgeVlanAddRange(link, run[0], run[1], false, false, false, true); err != nil {
-			return true, fmt.Errorf("trunk %d-%d: %w", run[0], run[1], err)
+		if err := host.BridgeVlanAddRange(link, run[0], run[1], false, false, false, true); err != nil {
+			return fmt.Errorf("trunk %d-%d: %w", run[0], run[1], err)
 		}
 	}
 	if pvid := v.untagged(); pvid != 0 {
-		if err := s.Host.BridgeVlanAdd(link, uint16(pvid), true, true, false, true); err != nil {
-			return true, fmt.Errorf("access %d: %w", pvid, err)
+		if err := host.BridgeVlanAdd(link, uint16(pvid), true, true, false, true); err != nil {
+			return fmt.Errorf("access %d: %w", pvid, err)
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // dropDefault removes the one VLAN that a bridge gives each new port, its default PVID.
@@ -94,24 +105,41 @@ func runs(numbers []int) [][2]uint16 {
 	return rows
 }
 
-// Undo removes the VLANs.
+// Undo removes those of the VLANs that are there.
 func (v PortVLANs) Undo(_ context.Context, s *site.Site) error {
 	link, err := find(s.Host, v.Link)
 	if err != nil || link == nil {
 		return err
 	}
-	all := v.Trunk
-	if pvid := v.untagged(); pvid != 0 && !slices.Contains(all, pvid) {
-		all = append(all[:len(all):len(all)], pvid)
+	have, err := vlansOf(s.Host, link)
+	if err != nil {
+		return err
 	}
-	var errs []error
-	for _, run := range runs(all) {
-		err := s.Host.BridgeVlanDelRange(link, run[0], run[1], false, false, false, true)
-		if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
-			errs = append(errs, err)
+	var there []int
+	for _, vid := range append(v.Trunk[:len(v.Trunk):len(v.Trunk)], v.untagged()) {
+		if have[vid] != nil {
+			there = append(there, vid)
 		}
 	}
+	slices.Sort(there)
+	var errs []error
+	for _, run := range runs(slices.Compact(there)) {
+		errs = append(errs, s.Host.BridgeVlanDelRange(link, run[0], run[1], false, false, false, true))
+	}
 	return fault.Join(errs...)
+}
+
+// vlansOf reads the VLANs of a port; none where the kernel does not filter any.
+func vlansOf(host *site.Side, link netlink.Link) (map[int]*nl.BridgeVlanInfo, error) {
+	table, err := host.BridgeVlanList()
+	if err != nil {
+		return nil, err
+	}
+	have := make(map[int]*nl.BridgeVlanInfo)
+	for _, info := range table[int32(link.Attrs().Index)] {
+		have[int(info.Vid)] = info
+	}
+	return have, nil
 }
 
 // Verify wants each VLAN on the port with its tagging.
@@ -120,13 +148,9 @@ func (v PortVLANs) Verify(_ context.Context, s *site.Site) error {
 	if err != nil {
 		return err
 	}
-	table, err := s.Host.BridgeVlanList()
+	have, err := vlansOf(s.Host, link)
 	if err != nil {
 		return err
-	}
-	have := make(map[int]*nl.BridgeVlanInfo)
-	for _, info := range table[int32(link.Attrs().Index)] {
-		have[int(info.Vid)] = info
 	}
 	for _, vid := range v.Trunk {
 		if have[vid] == nil {
@@ -154,29 +178,36 @@ type VLANPort struct {
 
 func (p VLANPort) String() string { return "VLAN port " + p.Name }
 
-// Apply makes the pair, or takes the one that is there.
+// Apply makes the pair, or what is missing of one that an ADD before left half made. An interface of that name that somebody else made is
+// taken as it is.
 func (p VLANPort) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	link, err := find(s.Host, p.Name)
-	if err != nil || link != nil {
+	if err != nil || link != nil && link.Attrs().Alias != vlanAlias {
 		return false, err
 	}
-	bridge, err := need(s.Host, p.Bridge)
-	if err != nil {
-		return false, err
-	}
-	err = s.Host.Conn.Send(
-		rtnl.NewVeth(rtnl.Veth{Name: p.Port, Peer: p.Name, PeerMAC: p.MAC, MTU: bridge.Attrs().MTU, Master: bridge.Attrs().Index, PeerNS: -1}),
-		rtnl.SetAlias(p.Port, vlanAlias), rtnl.SetAlias(p.Name, vlanAlias))
-	if err != nil {
-		return false, err
+	made := link == nil
+	if made {
+		if err := p.create(s.Host); err != nil {
+			return false, err
+		}
 	}
 	if _, err := (PortVLANs{Link: p.Port, Access: p.VLAN}).Apply(ctx, s); err != nil {
-		return true, err
+		return made, err
 	}
 	if err := fault.Join(refuseRA(s.Host, p.Name), refuseRA(s.Host, p.Port)); err != nil {
-		return true, err
+		return made, err
 	}
-	return true, s.Host.Conn.Send(rtnl.SetUp(p.Name), rtnl.SetUp(p.Port))
+	return made, s.Host.Conn.Send(rtnl.SetUp(p.Port), rtnl.SetUp(p.Name)) // the name's end last: that it is up says that all is done
+}
+
+func (p VLANPort) create(host *site.Side) error {
+	bridge, err := need(host, p.Bridge)
+	if err != nil {
+		return err
+	}
+	return host.Conn.Send(
+		rtnl.NewVeth(rtnl.Veth{Name: p.Port, Peer: p.Name, PeerMAC: p.MAC, MTU: bridge.Attrs().MTU, Master: bridge.Attrs().Index, PeerNS: -1}),
+		rtnl.SetAlias(p.Port, vlanAlias), rtnl.SetAlias(p.Name, vlanAlias))
 }
 
 // Undo removes a pair that we made when the bridge has no port left but such pairs.
