@@ -77,8 +77,8 @@ type Filter interface {
 
 	// Hold makes the claim so, all of it or nothing, in one transaction, and builds the constant part if it is missing.
 	// created is false when all of it was so already. An address or port that another live owner holds is a fault with code Taken
-	// that names the owner; dead says who is provably dead, and what those held is taken over (nil: nobody is). What o held in the
-	// role and does not claim any more is dropped. A claim without values changes nothing.
+	// that names the owner. dead says who is provably dead (nil: nobody is), and is asked once an owner; what those held is taken
+	// over. What o held in the role and does not claim any more is dropped. A claim without values changes nothing.
 	Hold(ctx context.Context, o owner.Owner, c Claim, dead func(Holder) bool) (created bool, err error)
 	// Drop makes the claim not so. What is absent, or held by another owner, is left: both are success. With or without values, it
 	// leaves nothing that o holds in the role.

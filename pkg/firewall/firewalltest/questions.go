@@ -121,12 +121,12 @@ func takeOver(h *host) {
 		c := publish(port(tcp, 8080, "10.1.0.2:80"), port(tcp, 8081, "10.1.0.2:81"))
 		c.Linked = linked
 		h.hold(ghost, c, true)
-		var asked firewall.Holder
-		one := publish(port(tcp, 8080, "10.1.0.2:80"))
-		_, err := h.Hold(h.Context(), a(), one, func(o firewall.Holder) bool { asked = o; return true })
+		var asked []firewall.Holder
+		one := publish(port(tcp, 8080, "10.1.0.2:80")) // two elements of the ghost's: the port, and its target
+		_, err := h.Hold(h.Context(), a(), one, func(o firewall.Holder) bool { asked = append(asked, o); return true })
 		h.must(err)
-		if asked.ID != ghost.ID || asked.Linked != linked {
-			h.Errorf("was asked whether %v is dead, want %s, linked %t", asked, ghost, linked)
+		if len(asked) != 1 || asked[0].ID != ghost.ID || asked[0].Linked != linked {
+			h.Errorf("was asked whether %v are dead, want only %s, linked %t", asked, ghost, linked)
 		}
 		h.must(h.Held(h.Context(), a(), one))
 		h.must(h.Drop(h.Context(), ghost, c)) // the count of the ghost's elements is wrong now

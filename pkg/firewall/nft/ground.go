@@ -51,7 +51,7 @@ func drifted(list []string) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return fault.New(fault.Drift, "the next ADD repairs tables and rules; what an attachment has lost comes back with its own ADD",
+	return fault.New(fault.Drift, "find what else changes the ruleset (nft monitor), then delete the attachment and add it again",
 		"packet filter: %s", strings.Join(list, "; "))
 }
 

@@ -20,12 +20,27 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		return false, err
 	}
 	defer f.lock()()
+	dead = remembered(dead)
 	err = f.amend(ctx, w.table, false, func() ([]change, error) {
 		changes, err := f.holdChanges(w, dead)
 		created = len(changes) > 0
 		return changes, err
 	})
 	return created && err == nil, err
+}
+
+// remembered asks about each owner once, however many of its elements are in the way and however often we try. Without a question,
+// nobody is dead.
+func remembered(dead func(firewall.Holder) bool) func(firewall.Holder) bool {
+	answers := make(map[owner.ID]bool)
+	return func(h firewall.Holder) bool {
+		answer, known := answers[h.ID]
+		if !known && dead != nil {
+			answer = dead(h)
+			answers[h.ID] = answer
+		}
+		return answer
+	}
 }
 
 // holdChanges is what is missing to the claim, and what the owner holds beyond it.
@@ -77,7 +92,7 @@ func (f *Filter) settle(w *want, e entry, found *nftables.SetElement, dead func(
 	if err != nil {
 		return nil, err
 	}
-	if ours && dead != nil && dead(holder) {
+	if ours && dead(holder) {
 		return []change{remove(e.set, *found), add(e.set, wanted)}, nil
 	}
 	if !ours {

@@ -52,7 +52,36 @@ func build(t *testing.T) *town {
 	must(t, addresses(br, "10.1.0.1/24", "fd00:1::1/64"))
 	sysctl(t, "net/ipv4/ip_forward", "1")
 	sysctl(t, "net/ipv6/conf/all/forwarding", "1")
+	for _, path := range []string{w.one, w.two, w.client} {
+		w.works(path, "eth0")
+	}
+	for _, name := range []string{"one", "two", "outside", "br0"} {
+		w.works(w.host, name)
+	}
 	return w
+}
+
+// works waits until the link is operational. Only then are frames sent, and does a bridge forward them: it is told before we are.
+func (w *town) works(path, name string) {
+	w.Helper()
+	must(w, enter(path, func() error {
+		updates, done := make(chan netlink.LinkUpdate), make(chan struct{})
+		defer close(done)
+		if err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{ListExisting: true}); err != nil {
+			return err
+		}
+		late := time.After(patient)
+		for {
+			select {
+			case u := <-updates:
+				if u.Attrs().Name == name && u.Attrs().OperState == netlink.OperUp {
+					return nil
+				}
+			case <-late:
+				return fmt.Errorf("link %s: not up after %s", name, patient)
+			}
+		}
+	}))
 }
 
 // wire joins a namespace to the host: eth0 there, the name here. Routes lead over the gateways, if there are any.

@@ -49,7 +49,10 @@ func (f *Filter) unground(ctx context.Context, t *table) (gone bool, err error) 
 		if t.Family == nftables.TableFamilyINet && !keep {
 			keep, err = f.routesLocalnet()
 		}
-		if err != nil || keep {
+		switch {
+		case err != nil:
+			return nil, err
+		case keep:
 			return f.deserted(t)
 		}
 		gone = true
