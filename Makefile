@@ -30,7 +30,7 @@ demo: build
 
 test:
 	@test/need iproute2 nftables curl containernetworking-plugins
-	@go run ./test/tally -count=1 -timeout 5m ./...
+	@go run ./test/tally -count=1 -timeout 10m ./...
 
 test-long:
 	@test/need iproute2 nftables curl containernetworking-plugins

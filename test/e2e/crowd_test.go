@@ -21,18 +21,18 @@ const crowd = 60
 var crowdConfig = network(`"isGateway": true, "ipMasq": true, "hairpinMode": true, ` + hostLocal(subnet))
 
 // TestCrowd brings a crowd of containers to a virgin host at once, five times, and holds the state to that of the same containers one
-// after the other. Which container got which address, and the MAC addresses, are left to chance.
+// after the other. Which container got which address, and the MAC addresses, are left to chance. They leave as they came.
 func TestCrowd(t *testing.T) {
-	serial := crowdState(t, "serial", func(add func(int)) {
+	serial := crowdState(t, "serial", func(each func(int)) {
 		for i := range crowd {
-			add(i)
+			each(i)
 		}
 	})
 	for round := range 5 {
-		parallel := crowdState(t, fmt.Sprintf("round%d", round), func(add func(int)) {
+		parallel := crowdState(t, fmt.Sprintf("round%d", round), func(each func(int)) {
 			var wg sync.WaitGroup
 			for i := range crowd {
-				wg.Go(func() { add(i) })
+				wg.Go(func() { each(i) })
 			}
 			wg.Wait()
 		})
@@ -42,8 +42,9 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// crowdState runs the arrival in a host of its own and returns its state. What a child process finds out must come back by a file.
-func crowdState(t *testing.T, name string, arrive func(add func(int))) string {
+// crowdState lets the crowd come and go in a host of its own, and returns the state in between. What a child process finds out must come
+// back by a file.
+func crowdState(t *testing.T, name string, all func(each func(int))) string {
 	file := os.Getenv("E2E_STATE")
 	if file == "" {
 		file = t.TempDir() + "/state"
@@ -51,28 +52,34 @@ func crowdState(t *testing.T, name string, arrive func(add func(int))) string {
 	}
 	t.Run(name, func(t *testing.T) {
 		nstest.Run(t, func(t *testing.T) {
-			addresses := make([]netip.Prefix, crowd)
 			var paths []string
 			for i := range crowd {
 				paths = append(paths, nstest.Namespace(t, fmt.Sprintf("c%d", i)))
 			}
-			arrive(func(i int) {
-				got, err := invoke("ADD", "bridge", fmt.Sprintf("c%d", i), crowdConfig)
-				if err != nil || got.Status != 0 {
-					t.Errorf("c%d: %v %+v", i, err, got)
-					return
-				}
-				addresses[i] = addressOf(t, got.Out)
-			})
+			addresses := make([]netip.Prefix, crowd)
+			all(func(i int) { addresses[i] = addressOf(t, crowdCall(t, "ADD", i)) })
 			must(t, os.WriteFile(file, []byte(impersonal(snapshot.Take(t, paths...), addresses)), 0o644))
-			for i := range crowd {
-				succeed(t, "DEL", "bridge", fmt.Sprintf("c%d", i), crowdConfig)
+			all(func(i int) { crowdCall(t, "DEL", i) })
+			left := snapshot.Without(snapshot.Take(t, paths...), func(line string) bool {
+				return !strings.Contains(line, " eth0 ") && !strings.Contains(line, "net/c") && !strings.Contains(line, "reservation")
+			})
+			if left != "" {
+				t.Errorf("all have gone, and left\n%s", left)
 			}
 		})
 	})
 	text, err := os.ReadFile(file)
 	must(t, err)
 	return string(text)
+}
+
+func crowdCall(t *testing.T, verb string, i int) []byte {
+	got, err := invoke(verb, "bridge", fmt.Sprintf("c%d", i), crowdConfig)
+	if err != nil || got.Status != 0 {
+		t.Errorf("%s c%d: %v %+v", verb, i, err, got)
+		return nil
+	}
+	return got.Out
 }
 
 func addressOf(t *testing.T, result []byte) netip.Prefix {

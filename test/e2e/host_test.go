@@ -3,12 +3,14 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/peer"
@@ -32,11 +34,53 @@ func netnsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// gone NAME...: the container dies, and its namespace with it.
+// gone [-wait] NAME...: the container dies, and its namespace with it. The kernel takes a namespace's links away some time later; with
+// -wait the script goes on after that.
 func goneCmd(ts *testscript.TestScript, neg bool, args []string) {
-	plain(ts, neg, "gone NAME...", len(args) > 0)
+	wait := len(args) > 0 && args[0] == "-wait"
+	if wait {
+		args = args[1:]
+	}
+	plain(ts, neg, "gone [-wait] NAME...", len(args) > 0)
 	for _, name := range args {
+		if !wait {
+			nstest.Remove(fatal{ts: ts}, netnsDir+name)
+			continue
+		}
+		links, events, done := hostEnds(ts, name), make(chan netlink.LinkUpdate), make(chan struct{})
+		ts.Check(netlink.LinkSubscribe(events, done))
 		nstest.Remove(fatal{ts: ts}, netnsDir+name)
+		awaitRemoval(ts, events, links)
+		close(done)
+	}
+}
+
+// hostEnds returns the indexes of the host's ends of the container's veth pairs.
+func hostEnds(ts *testscript.TestScript, container string) (indexes []int) {
+	ts.Check(nstest.In(netnsDir+container, func() error {
+		links, err := netlink.LinkList()
+		for _, link := range links {
+			if link.Type() == "veth" {
+				indexes = append(indexes, link.Attrs().ParentIndex)
+			}
+		}
+		return err
+	}))
+	return indexes
+}
+
+func awaitRemoval(ts *testscript.TestScript, events <-chan netlink.LinkUpdate, indexes []int) {
+	deadline := time.After(patience)
+	for len(indexes) > 0 {
+		select {
+		case event := <-events:
+			// A port that leaves its bridge is announced likewise, in the bridge's family, while the link is still there.
+			if event.Header.Type == unix.RTM_DELLINK && event.Family == unix.AF_UNSPEC {
+				indexes = slices.DeleteFunc(indexes, func(i int) bool { return i == event.Link.Attrs().Index })
+			}
+		case <-deadline:
+			ts.Fatalf("links %v did not go", indexes)
+		}
 	}
 }
 
@@ -76,7 +120,7 @@ func addresses(name string, cidrs ...string) error {
 			return err
 		}
 		if strings.Contains(cidr, ":") {
-			address.Flags = 0x02 // IFA_F_NODAD, linux/if_addr.h
+			address.Flags = unix.IFA_F_NODAD
 		}
 		if err := netlink.AddrAdd(link, address); err != nil {
 			return fmt.Errorf("%s %s: %w", name, cidr, err)
