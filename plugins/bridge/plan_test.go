@@ -59,3 +59,5 @@ func stable(t *testing.T, config Config, call attach.Call, p plan.Plan) {
 		t.Errorf("kinds of steps without a result (-with +without):\n%s", diff)
 	}
 }
+
+func TestKeysAreDocumented(t *testing.T) { golden.Documented(t) }

@@ -79,3 +79,5 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+func TestKeysAreDocumented(t *testing.T) { golden.Documented(t) }
