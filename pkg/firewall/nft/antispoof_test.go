@@ -39,6 +39,7 @@ func frames(t *testing.T, path string) (fd int, mac net.HardwareAddr) {
 
 // TestAntispoof sends a frame under a false address and then one under the true address; the first to arrive tells what passes.
 func TestAntispoof(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := build(t)
 		from, mac := frames(t, w.one)

@@ -40,6 +40,7 @@ func published(protocol uint8, hostIP string, port uint16, target string) firewa
 }
 
 func TestMasquerade(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := build(t)
 		w.serve(w.client, "client", ":7000")
@@ -55,6 +56,7 @@ func TestMasquerade(t *testing.T) {
 }
 
 func TestPublish(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := build(t)
 		w.serve(w.one, "one", ":80")
@@ -93,6 +95,7 @@ func TestPublish(t *testing.T) {
 
 // TestSNAT publishes to all clients under the host's address, and to none.
 func TestSNAT(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := build(t)
 		w.serve(w.one, "one", ":80")
@@ -108,6 +111,7 @@ func TestSNAT(t *testing.T) {
 // TestGuard lets a neighbour send to 127.0.0.1 of a host with route_localnet. A second packet, which may pass, tells that the
 // first one should have come.
 func TestGuard(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := build(t)
 		must(t, w.filter.Ground(t.Context()))
