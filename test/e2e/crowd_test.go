@@ -15,20 +15,26 @@ import (
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
 
-// crowd is how many containers arrive at once.
-const crowd = 60
+// crowdSize says how many containers arrive at once, and how often.
+func crowdSize() (containers, rounds int) {
+	if os.Getenv("TRESTLE_LONG") != "" {
+		return 200, 20
+	}
+	return 60, 5
+}
 
 var crowdConfig = network(`"isGateway": true, "ipMasq": true, "hairpinMode": true, ` + hostLocal(subnet))
 
-// TestCrowd brings a crowd of containers to a virgin host at once, five times, and holds the state to that of the same containers one
+// TestCrowd brings a crowd of containers to a virgin host at once, again and again, and holds the state to that of the same containers one
 // after the other. Which container got which address, and the MAC addresses, are left to chance. They leave as they came.
 func TestCrowd(t *testing.T) {
+	crowd, rounds := crowdSize()
 	serial := crowdState(t, "serial", func(each func(int)) {
 		for i := range crowd {
 			each(i)
 		}
 	})
-	for round := range 5 {
+	for round := range rounds {
 		parallel := crowdState(t, fmt.Sprintf("round%d", round), func(each func(int)) {
 			var wg sync.WaitGroup
 			for i := range crowd {
@@ -52,6 +58,7 @@ func crowdState(t *testing.T, name string, all func(each func(int))) string {
 	}
 	t.Run(name, func(t *testing.T) {
 		nstest.Run(t, func(t *testing.T) {
+			crowd, _ := crowdSize()
 			var paths []string
 			for i := range crowd {
 				paths = append(paths, nstest.Namespace(t, fmt.Sprintf("c%d", i)))
