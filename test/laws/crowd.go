@@ -28,15 +28,14 @@ func Crowd(w *World) error {
 	for len(containers) < n {
 		containers = append(containers, w.container(len(containers)+1))
 	}
-	together, err := w.crowd(containers, w.together)
+	together, results, err := w.crowd(containers, w.together)
 	if err != nil {
 		return fmt.Errorf("%d ADDs at the same time: %w", n, err)
 	}
-	// The addresses go round: the second turn begins where the first one began.
-	if err := os.RemoveAll("/var/lib/cni"); err != nil {
+	if err := w.disperse(containers, results); err != nil {
 		return err
 	}
-	inTurn, err := w.crowd(containers, w.inTurn)
+	inTurn, _, err := w.crowd(containers, w.inTurn)
 	if err != nil {
 		return fmt.Errorf("%d ADDs one after the other: %w", n, err)
 	}
@@ -46,29 +45,32 @@ func Crowd(w *World) error {
 	return nil
 }
 
-// crowd adds all containers in the way given, describes the state, and removes everything.
-func (w *World) crowd(containers []Container, add func([]Container) ([][]byte, error)) (state string, err error) {
-	results, err := add(containers)
-	if err != nil {
-		return "", err
+// crowd adds all containers in the way given, and describes the state.
+func (w *World) crowd(containers []Container, add func([]Container) ([][]byte, error)) (state string, results [][]byte, err error) {
+	if results, err = add(containers); err != nil {
+		return "", nil, err
 	}
 	var paths []string
 	for _, c := range containers {
 		paths = append(paths, c.Netns)
 	}
 	state, err = w.anonymous(snapshot.Take(w, paths...), results)
-	if err != nil {
-		return "", err
-	}
+	return state, results, err
+}
+
+// disperse makes the host as good as new. The addresses go round, and the next crowd must begin where the first one began.
+func (w *World) disperse(containers []Container, results [][]byte) error {
 	for i, c := range containers {
 		if err := w.del(w.inProcess, call{of: c, prev: results[i]}); err != nil {
-			return "", err
+			return err
 		}
 	}
 	if w.Speaks("GC") {
-		err = w.gc()
+		if err := w.gc(); err != nil {
+			return err
+		}
 	}
-	return state, err
+	return os.RemoveAll("/var/lib/cni")
 }
 
 // process runs the plugin as a program: the built one or, with a fault planted, the caller's.

@@ -50,24 +50,37 @@ func Mortal(name string) (Rewrite, error) {
 	}, nil
 }
 
-// Kill is law 6: after a SIGKILL at any moment of an ADD or a DEL, a DEL restores the state; so does a GC that counts no attachment as valid,
-// down to the ground. Address plugins, which have no steps, are killed at their system calls.
+// Kill is law 6: after a SIGKILL at any moment of an ADD, a DEL or a GC, a DEL restores the state; so does a GC that counts no attachment
+// as valid, down to the ground. Address plugins, which have no steps, are killed at their system calls.
 func Kill(w *World) error {
 	if w.kind(call{}).Plan == nil {
 		return Calls(w)
+	}
+	if w.Long {
+		if err := Calls(w); err != nil {
+			return err
+		}
 	}
 	k, err := w.references()
 	if err != nil {
 		return err
 	}
 	for member := range w.Plugins {
-		for _, verb := range []string{"ADD", "DEL"} {
+		for _, verb := range k.verbs() {
 			if err := k.verb(verb, member); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// verbs lists what can be killed.
+func (w *World) verbs() []string {
+	if w.Speaks("GC") {
+		return []string{"ADD", "DEL", "GC"}
+	}
+	return []string{"ADD", "DEL"}
 }
 
 // killer holds what the state is compared with.
@@ -94,10 +107,7 @@ func (w *World) references() (*killer, error) {
 
 // verb kills the verb of one plugin at each moment that it has, and repairs in each way. Without Long, the ways take turns.
 func (k *killer) verb(verb string, member int) error {
-	ways := []func(*killer, func() (bool, error)) error{(*killer).byDel}
-	if k.swept != "" {
-		ways = append(ways, (*killer).byGC, (*killer).afresh)
-	}
+	ways := k.ways(verb)
 	for moment := 0; ; moment++ {
 		ended := false
 		kill := func() (bool, error) {
@@ -119,22 +129,43 @@ func (k *killer) verb(verb string, member int) error {
 	}
 }
 
+// ways lists what repairs the host. A GC that was killed may have swept some of the ground.
+func (k *killer) ways(verb string) (list []func(*killer, func() (bool, error)) error) {
+	if verb != "GC" {
+		list = append(list, (*killer).byDel)
+	}
+	if k.Speaks("GC") {
+		list = append(list, (*killer).byGC, (*killer).afresh)
+	}
+	return list
+}
+
 // killed carries out the chain's calls up to the one that is killed. It says false when the call ended before that moment.
 func (k *killer) killed(verb string, member, moment int) (bool, error) {
-	deadly := func(c call) ([]byte, error) {
+	err := k.upTo(verb, func(c call) ([]byte, error) {
 		if c.verb != verb || c.member != member {
 			return k.inProcess(c)
 		}
 		return k.asProcess(c, k.Program(k.Plugins[member].Type(), Dying+strconv.Itoa(moment)))
-	}
-	result, err := k.add(deadly, k.one)
-	if err == nil && verb == "DEL" {
-		err = k.del(deadly, call{of: k.one, prev: result})
-	}
+	})
 	if wasKilled(err) {
 		return true, nil
 	}
 	return false, err
+}
+
+// upTo adds the container, and deletes or collects it where that is the verb.
+func (k *killer) upTo(verb string, run runner) error {
+	result, err := k.add(run, k.one)
+	switch {
+	case err != nil:
+		return err
+	case verb == "DEL":
+		return k.del(run, call{of: k.one, prev: result})
+	case verb == "GC":
+		return k.all(run, call{verb: "GC", valid: []attachment{}})
+	}
+	return nil
 }
 
 func wasKilled(err error) bool {
@@ -148,10 +179,13 @@ func wasKilled(err error) bool {
 
 // byDel repairs a host that has ground with a DEL, as a runtime that remembers no result sends it.
 func (k *killer) byDel(kill func() (bool, error)) error {
-	if err := k.prime(); err != nil {
-		return err
-	}
 	before := k.snapshot()
+	if sameShape(k.grounded, before, "") != nil {
+		if err := k.prime(); err != nil {
+			return err
+		}
+		before = k.snapshot()
+	}
 	if _, err := kill(); err != nil {
 		return err
 	}

@@ -43,6 +43,25 @@ func hold(t *testing.T, law laws.Law, chain laws.Chain) {
 	})
 }
 
+// TestCalls kills the built binaries of a whole chain at a sample of their system calls.
+func TestCalls(t *testing.T) {
+	t.Parallel()
+	hold(t, laws.Law{Holds: laws.Calls}, ports(t))
+}
+
+// TestOrphan kills a plugin while its IPAM plugin is at work.
+func TestOrphan(t *testing.T) {
+	t.Parallel()
+	hold(t, laws.Law{Holds: laws.Orphan}, ports(t))
+}
+
+func ports(t *testing.T) laws.Chain {
+	t.Helper()
+	chain, err := laws.ReadList("../../conf/20-ports.conflist")
+	must(t, err)
+	return chain
+}
+
 func world(t *testing.T, chain laws.Chain) *laws.World {
 	return &laws.World{TB: t, Chain: chain, Kinds: kinds(), Path: os.Getenv(pathVar), Program: program, Long: os.Getenv("TRESTLE_LONG") != ""}
 }

@@ -72,6 +72,9 @@ func rewriteOf(name string) (laws.Rewrite, error) {
 	if strings.HasPrefix(name, laws.Dying) {
 		return laws.Mortal(name)
 	}
+	if socket, ok := strings.CutPrefix(name, laws.Waiting); ok {
+		return nil, laws.Wait(socket)
+	}
 	if name == laws.Planted {
 		return lonely()
 	}

@@ -40,7 +40,7 @@ func (w *World) status() error {
 	if !w.Speaks("STATUS") {
 		return nil
 	}
-	return w.all(call{verb: "STATUS"})
+	return w.all(w.inProcess, call{verb: "STATUS"})
 }
 
 // Bare is law 5: a DEL with no namespace, no prevResult and no runtimeConfig still empties the host's side.

@@ -199,10 +199,10 @@ func (w *World) del(run runner, template call) error {
 }
 
 // all calls every plugin of the chain in order.
-func (w *World) all(template call) error {
+func (w *World) all(run runner, template call) error {
 	for member := range w.Plugins {
 		template.member = member
-		if _, err := w.inProcess(template); err != nil {
+		if _, err := run(template); err != nil {
 			return err
 		}
 	}
@@ -214,7 +214,7 @@ func (w *World) gc(valid ...attachment) error {
 	if valid == nil {
 		valid = []attachment{}
 	}
-	return w.all(call{verb: "GC", valid: valid})
+	return w.all(w.inProcess, call{verb: "GC", valid: valid})
 }
 
 // prime makes the ground: it adds and deletes the other container.
