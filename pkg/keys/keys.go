@@ -189,7 +189,7 @@ func (o *Object) nested(path string, raw json.RawMessage) *Object {
 	}
 	values, err := members(raw)
 	if err != nil {
-		*o.complaints = append(*o.complaints, fmt.Errorf("%s: %s: must be an object", path, raw))
+		(&Object{complaints: o.complaints}).Reject(path, raw, "must be an object")
 	}
 	inner.values = values
 	return inner

@@ -54,7 +54,8 @@ func TestNoObject(t *testing.T) {
 
 // One reading finds all that is wrong, in the order of reading, and goes on with defaults.
 func TestComplaints(t *testing.T) {
-	o := parse(t, `{"s": 1, "b": "yes", "n": 70000, "m": "x", "f": 1.5, "l": {}, "ll": [1], "o": [], "os": [{}, 7, {"n": -1}],
+	o := parse(t, `{"s": 1, "b": "yes", "n": 70000, "m": "x", "f": 1.5, "l": {}, "ll": [1], "o": [
+1 ], "os": [{}, 7, {"n": -1}],
 		"lists": [[{"n": "1"}], {}], "a": "10.0.0.256", "z": "fe80::1%eth0", "p": "10.0.0.1", "q": "", "mac": "0a:58", "mac8": "02:00:5e:10:00:00:00:01",
 		"group": "01:00:5e:00:00:01", "zero": "00:00:00:00:00:00"}`)
 	if o.String("s", "def") != "def" || !o.Bool("b", true) || o.Int("n", 3, 1, 65535) != 3 || o.Int("m", 4, 5, 6) != 4 || o.Int("f", 1, 0, 9) != 1 {
@@ -87,7 +88,7 @@ func TestComplaints(t *testing.T) {
 		`f: 1.5: must be a whole number from 0 to 9`,
 		`l: {}: must be a list of strings`,
 		`ll: [1]: must be a list of strings`,
-		`o: []: must be an object`,
+		`o: [1]: must be an object`,
 		`os[1]: 7: must be an object`,
 		`os[2].n: -1: must be a whole number from 0 to 9`,
 		`lists[1]: {}: must be a list`,

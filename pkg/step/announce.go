@@ -23,6 +23,7 @@ type Announce struct {
 	Host   string
 	IfName string
 	Bridge string
+	Subnet string // the host's own link to the containers' subnet: the bridge, or its port for a VLAN
 	Addrs  []netip.Addr
 }
 
@@ -80,13 +81,13 @@ func (a Announce) awaitPort(ctx context.Context, host *site.Side) error {
 
 // Undo forgets the host's neighbour entries of the addresses that are known. The host asks again when it next needs one.
 func (a Announce) Undo(_ context.Context, s *site.Site) error {
-	bridge, err := find(s.Host, a.Bridge)
-	if err != nil || bridge == nil {
+	link, err := find(s.Host, a.Subnet)
+	if err != nil || link == nil {
 		return err
 	}
 	var errs []error
 	for _, addr := range a.Addrs {
-		errs = append(errs, forget(s.Host, bridge.Attrs().Index, addr))
+		errs = append(errs, forget(s.Host, link.Attrs().Index, addr))
 	}
 	return fault.Join(errs...)
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/trestle-cni/trestle/test/peer"
 )
 
-var announceOne = Announce{Host: link, IfName: "eth0", Bridge: "br0", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2"), netip.MustParseAddr("fd00::2")}}
+var announceOne = Announce{Host: link, IfName: "eth0", Bridge: "br0", Subnet: "br0", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2"), netip.MustParseAddr("fd00::2")}}
 
 // listen returns a socket that receives every frame on the namespace's eth0.
 func listen(t *testing.T, path string) int {

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -75,6 +76,31 @@ func TestMoreIsNoDrift(t *testing.T) {
 		h.must(addrs.Verify(h.ctx, h.Site))
 		h.must(routes.Verify(h.ctx, h.Site))
 		h.must(pair.Verify(h.ctx, h.Site))
+	})
+}
+
+// Routes to one destination by two gateways: both are there (IPv6 makes them one with two next hops), and each is missed.
+func TestTwoGateways(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.apply(full...)
+		before := h.snapshot()
+		r := Routes{IfName: "eth0", Subnets: addrs.Addrs}
+		for _, via := range []string{"10.1.0.1", "10.1.0.9", "fd00::1", "fd00::9"} {
+			gateway := netip.MustParseAddr(via)
+			dst, _ := netip.PrefixFrom(gateway, gateway.BitLen()).Addr().Prefix(0)
+			r.Routes = append(r.Routes, Route{Dst: dst, Via: gateway})
+		}
+		h.apply(r)
+		h.must(r.Verify(h.ctx, h.Site))
+		if created, err := r.Apply(h.ctx, h.Site); created || err != nil {
+			t.Errorf("applied again: created %v, %v", created, err)
+		}
+		for _, via := range []string{"10.1.0.9", "fd00::9"} {
+			h.inside("ip route del default via " + via)
+			refuses(t, r.Verify(h.ctx, h.Site), fault.Drift, "via "+via)
+		}
+		h.must(r.Undo(h.ctx, h.Site))
+		h.same("undone", before)
 	})
 }
 

@@ -158,11 +158,11 @@ func TestSandboxGone(t *testing.T) {
 		before := h.snapshot()
 		h.apply(pair, addrs, pairUp, routes)
 		gone := h.open("")
-		for _, step := range []plan.Step{addrs, pair, routes, DAD{IfName: "eth0"}, Announce{Host: link, IfName: "eth0", Bridge: "br0"}} {
+		for _, step := range []plan.Step{addrs, pair, routes, DAD{IfName: "eth0"}, Announce{Host: link, IfName: "eth0", Bridge: "br0", Subnet: "br0"}} {
 			_, err := step.Apply(context.Background(), gone)
 			refuses(t, err, fault.Namespace, "sandbox: gone")
 		}
-		for _, step := range []plan.Step{Announce{Host: link, IfName: "eth0", Bridge: "br0", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}}, routes, DAD{IfName: "eth0"}, pairUp, addrs, pair} {
+		for _, step := range []plan.Step{Announce{Host: link, IfName: "eth0", Bridge: "br0", Subnet: "br0", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}}, routes, DAD{IfName: "eth0"}, pairUp, addrs, pair} {
 			if err := step.Undo(context.Background(), gone); err != nil {
 				t.Errorf("%s: %v", step, err)
 			}

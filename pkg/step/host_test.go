@@ -154,7 +154,7 @@ func (h *host) join(name string, number byte, addresses ...string) string {
 	o := owner.Of("net", name, "eth0")
 	list := prefixes(addresses...)
 	for _, step := range []plan.Step{vethOf(o, number), Addresses{IfName: "eth0", Addrs: list}, Up{Host: o.HostLink(), IfName: "eth0"},
-		Announce{Host: o.HostLink(), IfName: "eth0", Bridge: "br0"}} {
+		Announce{Host: o.HostLink(), IfName: "eth0", Bridge: "br0", Subnet: "br0"}} {
 		if _, err := step.Apply(h.ctx, s); err != nil {
 			h.Fatalf("%s of %s: %v", step, name, err)
 		}

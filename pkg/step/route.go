@@ -56,7 +56,8 @@ func (r Routes) String() string { return "routes on " + r.IfName }
 // Inside says that all goes with the link.
 func (r Routes) Inside() {}
 
-// Apply adds the routes in their order. One that is there already, to the same destination by the same gateway, stays.
+// Apply adds the routes in their order. One that is there already, to the same destination by the same gateway, stays; one by another gateway
+// is added beside it, as the reference does (so not NLM_F_EXCL).
 func (r Routes) Apply(_ context.Context, s *site.Site) (bool, error) {
 	if len(r.Routes) == 0 {
 		return false, nil
@@ -67,7 +68,7 @@ func (r Routes) Apply(_ context.Context, s *site.Site) (bool, error) {
 	}
 	created := false
 	for _, route := range r.Routes {
-		err := container.RouteAdd(route.kernel(link.Attrs().Index))
+		err := container.RouteAddEcmp(route.kernel(link.Attrs().Index))
 		if errors.Is(err, unix.EEXIST) {
 			continue
 		}
@@ -125,8 +126,7 @@ func (r Routes) Verify(_ context.Context, s *site.Site) error {
 	if err != nil {
 		return err
 	}
-	filter := &netlink.Route{LinkIndex: link.Attrs().Index, Table: unix.RT_TABLE_UNSPEC}
-	have, err := container.RouteListFiltered(unix.AF_UNSPEC, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+	have, err := routesOf(container, link.Attrs().Index)
 	if err != nil {
 		return err
 	}
@@ -141,6 +141,15 @@ func (r Routes) Verify(_ context.Context, s *site.Site) error {
 		}
 	}
 	return fault.Join(errs...)
+}
+
+// routesOf reads the routes of all tables that lead out by the link. One with several next hops has its links there, not in itself.
+func routesOf(side *site.Side, index int) ([]netlink.Route, error) {
+	all, err := side.RouteListFiltered(unix.AF_UNSPEC, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	return slices.DeleteFunc(all, func(k netlink.Route) bool {
+		hop := func(n *netlink.NexthopInfo) bool { return n.LinkIndex == index }
+		return k.LinkIndex != index && !slices.ContainsFunc(k.MultiPath, hop)
+	}), err
 }
 
 // is says whether the kernel's route is r. IPv6 routes to one destination may have become one with several next hops.
@@ -173,6 +182,9 @@ func describe(routes []netlink.Route) []string {
 	for _, k := range routes {
 		if k.Type == unix.RTN_UNICAST {
 			texts = append(texts, strings.TrimSuffix(fmt.Sprintf("%v via %v", k.Dst, k.Gw), " via <nil>"))
+			for _, n := range k.MultiPath {
+				texts = append(texts, fmt.Sprintf("%v via %v", k.Dst, n.Gw))
+			}
 		}
 	}
 	return texts

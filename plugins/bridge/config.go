@@ -36,8 +36,11 @@ type Config struct {
 	MAC              net.HardwareAddr // nil: drawn
 }
 
-// maxMTU is IP_MAX_MTU and what veth takes, ETH_MAX_MTU of include/uapi/linux/if_ether.h.
-const maxMTU = 65535
+// What a bridge and a veth pair take, ETH_MIN_MTU and ETH_MAX_MTU of include/uapi/linux/if_ether.h.
+const (
+	minMTU = 68
+	maxMTU = 65535
+)
 
 // Parse reads the configuration, and complains of all that is wrong with it at once.
 func Parse(req *plugin.Request) (Config, error) {
@@ -77,6 +80,9 @@ func (c Config) reject(k *keys.Object) {
 	if !plugin.ValidLinkName(c.Bridge) {
 		k.Reject("bridge", c.Bridge, "must be the name of a link: 1 to 15 bytes without / : or white space")
 	}
+	if c.MTU != 0 && c.MTU < minMTU {
+		k.Reject("mtu", c.MTU, fmt.Sprintf("must be 0, or %d at least", minMTU))
+	}
 	if c.Hairpin && c.Promisc {
 		k.Reject("hairpinMode", true, "cannot be combined with promiscMode")
 	}
@@ -96,6 +102,14 @@ func (c Config) reject(k *keys.Object) {
 	default:
 		k.Reject("ipMasqBackend", backend, "must be nftables or iptables")
 	}
+}
+
+// hostLink is the host's own interface in the containers' subnet, where the gateway's address is.
+func (c Config) hostLink() string {
+	if c.VLAN != 0 && c.IsGateway && c.l3() {
+		return c.vlanLink()
+	}
+	return c.Bridge
 }
 
 // vlanLink is the host's interface on the VLAN, which has the gateway's address.

@@ -34,6 +34,7 @@ func TestRefusals(t *testing.T) {
 		`{"bridge":"sixteen-letters-"}`:           `bridge: "sixteen-letters-": ` + link,
 		`{"bridge":7}`:                            `bridge: 7: must be a string`,
 		`{"mtu":-1}`:                              `mtu: -1: must be a whole number from 0 to 65535`,
+		`{"mtu":67}`:                              `mtu: 67: must be 0, or 68 at least`,
 		`{"mtu":65536}`:                           `mtu: 65536: must be a whole number from 0 to 65535`,
 		`{"mtu":"1500"}`:                          `mtu: "1500": must be a whole number from 0 to 65535`,
 		`{"isGateway":"yes"}`:                     `isGateway: "yes": must be true or false`,

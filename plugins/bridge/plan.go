@@ -28,12 +28,10 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 func ground(c Config, call attach.Call, n network) []plan.Step {
 	steps := []plan.Step{step.Bridge{Name: c.Bridge, MAC: call.MAC("bridge"), MTU: c.MTU, Promisc: c.Promisc, VLANFiltering: c.VLANFiltering}}
 	if c.l3() && c.IsGateway {
-		link := c.Bridge
 		if c.VLAN != 0 {
-			link = c.vlanLink()
-			steps = append(steps, step.VLANPort{Name: link, Port: vlanPeer(c), Bridge: c.Bridge, VLAN: c.VLAN, MAC: call.MAC("vlan")})
+			steps = append(steps, step.VLANPort{Name: c.vlanLink(), Port: vlanPeer(c), Bridge: c.Bridge, VLAN: c.VLAN, MAC: call.MAC("vlan")})
 		}
-		steps = append(steps, step.Gateway{Link: link, Addrs: n.gateways(), Force: c.ForceAddress},
+		steps = append(steps, step.Gateway{Link: c.hostLink(), Addrs: n.gateways(), Force: c.ForceAddress},
 			step.Forwarding{IPv4: n.hasGateway(netip.Addr.Is4), IPv6: n.hasGateway(netip.Addr.Is6)})
 	}
 	if c.l3() && c.IPMasq || c.MACSpoofCheck {
@@ -80,7 +78,7 @@ func rest(c Config, call attach.Call, n network) []plan.Step {
 	if c.l3() {
 		steps = append(steps, step.Routes{IfName: call.IfName, Routes: n.routes, Subnets: n.prefixes()})
 	}
-	return append(steps, step.Announce{Host: n.host, IfName: call.IfName, Bridge: c.Bridge, Addrs: n.addrs()})
+	return append(steps, step.Announce{Host: n.host, IfName: call.IfName, Bridge: c.Bridge, Subnet: c.hostLink(), Addrs: n.addrs()})
 }
 
 // result is what the runtime gets. The bridge's MAC is left to the kernel: the bridge may have been there before.
