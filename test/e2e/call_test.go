@@ -92,14 +92,16 @@ func cniCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// reference VERB CONTAINER CONFIG: one call of the reference's host-local, from Debian's containernetworking-plugins.
+// reference VERB PLUGIN CONTAINER CONFIG: one call of a plugin of the reference, from Debian's containernetworking-plugins. It finds our
+// address plugins, and no others.
 func referenceCmd(ts *testscript.TestScript, neg bool, args []string) {
-	plain(ts, neg, "reference VERB CONTAINER CONFIG", len(args) == 3)
-	cmd := exec.Command("/usr/lib/cni/host-local")
+	plain(ts, neg, "reference VERB PLUGIN CONTAINER CONFIG", len(args) == 4)
+	cmd := exec.Command("/usr/lib/cni/" + args[1])
 	cmd.Env = []string{
-		"CNI_COMMAND=" + args[0], "CNI_CONTAINERID=" + args[1], "CNI_NETNS=" + netnsDir + args[1], "CNI_IFNAME=eth0", "CNI_PATH=/usr/lib/cni",
+		"CNI_COMMAND=" + args[0], "CNI_CONTAINERID=" + args[2], "CNI_NETNS=" + netnsDir + args[2], "CNI_IFNAME=eth0",
+		"CNI_PATH=" + os.Getenv(pluginsVar),
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(ts.ReadFile(args[2])), ts.Stdout(), ts.Stderr()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(ts.ReadFile(args[3])), ts.Stdout(), ts.Stderr()
 	ts.Check(cmd.Run())
 }
 
