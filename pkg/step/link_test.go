@@ -183,3 +183,35 @@ func TestVethOwners(t *testing.T) {
 		}
 	})
 }
+
+// Two networks share a bridge: the first comer's settings hold, promiscuous mode is switched on by whoever asks and never off, and to have
+// it on, or another MTU, is no drift for one that did not ask.
+func TestSharedBridge(t *testing.T) {
+	onHost(t, func(h *host) {
+		first, second := br, br
+		first.MTU, second.MTU, second.Promisc = 1400, 9000, true
+		h.apply(first)
+		refuses(t, second.Verify(h.ctx, h.Site), fault.Drift, "promiscuous")
+		h.apply(second, first)
+		h.must(second.Verify(h.ctx, h.Site))
+		h.must(first.Verify(h.ctx, h.Site))
+		link, err := h.Host.LinkByName("br0")
+		h.must(err)
+		if mtu := link.Attrs().MTU; mtu != 1400 {
+			t.Errorf("mtu %d, want that of who made it", mtu)
+		}
+	})
+}
+
+// An MTU that the kernel refuses is named in the error, and nothing is made.
+func TestBadMTU(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.apply(br)
+		before := h.snapshot()
+		bad := pair
+		bad.MTU = 67
+		_, err := bad.Apply(h.ctx, h.Site)
+		refuses(t, err, fault.Internal, "mtu 67", "invalid argument")
+		h.same("afterwards", before)
+	})
+}
