@@ -175,12 +175,16 @@ func unground(h *host) {
 	h.hold(a(), m, true)
 }
 
-// subnets asks that networks with subnets inside each other can be claimed in any order.
+// subnets asks that networks with subnets inside each other can be claimed in any order, be the inner one first, last or in the middle.
 func subnets(h *host) {
-	h.hold(a(), masq("10.1.1.2/24"), true)
-	h.hold(b(), masq("10.1.1.3/16"), true)
-	h.hold(owner.Of("net", "three", "eth0"), masq("10.1.255.3/24"), true)
-	h.hold(owner.Of("net", "four", "eth0"), masq("10.1.0.4/8"), true)
-	h.must(h.Held(h.Context(), a(), masq("10.1.1.2/24")))
-	h.hold(owner.Of("net", "five", "eth0"), masq("fd00::5/64", "192.168.0.5/32"), true)
+	claims := []string{"10.1.1.2/24", "10.1.0.2/24", "10.1.0.3/16", "10.1.255.3/24", "10.255.255.4/24", "10.1.0.4/8", "192.168.0.5/32"}
+	for i, addr := range claims {
+		h.hold(owner.Of("net", fmt.Sprint("c", i), "eth0"), masq(addr), true)
+	}
+	for i, addr := range claims {
+		h.must(h.Held(h.Context(), owner.Of("net", fmt.Sprint("c", i), "eth0"), masq(addr)))
+	}
+	h.hold(a(), masq("fd00::5/64", "fd00:0:0:1::5/64"), true)
+	h.hold(b(), masq("fd00::6/48"), true)
+	h.must(h.Held(h.Context(), a(), masq("fd00::5/64", "fd00:0:0:1::5/64")))
 }
