@@ -101,10 +101,18 @@ func Namespace(t testing.TB, name string) string {
 	must(t, err)
 	file.Close()
 	must(t, aside(func() error {
+		own, err := os.Open("/proc/thread-self/ns/net")
+		if err != nil {
+			return err
+		}
+		defer own.Close()
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("unshare: %w", err)
 		}
-		return unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, "")
+		if err := unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+		return unix.Setns(int(own.Fd()), unix.CLONE_NEWNET) // the thread may take its time to end, and would keep it alive
 	}))
 	return path
 }
