@@ -47,7 +47,8 @@ func (c Claim) Guard(ctx context.Context, s *site.Site) error {
 	return err
 }
 
-// Apply holds the claim. What a dead owner held is taken over.
+// Apply makes the tables whole, since a claim in a table that somebody emptied would be in vain, and holds the claim. What a dead owner
+// held is taken over.
 func (c Claim) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	if c.idle() {
 		return false, nil
@@ -62,6 +63,9 @@ func (c Claim) Apply(ctx context.Context, s *site.Site) (bool, error) {
 		}
 		s.Logf("%s: taken over from %s, whose link %s is gone", c, h, h.HostLink())
 		return true
+	}
+	if err := filter.Ground(ctx); err != nil {
+		return false, err
 	}
 	return filter.Hold(ctx, c.Owner, c.Claim, dead)
 }
