@@ -68,9 +68,12 @@ func (a answer) code(t testing.TB) uint {
 	return e.Code
 }
 
-// addrs returns the addresses of a result, or the error's text in their place.
+// addrs returns the addresses of a result, or the error's text in their place; "" for no output.
 func (a answer) addrs(t testing.TB) string {
 	t.Helper()
+	if a.out == "" {
+		return ""
+	}
 	if a.status != 0 {
 		var e struct{ Msg string }
 		must(t, json.Unmarshal([]byte(a.out), &e))
