@@ -10,19 +10,11 @@ import (
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
 
-// The numbers of ADDs at the same time.
-const (
-	crowd     = 16
-	longCrowd = 60
-)
-
-// Crowd is law 8: N ADDs at the same time on a virgin host end in the state of N ADDs one after the other. Which container got which
-// address, and the MACs, are the luck of the draw; everything else is the same, and so is the list of the addresses given.
-func Crowd(w *World) error {
-	n := crowd
-	if w.Long {
-		n = longCrowd
-	}
+// Together is law 8: N ADDs at the same time, N being World.Crowd, on a virgin host end in the state of N ADDs one after the other. Which
+// container got which address, and the MACs, are the luck of the draw; everything else is the same, and so is the list of the addresses
+// given.
+func Together(w *World) error {
+	n := w.Crowd
 	// Without the first one, which may ask for an address by name: where the search goes on then depends on who came first.
 	containers := []Container{w.other}
 	for len(containers) < n {

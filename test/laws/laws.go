@@ -25,7 +25,7 @@ func Laws() []Law {
 		{Name: "5-bare", Holds: Bare},
 		{Name: "6-kill", Holds: Kill},
 		{Name: "7-kinds", Holds: Kinds, Pure: true},
-		{Name: "8-crowd", Holds: Crowd},
+		{Name: "8-together", Holds: Together},
 		{Name: "9-fixed-point", Holds: FixedPoint, Pure: true},
 	}
 }

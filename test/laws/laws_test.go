@@ -63,7 +63,14 @@ func ports(t *testing.T) laws.Chain {
 }
 
 func world(t *testing.T, chain laws.Chain) *laws.World {
-	return &laws.World{TB: t, Chain: chain, Kinds: kinds(), Path: os.Getenv(pathVar), Program: program, Long: os.Getenv("TRESTLE_LONG") != ""}
+	w := &laws.World{TB: t, Chain: chain, Kinds: kinds(), Path: os.Getenv(pathVar), Program: program, Crowd: 16, Long: os.Getenv("TRESTLE_LONG") != ""}
+	switch {
+	case w.Long:
+		w.Crowd = 60
+	case filepath.Ext(chain.File) == ".json" && len(chain.Plugins) == 1: // the networks of conf/ stand for it
+		w.Crowd = 6
+	}
+	return w
 }
 
 // chains reads every configuration there is. A chained plugin comes after a bridge with a bit of everything.
