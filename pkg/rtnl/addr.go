@@ -113,3 +113,20 @@ func parseAddr(body []byte, index int) (Addr, bool) {
 	a.Prefix = netip.PrefixFrom(ip, int(msg.Prefixlen))
 	return a, ok
 }
+
+// Groups reads the IPv6 multicast groups that a link listens to.
+func (c *Conn) Groups(index int) ([]netip.Addr, error) {
+	r := Request(unix.RTM_GETMULTICAST, unix.NLM_F_DUMP)
+	msg := nl.NewIfAddrmsg(unix.AF_INET6)
+	msg.Index = uint32(index)
+	r.AddData(msg)
+	bodies, err := c.Read(r)
+	var groups []netip.Addr
+	for _, body := range bodies {
+		group, ok := netip.AddrFromSlice(attribute(body[msg.Len():], unix.IFA_MULTICAST))
+		if ok && int(nl.DeserializeIfAddrmsg(body).Index) == index {
+			groups = append(groups, group)
+		}
+	}
+	return groups, err
+}

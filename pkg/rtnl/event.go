@@ -45,8 +45,12 @@ func (e *Events) Await(ctx context.Context, look func() (bool, error)) error {
 		if done || err != nil {
 			return err
 		}
-		if err := e.next(); err != nil {
-			return errors.Join(ctx.Err(), err)
+		err = e.next()
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		case err != nil:
+			return err
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +150,10 @@ func TestAddrs(t *testing.T) {
 		}
 		if others, err := c.Addrs(linkOf(t, "b").Index); len(others) != 0 || err != nil {
 			t.Errorf("the other link has %v, %v", others, err)
+		}
+		groups, err := c.Groups(linkOf(t, "lo").Index)
+		if err != nil || !slices.Contains(groups, netip.MustParseAddr("ff02::1")) {
+			t.Errorf("groups of lo: %v, %v", groups, err)
 		}
 		must(t, c.Send(DelAddr(index, want[0].Prefix)))
 		if err := c.Send(DelAddr(index, want[0].Prefix)); !errors.Is(err, unix.EADDRNOTAVAIL) {

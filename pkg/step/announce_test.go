@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,25 @@ func next(t *testing.T, fd int, is func([]byte) bool) []byte {
 		}
 		if frame := bytes.Clone(buffer[:n]); is(frame) {
 			return frame
+		}
+	}
+}
+
+// When ADD returns, the container is listening for whoever asks for its address.
+func TestListensAtOnce(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.apply(full...)
+		h.apply(announceOne)
+		if out := h.inside("ip maddress show dev eth0"); !strings.Contains(out, "ff02::1:ff00:2") {
+			t.Errorf("the group of fd00::2 is not joined:\n%s", out)
+		}
+	})
+}
+
+func TestSolicitedNode(t *testing.T) {
+	for addr, want := range map[string]string{"fd00::2": "ff02::1:ff00:2", "2001:db8::abcd:1234:5678": "ff02::1:ff34:5678"} {
+		if got := solicitedNode(netip.MustParseAddr(addr)); got.String() != want {
+			t.Errorf("%s: %s, want %s", addr, got, want)
 		}
 	}
 }
@@ -150,7 +170,7 @@ func TestPortForwardsLater(t *testing.T) {
 		h.apply(br, pair, addrs, Up{Host: link})
 		soon, cancel := context.WithTimeout(h.ctx, 100*time.Millisecond)
 		defer cancel()
-		if _, err := announceOne.Apply(soon, h.Site); fault.Code(err) != fault.TryLater || !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := announceOne.Apply(soon, h.Site); fault.Code(err) != fault.TryLater || !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "\n") {
 			t.Fatalf("a port whose other end is down: %v", err)
 		}
 		done := make(chan error, 1)
