@@ -19,8 +19,9 @@ import (
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
-// Announce is everybody on the bridge knowing where the container's addresses are: it can send and is listening, the port forwards, the host's stale neighbour
-// entries are gone, and an announcement has gone to the others. An address that was another container's a moment ago answers at once.
+// Announce is everybody on the bridge knowing where the container's addresses are: the port forwards, the container can send and listens, the
+// host's stale neighbour entries are gone, and an announcement has gone to the others. An address that was another container's a moment
+// ago answers at once.
 type Announce struct {
 	Host   string
 	IfName string
