@@ -11,13 +11,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
+
+// init keeps the main goroutine on the first thread, whose system calls a test counts.
+func init() { runtime.LockOSThread() }
 
 // TestMain makes this test binary a host-local, too: tests that need processes run it again with CNI_COMMAND set.
 func TestMain(m *testing.M) {
@@ -163,4 +168,9 @@ func normal(t testing.TB, text string) any {
 	var value any
 	must(t, json.Unmarshal([]byte(text), &value))
 	return value
+}
+
+// contextWithDeadline is a runtime that has little patience.
+func contextWithDeadline(t testing.TB) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), 50*time.Millisecond)
 }
