@@ -1,14 +1,12 @@
 package nft
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -16,7 +14,7 @@ import (
 )
 
 // Unground deletes each table in which nobody holds anything. The one with the guard of 127.0.0.0/8 stays as long as an interface has
-// route_localnet. In a table that stays, it removes the ranges of traffic inside a subnet in which nobody lives any more.
+// route_localnet.
 func (f *Filter) Unground(ctx context.Context) error {
 	defer f.lock()()
 	if _, err := f.unground(ctx, bridge()); err != nil {
@@ -47,13 +45,10 @@ func (f *Filter) unground(ctx context.Context, t *table) (gone bool, err error) 
 		}
 		keep := len(held) > 0
 		if t.Family == nftables.TableFamilyINet && !keep {
-			keep, err = f.routesLocalnet()
+			keep, err = f.reliedOn()
 		}
-		switch {
-		case err != nil:
+		if err != nil || keep {
 			return nil, err
-		case keep:
-			return f.deserted(t)
 		}
 		gone = true
 		return []change{t.demolish}, nil
@@ -61,47 +56,13 @@ func (f *Filter) unground(ctx context.Context, t *table) (gone bool, err error) 
 	return gone, err
 }
 
-// deserted removes the local ranges whose subnet has no masqueraded address and no published target in it.
-func (f *Filter) deserted(t *table) (changes []change, err error) {
-	if t.Family != nftables.TableFamilyINet {
-		return nil, nil
+// reliedOn says whether the table inet trestle is needed though nobody holds anything in it: Ground makes it for every claim, so it stays
+// as long as the other table does; and its guard, as long as an interface has route_localnet.
+func (f *Filter) reliedOn() (bool, error) {
+	if there, err := f.exists(bridge()); there || err != nil {
+		return there, err
 	}
-	for suffix, size := range map[string]int{"4": 4, "6": 16} {
-		people, err := f.inhabitants(t, suffix)
-		if err != nil {
-			return nil, err
-		}
-		set := t.set("local" + suffix)
-		ranges, err := f.dump(set)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range ranges {
-			in := func(addr []byte) bool {
-				return bytes.Compare(r.Key[:size], addr) <= 0 && bytes.Compare(addr, r.KeyEnd[:size]) <= 0
-			}
-			if !slices.ContainsFunc(people, in) {
-				changes = append(changes, remove(set, r))
-			}
-		}
-	}
-	return changes, nil
-}
-
-// inhabitants returns the addresses that some attachment has.
-func (f *Filter) inhabitants(t *table, suffix string) (addrs [][]byte, err error) {
-	masq, err := f.dump(t.set("masq" + suffix))
-	for _, e := range masq {
-		addrs = append(addrs, e.Key)
-	}
-	for _, name := range []string{"dnat" + suffix, "dnat" + suffix + "ip"} {
-		ports, failed := f.dump(t.set(name))
-		err = errors.Join(err, failed)
-		for _, e := range ports {
-			addrs = append(addrs, addressIn(e.Val).Addr().AsSlice())
-		}
-	}
-	return addrs, err
+	return f.routesLocalnet()
 }
 
 // routesLocalnet says whether any interface of the namespace takes packets for 127.0.0.0/8 from outside (ip-sysctl, route_localnet).
