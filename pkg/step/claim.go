@@ -64,8 +64,10 @@ func (c Claim) Apply(ctx context.Context, s *site.Site) (bool, error) {
 		s.Logf("%s: taken over from %s, whose link %s is gone", c, h, h.HostLink())
 		return true
 	}
-	if err := filter.Ground(ctx); err != nil {
-		return false, err
+	if c.Role != firewall.Antispoof { // whose table is its own, and not part of every host's ground
+		if err := filter.Ground(ctx); err != nil {
+			return false, err
+		}
 	}
 	return filter.Hold(ctx, c.Owner, c.Claim, dead)
 }
