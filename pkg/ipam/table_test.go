@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 )
 
@@ -140,26 +139,5 @@ func TestIndexManyAddresses(t *testing.T) {
 	}
 	if got := x.of(h); got != nil || x.err != nil {
 		t.Errorf("none left: %v, %v", got, x.err)
-	}
-}
-
-func TestRecord(t *testing.T) {
-	boot := [16]byte{1, 2, 3}
-	for _, r := range []record{
-		{boot: boot},
-		{boot: boot, kind: recordHandle, where: 1 << 40, handle: unix.NewFileHandle(0xf1, []byte{1, 0, 255})},
-		{boot: boot, kind: recordPath, where: 7, path: "/run/netns/a"},
-	} {
-		raw := r.encode()
-		got, ok := parseRecord(raw)
-		if !ok || got.boot != r.boot || got.kind != r.kind || got.where != r.where || got.path != r.path ||
-			r.kind == recordHandle && (got.handle.Type() != r.handle.Type() || string(got.handle.Bytes()) != string(r.handle.Bytes())) {
-			t.Errorf("%+v: read as %+v, %v", r, got, ok)
-		}
-		for n := range min(len(raw), 31) {
-			if _, ok := parseRecord(raw[:n]); ok && n != len(raw) && r.kind != recordPath {
-				t.Errorf("%d of %d bytes were read as a record of kind %d", n, len(raw), r.kind)
-			}
-		}
 	}
 }
