@@ -9,6 +9,9 @@ PLUGIN  := github.com/trestle-cni/trestle/pkg/plugin
 export CGO_ENABLED := 0
 BUILD := go build -trimpath -ldflags "-s -w -X $(PLUGIN).version=$(VERSION) -X $(PLUGIN).commit=$(COMMIT)"
 
+# Debian keeps nft where an ordinary user's PATH does not look.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 .PHONY: help build demo test test-long lint clean
 
 help:
