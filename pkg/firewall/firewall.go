@@ -32,10 +32,12 @@ type Claim struct {
 	Linked bool // the owner's HostLink carries the attachment: where that link is gone, the owner is dead
 }
 
-// Masq is one address whose packets to destinations outside Subnet leave with the host's address. Multicast is excepted.
+// Masq is one address whose packets leave with the host's address, unless they go to Subnet, to one of Except, or to a group
+// (multicast). What connection tracking calls invalid, and no translation touches, does not leave at all.
 type Masq struct {
 	Addr   netip.Addr
-	Subnet netip.Prefix // masked; the container's own subnet, never masqueraded
+	Subnet netip.Prefix   // masked; the container's own
+	Except []netip.Prefix // masked; of Addr's family, in any order, one inside the other or not
 }
 
 // Port is one published port: what comes to HostPort of a host's address goes to Target.

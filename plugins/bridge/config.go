@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -19,7 +20,8 @@ type Config struct {
 	IsDefaultGateway bool
 	ForceAddress     bool
 	IPMasq           bool
-	MTU              int // bytes; 0: the kernel's default
+	MasqExclude      []netip.Prefix // masked
+	MTU              int            // bytes; 0: the kernel's default
 	Hairpin          bool
 	Promisc          bool
 	VLAN             int   // 1 to 4094; 0: none
@@ -69,6 +71,7 @@ func Parse(req *plugin.Request) (Config, error) {
 		c.Bridge = "cni0"
 	}
 	c.IsGateway = c.IsGateway || c.IsDefaultGateway
+	c.MasqExclude = parseExclude(k)
 	c.Trunk = parseTrunk(k)
 	c.VLANFiltering = c.VLAN != 0 || k.Has("vlanTrunk")
 	c.reject(k)
@@ -157,6 +160,20 @@ func parseTrunk(k *keys.Object) []int {
 	}
 	slices.Sort(vids)
 	return slices.Compact(vids)
+}
+
+// parseExclude reads the destinations that are never masqueraded.
+func parseExclude(k *keys.Object) []netip.Prefix {
+	var list []netip.Prefix
+	for i, text := range k.Strings("ipMasqExclude") {
+		p, err := keys.ParsePrefix(text)
+		if err != nil || p != p.Masked() {
+			k.Reject(fmt.Sprintf("ipMasqExclude[%d]", i), text, "must be a subnet without host bits, as in 10.0.0.0/8")
+			continue
+		}
+		list = append(list, p)
+	}
+	return list
 }
 
 // parseDNS returns the network's own DNS settings, nil when it has none, so that those of the IPAM plugin hold. An empty list counts.

@@ -210,10 +210,17 @@ func (n *network) addrs() []netip.Addr {
 	return list
 }
 
-func (n *network) masquerade() []firewall.Masq {
+// masquerade returns what leaves with the host's address, except to some destinations.
+func (n *network) masquerade(except []netip.Prefix) []firewall.Masq {
 	var list []firewall.Masq
 	for _, a := range n.addresses {
-		list = append(list, firewall.Masq{Addr: a.prefix.Addr(), Subnet: a.prefix.Masked()})
+		m := firewall.Masq{Addr: a.prefix.Addr(), Subnet: a.prefix.Masked()}
+		for _, p := range except {
+			if p.Addr().Is4() == m.Addr.Is4() {
+				m.Except = append(m.Except, p)
+			}
+		}
+		list = append(list, m)
 	}
 	return list
 }

@@ -62,7 +62,7 @@ func links(c Config, call attach.Call, n network) []plan.Step {
 func rest(c Config, call attach.Call, n network) []plan.Step {
 	var steps []plan.Step
 	if c.l3() && c.IPMasq {
-		claim := firewall.Claim{Role: firewall.Masquerade, Linked: true, Masq: n.masquerade()}
+		claim := firewall.Claim{Role: firewall.Masquerade, Linked: true, Masq: n.masquerade(c.MasqExclude)}
 		steps = append(steps, step.Claim{Owner: call.Owner, Claim: claim, Known: call.Result != nil})
 	}
 	if c.l3() {

@@ -142,6 +142,14 @@ func masq(addrs ...string) firewall.Claim {
 	return c
 }
 
+// except adds destinations that are not masqueraded.
+func except(c firewall.Claim, prefixes ...string) firewall.Claim {
+	for _, text := range prefixes {
+		c.Masq[0].Except = append(c.Masq[0].Except, netip.MustParsePrefix(text))
+	}
+	return c
+}
+
 func publish(ports ...firewall.Port) firewall.Claim {
 	return firewall.Claim{Role: firewall.Publish, Ports: ports}
 }

@@ -187,4 +187,9 @@ func subnets(h *host) {
 	h.hold(a(), masq("fd00::5/64", "fd00:0:0:1::5/64"), true)
 	h.hold(b(), masq("fd00::6/48"), true)
 	h.must(h.Held(h.Context(), a(), masq("fd00::5/64", "fd00:0:0:1::5/64")))
+	// A subnet, and what is excepted, may become wider or narrower.
+	for _, c := range []firewall.Claim{masq("10.9.5.2/24"), masq("10.9.5.2/16"), except(masq("10.9.5.2/16"), "172.16.5.0/24"),
+		except(masq("10.9.5.2/24"), "172.16.0.0/12"), except(masq("10.9.5.2/24"), "172.16.5.0/24"), except(masq("10.9.5.2/24"), "10.0.0.0/8")} {
+		h.hold(owner.Of("net", "changing", "eth0"), c, true)
+	}
 }

@@ -20,6 +20,8 @@ func every() map[string]firewall.Claim {
 	return map[string]firewall.Claim{
 		"masquerade v4":   masq("10.1.0.2/24"),
 		"masquerade both": masq("10.1.0.2/24", "fd00::2/64"),
+		"exceptions":      except(masq("10.1.0.2/24"), "172.16.0.0/12", "172.16.0.0/16", "10.1.0.0/16", "10.1.0.0/24", "172.16.0.0/12"),
+		"all excepted":    except(masq("fd00::2/64"), "::/0"),
 		"tcp":             publish(port(tcp, 8080, "10.1.0.2:80")),
 		"three protocols": publish(port(tcp, 53, "10.1.0.2:53"), port(udp, 53, "10.1.0.2:53"), port(sctp, 53, "10.1.0.2:53")),
 		"both families":   publish(port(tcp, 8080, "10.1.0.2:80"), port(tcp, 8080, "[fd00::2]:80")),
@@ -83,6 +85,8 @@ func badClaims(h *host) {
 		"subnet not masked":  {Role: firewall.Masquerade, Masq: []firewall.Masq{{Addr: netip.MustParseAddr("10.1.0.2"), Subnet: netip.MustParsePrefix("10.1.0.2/24")}}},
 		"no address":         {Role: firewall.Masquerade, Masq: []firewall.Masq{{}}},
 		"link name too long": spoof("veth0123456789abc", 2, 0, 0, 0, 0, 1),
+		"except not masked":  except(masq("10.1.0.2/24"), "172.16.0.1/12"),
+		"except of another":  except(masq("10.1.0.2/24"), "fd00::/8"),
 		"short MAC":          spoof("veth1", 2, 0, 0),
 	} {
 		_, err := h.Hold(h.Context(), a(), c, nil)

@@ -72,11 +72,11 @@ func describe(s *nftables.Set) string {
 	if s.IsMap {
 		text += " : " + s.DataType.Name
 	}
-	if s.HasTimeout {
-		text += " flags timeout"
-	}
 	if s.Interval {
 		text += " flags interval"
+	}
+	if s.HasTimeout {
+		text += " flags timeout"
 	}
 	return text
 }

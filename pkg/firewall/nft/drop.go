@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -55,11 +56,11 @@ func (f *Filter) held(w *want) (held []element, err error) {
 		return nil, err
 	}
 	for _, e := range w.entries {
-		found, err := f.find(e.set, e.key)
+		found, err := f.look(e)
 		if err != nil {
 			return nil, err
 		}
-		if belongs(found, w.owner) {
+		if belongs(found, w.owner) && bytes.Equal(found.Key, e.key) {
 			held = append(held, element{e.set, *found})
 		}
 	}

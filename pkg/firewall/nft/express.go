@@ -120,6 +120,12 @@ func translated() []expr.Any {
 	return slices.Concat(status, masked(native(destinationChanged)...), compare(expr.CmpOpNeq, native(0)))
 }
 
+// untrackable lets packets go on that belong to no connection and begin none (NF_CT_STATE_INVALID_BIT).
+func untrackable() []expr.Any {
+	state := []expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: unix.NFT_REG_1}}
+	return slices.Concat(state, masked(native(expr.CtStateBitINVALID)...), compare(expr.CmpOpNeq, native(0)))
+}
+
 func native(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
 
 func masquerade() []expr.Any { return []expr.Any{&expr.Masq{}} }

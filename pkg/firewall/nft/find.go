@@ -19,6 +19,14 @@ func (f *Filter) find(set *nftables.Set, key []byte) (*nftables.SetElement, erro
 	return &found[0], nil
 }
 
+// look returns the element under the entry's key; of ranges, the one that the entry would be in the way of.
+func (f *Filter) look(e entry) (*nftables.SetElement, error) {
+	if e.probe != nil {
+		return f.find(e.set, e.probe)
+	}
+	return f.find(e.set, e.key)
+}
+
 // dump returns the living elements of a set; none when there is no set or no table. It takes about a microsecond an element.
 func (f *Filter) dump(set *nftables.Set) ([]nftables.SetElement, error) {
 	all, err := f.conn.GetSetElements(set)

@@ -111,6 +111,7 @@ func (f *Filter) keep(t *table) (map[string][]nftables.SetElement, error) {
 		return nil, err
 	}
 	kept := make(map[string][]nftables.SetElement)
+	was := version
 	for _, s := range old {
 		i := slices.IndexFunc(t.sets, func(own *nftables.Set) bool { return own.Name == s.Name })
 		if s.Name == attachments && versionOf(s) > version {
@@ -120,9 +121,15 @@ func (f *Filter) keep(t *table) (map[string][]nftables.SetElement, error) {
 		if i < 0 || describe(s) != describe(t.sets[i]) {
 			continue
 		}
+		if s.Name == attachments {
+			was = versionOf(s)
+		}
 		if kept[s.Name], err = f.dump(t.sets[i]); err != nil {
 			return nil, err
 		}
 	}
-	return kept, nil
+	if was == 1 {
+		err = f.fromV1(old, kept)
+	}
+	return kept, err
 }

@@ -27,10 +27,11 @@ const (
 	changedRule    = "flush chain inet trestle prerouting; add rule inet trestle prerouting fib daddr type unicast jump hostports"
 	addedChain     = "add chain inet trestle mine { type filter hook forward priority 0; policy drop; }"
 	movedChain     = "delete chain inet trestle guard; add chain inet trestle guard { type filter hook prerouting priority 5; }"
-	deletedSet     = "flush chain inet trestle postrouting; delete set inet trestle masq6"
+	deletedSet     = "flush chain inet trestle postrouting; flush chain inet trestle stray; delete set inet trestle masq6"
 	changedSet     = deletedSet + "; add set inet trestle masq6 { type ipv4_addr; }"
 	deletedElement = "delete element inet trestle masq4 { 10.1.0.2 }"
 	changedElement = "delete element inet trestle dnat4 { tcp . 8080 }; add element inet trestle dnat4 { tcp . 8080 : 10.1.0.9 . 80 }"
+	changedRange   = `flush set inet trestle direct4; add element inet trestle direct4 { 10.1.0.2 . 10.1.0.0/16 comment "t1 a08a0fcbdeafd3c1 a730461b3ac437ba32474e net/one/eth0" }`
 	changedOwner   = deletedElement + `; add element inet trestle masq4 { 10.1.0.2 comment "mine" }`
 )
 
@@ -53,8 +54,9 @@ func sabotages() map[string]sabotage {
 		"element deleted":    {do: deletedElement, noticed: words("masqueraded address 10.1.0.2", "found nothing"), lost: true},
 		"element changed":    {do: changedElement, noticed: words("host port 8080/tcp", "10.1.0.2:80", "10.1.0.9:80"), lost: true},
 		"owner changed":      {do: changedOwner, noticed: words("masqueraded address 10.1.0.2", `"mine"`), lost: true},
-		"subnet deleted":     {do: "flush set inet trestle local4", noticed: words("local4"), lost: true},
-		"attachment deleted": {do: "flush map inet trestle attachment", noticed: words("attachment: expected a count of 2", "found nothing"), lost: true},
+		"subnet deleted":     {do: "flush set inet trestle direct4", noticed: words("except to 10.1.0.0/24", "found nothing"), lost: true},
+		"subnet changed":     {do: changedRange, noticed: words("except to 10.1.0.0/24", "found another range"), lost: true},
+		"attachment deleted": {do: "flush map inet trestle attachment", noticed: words("attachment: expected a count of 4", "found nothing"), lost: true},
 		"ruleset flushed":    {do: "flush ruleset", noticed: words("table inet trestle: expected, found none"), lost: true},
 	}
 }
@@ -101,7 +103,7 @@ func noticed(t *testing.T, f *Filter, words []string) {
 func TestHoldRebuilds(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		f := held(t)
-		nftool(t, "flush chain inet trestle egress4; flush chain inet trestle postrouting; delete set inet trestle masq4")
+		nftool(t, "flush chain inet trestle postrouting; flush chain inet trestle stray; delete set inet trestle masq4")
 		other := owner.Of("net", "two", "eth0")
 		c := firewall.Claim{Role: firewall.Masquerade, Masq: []firewall.Masq{{Addr: netip.MustParseAddr("10.1.0.3"), Subnet: netip.MustParsePrefix("10.1.0.0/24")}}}
 		_, err := f.Hold(t.Context(), other, c, nil)
@@ -158,20 +160,44 @@ func TestVersions(t *testing.T) {
 		reload := func(version string) {
 			t.Helper()
 			file := filepath.Join(t.TempDir(), "table")
-			must(t, os.WriteFile(file, []byte("delete table inet trestle\n"+strings.Replace(text, `"trestle v1 `, `"trestle `+version+" ", 1)), 0o600))
+			must(t, os.WriteFile(file, []byte("delete table inet trestle\n"+strings.Replace(text, `"trestle v2 `, `"trestle `+version+" ", 1)), 0o600))
 			nftool(t, "-f", file)
 		}
 		reload("v0")
-		noticed(t, f, []string{"expected version 1, found 0"})
+		noticed(t, f, []string{"expected version 2, found 0"})
 		must(t, f.Ground(t.Context()))
 		whole(t, f)
-		reload("v2")
-		noticed(t, f, []string{"expected version 1, found 2"})
+		reload("v3")
+		noticed(t, f, []string{"expected version 2, found 3"})
 		if err := f.Ground(t.Context()); fault.Code(err) != fault.Unsupported {
 			t.Errorf("ground of a newer version: %v, want a fault", err)
 		}
 		for _, c := range three() {
 			must(t, f.Drop(t.Context(), somebody(), c))
+		}
+	})
+}
+
+// TestUpgrade begins with a table of version 1, as nft(8) listed it, with what somebody holds.
+func TestUpgrade(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		f := open(t)
+		nftool(t, "-f", "testdata/v1.nft")
+		noticed(t, f, []string{"expected version 2, found 1"})
+		must(t, f.Ground(t.Context()))
+		must(t, f.Grounded(t.Context()))
+		claims := three()[:2] // the third is in the table bridge trestle
+		for _, c := range claims {
+			must(t, f.Held(t.Context(), somebody(), c))
+			must(t, f.Drop(t.Context(), somebody(), c))
+			here, err := f.Holds(t.Context(), somebody(), c.Role)
+			if err != nil || here {
+				t.Errorf("%s after a drop: held %t, error %v", c.Role, here, err)
+			}
+		}
+		must(t, f.Unground(t.Context()))
+		if left := nftool(t, "list", "ruleset"); left != "" {
+			t.Errorf("after unground:\n%s", left)
 		}
 	})
 }

@@ -42,7 +42,7 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 // missing lists the differences between the claim and the elements that are there.
 func (f *Filter) missing(w *want) (list []string, err error) {
 	for _, e := range w.all() {
-		found, err := f.find(e.set, e.key)
+		found, err := f.look(e)
 		if err != nil {
 			return nil, err
 		}
@@ -50,17 +50,11 @@ func (f *Filter) missing(w *want) (list []string, err error) {
 		if found != nil && !dying(found) {
 			have = w.show(found.Val, holderText(found))
 		}
-		if !belongs(found, w.owner) || !bytes.Equal(found.Val, e.val) {
+		if belongs(found, w.owner) && !bytes.Equal(found.KeyEnd, e.end) {
+			have = "another range for " + holderText(found)
+		}
+		if !belongs(found, w.owner) || !e.is(found) {
 			list = append(list, fmt.Sprintf("%s: expected %s, found %s", e.title, expected, have))
-		}
-	}
-	for _, l := range w.locals {
-		done, err := f.covered(l)
-		if err != nil {
-			return nil, err
-		}
-		if !done {
-			list = append(list, fmt.Sprintf("set %s: expected the subnet of the attachment, found nothing", l.set.Name))
 		}
 	}
 	return list, nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"slices"
 
 	"github.com/google/nftables"
 
@@ -43,63 +42,98 @@ func remembered(dead func(firewall.Holder) bool) func(firewall.Holder) bool {
 	}
 }
 
-// holdChanges is what is missing to the claim, and what the owner holds beyond it.
-func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) (changes []change, err error) {
-	for _, l := range w.locals {
-		missing, err := f.localChanges(l)
-		if err != nil {
-			return nil, err
-		}
-		changes = append(changes, missing...)
+// draft is a transaction in the making: what goes, each element once, and after that what comes in its place.
+type draft struct {
+	gone  map[string]bool
+	goes  []change
+	comes []change
+}
+
+func (d *draft) remove(set *nftables.Set, e nftables.SetElement) {
+	name := entry{set: set, key: e.Key, end: e.KeyEnd}.name()
+	if !d.gone[name] {
+		d.gone[name] = true
+		d.goes = append(d.goes, remove(set, e))
 	}
+}
+
+// holdChanges is what is missing to the claim, and what the owner holds beyond it.
+func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) ([]change, error) {
+	d := &draft{gone: make(map[string]bool)}
 	held, counted := 0, 0
 	for i, e := range w.all() {
-		found, err := f.find(e.set, e.key)
+		found, err := f.look(e)
 		if err != nil {
 			return nil, err
 		}
 		switch {
 		case i == 0:
 			counted, _ = w.counted(found)
-		case belongs(found, w.owner):
+		case belongs(found, w.owner) && bytes.Equal(found.Key, e.key):
 			held++
 		}
-		missing, err := f.settle(w, e, found, dead)
-		if err != nil {
+		if err := f.settle(d, w, e, found, dead); err != nil {
 			return nil, err
 		}
-		changes = append(changes, missing...)
 	}
-	if held == counted {
-		return changes, nil
+	var err error
+	if held != counted {
+		err = f.forget(d, w, w.wants)
 	}
-	stale, err := f.stale(w)
-	return append(changes, stale...), err
+	return append(d.goes, d.comes...), err
 }
 
-// settle returns what must change for one element to be there.
-func (f *Filter) settle(w *want, e entry, found *nftables.SetElement, dead func(firewall.Holder) bool) ([]change, error) {
-	wanted := nftables.SetElement{Key: e.key, Val: e.val, Comment: w.owner.Tag(owner.CommentRoom)}
+// settle adds to the draft what must change for one element to be there.
+func (f *Filter) settle(d *draft, w *want, e entry, found *nftables.SetElement, dead func(firewall.Holder) bool) error {
 	switch {
 	case found == nil:
-		return []change{add(e.set, wanted)}, nil
-	case belongs(found, w.owner) && bytes.Equal(found.Val, e.val):
-		return nil, nil
+	case belongs(found, w.owner) && e.is(found):
+		return nil
 	case belongs(found, w.owner), dying(found):
-		return []change{remove(e.set, *found), add(e.set, wanted)}, nil
+		d.remove(e.set, *found)
+	default:
+		if err := f.takeOver(d, w, e, found, dead); err != nil {
+			return err
+		}
 	}
+	d.comes = append(d.comes, add(e.set, nftables.SetElement{Key: e.key, KeyEnd: e.end, Val: e.val, Comment: w.owner.Tag(owner.CommentRoom)}))
+	return nil
+}
+
+// takeOver removes what a dead owner holds in the role: not the one element alone, since others may be in the way of ours. If the owner
+// lives, it is a fault that names it.
+func (f *Filter) takeOver(d *draft, w *want, e entry, found *nftables.SetElement, dead func(firewall.Holder) bool) error {
 	holder, ours, err := f.holder(w, found)
-	if err != nil {
-		return nil, err
-	}
-	if ours && dead(holder) {
-		return []change{remove(e.set, *found), add(e.set, wanted)}, nil
-	}
-	if !ours {
-		return nil, fault.New(fault.Taken, "delete the element, which is none of ours: see nft list table "+w.table.String(),
+	switch {
+	case err != nil:
+		return err
+	case !ours:
+		return fault.New(fault.Taken, "delete the element, which is none of ours: see nft list table "+w.table.String(),
 			"%s: held by an element of set %s with the comment %q", e.title, e.set.Name, found.Comment)
+	case !dead(holder):
+		return fault.New(fault.Taken, "delete that attachment, or ask for something else", "%s: held by %s", e.title, holder.Text)
 	}
-	return nil, fault.New(fault.Taken, "delete that attachment, or ask for something else", "%s: held by %s", e.title, holder.Text)
+	ghost, err := begin(holder.Owner, w.role)
+	if err != nil {
+		return err
+	}
+	if attachment, err := f.look(ghost.attachment); err != nil {
+		return err
+	} else if belongs(attachment, holder.Owner) {
+		d.remove(ghost.attachment.set, *attachment)
+	}
+	return f.forget(d, ghost, func(element) bool { return false })
+}
+
+// forget adds to the draft the removal of what the owner of w holds and keep does not want.
+func (f *Filter) forget(d *draft, w *want, keep func(element) bool) error {
+	held, err := f.scan(w)
+	for _, e := range held {
+		if !keep(e) {
+			d.remove(e.set, e.SetElement)
+		}
+	}
+	return err
 }
 
 // holder returns who holds an element that was found, and whether it has one of ours.
@@ -125,22 +159,7 @@ func isLinked(attachment *nftables.SetElement) bool {
 	return len(attachment.Val) == 2 && binary.BigEndian.Uint16(attachment.Val)&linked != 0
 }
 
-// stale is what the owner holds in the role and does not want.
-func (f *Filter) stale(w *want) ([]change, error) {
-	held, err := f.scan(w)
-	if err != nil {
-		return nil, err
-	}
-	var changes []change
-	for _, e := range held {
-		if !w.wants(e) {
-			changes = append(changes, remove(e.set, e.SetElement))
-		}
-	}
-	return changes, nil
-}
-
-// wants says whether the claim has an element under the same key.
+// wants says whether the claim has an element with the same key, be it with another value.
 func (w *want) wants(found element) bool {
-	return slices.ContainsFunc(w.entries, func(e entry) bool { return e.set == found.set && bytes.Equal(e.key, found.Key) })
+	return w.seen[entry{set: found.set, key: found.Key, end: found.KeyEnd}.name()]
 }

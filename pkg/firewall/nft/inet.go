@@ -3,24 +3,29 @@ package nft
 import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 )
 
-// inet returns the table that translates addresses. Its sets local have two jobs: what stays inside is not masqueraded on its way
-// out, and must be masqueraded when it was sent by a host port, so that the answer passes the host again.
+// inet returns the table that translates addresses.
+//
+// The sets direct and near begin their keys with the container's address and not with its subnet, because networks may have one subnet,
+// or one inside the other, and each container keeps the meaning of its own network.
 func inet() *table {
 	t := newTable(nftables.TableFamilyINet, inetChains)
 	ip4, ip6, none := nftables.TypeIPAddr, nftables.TypeIP6Addr, nftables.SetDatatype{}
 	proto, port := nftables.TypeInetProto, nftables.TypeInetService
 	t.owned("masq4", "address: masquerade what leaves its subnet", ip4, none)
 	t.owned("masq6", "", ip6, none)
-	t.shared("local4", "subnet . destination: never masqueraded", concat(ip4, ip4))
-	t.shared("local6", "", concat(ip6, ip6))
+	t.ranges("direct4", "address . destination: never masqueraded", concat(ip4, ip4))
+	t.ranges("direct6", "", concat(ip6, ip6))
 	t.owned("dnat4", "protocol . host port : address . port", concat(proto, port), concat(ip4, port))
 	t.owned("dnat6", "", concat(proto, port), concat(ip6, port))
 	t.owned("dnat4ip", "host address . protocol . host port : address . port", concat(ip4, proto, port), concat(ip4, port))
 	t.owned("dnat6ip", "", concat(ip6, proto, port), concat(ip6, port))
 	t.owned("snat4", "published target: masquerade its own subnet and loopback", concat(ip4, proto, port), none)
 	t.owned("snat6", "", concat(ip6, proto, port), none)
+	t.ranges("near4", "published address . client in its subnet: masqueraded, or the answer would not pass the host", concat(ip4, ip4))
+	t.ranges("near6", "", concat(ip6, ip6))
 	t.owned("snatall4", "published target: masquerade all clients", concat(ip4, proto, port), none)
 	t.owned("snatall6", "", concat(ip6, proto, port), none)
 	return t
@@ -31,8 +36,11 @@ func inet() *table {
 // Destinations are changed after priority -100, where kube-proxy and Docker do it: a host port must not come before a service
 // (CVE-2019-9946). Sources are changed before 100, where the reference and kube-proxy end the traversal of their chains. On the hook
 // output, nft 1.0.6 reads no name of a priority but a number.
+//
+// What is invalid to connection tracking (a segment after its connection was forgotten, say) passes no chain of the kind nat. The chain
+// forward stops it, where it would leave with a container's private address.
 func inetChains(t *table) {
-	const raw, dstnat, srcnat = -300, -100, 100
+	const raw, dstnat, filter, srcnat = -300, -100, 0, 100
 	v4, v6 := ipv4(), ipv6()
 	t.base("guard", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, raw, guard(v4)...)
 	local := when("fib daddr type local jump hostports", toUs(), jump("hostports"))
@@ -46,19 +54,30 @@ func inetChains(t *table) {
 	t.chain("published",
 		publishedTo(v4, "snatall4", "masquerade", masquerade()), publishedTo(v6, "snatall6", "masquerade", masquerade()),
 		publishedTo(v4, "snat4", "jump hairpin", jump("hairpin")), publishedTo(v6, "snat6", "jump hairpin", jump("hairpin")))
-	t.chain("hairpin",
-		staysInside(v4, "local4", "masquerade", masquerade()),
+	t.chain("hairpin", nearby(v4, "near4"),
 		when("ip saddr 127.0.0.0/8 masquerade", v4.only(), loopback(v4.source), masquerade()),
-		staysInside(v6, "local6", "masquerade", masquerade()),
+		nearby(v6, "near6"),
 		when("ip6 saddr ::1 masquerade", v6.only(), load(v6.saddr()), equal(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), masquerade()))
+	t.chain("egress4", append(direct(v4), when("masquerade", masquerade()))...)
+	t.chain("egress6", append(direct(v6), when("masquerade", masquerade()))...)
+	t.base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, filter, when("ct state invalid jump stray", untrackable(), jump("stray")))
+	t.chain("stray",
+		when("ip saddr @masq4 jump stray4", v4.only(), load(v4.saddr()), in("masq4"), jump("stray4")),
+		when("ip6 saddr @masq6 jump stray6", v6.only(), load(v6.saddr()), in("masq6"), jump("stray6")))
+	t.chain("stray4", append(direct(v4), when("drop", verdict(expr.VerdictDrop)))...)
+	t.chain("stray6", append(direct(v6), when("drop", verdict(expr.VerdictDrop)))...)
+}
+
+// direct lets what a container may send under its own address return to the caller: what goes to groups, to its own subnet, and to the
+// destinations excepted.
+func direct(f family) []rule {
 	back := verdict(expr.VerdictReturn)
-	t.chain("egress4",
-		when("ip daddr 224.0.0.0/4 return", v4.only(), load(v4.daddr()), masked(0xf0, 0, 0, 0), equal(0xe0, 0, 0, 0), back),
-		staysInside(v4, "local4", "return", back), when("masquerade", masquerade()))
-	multicast := load(payload(expr.PayloadBaseNetworkHeader, v6.dest, 1))
-	t.chain("egress6",
-		when("ip6 daddr ff00::/8 return", v6.only(), multicast, equal(0xff), back),
-		staysInside(v6, "local6", "return", back), when("masquerade", masquerade()))
+	set, groups := "direct4", when("ip daddr 224.0.0.0/4 return", f.only(), load(f.daddr()), masked(0xf0, 0, 0, 0), equal(0xe0, 0, 0, 0), back)
+	if f.proto == unix.NFPROTO_IPV6 {
+		highest := load(payload(expr.PayloadBaseNetworkHeader, f.dest, 1))
+		set, groups = "direct6", when("ip6 daddr ff00::/8 return", f.only(), highest, equal(0xff), back)
+	}
+	return []rule{groups, when(f.name+" saddr . "+f.name+" daddr @"+set+" return", f.only(), load(f.saddr(), f.daddr()), in(set), back)}
 }
 
 // guard drops what claims to come from or go to the host's loopback but did not come by it. With route_localnet, which publishing on 127.0.0.1
@@ -91,6 +110,7 @@ func publishedTo(f family, set, text string, then []expr.Any) rule {
 	return when(f.name+" daddr . meta l4proto . th dport @"+set+" "+text, f.only(), load(f.daddr(), l4proto(), dport()), in(set), then)
 }
 
-func staysInside(f family, set, text string, then []expr.Any) rule {
-	return when(f.name+" saddr . "+f.name+" daddr @"+set+" "+text, f.only(), load(f.saddr(), f.daddr()), in(set), then)
+// nearby masquerades what a host port sends to a container from the container's own subnet.
+func nearby(f family, set string) rule {
+	return when(f.name+" daddr . "+f.name+" saddr @"+set+" masquerade", f.only(), load(f.daddr(), f.saddr()), in(set), masquerade())
 }

@@ -1,7 +1,7 @@
 // Package nft is the packet filter on nf_tables, spoken to over netlink; no program is run.
 //
 // The rules are constant. What changes with an attachment are elements of sets and maps: one an address or port, each with its
-// owner in the comment, so that ADD and DEL cost the same whether ten attachments are present or ten thousand. Every change
+// owner in the comment, so that ADD and DEL cost nearly the same whether ten attachments are present or ten thousand. Every change
 // is one transaction that the kernel takes only if nobody else committed since we looked (the generation id,
 // NFNL_BATCH_GENID in linux/netfilter/nfnetlink.h); otherwise we look again. So no lock is needed against other processes.
 //

@@ -13,7 +13,6 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/firewalltest"
-	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
@@ -96,26 +95,6 @@ func TestForeign(t *testing.T) {
 		if text := nftool(t, "list set inet trestle masq4"); !strings.Contains(text, "10.1.0.2") {
 			t.Errorf("after a drop:\n%s", text)
 		}
-	})
-}
-
-// TestDeserted asks that Unground removes the subnets in which nobody lives, and no others.
-func TestDeserted(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		f := held(t)
-		left := owner.Of("net", "two", "eth0")
-		_, err := f.Hold(t.Context(), left, masqueraded("10.9.0.2/24", "fd09::2/64"), nil)
-		must(t, err)
-		must(t, f.Drop(t.Context(), left, firewall.Claim{Role: firewall.Masquerade}))
-		must(t, f.Drop(t.Context(), somebody(), three()[0])) // lives on by its ports
-		must(t, f.Unground(t.Context()))
-		sets := nftool(t, "list set inet trestle local4") + nftool(t, "list set inet trestle local6")
-		for text, want := range map[string]bool{"10.1.0.0/24": true, "fd00::/64": true, "10.9.0.0/24": false, "fd09::/64": false} {
-			if strings.Contains(sets, text) != want {
-				t.Errorf("%s listed %t, want %t:\n%s", text, !want, want, sets)
-			}
-		}
-		must(t, f.Held(t.Context(), somebody(), three()[1]))
 	})
 }
 

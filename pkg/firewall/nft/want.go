@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
@@ -23,13 +24,15 @@ type want struct {
 	sets       []string // where elements of the role are
 	attachment entry
 	entries    []entry
-	locals     []local
+	seen       map[string]bool // the names of the entries
 }
 
 // entry is one element that a claim wants.
 type entry struct {
 	set      *nftables.Set
 	key, val []byte
+	end      []byte // the last key of a range; empty where the set has none
+	probe    []byte // a key in a range, by which one that is narrower or wider is found, too
 	title    string // what it is to people, as in `host port 8080/tcp`
 }
 
@@ -57,12 +60,12 @@ func parse(o owner.Owner, c firewall.Claim) (*want, error) {
 
 // begin starts a want of the role with nothing in it.
 func begin(o owner.Owner, role firewall.Role) (*want, error) {
-	w := &want{owner: o, role: role}
+	w := &want{owner: o, role: role, seen: make(map[string]bool)}
 	switch role {
 	case firewall.Masquerade:
-		w.table, w.sets = inet(), []string{"masq4", "masq6"}
+		w.table, w.sets = inet(), []string{"masq4", "masq6", "direct4", "direct6"}
 	case firewall.Publish:
-		w.table, w.sets = inet(), []string{"dnat4", "dnat6", "dnat4ip", "dnat6ip", "snat4", "snat6", "snatall4", "snatall6"}
+		w.table, w.sets = inet(), []string{"dnat4", "dnat6", "dnat4ip", "dnat6ip", "snat4", "snat6", "near4", "near6", "snatall4", "snatall6"}
 	case firewall.Antispoof:
 		w.table, w.sets = bridge(), []string{"port", "mac"}
 	default:
@@ -90,13 +93,20 @@ func tally(n int, link bool) uint16 {
 
 // add appends an element unless it is there. It says false when it is there with the same value or another.
 func (w *want) add(e entry) bool {
-	for _, other := range w.entries {
-		if other.set == e.set && bytes.Equal(other.key, e.key) {
-			return false
-		}
+	if w.seen[e.name()] {
+		return false
 	}
+	w.seen[e.name()] = true
 	w.entries = append(w.entries, e)
 	return true
+}
+
+// name tells an element from all others of its table.
+func (e entry) name() string { return e.set.Name + string(e.key) + string(e.end) }
+
+// is says whether the element that was found under the key is this one, value and all.
+func (e entry) is(found *nftables.SetElement) bool {
+	return bytes.Equal(e.key, found.Key) && bytes.Equal(e.end, found.KeyEnd) && bytes.Equal(e.val, found.Val)
 }
 
 // pick returns the first name for an IPv4 address, the second for another.
@@ -119,8 +129,38 @@ func (w *want) masq(m firewall.Masq) error {
 	if !w.add(e) {
 		return fmt.Errorf("address %s: listed twice", m.Addr)
 	}
-	w.keepLocal(m.Subnet)
+	for _, p := range m.Except {
+		if p != p.Masked() || p.Addr().Is4() != m.Addr.Is4() {
+			return fmt.Errorf("except %s: must be masked and of the family of %s", p, m.Addr)
+		}
+	}
+	for _, p := range disjoint(append(m.Except[:len(m.Except):len(m.Except)], m.Subnet)) {
+		w.pair(pick(m.Addr, "direct4", "direct6"), m.Addr, p, "masqueraded address %s, except to %s")
+	}
 	return nil
+}
+
+// disjoint returns the prefixes without those that lie inside another: the kernel refuses ranges that overlap.
+func disjoint(prefixes []netip.Prefix) []netip.Prefix {
+	var list []netip.Prefix
+	slices.SortStableFunc(prefixes, func(a, b netip.Prefix) int { return a.Bits() - b.Bits() })
+	for _, p := range prefixes {
+		if !slices.ContainsFunc(list, func(wider netip.Prefix) bool { return wider.Overlaps(p) }) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// pair adds the range of an address with each address of a prefix, unless it is there.
+func (w *want) pair(set string, addr netip.Addr, p netip.Prefix, title string) {
+	e := entry{set: w.table.set(set), title: fmt.Sprintf(title, addr, p)}
+	e.key = append(addr.AsSlice(), p.Addr().AsSlice()...)
+	e.end = append(addr.AsSlice(), last(p).AsSlice()...)
+	if p.Contains(addr) {
+		e.probe = append(addr.AsSlice(), addr.AsSlice()...)
+	}
+	w.add(e)
 }
 
 // usable says what is wrong with an address of a container.
@@ -131,7 +171,7 @@ func usable(addr netip.Addr) error {
 	return nil
 }
 
-// port adds one published port, and its target if some clients are to be masqueraded.
+// port adds one published port.
 func (w *want) port(p firewall.Port) error {
 	name, err := checkPort(p)
 	if err != nil {
@@ -142,23 +182,29 @@ func (w *want) port(p firewall.Port) error {
 	if p.HostIP.IsValid() && !p.HostIP.IsUnspecified() {
 		set, key = set+"ip", append(p.HostIP.AsSlice(), key...)
 	}
-	if !w.add(entry{w.table.set(set), key, address(p.Target), name}) {
+	if !w.add(entry{set: w.table.set(set), key: key, val: address(p.Target), title: name}) {
 		return fmt.Errorf("%s: listed twice", name)
 	}
-	if p.Subnet.IsValid() {
-		w.keepLocal(p.Subnet)
-	}
+	w.snat(p)
+	return nil
+}
+
+// snat adds a published port's target, if some clients are to be masqueraded.
+func (w *want) snat(p firewall.Port) {
+	target := p.Target.Addr()
 	if p.SNAT == firewall.SNATNone {
-		return nil
+		return
 	}
-	masked := pick(target, "snat4", "snat6")
+	set := pick(target, "snat4", "snat6")
 	if p.SNAT == firewall.SNATAll {
-		masked = pick(target, "snatall4", "snatall6")
+		set = pick(target, "snatall4", "snatall6")
 	}
 	// Two host ports may lead to one target: its element is then there once.
-	w.add(entry{set: w.table.set(masked), key: append(target.AsSlice(), service(p.Protocol, p.Target.Port())...),
+	w.add(entry{set: w.table.set(set), key: append(target.AsSlice(), service(p.Protocol, p.Target.Port())...),
 		title: fmt.Sprintf("published target %s/%s", p.Target, protocol(p.Protocol))})
-	return nil
+	if p.SNAT == firewall.SNATHairpin && p.Subnet.IsValid() {
+		w.pair(pick(target, "near4", "near6"), target, p.Subnet, "published address %s, for clients in %s")
+	}
 }
 
 // checkPort says what is wrong with a port, or its name for people.
