@@ -47,9 +47,9 @@ type lease struct {
 // another program's writes. No address has two owners, none is lost, and none is held by the dead when somebody needs it.
 func TestStoreIsTheModel(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
-		checks := "1500"
+		checks := "2000"
 		if long() {
-			checks = "50000"
+			checks = "20000"
 		}
 		must(t, flag.Set("rapid.checks", checks))
 		must(t, flag.Set("rapid.nofailfile", "true"))

@@ -113,7 +113,11 @@ func (s *Store) index() (*index, error) {
 // build makes an index in memory. What the old one says of released addresses is the only thing that the directory does not say;
 // it is taken over as far as it can be read.
 func (s *Store) build(files []entry) *index {
-	for slots := uint64(minSlots); ; slots *= 2 {
+	slots := uint64(minSlots)
+	for slots < 2*uint64(len(files)) {
+		slots *= 2
+	}
+	for ; ; slots *= 2 {
 		x := &index{table: table{medium: make(memory, slots*slotSize), slots: slots}}
 		taken := make(map[netip.Addr]bool, len(files))
 		for _, f := range files {

@@ -60,6 +60,7 @@ type answer struct {
 	status int
 	out    string
 	log    string
+	cpu    time.Duration // of a process
 }
 
 // code returns the error's code, 0 for none.
@@ -102,7 +103,7 @@ func (c call) run(t testing.TB) answer {
 func (c call) runContext(ctx context.Context) answer {
 	var out, log bytes.Buffer
 	status := plugin.Run(ctx, Plugin(), plugin.Environment(c.environ()), plugin.Streams{In: strings.NewReader(c.stdin()), Out: &out, Err: &log})
-	return answer{status, out.String(), log.String()}
+	return answer{status: status, out: out.String(), log: log.String()}
 }
 
 // exec calls a plugin as a program.
@@ -116,7 +117,8 @@ func (c call) exec(t testing.TB, file string) answer {
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	return answer{cmd.ProcessState.ExitCode(), out.String(), log.String()}
+	state := cmd.ProcessState
+	return answer{state.ExitCode(), out.String(), log.String(), state.UserTime() + state.SystemTime()}
 }
 
 // network returns a configuration of network net with the given members of ipam.

@@ -50,7 +50,7 @@ func (h *host) call(command, id, netns, ipam string) answer {
 		env["CNI_NETNS"] = netns
 	}
 	status := plugin.Run(h.Context(), Plugin(), env, plugin.Streams{In: strings.NewReader(c.stdin()), Out: &out, Err: &log})
-	return answer{status, out.String(), log.String()}
+	return answer{status: status, out: out.String(), log: log.String()}
 }
 
 // fill makes an ADD for each address of the /24.
