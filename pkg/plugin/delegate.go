@@ -19,16 +19,43 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
-// Delegate calls the plugin kind, found in CNI_PATH, with this request's environment and configuration and another command. It is the
-// only place that runs a program. The result is nil for every command but ADD.
+// Delegate calls the plugin kind, found in CNI_PATH, with this request's environment and configuration and another command. The result
+// is nil for every command but ADD. Where the file found is this very binary, the plugin is called in this process, with nothing of an
+// exec missing: an environment, streams and an error object of its own.
 func (r *Request) Delegate(ctx context.Context, kind, command string) (*types100.Result, error) {
 	file, err := r.find(kind)
 	if err != nil {
 		return nil, err
 	}
+	to := r.exec(file)
+	if p, held := r.bundle[kind]; held && isSelf(file) {
+		to = r.inside(p)
+	}
+	return r.invoke(ctx, to, kind, command, r.Config)
+}
+
+// Invoke calls the plugin kind with a configuration of its own: from this binary if it holds such a plugin, else as Delegate does.
+func (r *Request) Invoke(ctx context.Context, kind, command string, config []byte) (*types100.Result, error) {
+	if p, held := r.bundle[kind]; held {
+		return r.invoke(ctx, r.inside(p), kind, command, config)
+	}
+	file, err := r.find(kind)
+	if err != nil {
+		return nil, err
+	}
+	return r.invoke(ctx, r.exec(file), kind, command, config)
+}
+
+// callee is a plugin and the way to call it: environment and configuration in, what it printed out.
+type callee struct {
+	where string // a file, or a plugin's name
+	call  func(ctx context.Context, env map[string]string, config []byte) ([]byte, error)
+}
+
+func (r *Request) invoke(ctx context.Context, to callee, kind, command string, config []byte) (*types100.Result, error) {
 	env := maps.Clone(r.Environ)
 	env["CNI_COMMAND"] = command
-	out, err := r.run(ctx, file, env)
+	out, err := to.call(ctx, env, config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
@@ -37,9 +64,30 @@ func (r *Request) Delegate(ctx context.Context, kind, command string) (*types100
 	}
 	result, err := ParseResult(out, r.Version)
 	if err != nil {
-		return nil, fault.New(fault.Delegate, "is "+file+" a CNI plugin?", "%s: result: %w: %.200q", kind, err, out)
+		return nil, fault.New(fault.Delegate, "is "+to.where+" a CNI plugin?", "%s: result: %w: %.200q", kind, err, out)
 	}
 	return result, nil
+}
+
+// isSelf says whether the file is the one that this process runs.
+func isSelf(file string) bool {
+	own, err1 := os.Stat("/proc/self/exe")
+	other, err2 := os.Stat(file)
+	return err1 == nil && err2 == nil && os.SameFile(own, other)
+}
+
+// inside calls a plugin of this binary.
+func (r *Request) inside(p Plugin) callee {
+	return callee{p.Name, func(ctx context.Context, env map[string]string, config []byte) ([]byte, error) {
+		var out bytes.Buffer
+		if r.bundle.Run(ctx, p.Name, env, Streams{bytes.NewReader(config), &out, r.Streams.Err}) == 0 {
+			return out.Bytes(), nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, delegateError(p.Name, errors.New("failed"), out.Bytes(), nil)
+	}}
 }
 
 // find returns the first regular file of that name in CNI_PATH. The name comes from a configuration: a path in it could run anything
@@ -57,26 +105,29 @@ func (r *Request) find(kind string) (string, error) {
 	return "", fault.New(fault.Delegate, "put the plugin there or mend CNI_PATH", "ipam.type: %s: not found in CNI_PATH %s", kind, strings.Join(r.Path, ":"))
 }
 
-// run is one exec of a plugin. A cancelled context asks it to end and gives it time to undo its work.
-func (r *Request) run(ctx context.Context, file string, env map[string]string) ([]byte, error) {
-	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, file)
-	for key, value := range env {
-		cmd.Env = append(cmd.Env, key+"="+value)
-	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(r.Config), &stdout, &stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
-	err := cmd.Run()
-	_, _ = r.Streams.Err.Write(stderr.Bytes()) // a delegate's log is ours, also where it failed
-	switch {
-	case err == nil:
-		return stdout.Bytes(), nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	default:
-		return nil, delegateError(file, err, stdout.Bytes(), stderr.Bytes())
-	}
+// exec calls the plugin in the file. This is the only place that runs a program. A cancelled context asks it to end and gives it time to
+// undo its work.
+func (r *Request) exec(file string) callee {
+	return callee{file, func(ctx context.Context, env map[string]string, config []byte) ([]byte, error) {
+		var stdout, stderr bytes.Buffer
+		cmd := exec.CommandContext(ctx, file)
+		for key, value := range env {
+			cmd.Env = append(cmd.Env, key+"="+value)
+		}
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(config), &stdout, &stderr
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		cmd.WaitDelay = 5 * time.Second
+		err := cmd.Run()
+		_, _ = r.Streams.Err.Write(stderr.Bytes()) // a delegate's log is ours, also where it failed
+		switch {
+		case err == nil:
+			return stdout.Bytes(), nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		default:
+			return nil, delegateError(file, err, stdout.Bytes(), stderr.Bytes())
+		}
+	}}
 }
 
 // delegateError keeps the code and the remedy that the delegate reported.

@@ -54,11 +54,17 @@ type Streams struct {
 }
 
 // Main runs p as this process and ends it. A SIGTERM, SIGINT or SIGHUP makes the verb undo what it did and report an error.
-func Main(p Plugin) {
+func Main(p Plugin) { Bundle{p.Name: p}.Main(p.Name) }
+
+// Bundle is the plugins that one binary holds, by name.
+type Bundle map[string]Plugin
+
+// Main runs the named plugin as this process, as the function Main does. The name must be one of the bundle's.
+func (b Bundle) Main(name string) {
 	// The runtime may close its end of the pipe first: then printing fails, and the ADD is undone. A death by SIGPIPE would leave it.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	code := Run(ctx, p, Environment(os.Environ()), Streams{os.Stdin, os.Stdout, os.Stderr})
+	code := b.Run(ctx, name, Environment(os.Environ()), Streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(code)
 }
@@ -76,6 +82,12 @@ func Environment(lines []string) map[string]string {
 
 // Run is one call of p, and returns the exit status: 0, or 1 with an error object on the output.
 func Run(ctx context.Context, p Plugin, env map[string]string, s Streams) (status int) {
+	return Bundle{p.Name: p}.Run(ctx, p.Name, env, s)
+}
+
+// Run is one call of the named plugin, as the function Run. What it delegates to a plugin that is this very binary stays in the process.
+func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s Streams) (status int) {
+	p := b[name]
 	if p.Versions == nil {
 		p.Versions = Versions()
 	}
@@ -100,6 +112,7 @@ func Run(ctx context.Context, p Plugin, env map[string]string, s Streams) (statu
 		if err != nil {
 			return err
 		}
+		req.bundle = b
 		return p.verb(req.Command)(ctx, req)
 	}()
 	if err == nil {

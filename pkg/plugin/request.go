@@ -34,6 +34,8 @@ type Request struct {
 	Plugin  string            // the plugin's name
 	Environ map[string]string // the whole environment, for a delegate
 	Streams Streams
+
+	bundle Bundle // the plugins that this binary holds
 }
 
 // Logf writes a line for the operator to standard error, which runtimes keep in their log.
@@ -183,7 +185,7 @@ func ParseResult(raw []byte, version string) (*types100.Result, error) {
 // Print writes the result of an ADD in the configuration's version. It fails before writing anything where that version cannot
 // express the result.
 func (r *Request) Print(result *types100.Result) error {
-	text, err := encodeResult(result, r.Version)
+	text, err := EncodeResult(result, r.Version)
 	if err != nil {
 		return fault.New(fault.Version, "use cniVersion 0.3.0 or later", "result: cniVersion %s cannot express it: %w", r.Version, err)
 	}
@@ -193,7 +195,8 @@ func (r *Request) Print(result *types100.Result) error {
 	return nil
 }
 
-func encodeResult(result *types100.Result, version string) ([]byte, error) {
+// EncodeResult returns the result as JSON in the given version. The error is that the version cannot express it.
+func EncodeResult(result *types100.Result, version string) ([]byte, error) {
 	var converted types.Result
 	converted, err := result.GetAsVersion(version)
 	if err != nil {
