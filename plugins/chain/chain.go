@@ -1,0 +1,115 @@
+// Package chain is the plugin trestle: the plugins of a whole conflist as one plugin, run one after the other in one process.
+//
+// Its configuration holds "plugins", entries as in a conflist. What the runtime would do between plugins (name, version, prevResult,
+// runtimeConfig by capability) is done here, so an attachment made by the flat conflist can be checked and deleted by this form and back.
+package chain
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// Name is the plugin's type.
+const Name = "trestle"
+
+// Plugin is the chain. What its entries name is taken from the bundle that it is called in, and what is not there from CNI_PATH.
+func Plugin() plugin.Plugin {
+	return plugin.Plugin{Name: Name, Add: add, Del: del, Check: check, GC: gc, Status: status}
+}
+
+// add runs ADD down the list, each with the result of the one before. Where one fails it has undone its own work, and those before it are
+// deleted.
+func add(ctx context.Context, req *plugin.Request) error {
+	c, err := parse(req)
+	if err != nil {
+		return err
+	}
+	result, err := req.PrevResult()
+	if err != nil {
+		return err
+	}
+	var done []link
+	for _, l := range c.links {
+		next, err := c.call(ctx, req, l, "ADD", result)
+		if err != nil {
+			return fault.Join(fmt.Errorf("plugin %w", err), c.delete(context.WithoutCancel(ctx), req, done, nil))
+		}
+		result = next
+		done = append(done, l)
+	}
+	if err := req.Print(result); err != nil {
+		return fault.Join(err, c.delete(context.WithoutCancel(ctx), req, done, result))
+	}
+	return nil
+}
+
+// del runs DEL up the list. It tries all and joins the errors: one plugin's trouble is no reason to leave the others' work behind.
+func del(ctx context.Context, req *plugin.Request) error {
+	c, err := parse(req)
+	if len(c.links) == 0 && err != nil {
+		return err
+	}
+	if err != nil {
+		req.Logf("DEL goes on in spite of: %v", err)
+	}
+	result, err := req.PrevResult()
+	if err != nil {
+		req.Logf("DEL goes on without prevResult: %v", err)
+	}
+	return c.delete(ctx, req, c.links, result)
+}
+
+func (c config) delete(ctx context.Context, req *plugin.Request, links []link, result *types100.Result) error {
+	var errs []error
+	for _, l := range slices.Backward(links) {
+		_, err := c.call(ctx, req, l, "DEL", result)
+		errs = append(errs, err)
+	}
+	return fault.Join(errs...)
+}
+
+// check runs CHECK down the list with the final result, and reports what each finds.
+func check(ctx context.Context, req *plugin.Request) error {
+	c, err := parse(req)
+	if err != nil {
+		return err
+	}
+	result, err := req.PrevResult()
+	if err != nil {
+		return err
+	}
+	return c.each(ctx, req, "CHECK", result)
+}
+
+// gc runs GC down the list.
+func gc(ctx context.Context, req *plugin.Request) error {
+	c, err := parse(req)
+	if err != nil {
+		return err
+	}
+	return c.each(ctx, req, "GC", nil)
+}
+
+// status says whether every plugin of the list could serve an ADD, capabilities included.
+func status(ctx context.Context, req *plugin.Request) error {
+	c, err := parse(req)
+	if err != nil {
+		return err
+	}
+	return c.each(ctx, req, "STATUS", nil)
+}
+
+func (c config) each(ctx context.Context, req *plugin.Request, command string, result *types100.Result) error {
+	var errs []error
+	for _, l := range c.links {
+		_, err := c.call(ctx, req, l, command, result)
+		errs = append(errs, err)
+	}
+	return fault.Join(errs...)
+}
