@@ -91,6 +91,9 @@ func chains(t *testing.T) (list []laws.Chain) {
 	for _, file := range files(t, "../../conf/*.conflist") {
 		chain, err := laws.ReadList(file)
 		must(t, err)
+		if chain.Plugins[0].Type() == "trestle" {
+			continue // a list in one plugin has no plan of its own; its plugins are held one by one, and test/e2e has the whole
+		}
 		list = append(list, chain)
 	}
 	return list

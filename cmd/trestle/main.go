@@ -1,0 +1,29 @@
+// Command trestle is all plugins in one binary, and the operator's tool.
+//
+// Called by a plugin's name (a link to it in the runtime's directory) or with CNI_COMMAND set, it is that plugin; as `trestle plugin
+// NAME` too. Otherwise it is a command line.
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/pkg/tool"
+	"github.com/trestle-cni/trestle/plugins/bridge"
+	"github.com/trestle-cni/trestle/plugins/chain"
+	hostlocal "github.com/trestle-cni/trestle/plugins/host-local"
+	"github.com/trestle-cni/trestle/plugins/portmap"
+)
+
+func main() {
+	bundle := plugin.Bundle{}
+	for _, p := range []plugin.Plugin{bridge.Kind().Plugin(), chain.Plugin(), hostlocal.Plugin(), portmap.Kind().Plugin()} {
+		bundle[p.Name] = p
+	}
+	name := filepath.Base(os.Args[0]) // untrusted: only a name that the bundle has counts
+	if _, held := bundle[name]; held && (name != chain.Name || os.Getenv("CNI_COMMAND") != "") {
+		bundle.Main(name)
+	}
+	os.Exit(tool.Main(bundle, os.Args[1:]))
+}

@@ -1,0 +1,177 @@
+package tool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// Installation is a set of plugins' names in a runtime's directory, all of them links to one binary.
+type Installation struct {
+	Dir     string
+	Names   []string // trestle is one of them
+	Replace bool     // also where somebody else's plugin is
+}
+
+const (
+	self  = "trestle"           // the binary that the other names are links to
+	aside = ".trestle-replaced" // directory of what was replaced
+	next  = ".trestle-next"     // the name that a file has before it gets its own
+)
+
+func (i Installation) path(name ...string) string {
+	return filepath.Join(append([]string{i.Dir}, name...)...)
+}
+
+// Install puts this binary and its names in place. Every name is renamed over in one step: whoever runs the old file goes on with it, and no
+// call finds a name missing or a file that is being written.
+func (i Installation) Install() error {
+	foreign, err := i.foreign()
+	if err != nil {
+		return err
+	}
+	if len(foreign) > 0 && !i.Replace {
+		return fault.New(fault.Taken, "use --replace to put them aside", "%s: somebody else's: %s", i.Dir, strings.Join(foreign, ", "))
+	}
+	if err := i.copySelf(); err != nil {
+		return err
+	}
+	defer os.Remove(i.path(next))
+	for _, name := range foreign {
+		if err := i.keep(name); err != nil {
+			return err
+		}
+	}
+	for _, name := range i.Names {
+		if name == self {
+			continue
+		}
+		if err := i.put(name); err != nil {
+			return err
+		}
+	}
+	return i.put(self) // last: the others are told from somebody else's by being the same file
+}
+
+// foreign lists the names under which there is something that we did not install.
+func (i Installation) foreign() ([]string, error) {
+	own, err := os.Stat(i.path(self))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, name := range i.Names {
+		info, err := os.Stat(i.path(name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case own == nil || !os.SameFile(own, info):
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func (i Installation) copySelf() error {
+	in, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if err := os.Remove(i.path(next)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	out, err := os.OpenFile(i.path(next), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Sync(), out.Close())
+}
+
+// keep links a file into the directory of what was replaced, where uninstall finds it. The file itself stays until it is renamed over.
+func (i Installation) keep(name string) error {
+	if err := os.MkdirAll(i.path(aside), 0o755); err != nil {
+		return err
+	}
+	err := os.Link(i.path(name), i.path(aside, name))
+	if errors.Is(err, fs.ErrExist) { // kept by an earlier installation, and the older one is the original
+		return nil
+	}
+	return err
+}
+
+// put gives the new binary one of its names: a hard link or, where the file system has none, a symbolic link to the binary's own name.
+func (i Installation) put(name string) error {
+	step := i.path(next + "-" + name)
+	if err := os.Remove(step); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err := os.Link(i.path(next), step)
+	if err != nil && name != self {
+		err = os.Symlink(self, step)
+	} else if err != nil {
+		err = os.Rename(i.path(next), step)
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(step, i.path(name))
+}
+
+// Uninstall takes our names away and puts back what they replaced.
+func (i Installation) Uninstall() error {
+	own, err := os.Stat(i.path(self))
+	if err != nil {
+		return fmt.Errorf("%s: nothing of ours is installed there: %w", i.Dir, err)
+	}
+	var errs []error
+	for _, name := range i.Names {
+		info, err := os.Stat(i.path(name))
+		if err != nil || !os.SameFile(own, info) {
+			continue // gone, or somebody else's by now
+		}
+		errs = append(errs, i.restore(name))
+	}
+	if err := os.Remove(i.path(aside)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (i Installation) restore(name string) error {
+	err := os.Rename(i.path(aside, name), i.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.Remove(i.path(name))
+	}
+	return err
+}
+
+// noneAttached fails while this host has links that our plugins made.
+func noneAttached() error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return err
+	}
+	var owners []string
+	for _, link := range links {
+		if o, ok := owner.Parse(link.Attrs().Alias); ok {
+			owners = append(owners, o.Text)
+		}
+	}
+	if len(owners) == 0 {
+		return nil
+	}
+	return fault.New(fault.Taken, "delete those containers first (drain the node)", "%d containers are attached by these plugins, as %s",
+		len(owners), owners[0])
+}

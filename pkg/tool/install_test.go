@@ -1,0 +1,176 @@
+package tool
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+// The binary that is installed is the running one: this test.
+func TestMain(m *testing.M) {
+	if os.Getenv("INSTALLED") != "" { // called as one of the installed names
+		os.Stdout.WriteString(filepath.Base(os.Args[0]))
+		os.Exit(0)
+	}
+	if dir := os.Getenv("INSTALL_INTO"); dir != "" { // an installer that is a process of its own, as the command is
+		for range 20 {
+			if err := (Installation{Dir: dir, Names: names}).Install(); err != nil {
+				os.Stderr.WriteString(err.Error())
+				os.Exit(1)
+			}
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+var names = []string{"bridge", "host-local", "trestle"}
+
+func install(t *testing.T, i Installation) {
+	t.Helper()
+	if err := i.Install(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, path ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func list(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return strings.Join(all, " ")
+}
+
+func write(t *testing.T, text string, path ...string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(path...), []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func run(t *testing.T, path ...string) string {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(path...))
+	cmd.Env = []string{"INSTALLED=1"}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("%s: %v", cmd.Path, err)
+	}
+	return string(out)
+}
+
+func TestInstallAndUninstall(t *testing.T) {
+	i := Installation{Dir: t.TempDir(), Names: names}
+	install(t, i)
+	for _, name := range names {
+		if got := run(t, i.Dir, name); got != name {
+			t.Errorf("%s was called as %q", name, got)
+		}
+	}
+	install(t, i) // an upgrade takes our own names without being asked twice
+	if got := list(t, i.Dir); got != "bridge host-local trestle" {
+		t.Errorf("installed: %s", got)
+	}
+	if err := i.Uninstall(); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, i.Dir); got != "" {
+		t.Errorf("left by uninstall: %s", got)
+	}
+}
+
+func TestForeignPluginsAreKeptAside(t *testing.T) {
+	i := Installation{Dir: t.TempDir(), Names: names}
+	write(t, "theirs", i.Dir, "bridge")
+	write(t, "other", i.Dir, "macvlan")
+	err := i.Install()
+	if fault.Code(err) != fault.Taken || !strings.Contains(err.Error(), "bridge") {
+		t.Errorf("install over somebody else's: %v, want it refused by name", err)
+	}
+	if got := list(t, i.Dir); got != "bridge macvlan" || read(t, i.Dir, "bridge") != "theirs" {
+		t.Errorf("a refused installation left %s", got)
+	}
+	i.Replace = true
+	install(t, i)
+	install(t, i)
+	if got := run(t, i.Dir, "bridge"); got != "bridge" {
+		t.Errorf("bridge is still %q", got)
+	}
+	if err := i.Uninstall(); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, i.Dir); got != "bridge macvlan" || read(t, i.Dir, "bridge") != "theirs" || read(t, i.Dir, "macvlan") != "other" {
+		t.Errorf("after uninstall: %s", got)
+	}
+}
+
+func TestUninstallLeavesWhatBecameForeign(t *testing.T) {
+	i := Installation{Dir: t.TempDir(), Names: names}
+	install(t, i)
+	if err := os.Remove(filepath.Join(i.Dir, "bridge")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, "theirs", i.Dir, "bridge")
+	if err := i.Uninstall(); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, i.Dir); got != "bridge" || read(t, i.Dir, "bridge") != "theirs" {
+		t.Errorf("after uninstall: %s", got)
+	}
+}
+
+// A runtime may start a plugin at any moment: the name is always there, and the file is never one that is being written.
+func TestInstallWhilePluginsRun(t *testing.T) {
+	i := Installation{Dir: t.TempDir(), Names: names}
+	install(t, i)
+	installer := exec.Command("/proc/self/exe")
+	installer.Env = []string{"INSTALL_INTO=" + i.Dir}
+	var said strings.Builder
+	installer.Stderr = &said
+	if err := installer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() { done <- installer.Wait() }()
+	for calls := 0; ; calls++ {
+		if got := run(t, i.Dir, "bridge"); got != "bridge" {
+			t.Fatalf("call %d was answered with %q", calls, got)
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("installer: %v: %s", err, said.String())
+			}
+			return
+		default:
+		}
+	}
+}
+
+func TestMissingDirectory(t *testing.T) {
+	i := Installation{Dir: filepath.Join(t.TempDir(), "none"), Names: names}
+	if err := i.Install(); err == nil || !strings.Contains(err.Error(), i.Dir) {
+		t.Errorf("install into a missing directory: %v, want an error with its name", err)
+	}
+	if err := i.Uninstall(); err == nil || !strings.Contains(err.Error(), i.Dir) {
+		t.Errorf("uninstall from a missing directory: %v, want an error with its name", err)
+	}
+}

@@ -1,0 +1,83 @@
+// Package tool is the operator's commands. It knows plugins by their names and by the public protocol only, so that it works beside
+// foreign ones.
+package tool
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// Main runs the command line and returns its exit status.
+func Main(bundle plugin.Bundle, args []string) int {
+	root := &cobra.Command{
+		Use:           "trestle",
+		Short:         "Container networking: the CNI plugins in one binary, and the tool that goes with them",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	names := slices.Sorted(maps.Keys(bundle))
+	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(names))
+	root.SetArgs(args)
+	if err := root.Execute(); err != nil {
+		fmt.Fprintf(os.Stderr, "trestle: %v\n", err)
+		if hint := fault.Hint(err); hint != "" {
+			fmt.Fprintf(os.Stderr, "trestle: %s\n", hint)
+		}
+		return 1
+	}
+	return 0
+}
+
+func pluginCommand(bundle plugin.Bundle) *cobra.Command {
+	return &cobra.Command{
+		Use:       "plugin NAME",
+		Short:     "Be the CNI plugin of that name, as the environment and standard input say",
+		Example:   "  CNI_COMMAND=VERSION trestle plugin bridge",
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: slices.Sorted(maps.Keys(bundle)),
+		Run:       func(_ *cobra.Command, args []string) { bundle.Main(args[0]) },
+	}
+}
+
+func installCommand(names []string) *cobra.Command {
+	var i Installation
+	c := &cobra.Command{
+		Use:   "install --bin-dir DIR",
+		Short: "Put the plugins into a runtime's directory",
+		Long: "Copies this binary into the directory and links every plugin's name to it. Each name changes in one step, so plugins may be\n" +
+			"running meanwhile. Somebody else's plugin of such a name is only replaced with --replace, and kept aside for uninstall.",
+		Example: "  trestle install --bin-dir /opt/cni/bin --replace",
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { i.Names = names; return i.Install() },
+	}
+	c.Flags().StringVar(&i.Dir, "bin-dir", "/opt/cni/bin", "the runtime's directory of plugins")
+	c.Flags().BoolVar(&i.Replace, "replace", false, "replace somebody else's plugins, and keep them aside")
+	return c
+}
+
+func uninstallCommand(names []string) *cobra.Command {
+	var i Installation
+	c := &cobra.Command{
+		Use:   "uninstall --bin-dir DIR",
+		Short: "Take the plugins away again, and put back what they replaced",
+		Long: "Refuses while containers are attached by these plugins: what comes after could not delete them. Delete the containers first\n" +
+			"(drain the node).",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := noneAttached(); err != nil {
+				return err
+			}
+			i.Names = names
+			return i.Uninstall()
+		},
+	}
+	c.Flags().StringVar(&i.Dir, "bin-dir", "/opt/cni/bin", "the runtime's directory of plugins")
+	return c
+}
