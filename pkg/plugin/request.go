@@ -211,11 +211,13 @@ func EncodeResult(result *types100.Result, version string) ([]byte, error) {
 
 // printError is the one place where an error becomes JSON.
 func printError(out io.Writer, version string, err error) {
-	text, _ := json.MarshalIndent(struct {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "    ")
+	encoder.SetEscapeHTML(false) // an operator reads it
+	_ = encoder.Encode(struct {  // the exit status says that there was an error, too
 		Version string `json:"cniVersion"`
 		Code    uint   `json:"code"`
 		Msg     string `json:"msg"`
 		Details string `json:"details,omitempty"`
-	}{version, fault.Code(err), err.Error(), fault.Hint(err)}, "", "    ")
-	_, _ = out.Write(text) // the exit status says that there was an error, too
+	}{version, fault.Code(err), err.Error(), fault.Hint(err)})
 }

@@ -95,12 +95,23 @@ func linkAttrs(name string, mac net.HardwareAddr, mtu int) []*nl.RtAttr {
 
 // BridgePort is what the kernel says of a link as the port of a bridge.
 type BridgePort struct {
-	State             uint8 // BR_STATE_*, include/uapi/linux/if_bridge.h
+	State             PortState
 	Hairpin, Isolated bool
 }
 
-// Forwarding is the state of a port that passes frames, BR_STATE_FORWARDING.
-const Forwarding = 3
+// PortState is BR_STATE_* of include/uapi/linux/if_bridge.h.
+type PortState uint8
+
+// Forwarding is the state of a port that passes frames.
+const Forwarding PortState = 3
+
+func (s PortState) String() string {
+	names := [...]string{"disabled", "listening", "learning", "forwarding", "blocking"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return "unknown"
+}
 
 // BridgePort reads the port data of one link; nil when it is not the port of a bridge.
 func (c *Conn) BridgePort(link string) (*BridgePort, error) {
@@ -127,7 +138,7 @@ func bridgePort(body []byte) *BridgePort {
 	for _, a := range attrs {
 		switch a.Attr.Type {
 		case nl.IFLA_BRPORT_STATE:
-			port.State = a.Value[0]
+			port.State = PortState(a.Value[0])
 		case nl.IFLA_BRPORT_MODE:
 			port.Hairpin = a.Value[0] != 0
 		case nl.IFLA_BRPORT_ISOLATED:

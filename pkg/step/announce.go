@@ -151,7 +151,7 @@ func (a Announce) Verify(_ context.Context, s *site.Site) error {
 		return nil // said by Veth
 	}
 	if err == nil && port != nil && port.State != rtnl.Forwarding {
-		return drift(a.Host, "forwarding", fmt.Sprintf("state %d", port.State))
+		return drift(a.Host, "forwarding", port.State)
 	}
 	return err
 }

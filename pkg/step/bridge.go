@@ -57,7 +57,22 @@ func (b Bridge) Apply(_ context.Context, s *site.Site) (bool, error) {
 	if _, err := b.kind(link); err != nil {
 		return made, err
 	}
+	if made {
+		if err := undetected(s.Host, b.Name); err != nil {
+			return made, err
+		}
+	}
 	return made, b.raise(s.Host, link)
+}
+
+// undetected lets a bridge that we made use its link-local address at once. While that is being checked for duplicates, for one or two
+// seconds, the kernel asks for no neighbour, and the first container's IPv6 traffic from outside waits for it.
+func undetected(host *site.Side, link string) error {
+	_, err := host.SetSysctl("net/ipv6/conf/"+link+"/accept_dad", "0")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (b Bridge) create(host *site.Side) (made bool, err error) {

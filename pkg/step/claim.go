@@ -2,7 +2,6 @@ package step
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -21,14 +20,10 @@ type Claim struct {
 func (c Claim) idle() bool { return c.Known && len(c.Masq)+len(c.Ports)+len(c.Spoof) == 0 }
 
 func (c Claim) String() string {
-	switch c.Role {
-	case firewall.Masquerade:
-		return fmt.Sprintf("masquerade of %d addresses", len(c.Masq))
-	case firewall.Publish:
-		return fmt.Sprintf("publication of %d ports", len(c.Ports))
-	default:
-		return string(c.Role)
+	if c.Role == firewall.Publish {
+		return "published ports"
 	}
+	return string(c.Role)
 }
 
 // Guard refuses an owner that holds something in the role already: it was added before.

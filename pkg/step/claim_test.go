@@ -174,7 +174,7 @@ func TestTables(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for want, step := range map[string]plan.Step{
-		"publication of 1 ports": publish(one, false), "masquerade of 0 addresses": Claim{Claim: firewall.Claim{Role: firewall.Masquerade}},
+		"published ports": publish(one, false), "masquerade": Claim{Claim: firewall.Claim{Role: firewall.Masquerade}},
 		"antispoof": Claim{Claim: firewall.Claim{Role: firewall.Antispoof}}, "packet filter": Tables{}, "ports on 127.0.0.1": Localhost{},
 		"bridge br0": br, "veth " + link + "<->eth0 on br0": pair, "links up": pairUp, "routes on eth0": routes, "gateway on br0": gateway(),
 	} {

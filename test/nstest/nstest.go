@@ -122,6 +122,7 @@ func Namespace(t testing.TB, name string) string {
 func aside(f func() error) error {
 	errs := make(chan error)
 	go func() {
+		defer close(errs)      // f may end the goroutine by t.Fatal
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		if unix.Gettid() == unix.Getpid() {
 			err := aside(f) // this thread waits, so that one is another
