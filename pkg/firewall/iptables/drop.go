@@ -1,0 +1,101 @@
+package iptables
+
+import (
+	"context"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// Drop looks in both families and flavours for what the owner holds, and for the chains that the reference made for the network and the
+// container; where there is nothing, which the kernel says without a tool, it runs nothing.
+func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	if c.Role == firewall.Antispoof {
+		return f.options.Link.Drop(ctx, o, c)
+	}
+	if check(c) != nil {
+		c = firewall.Claim{Role: c.Role} // a configuration that became wrong must not keep what it once made
+	}
+	tools, err := f.holding(ctx, o, c.Role)
+	if err != nil || len(tools) == 0 {
+		return err
+	}
+	lock, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	var errs []error
+	for _, t := range tools {
+		errs = append(errs, f.dropIn(ctx, t, o, c))
+	}
+	return fault.Join(errs...)
+}
+
+// holding returns the tools by which something of the owner's is to be found.
+func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) (tools []*tool, err error) {
+	n, named := namesOf(o)
+	for _, family := range families() {
+		for _, kind := range []flavour{onNFT, legacy} {
+			there, err := exists(ctx, family, kind, "raw", ledgerChain(o, r))
+			if err == nil && !there && named {
+				there, err = exists(ctx, family, kind, "nat", n.chains(r)...)
+			}
+			if err != nil {
+				return nil, err
+			}
+			if !there {
+				continue
+			}
+			t, err := find(ctx, family, kind)
+			if err != nil {
+				return nil, err
+			}
+			tools = append(tools, t)
+		}
+	}
+	return tools, nil
+}
+
+// chains returns the names of the chains that an attachment may have in the role.
+func (n names) chains(r firewall.Role) []string {
+	if r == firewall.Publish {
+		return []string{n.dnatChain(), n.oldChain()}
+	}
+	return []string{n.masqChain()}
+}
+
+// attempts is how often what others changed between a look and a deletion makes us look again.
+const attempts = 5
+
+// dropIn drops the claim in one family and flavour.
+func (f *Filter) dropIn(ctx context.Context, t *tool, o owner.Owner, c firewall.Claim) error {
+	n, named := namesOf(o)
+	var failed error
+	for range attempts {
+		s, err := t.load(ctx)
+		if err != nil {
+			return err
+		}
+		if named {
+			f.drop(s, o, n, part(t.family, c))
+		} else {
+			dissolve(s.raw, &s.toRaw, ledgerChain(o, c.Role))
+		}
+		if failed = s.removed(ctx); failed == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return failed
+}
+
+// drop notes what goes.
+func (f *Filter) drop(s *state, o owner.Owner, n names, c firewall.Claim) {
+	if c.Role == firewall.Publish {
+		s.dropPublish(o, n, c, f.options)
+	} else {
+		s.dropMasq(o, n, c)
+	}
+	dissolve(s.raw, &s.toRaw, ledgerChain(o, c.Role))
+}

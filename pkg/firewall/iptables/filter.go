@@ -1,0 +1,260 @@
+// Package iptables is the packet filter for whoever asks for iptables, or has a kernel without nf_tables.
+//
+// The table nat has what the reference suite writes, to the byte, because other programs read it and the reference must be able to delete
+// it: a node can go from the reference to us and back with pods running. Names and comments there have the network and the container, but no
+// interface. So what is whose stands in the table raw: a chain TRESTLE-<hash of owner and role> that nothing leads to, with a rule for each of
+// the owner's addresses and the owner's tag as its comment. It is the ledger; packets never see it. What the ledger does not know in a chain is
+// the reference's, or left by a killed call.
+//
+// A verb is one iptables-restore a table and family that has something to change, all or nothing, after one iptables-save each; our lock
+// keeps others of ours out in between, and the tool's own lock (--wait) the other users of iptables.
+//
+// The two flavours, iptables-nft and iptables-legacy, are two packet filters. What is made goes to the one that `iptables` is on this
+// host; what is dropped is dropped where the kernel has it, by a tool of that flavour.
+package iptables
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// Options are what a configuration says about rules of iptables.
+type Options struct {
+	MarkBit      int      // 0 to 31: the bit of the mark of what must be masqueraded; the reference's default is 13
+	MarkChain    string   // an existing chain of the table nat that sets a mark itself; empty: ours
+	ConditionsV4 []string // words of iptables, put into the entries of this network's ports
+	ConditionsV6 []string
+	Gone         Gone            // nil: of nobody it is provable
+	Link         firewall.Filter // answers for the role Antispoof, which is about frames that iptables never sees
+	Run          string          // directory of the lock; empty: Run
+}
+
+// DefaultMarkBit is the bit that the reference uses where the configuration names none.
+const DefaultMarkBit = 13
+
+// conditions returns the words of one family, each quoted, with a space after each.
+func (o Options) conditions(is4 bool) string {
+	list := o.ConditionsV6
+	if is4 {
+		list = o.ConditionsV4
+	}
+	var b strings.Builder
+	for _, word := range list {
+		b.WriteString(quote(word) + " ")
+	}
+	return b.String()
+}
+
+// Filter is the iptables of the network namespace of the process.
+type Filter struct{ options Options }
+
+var _ firewall.Filter = (*Filter)(nil)
+
+// Open returns the filter. Nothing is run before it is asked something.
+func Open(o Options) *Filter {
+	if o.Run == "" {
+		o.Run = Run
+	}
+	return &Filter{o}
+}
+
+// Close closes the filter for frames.
+func (f *Filter) Close() error { return f.options.Link.Close() }
+
+// Ready says whether the tool is there, and can read the two tables.
+func (f *Filter) Ready(ctx context.Context) error {
+	for _, family := range families() {
+		t, err := find(ctx, family, "")
+		if err == nil {
+			_, err = t.load(ctx)
+		}
+		if err != nil {
+			return fault.New(fault.NoService, "install iptables, load the kernel's modules for it, or choose the backend nftables", "packet filter: %w", err)
+		}
+	}
+	return nil
+}
+
+// Hold reads both tables of each family that the claim has values for, or the owner anything in, and adds what is missing.
+func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (created bool, err error) {
+	if c.Role == firewall.Antispoof {
+		return f.options.Link.Hold(ctx, o, c, dead)
+	}
+	if err := check(c); err != nil || len(c.Masq)+len(c.Ports) == 0 {
+		return false, err
+	}
+	lock, err := f.lock(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer lock.Close()
+	states, err := f.hold(ctx, o, c, dead)
+	if err != nil {
+		return false, err
+	}
+	for i, s := range states {
+		if err := s.made(ctx); err != nil {
+			return false, fault.Join(err, f.takeBack(ctx, o, c.Role, states[:i+1]))
+		}
+		created = created || len(s.toNAT)+len(s.toRaw) > 0
+	}
+	return created, nil
+}
+
+// takeBack drops what a Hold that failed in one family has made in that and the other, if the owner had nothing there before.
+func (f *Filter) takeBack(ctx context.Context, o owner.Owner, r firewall.Role, states []*state) error {
+	var errs []error
+	for _, s := range states {
+		if !s.raw.has(ledgerChain(o, r)) {
+			errs = append(errs, f.dropIn(context.WithoutCancel(ctx), s.tool, o, firewall.Claim{Role: r}))
+		}
+	}
+	return fault.Join(errs...)
+}
+
+// hold notes, family by family, what is missing to the claim, and the guard. Nothing is written.
+func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (states []*state, err error) {
+	n, err := whole(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, family := range families() {
+		mine := part(family, c)
+		s, err := f.open(ctx, family, o, mine)
+		if err != nil {
+			return nil, err
+		}
+		if s == nil {
+			continue
+		}
+		s.dead, s.gone = dead, f.options.Gone
+		if family.is4 {
+			s.guard()
+		}
+		if err := f.holdIn(s, o, n, mine); err != nil {
+			return nil, err
+		}
+		states = append(states, s)
+	}
+	return states, nil
+}
+
+// open reads the family by the tool of the host's choice; nil where nothing of the owner's is there or to be made.
+func (f *Filter) open(ctx context.Context, family family, o owner.Owner, c firewall.Claim) (*state, error) {
+	t, err := find(ctx, family, "")
+	if len(addrs(c)) == 0 && !family.is4 {
+		if err != nil {
+			return nil, nil // without a tool nothing here could have made anything
+		}
+		there, err := t.has(ctx, "raw", ledgerChain(o, c.Role))
+		if err != nil || !there {
+			return nil, err
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.load(ctx)
+}
+
+// holdIn notes what is missing to the family's part of a claim.
+func (f *Filter) holdIn(s *state, o owner.Owner, n names, c firewall.Claim) error {
+	if len(addrs(c)) == 0 {
+		if s.raw.has(ledgerChain(o, c.Role)) {
+			f.drop(s, o, n, c)
+			s.differs(fmt.Sprintf("%s: expected nothing of %s, found something", s.program, o))
+		}
+		return nil
+	}
+	ledger := s.ledger(o, c)
+	if words := f.options.conditions(s.is4); c.Role == firewall.Publish && words != "" {
+		ledger = append(ledger, comment("conditions "+words))
+	}
+	if rewrite(s.raw, &s.toRaw, ledgerChain(o, c.Role), ledger) {
+		s.renewed = true
+		s.differs(fmt.Sprintf("ledger of %s: expected %v", o, addrs(c)))
+	}
+	if c.Role == firewall.Publish {
+		return s.holdPublish(o, n, c, f.options)
+	}
+	return s.holdMasq(o, n, c)
+}
+
+// Held notes what Hold would change.
+func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	if c.Role == firewall.Antispoof {
+		return f.options.Link.Held(ctx, o, c)
+	}
+	if err := check(c); err != nil || len(c.Masq)+len(c.Ports) == 0 {
+		return err
+	}
+	lock, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	var list []string
+	states, err := f.hold(ctx, o, c, func(firewall.Holder) bool { return true })
+	if err != nil {
+		return err
+	}
+	for _, s := range states {
+		if len(s.toNAT)+len(s.toRaw) > 0 {
+			list = append(list, s.differences...)
+		}
+	}
+	return drifted(list)
+}
+
+func drifted(list []string) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return fault.New(fault.Drift, "find what else changes the rules, then delete the attachment and add it again", "packet filter: %s", strings.Join(list, "; "))
+}
+
+// Holds asks for the owner's ledger.
+func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (bool, error) {
+	if r == firewall.Antispoof {
+		return f.options.Link.Holds(ctx, o, r)
+	}
+	for _, family := range families() {
+		for _, kind := range []flavour{onNFT, legacy} {
+			there, err := exists(ctx, family, kind, "raw", ledgerChain(o, r))
+			if there || err != nil {
+				return there, err
+			}
+		}
+	}
+	return false, nil
+}
+
+// Owners reads the ledgers of both families and flavours.
+func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) (holders []firewall.Holder, err error) {
+	if r == firewall.Antispoof {
+		return f.options.Link.Owners(ctx, r, network)
+	}
+	tools, err := everywhere(ctx, "raw")
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tools {
+		s, err := t.load(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range s.entries {
+			known := slices.ContainsFunc(holders, func(h firewall.Holder) bool { return h.ID == e.ID })
+			if e.role == r && e.ID.Network == network && !known {
+				holders = append(holders, e.Holder)
+			}
+		}
+	}
+	return holders, nil
+}

@@ -1,0 +1,91 @@
+package iptables
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
+)
+
+// mapping is one published port in the rules: some that mark what is to be masqueraded, then the one that translates.
+type mapping struct {
+	rules    []string
+	protocol string
+	hostIP   netip.Addr // zero: every address
+	port     uint16
+	target   netip.AddrPort
+}
+
+// mappings reads an attachment's chain. What follows the last translation is nobody's.
+func (r *ruleset) mappings(chain string) (list []mapping) {
+	var m mapping
+	for _, rule := range r.chains[chain] {
+		m.rules = append(m.rules, rule)
+		if value(rule, "-j") != "DNAT" {
+			continue
+		}
+		m.protocol = value(rule, "-p")
+		if p, err := netip.ParsePrefix(value(rule, "-d")); err == nil {
+			m.hostIP = p.Addr()
+		}
+		port, _ := strconv.ParseUint(value(rule, "--dport"), 10, 16) // one that is none matches nothing that we claim
+		m.port = uint16(port)
+		m.target, _ = netip.ParseAddrPort(value(rule, "--to-destination"))
+		list = append(list, m)
+		m = mapping{}
+	}
+	return list
+}
+
+// is says whether both are for the same packets.
+func (m mapping) is(other mapping) bool {
+	return m.protocol == other.protocol && m.hostIP == other.hostIP && m.port == other.port
+}
+
+// mapping turns a port into rules, in the form in which iptables-save prints what the reference writes.
+func (f family) mapping(p firewall.Port, mark string) mapping {
+	m := mapping{protocol: protocol(p.Protocol), hostIP: hostIP(p), port: p.HostPort, target: p.Target}
+	match := fmt.Sprintf("-p %[1]s -m %[1]s --dport %[2]d ", m.protocol, m.port)
+	if m.hostIP.IsValid() {
+		match = "-d " + f.host(m.hostIP) + " " + match
+	}
+	from := func(source string) { m.rules = append(m.rules, source+match+"-j "+mark) }
+	switch {
+	case p.SNAT == firewall.SNATAll:
+		from("")
+	case p.SNAT == firewall.SNATHairpin:
+		if p.Subnet.IsValid() && p.Subnet.Bits() > 0 {
+			from(fmt.Sprintf("-s %s ", p.Subnet))
+		}
+		if f.is4 {
+			from("-s 127.0.0.1/32 ")
+		}
+	}
+	m.rules = append(m.rules, match+"-j DNAT --to-destination "+m.target.String())
+	return m
+}
+
+// most is how many ports the match multiport takes (XT_MULTI_PORTS).
+const most = 15
+
+// entries returns the rules that lead the mappings' packets to the chain, protocol by protocol.
+func entries(list []mapping, comment, conditions, chain string) (rules []string) {
+	ports := make(map[string][]string)
+	var protocols []string
+	for _, m := range list {
+		if !slices.Contains(protocols, m.protocol) {
+			protocols = append(protocols, m.protocol)
+		}
+		ports[m.protocol] = append(ports[m.protocol], strconv.Itoa(int(m.port)))
+	}
+	slices.Sort(protocols)
+	for _, proto := range protocols {
+		for some := range slices.Chunk(ports[proto], most) {
+			rules = append(rules, fmt.Sprintf("-p %s %s -m multiport --dports %s %s-j %s", proto, comment, strings.Join(some, ","), conditions, chain))
+		}
+	}
+	return rules
+}

@@ -1,0 +1,263 @@
+package iptables
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// published is a mapping as it was found.
+type published struct {
+	mapping
+	chain string
+	firewall.Holder
+	known bool // the ledger has a holder; else it is the reference's, or was left
+}
+
+// who names whose mapping it is, as well as can be told.
+func (p published) who(s *state) string {
+	if p.known {
+		return p.Text
+	}
+	for _, rule := range s.nat.jumps(hostports, p.chain) {
+		return "the container of another suite of plugins: " + value(rule, "--comment")
+	}
+	return "chain " + p.chain
+}
+
+// published lists all mappings that packets can get to.
+func (s *state) published() (list []published) {
+	var seen []string
+	for _, rule := range s.nat.chains[hostports] {
+		chain := value(rule, "-j")
+		if slices.Contains(seen, chain) {
+			continue
+		}
+		seen = append(seen, chain)
+		for _, m := range s.nat.mappings(chain) {
+			p := published{mapping: m, chain: chain}
+			p.Holder, p.known = s.holder(firewall.Publish, chain, m.target.Addr())
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// wanted turns the claim's ports into mappings.
+func (s *state) wanted(o Options, c firewall.Claim) (list []mapping, err error) {
+	mark := o.MarkChain
+	if mark == "" {
+		mark = setMark
+	} else if masks(c) && !s.nat.has(mark) {
+		return nil, fault.New(fault.Config, "make the chain, or leave the key out", "externalSetMarkChain: %q: no such chain in table nat of %s", mark, s.program)
+	}
+	for _, p := range c.Ports {
+		list = append(list, s.mapping(p, mark))
+	}
+	return list, nil
+}
+
+// masks says whether any port of the claim needs its clients masqueraded.
+func masks(c firewall.Claim) bool {
+	return slices.ContainsFunc(c.Ports, func(p firewall.Port) bool { return p.SNAT != firewall.SNATNone })
+}
+
+// holdPublish notes what is missing to the claim.
+func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Options) error {
+	list, err := s.wanted(options, c)
+	if err != nil {
+		return err
+	}
+	chain, all := n.dnatChain(), s.published()
+	for _, p := range c.Ports {
+		if err := s.takePort(o, chain, p, list, all); err != nil {
+			return err
+		}
+	}
+	var rest []mapping
+	for _, p := range all {
+		if p.chain == chain && p.known && p.ID != o.ID {
+			rest = append(rest, p.mapping)
+		}
+	}
+	s.frame(options, masks(c))
+	s.publish(n, append(rest, list...), all, options.conditions(s.is4))
+	return nil
+}
+
+// takePort sees to it that nobody else has the port: by an error if somebody lives who has it, and else by deleting that mapping.
+func (s *state) takePort(o owner.Owner, chain string, port firewall.Port, list []mapping, all []published) error {
+	wanted := list[slices.IndexFunc(list, func(m mapping) bool {
+		return m.is(mapping{protocol: protocol(port.Protocol), hostIP: hostIP(port), port: port.HostPort})
+	})]
+	found := "nothing"
+	for _, p := range all {
+		if !p.is(wanted) {
+			continue
+		}
+		found = fmt.Sprintf("%s for %s", p.target, p.who(s))
+		switch {
+		case p.known && p.ID == o.ID && slices.Equal(p.rules, wanted.rules):
+			return nil
+		case p.known && p.ID == o.ID, !p.known && p.chain == chain:
+		case p.known:
+			if err := s.gives(p.Holder, title(port)); err != nil {
+				return err
+			}
+			s.retract(p)
+		default:
+			if s.gone == nil || !s.gone(p.who(s), p.target.Addr()) {
+				return fault.New(fault.Taken, "delete that container, or ask for another port", "%s: held by %s", title(port), p.who(s))
+			}
+			s.retract(p)
+		}
+	}
+	s.differs(fmt.Sprintf("%s: expected %s for %s, found %s", title(port), wanted.target, o, found))
+	return nil
+}
+
+// retract deletes one mapping of somebody dead. The entry may go on naming its port: the chain lets pass what it does not have.
+func (s *state) retract(p published) {
+	for _, rule := range p.rules {
+		s.toNAT = append(s.toNAT, "-D "+p.chain+" "+rule)
+	}
+}
+
+// frame notes what is missing of the chains that all containers share.
+func (s *state) frame(o Options, masked bool) {
+	if masked && o.MarkChain == "" {
+		mark := fmt.Sprintf("%#x/%#[1]x", 1<<o.MarkBit)
+		s.ensure(setMark, `-m comment --comment "CNI portfwd masquerade mark" -j MARK --set-xmark `+mark)
+		s.ensure(markMasq, "-m mark --mark "+mark+" -j MASQUERADE")
+		if jump := `-m comment --comment "CNI portfwd requiring masquerade" -j ` + markMasq; !s.nat.contains(postrouting, jump) {
+			s.toNAT = append(s.toNAT, "-I "+postrouting+" 1 "+jump) // before the chains that accept, which would end the traversal
+			s.differs("chain " + postrouting + ": expected a jump to " + markMasq)
+		}
+	}
+	s.ensure(hostports, "")
+	s.ensure("PREROUTING", localJump)
+	s.ensure("OUTPUT", localJump)
+}
+
+// localJump takes packets for the host's own addresses, and no others, to the published ports (CVE-2025-67499).
+const localJump = "-m addrtype --dst-type LOCAL -j " + hostports
+
+// ensure makes a shared chain have a rule among others.
+func (s *state) ensure(chain, rule string) {
+	if !s.nat.has(chain) && strings.HasPrefix(chain, "CNI-") {
+		s.toNAT = append(s.toNAT, ":"+chain+" - [0:0]")
+		s.differs("chain " + chain + ": expected, found none")
+	}
+	if rule != "" && !s.nat.contains(chain, rule) {
+		s.toNAT = append(s.toNAT, "-A "+chain+" "+rule)
+		s.differs("chain " + chain + ": expected the rule " + rule)
+	}
+}
+
+// publish makes the chain, and the entries that lead to it, as they should be. Where a port of one address is somebody else's on every
+// address, the entry comes before all others, so that the specific one wins.
+func (s *state) publish(n names, list []mapping, all []published, conditions string) {
+	chain := n.dnatChain()
+	var rules []string
+	var front, back []mapping
+	for _, m := range ordered(list, s.nat.mappings(chain)) {
+		rules = append(rules, m.rules...)
+		if m.hostIP.IsValid() && slices.ContainsFunc(all, func(p published) bool {
+			return p.chain != chain && p.is(mapping{protocol: m.protocol, port: m.port})
+		}) {
+			front = append(front, m)
+		} else {
+			back = append(back, m)
+		}
+	}
+	if rewrite(s.nat, &s.toNAT, chain, rules) {
+		s.differs(fmt.Sprintf("chain %s: expected %d rules, found %d", chain, len(rules), len(s.nat.chains[chain])))
+	}
+	have := s.nat.jumps(hostports, chain)
+	if !s.renewed && leads(have, list, n) {
+		return
+	}
+	s.differs(fmt.Sprintf("chain %s: expected entries for all ports of chain %s", hostports, chain))
+	for _, rule := range have {
+		s.cut(hostports, rule)
+	}
+	for _, rule := range slices.Backward(entries(front, n.dnatComment(), conditions, chain)) {
+		s.toNAT = append(s.toNAT, "-I "+hostports+" 1 "+rule)
+	}
+	for _, rule := range entries(back, n.dnatComment(), conditions, chain) {
+		s.toNAT = append(s.toNAT, "-A "+hostports+" "+rule)
+	}
+}
+
+// ordered returns the list with what is there already in its place, and ports of one address before those of all: the first rule wins.
+func ordered(list, there []mapping) []mapping {
+	place := func(m mapping) int {
+		at := slices.IndexFunc(there, m.is)
+		if at < 0 {
+			at = len(there)
+		}
+		if !m.hostIP.IsValid() {
+			at += len(there) + 1
+		}
+		return at
+	}
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b mapping) int { return place(a) - place(b) })
+	return list
+}
+
+// leads says whether the entries are for these mappings and no others.
+func leads(have []string, list []mapping, n names) bool {
+	var found, expected []string
+	for _, rule := range have {
+		if !strings.Contains(rule, n.dnatComment()) {
+			return false
+		}
+		for port := range strings.SplitSeq(value(rule, "--dports"), ",") {
+			found = append(found, value(rule, "-p")+" "+port)
+		}
+	}
+	for _, m := range list {
+		expected = append(expected, fmt.Sprintf("%s %d", m.protocol, m.port))
+	}
+	slices.Sort(found)
+	slices.Sort(expected)
+	return slices.Equal(found, expected)
+}
+
+// dropPublish notes what goes: the owner's mappings; what nobody is known to have, as the reference leaves it, if it leads to one of the
+// claim's addresses, or if the claim names none; and the chain, if nothing is left in it. The historic chain goes as well.
+func (s *state) dropPublish(o owner.Owner, n names, c firewall.Claim, options Options) {
+	chain := n.dnatChain()
+	var rest []mapping
+	for _, m := range s.nat.mappings(chain) {
+		h, known := s.holder(firewall.Publish, chain, m.target.Addr())
+		claimed := len(c.Ports) == 0 || slices.Contains(addrs(c), m.target.Addr())
+		if known && h.ID != o.ID || !known && !claimed {
+			rest = append(rest, m)
+		}
+	}
+	if s.nat.has(chain) && len(rest) > 0 {
+		s.publish(n, rest, nil, options.conditions(s.is4))
+	} else {
+		s.raze(hostports, chain)
+	}
+	s.raze(oldSNAT, n.oldChain())
+}
+
+// raze removes a chain and what leads to it.
+func (s *state) raze(from, chain string) {
+	for _, rule := range s.nat.jumps(from, chain) {
+		s.cut(from, rule)
+	}
+	dissolve(s.nat, &s.toNAT, chain)
+}
+
+// Gone says whether the container whose rules have the comment, and whose address is target, is provably dead. It is about containers
+// that no owner of ours is known for.
+type Gone func(comment string, target netip.Addr) bool

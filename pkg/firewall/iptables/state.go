@@ -1,0 +1,159 @@
+package iptables
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// state is one family as it was read, and what is to be written to it. Both tables of a family are committed one after the other: the
+// ledger before what it tells of when something is made, and after it when something goes, so that a kill in between leaves
+// nothing that nobody knows of.
+type state struct {
+	*tool
+	raw, nat     *ruleset
+	entries      []entry
+	toRaw, toNAT []string
+	going        []string // rules that toNAT deletes
+	differences  []string // for people
+	answers      map[owner.ID]bool
+	dead         func(firewall.Holder) bool // who is dead; nil: nobody
+	renewed      bool                       // the owner's ledger changes
+	gone         Gone                       // nil: nobody
+}
+
+// entry is one line of the ledger: the owner has the address, in the role.
+type entry struct {
+	firewall.Holder
+	role firewall.Role
+	addr netip.Addr
+}
+
+// load reads the family.
+func (t *tool) load(ctx context.Context) (*state, error) {
+	s := &state{tool: t, answers: make(map[owner.ID]bool)}
+	var err error
+	if s.raw, err = t.read(ctx, "raw"); err != nil {
+		return nil, err
+	}
+	if s.nat, err = t.read(ctx, "nat"); err != nil {
+		return nil, err
+	}
+	for _, name := range s.raw.names {
+		if strings.HasPrefix(name, ledgerPrefix) {
+			s.entries = append(s.entries, readEntries(name, s.raw.chains[name])...)
+		}
+	}
+	return s, nil
+}
+
+// readEntries reads the ledger of one owner.
+func readEntries(chain string, rules []string) (list []entry) {
+	for _, rule := range rules {
+		o, ours := owner.Parse(value(rule, "--comment"))
+		e := entry{Holder: firewall.Holder{Owner: o, Linked: value(rule, "-i") != ""}, role: firewall.Masquerade}
+		addr := value(rule, "-s")
+		if addr == "" {
+			e.role, addr = firewall.Publish, value(rule, "-d")
+		}
+		p, err := netip.ParsePrefix(addr)
+		if !ours || err != nil || ledgerChain(o, e.role) != chain {
+			continue
+		}
+		e.addr = p.Addr()
+		list = append(list, e)
+	}
+	return list
+}
+
+// ledger returns the rules of an owner's ledger for the claim.
+func (s *state) ledger(o owner.Owner, c firewall.Claim) (rules []string) {
+	option, link := "-s ", ""
+	if c.Role == firewall.Publish {
+		option = "-d "
+	}
+	if c.Linked {
+		link = " -i " + o.HostLink()
+	}
+	for _, a := range addrs(c) {
+		rules = append(rules, option+s.host(a)+link+" "+comment(o.Tag(tagRoom)))
+	}
+	return rules
+}
+
+// addressOf says whether the ledger has the address as the owner's.
+func (s *state) addressOf(o owner.Owner, r firewall.Role, a netip.Addr) bool {
+	return slices.ContainsFunc(s.entries, func(e entry) bool { return e.ID == o.ID && e.role == r && e.addr == a })
+}
+
+// holder returns who has the address in the role with the chain, by the ledger. Two containers of two networks may have one address.
+func (s *state) holder(r firewall.Role, chain string, a netip.Addr) (firewall.Holder, bool) {
+	for _, e := range s.entries {
+		n, ok := namesOf(e.Owner)
+		if ok && e.role == r && e.addr == a && n.chain(r) == chain {
+			return e.Holder, true
+		}
+	}
+	return firewall.Holder{}, false
+}
+
+// gives says whether the holder is dead, so that what it has may be taken, or the error that it is not. It asks once about each.
+func (s *state) gives(h firewall.Holder, title string) error {
+	dead, known := s.answers[h.ID]
+	if !known && s.dead != nil {
+		dead = s.dead(h)
+		s.answers[h.ID] = dead
+	}
+	if dead {
+		return nil
+	}
+	return fault.New(fault.Taken, "delete that attachment, or ask for something else", "%s: held by %s", title, h.Text)
+}
+
+// differs notes for people what is not as it should be.
+func (s *state) differs(text string) { s.differences = append(s.differences, text) }
+
+// rewrite makes a chain have exactly these rules: declared again, a chain is emptied (iptables-restore(8), --noflush).
+func rewrite(r *ruleset, out *[]string, chain string, rules []string) (changed bool) {
+	if r.has(chain) && slices.Equal(r.chains[chain], rules) {
+		return false
+	}
+	*out = append(*out, ":"+chain+" - [0:0]")
+	for _, rule := range rules {
+		*out = append(*out, "-A "+chain+" "+rule)
+	}
+	return true
+}
+
+// dissolve removes a chain, to which nothing may lead any more.
+func dissolve(r *ruleset, out *[]string, chain string) {
+	if r.has(chain) {
+		*out = append(*out, "-F "+chain, "-X "+chain)
+	}
+}
+
+// cut deletes a rule of the table nat.
+func (s *state) cut(chain, rule string) {
+	s.toNAT = append(s.toNAT, "-D "+chain+" "+rule)
+	s.going = append(s.going, rule)
+}
+
+// made carries out what makes; removed what removes.
+func (s *state) made(ctx context.Context) error {
+	if err := s.write(ctx, "raw", s.toRaw); err != nil {
+		return err
+	}
+	return s.write(ctx, "nat", s.toNAT)
+}
+
+func (s *state) removed(ctx context.Context) error {
+	if err := s.write(ctx, "nat", s.toNAT); err != nil {
+		return err
+	}
+	return s.write(ctx, "raw", s.toRaw)
+}

@@ -1,0 +1,148 @@
+package iptables
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+// flavour is where the rules of a tool end up. The tables of one flavour are not seen by the other's tools, and packets pass both.
+type flavour string
+
+const (
+	onNFT  flavour = "nft"    // tables ip nat, ip raw ... of nf_tables
+	legacy flavour = "legacy" // the kernel's ip_tables
+)
+
+// family is one of the two for which there is a tool.
+type family struct {
+	program   string // the tool's name
+	is4       bool
+	multicast string
+	bits      int // of an address
+}
+
+func families() []family {
+	return []family{{"iptables", true, "224.0.0.0/4", 32}, {"ip6tables", false, "ff00::/8", 128}}
+}
+
+func (f family) has(a netip.Addr) bool { return a.Is4() == f.is4 }
+
+// host is the address as a rule has it.
+func (f family) host(a netip.Addr) string { return fmt.Sprintf("%s/%d", a, f.bits) }
+
+// tool is the pair of programs by which one family and flavour is read and written. They must be of one flavour.
+type tool struct {
+	family
+	flavour
+	save, restore string // paths
+}
+
+// find returns the tool of the family: that of the host's choice where no flavour is named, which is what `iptables` is, and else one of
+// the flavour. It runs nothing where the programs are links to a well-known one.
+func find(ctx context.Context, f family, want flavour) (*tool, error) {
+	candidates := []string{f.program}
+	if want != "" {
+		candidates = append(candidates, f.program+"-"+string(want))
+	}
+	for _, name := range candidates {
+		save, restore := look(name+"-save"), look(name+"-restore")
+		if save == "" || restore == "" {
+			continue
+		}
+		kind, err := flavourOf(ctx, restore)
+		if err != nil {
+			return nil, err
+		}
+		if want == "" || want == kind {
+			return &tool{f, kind, save, restore}, nil
+		}
+	}
+	return nil, fault.New(fault.Unsupported, "install iptables, or choose the backend nftables", "%s: not found in PATH", candidates[len(candidates)-1])
+}
+
+// look finds a program in PATH, or where system programs are if a runtime's PATH leaves that out; empty: nowhere.
+func look(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if path := filepath.Join(dir, name); executable(path) {
+			return path
+		}
+	}
+	return ""
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir() && info.Mode()&0o111 != 0
+}
+
+func flavourOf(ctx context.Context, program string) (flavour, error) {
+	if real, err := filepath.EvalSymlinks(program); err == nil {
+		switch filepath.Base(real) {
+		case "xtables-nft-multi":
+			return onNFT, nil
+		case "xtables-legacy-multi":
+			return legacy, nil
+		}
+	}
+	out, err := exec.CommandContext(ctx, program, "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("%s --version: %w", program, err)
+	}
+	if bytes.Contains(out, []byte("nf_tables")) {
+		return onNFT, nil
+	}
+	return legacy, nil // before 1.8 there was no other
+}
+
+// read returns one table.
+func (t *tool) read(ctx context.Context, table string) (*ruleset, error) {
+	out, err := t.run(exec.CommandContext(ctx, t.save, "-t", table))
+	if err != nil {
+		return nil, err
+	}
+	return parse(out), nil
+}
+
+// write carries out the lines for one table, all or none.
+func (t *tool) write(ctx context.Context, table string, lines []string) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	text := "*" + table + "\n" + strings.Join(lines, "\n") + "\nCOMMIT\n"
+	cmd := exec.CommandContext(ctx, t.restore, "--noflush", "--wait")
+	cmd.Stdin = strings.NewReader(text)
+	_, err := t.run(cmd)
+	return err
+}
+
+func (t *tool) run(cmd *exec.Cmd) (string, error) {
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, oneLine(complaint.String()))
+	}
+	return out.String(), nil
+}
+
+// oneLine drops the hints of iptables about the other flavour, which are no errors.
+func oneLine(text string) string {
+	var list []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "# Warning") && !strings.HasPrefix(line, "Try ") {
+			list = append(list, line)
+		}
+	}
+	return strings.Join(list, ", ")
+}
