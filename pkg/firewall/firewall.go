@@ -103,3 +103,10 @@ type Holder struct {
 	owner.Owner
 	Linked bool // as in the claim
 }
+
+// A Publisher is a filter that tells which ports of an owner lead somewhere now, so that the flows to them can be cut when they are dropped.
+// Of a port only protocol, host address, host port and target are told.
+type Publisher interface {
+	// Published lists the ports. The claim's values are a hint where to look, and need not be right.
+	Published(ctx context.Context, o owner.Owner, c Claim) ([]Port, error)
+}

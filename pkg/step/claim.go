@@ -64,7 +64,11 @@ func (c Claim) Apply(ctx context.Context, s *site.Site) (bool, error) {
 			return false, err
 		}
 	}
-	return filter.Hold(ctx, c.Owner, c.Claim, dead)
+	created, err := filter.Hold(ctx, c.Owner, c.Claim, dead)
+	if err == nil && created {
+		divert(s, c.Ports)
+	}
+	return created, err
 }
 
 // Dead says whether an attachment is provably gone: its host link carried it, and there is no such link. No proof is not death.
@@ -82,7 +86,12 @@ func (c Claim) Undo(ctx context.Context, s *site.Site) error {
 	if err != nil {
 		return err
 	}
-	return filter.Drop(ctx, c.Owner, c.Claim)
+	led := published(ctx, s, filter, c)
+	err = filter.Drop(ctx, c.Owner, c.Claim)
+	if err == nil {
+		cut(s, led)
+	}
+	return err
 }
 
 // Verify looks at each thing held, and at the tables and rules that carry it.

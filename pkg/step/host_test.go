@@ -89,13 +89,12 @@ func (h *host) apply(steps ...plan.Step) {
 	}
 }
 
-// snapshot leaves out what goes with something else: the settings of the container's interface with that, and the subnets that nobody
-// masquerades with their network.
+// snapshot leaves out what goes with something else: the settings of the container's interface.
 func (h *host) snapshot() string {
 	h.Helper()
 	var kept strings.Builder
 	for line := range strings.Lines(snapshot.Take(h, h.netns)) {
-		if !strings.HasPrefix(line, "c1 sysctl ") && !strings.HasPrefix(line, "host element inet trestle local") {
+		if !strings.HasPrefix(line, "c1 sysctl ") {
 			kept.WriteString(line)
 		}
 	}

@@ -74,14 +74,17 @@ func awaitRemoval(ts *testscript.TestScript, events <-chan netlink.LinkUpdate, i
 	for len(indexes) > 0 {
 		select {
 		case event := <-events:
-			// A port that leaves its bridge is announced likewise, in the bridge's family, while the link is still there.
-			if event.Header.Type == unix.RTM_DELLINK && event.Family == unix.AF_UNSPEC {
-				indexes = slices.DeleteFunc(indexes, func(i int) bool { return i == event.Link.Attrs().Index })
-			}
+			indexes = slices.DeleteFunc(indexes, func(i int) bool { return gone(event, i) })
 		case <-deadline:
 			ts.Fatalf("links %v did not go", indexes)
 		}
 	}
+}
+
+// gone says whether the event is the end of the link. A port that leaves its bridge is announced likewise, in the bridge's family, while
+// the link is still there.
+func gone(event netlink.LinkUpdate, index int) bool {
+	return event.Header.Type == unix.RTM_DELLINK && event.Family == unix.AF_UNSPEC && event.Link.Attrs().Index == index
 }
 
 // router: the host forwards already, as most that run containers do. A plugin switches forwarding on and never off again, which a

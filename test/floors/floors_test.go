@@ -21,7 +21,7 @@ const module = "github.com/trestle-cni/trestle/"
 var floors = [][]string{
 	{"pkg/fault", "pkg/owner", "pkg/rtnl"},
 	{"pkg/keys", "pkg/firewall"},
-	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/ipam"},
+	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/conntrack", "pkg/ipam"},
 	{"pkg/site"},
 	{"pkg/step", "pkg/plan"},
 	{"pkg/plugin", "pkg/observe"},

@@ -2,8 +2,10 @@ package nft
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +150,32 @@ func TestOpenAt(t *testing.T) {
 		must(t, f.Unground(t.Context()))
 		if err := f.Grounded(t.Context()); fault.Code(err) != fault.Drift {
 			t.Errorf("after unground: %v, want drift", err)
+		}
+	})
+}
+
+// TestPublished asks which ports lead somewhere: whatever the claim says, those that the owner holds.
+func TestPublished(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		f := held(t)
+		c := three()[1]
+		want := slices.Clone(c.Ports)
+		for i, p := range want {
+			want[i] = firewall.Port{Protocol: p.Protocol, HostIP: p.HostIP, HostPort: p.HostPort, Target: p.Target}
+		}
+		for name, hint := range map[string]firewall.Claim{"all": c, "none": {Role: c.Role}, "some": {Role: c.Role, Ports: c.Ports[:1]}} {
+			got, err := f.Published(t.Context(), somebody(), hint)
+			must(t, err)
+			byPort := func(a, b firewall.Port) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
+			slices.SortFunc(got, byPort)
+			slices.SortFunc(want, byPort)
+			if !slices.Equal(want, got) {
+				t.Errorf("hint of %s: %v, want %v", name, got, want)
+			}
+		}
+		must(t, f.Drop(t.Context(), somebody(), c))
+		if got, err := f.Published(t.Context(), somebody(), c); len(got) != 0 || err != nil {
+			t.Errorf("after a drop: %v, %v", got, err)
 		}
 	})
 }

@@ -1,0 +1,42 @@
+package nft
+
+import (
+	"context"
+	"encoding/binary"
+	"net/netip"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// Published reads the owner's elements of the maps of ports: those that the claim names or, where these are not all, every one.
+func (f *Filter) Published(ctx context.Context, o owner.Owner, c firewall.Claim) ([]firewall.Port, error) {
+	w, err := parse(o, c)
+	if err != nil {
+		if w, err = begin(o, firewall.Publish); err != nil {
+			return nil, err
+		}
+	}
+	defer f.lock()()
+	var ports []firewall.Port
+	err = f.steady(ctx, func() (sure bool, err error) {
+		held, err := f.held(w)
+		ports = nil
+		for _, e := range held {
+			if strings.HasPrefix(e.set.Name, "dnat") {
+				ports = append(ports, portIn(e))
+			}
+		}
+		return false, err
+	})
+	return ports, err
+}
+
+// portIn reads `protocol . host port : target`, with a host address before it or none.
+func portIn(e element) firewall.Port {
+	cut := len(e.Key) - len(service(0, 0))
+	p := firewall.Port{Protocol: e.Key[cut], HostPort: binary.BigEndian.Uint16(e.Key[cut+4:]), Target: addressIn(e.Val)}
+	p.HostIP, _ = netip.AddrFromSlice(e.Key[:cut]) // the zero Addr for no bytes
+	return p
+}

@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/trestle-cni/trestle/test/nstest"
+)
+
+// A client that sends a hundred datagrams a second from one port must reach the new container soon after it was added, in whatever order
+// the old one went. What it sends within the grace may be lost.
+const (
+	rate  = 10 * time.Millisecond
+	grace = 100 * time.Millisecond
+)
+
+func TestReplacement(t *testing.T) {
+	config := network(`"isDefaultGateway": true, "ipMasq": true, ` + hostLocal(subnet))
+	dns := mapping("udp", 5353, 53, "")
+	for name, replace := range map[string]func(w *street){
+		"gone, then added": func(w *street) {
+			succeed(w.T, "DEL", "portmap", "old", w.ports("old", "", dns))
+			succeed(w.T, "DEL", "bridge", "old", config)
+			w.attach("new", config)
+			succeed(w.T, "ADD", "portmap", "new", w.ports("new", "", dns))
+		},
+		"dead, added, then gone": func(w *street) {
+			w.dies("old")
+			w.attach("new", config)
+			succeed(w.T, "ADD", "portmap", "new", w.ports("new", "", dns))
+			succeed(w.T, "DEL", "portmap", "old", w.ports("old", ""), "CNI_NETNS=")
+		},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			nstest.Run(t, func(t *testing.T) {
+				w := newStreet(t)
+				w.container("old")
+				w.container("new")
+				w.attach("old", config)
+				succeed(t, "ADD", "portmap", "old", w.ports("old", "", dns))
+				w.echo("old", ":53")
+				w.echo("new", ":53")
+				s := w.stream("192.0.2.1:5353")
+				s.await("old", 5)
+				replace(w)
+				added := time.Now()
+				s.await("new", 20)
+				s.stop()
+				s.holds("new", added.Add(grace))
+				t.Logf("the first answer came to what was sent %s after the ADD", s.first("new").Sub(added))
+			})
+		})
+	}
+}
+
+// stream is a client's traffic: numbered datagrams from one port.
+type stream struct {
+	*testing.T
+	conn    net.Conn
+	ended   chan struct{}
+	answers chan string // "who number"
+	mu      sync.Mutex
+	sent    []time.Time
+	from    map[int]string
+}
+
+func (w *street) stream(to string) *stream {
+	w.Helper()
+	s := &stream{T: w.T, ended: make(chan struct{}), answers: make(chan string, 10000), from: make(map[int]string)}
+	must(w.T, in(outsider, func() (err error) {
+		s.conn, err = net.Dial("udp", to)
+		return err
+	}))
+	go s.send()
+	go s.receive()
+	return s
+}
+
+func (s *stream) send() {
+	tick := time.NewTicker(rate)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ended:
+			return
+		case <-tick.C:
+		}
+		s.mu.Lock()
+		number := len(s.sent)
+		s.sent = append(s.sent, time.Now())
+		s.mu.Unlock()
+		_, _ = fmt.Fprint(s.conn, number) // an error is of an earlier one, which nobody took
+	}
+}
+
+func (s *stream) receive() {
+	buffer := make([]byte, 100)
+	for {
+		n, err := s.conn.Read(buffer)
+		select {
+		case <-s.ended:
+			return
+		default:
+		}
+		if err == nil { // else nobody took an earlier one
+			s.answers <- string(buffer[:n])
+		}
+	}
+}
+
+// await waits for so many answers of one container.
+func (s *stream) await(who string, many int) {
+	s.Helper()
+	late := time.After(patience)
+	for many > 0 {
+		select {
+		case answer := <-s.answers:
+			var name string
+			var number int
+			if _, err := fmt.Sscan(answer, &name, &number); err != nil {
+				s.Fatalf("answer %q: %v", answer, err)
+			}
+			s.from[number] = name
+			if name == who {
+				many--
+			}
+		case <-late:
+			s.Fatalf("%d more answers of %s did not come", many, who)
+		}
+	}
+}
+
+func (s *stream) stop() {
+	close(s.ended)
+	s.conn.Close()
+}
+
+// holds fails the test unless all that was sent from then on was answered by the container. The last answers may be on their way.
+func (s *stream) holds(who string, then time.Time) {
+	s.Helper()
+	last := 0
+	for number := range s.from {
+		last = max(last, number)
+	}
+	for number, at := range s.sent[:last] {
+		if at.After(then) && s.from[number] != who {
+			s.Errorf("datagram %d, sent %s later, was answered by %q", number, at.Sub(then), s.from[number])
+		}
+	}
+}
+
+// first returns when the first datagram was sent that the container answered.
+func (s *stream) first(who string) time.Time {
+	var answered []int
+	for number, name := range s.from {
+		if name == who {
+			answered = append(answered, number)
+		}
+	}
+	return s.sent[slices.Min(answered)]
+}
