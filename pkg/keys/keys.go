@@ -211,13 +211,13 @@ func (o *Object) Addr(key string) netip.Addr {
 
 // Prefix returns the key's address and prefix length, host bits kept; the zero Prefix when it is absent.
 func (o *Object) Prefix(key string) netip.Prefix {
-	if !o.Has(key) {
+	text := get[*string](o, key, nil, "must be a string") // "" is not absence
+	if text == nil {
 		return netip.Prefix{}
 	}
-	text := o.String(key, "")
-	prefix, err := ParsePrefix(text)
+	prefix, err := ParsePrefix(*text)
 	if err != nil {
-		o.Reject(key, text, "must be an address and prefix length, as in 10.1.0.0/16")
+		o.Reject(key, *text, "must be an address and prefix length, as in 10.1.0.0/16")
 	}
 	return prefix
 }

@@ -56,7 +56,7 @@ func TestNoObject(t *testing.T) {
 func TestComplaints(t *testing.T) {
 	o := parse(t, `{"s": 1, "b": "yes", "n": 70000, "m": "x", "f": 1.5, "l": {}, "ll": [1], "o": [
 1 ], "os": [{}, 7, {"n": -1}],
-		"lists": [[{"n": "1"}], {}], "a": "10.0.0.256", "z": "fe80::1%eth0", "p": "10.0.0.1", "q": "", "mac": "0a:58", "mac8": "02:00:5e:10:00:00:00:01",
+		"lists": [[{"n": "1"}], {}], "a": "10.0.0.256", "z": "fe80::1%eth0", "p": "10.0.0.1", "q": "", "number": 7, "mac": "0a:58", "mac8": "02:00:5e:10:00:00:00:01",
 		"group": "01:00:5e:00:00:01", "zero": "00:00:00:00:00:00"}`)
 	if o.String("s", "def") != "def" || !o.Bool("b", true) || o.Int("n", 3, 1, 65535) != 3 || o.Int("m", 4, 5, 6) != 4 || o.Int("f", 1, 0, 9) != 1 {
 		t.Error("a wrong value was not replaced by the default")
@@ -76,6 +76,9 @@ func TestComplaints(t *testing.T) {
 	o.Addr("z")
 	o.Prefix("p")
 	o.Prefix("q")
+	for _, read := range []func(){func() { o.Addr("number") }, func() { o.Prefix("number") }, func() { o.MAC("number") }} {
+		read() // one complaint each
+	}
 	o.MAC("mac")
 	o.MAC("mac8")
 	o.MAC("group")
@@ -97,6 +100,9 @@ func TestComplaints(t *testing.T) {
 		`z: "fe80::1%eth0": must be an IP address`,
 		`p: "10.0.0.1": must be an address and prefix length, as in 10.1.0.0/16`,
 		`q: "": must be an address and prefix length, as in 10.1.0.0/16`,
+		`number: 7: must be a string`,
+		`number: 7: must be a string`,
+		`number: 7: must be a string`,
 		`mac: "0a:58": must be an Ethernet address, as in 0a:58:0a:01:00:02`,
 		`mac8: "02:00:5e:10:00:00:00:01": must be an Ethernet address, as in 0a:58:0a:01:00:02`,
 		`group: "01:00:5e:00:00:01": must be an Ethernet address that one interface may have, neither zero nor a group's`,
