@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/test/nstest"
 )
 
 // long says that the tests are to run at full size.
@@ -101,27 +103,33 @@ func checkRecovered(t *testing.T, dir, what string, del bool) {
 }
 
 // Any file cut at any length loses no address for ever: what it says less it says wrong, and a GC or the next boot sees to that.
+// The files are in memory: there are 70,000 lengths.
 func TestTruncatedAnywhere(t *testing.T) {
-	original := t.TempDir()
-	prepareCrash(t, "DEL", original)
-	must(t, filepath.Walk(original, func(path string, info os.FileInfo, err error) error {
-		if err != nil || !info.Mode().IsRegular() {
+	nstest.Run(t, func(t *testing.T) {
+		const original = "/run/original"
+		prepareCrash(t, "DEL", original)
+		must(t, filepath.Walk(original, func(path string, info os.FileInfo, err error) error {
+			if err == nil && info.Mode().IsRegular() {
+				truncateEverywhere(t, original, strings.TrimPrefix(path, original), info.Size())
+			}
 			return err
-		}
-		step := int64(1)
-		if !long() {
-			step = max(1, info.Size()/40)
-		}
-		for length := int64(0); length < info.Size(); length += step {
-			dir := t.TempDir()
-			must(t, os.CopyFS(dir, os.DirFS(original)))
-			name := strings.TrimPrefix(path, original)
-			must(t, os.Truncate(dir+name, length))
-			checkTruncated(t, dir, fmt.Sprintf("%s cut to %d bytes", name, length))
-			must(t, os.RemoveAll(dir))
-		}
-		return nil
-	}))
+		}))
+	})
+}
+
+func truncateEverywhere(t *testing.T, original, name string, size int64) {
+	t.Helper()
+	step := int64(1)
+	if !long() {
+		step = max(1, size/40)
+	}
+	const dir = "/run/copy"
+	for length := int64(0); length < size; length += step {
+		must(t, os.CopyFS(dir, os.DirFS(original)))
+		must(t, os.Truncate(dir+name, length))
+		checkTruncated(t, dir, fmt.Sprintf("%s cut to %d bytes", name, length))
+		must(t, os.RemoveAll(dir))
+	}
 }
 
 func checkTruncated(t *testing.T, dir, what string) {
