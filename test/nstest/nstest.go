@@ -34,7 +34,9 @@ func Run(t *testing.T, f func(t *testing.T)) {
 	cmd := exec.Command("/proc/self/exe", "-test.run="+pattern(t.Name()), "-test.v", "-test.timeout=10m")
 	cmd.Env = append(os.Environ(), marker+"="+t.Name())
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:                 syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
+		Cloneflags: syscall.CLONE_NEWUSER,
+		// Once the user is mapped: files below /proc/net belong to whoever is root at a namespace's birth (net/netfilter/x_tables.c).
+		Unshareflags:               syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
 		UidMappings:                []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
 		GidMappings:                []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
 		GidMappingsEnableSetgroups: false,
