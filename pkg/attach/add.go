@@ -32,9 +32,9 @@ func (k Kind[C]) add(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	defer lock.Unlock()
-	made := &made{}
-	if err := v.make(ctx, made); err != nil {
-		return fault.Join(err, v.unmake(withoutCancel(ctx), made))
+	var m made
+	if err := v.build(ctx, &m); err != nil {
+		return fault.Join(err, v.unmake(withoutCancel(ctx), m))
 	}
 	return nil
 }
@@ -45,7 +45,7 @@ type made struct {
 	reserved bool // the IPAM plugin was asked
 }
 
-func (v *verb[C]) make(ctx context.Context, m *made) error {
+func (v *verb[C]) build(ctx context.Context, m *made) error {
 	var result *types100.Result
 	if v.Chained {
 		var err error
@@ -104,7 +104,7 @@ func (v *verb[C]) reserve(ctx context.Context, p plan.Plan, m *made) (plan.Plan,
 }
 
 // unmake undoes the steps, then gives the address back; not while the container may still be using it.
-func (v *verb[C]) unmake(ctx context.Context, m *made) error {
+func (v *verb[C]) unmake(ctx context.Context, m made) error {
 	err := m.steps.Undo(ctx, v.site)
 	if !m.reserved || errors.Is(err, plan.ErrCarrier) {
 		return err
