@@ -48,7 +48,23 @@ type Port struct {
 	Target   netip.AddrPort // the container's address and port
 	Subnet   netip.Prefix   // masked; the container's subnet, for hairpin traffic
 	SNAT     SNAT
+
+	// Conditions must all hold for a packet to be led to the target. A port with any is nobody's alone: others may publish it, too, and
+	// come next. A filter with a rule language of its own may be given the conditions in that instead, and leave these.
+	Conditions []Condition
 }
+
+// Condition is one thing that a packet must be, or must not. One of the fields below Not is set.
+type Condition struct {
+	Not         bool
+	Link        string       // came in by it; ending in + it stands for all names that begin so
+	Source      netip.Prefix // masked
+	Destination netip.Prefix // masked
+	Mark        Mark
+}
+
+// Mark is a value of some bits of a packet's mark. The zero Mask means that a condition is not about it.
+type Mark struct{ Value, Mask uint32 }
 
 // SNAT says which clients of a published port are masqueraded on their way to the container.
 type SNAT uint8

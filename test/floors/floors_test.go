@@ -21,7 +21,8 @@ const module = "github.com/trestle-cni/trestle/"
 var floors = [][]string{
 	{"pkg/fault", "pkg/owner", "pkg/rtnl"},
 	{"pkg/keys", "pkg/firewall"},
-	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/conntrack", "pkg/ipam"},
+	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/conntrack", "pkg/condition", "pkg/ipam"},
+	{"pkg/firewall/host"},
 	{"pkg/site"},
 	{"pkg/step", "pkg/plan"},
 	{"pkg/plugin", "pkg/observe"},

@@ -126,6 +126,13 @@ func hooked(c *nftables.Chain) string {
 
 // ruleDrift names the first rule of a chain that differs.
 func (f *Filter) ruleDrift(t *table, c *chain) ([]string, error) {
+	if c.Name == conditionals {
+		_, foreign, err := f.conditionalRules(t)
+		if foreign > 0 {
+			return []string{fmt.Sprintf("table %s: chain %s: found rules that are none of ours: %d", t, c.Name, foreign)}, err
+		}
+		return nil, err
+	}
 	found, err := f.conn.GetRules(t.Table, &c.Chain)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return nil, err

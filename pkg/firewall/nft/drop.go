@@ -38,14 +38,19 @@ func (f *Filter) drop(ctx context.Context, w *want) (left bool, err error) {
 	err = f.amend(ctx, w.table, false, func() (changes []change, err error) {
 		held, err = f.held(w)
 		for _, e := range held {
-			changes = append(changes, vanish(e.set, e.SetElement))
+			if e.rule != nil {
+				changes = append(changes, removeRule(e.rule))
+			} else {
+				changes = append(changes, vanish(e.set, e.SetElement))
+			}
 		}
 		return changes, err
 	})
 	if err != nil || len(held) == 0 || f.deletes {
 		return false, err
 	}
-	found, err := f.find(held[0].set, held[0].Key)
+	attachment := held[len(held)-1]
+	found, err := f.find(attachment.set, attachment.Key)
 	return belongs(found, w.owner), explain(err)
 }
 
@@ -61,7 +66,7 @@ func (f *Filter) held(w *want) (held []element, err error) {
 			return nil, err
 		}
 		if belongs(found, w.owner) && bytes.Equal(found.Key, e.key) {
-			held = append(held, element{e.set, *found})
+			held = append(held, element{set: e.set, SetElement: *found})
 		}
 	}
 	count, there := w.counted(attachment)
@@ -73,5 +78,5 @@ func (f *Filter) held(w *want) (held []element, err error) {
 			return nil, err
 		}
 	}
-	return append(held, element{w.attachment.set, *attachment}), nil
+	return append(held, element{set: w.attachment.set, SetElement: *attachment}), nil
 }

@@ -54,13 +54,15 @@ func belongs(e *nftables.SetElement, o owner.Owner) bool {
 	return ours && holder.ID == o.ID
 }
 
-// element is an element that was found, with its set.
+// element is an element that was found, with its set; or a conditional rule.
 type element struct {
 	set *nftables.Set
 	nftables.SetElement
+	rule *nftables.Rule
 }
 
-// scan returns what the owner holds in a role, without the attachment, by looking at every element of the role's sets.
+// scan returns what the owner holds in a role, without the attachment, by looking at every element of the role's sets, and every
+// conditional rule.
 func (f *Filter) scan(w *want) (held []element, err error) {
 	for _, name := range w.sets {
 		set := w.table.set(name)
@@ -70,9 +72,13 @@ func (f *Filter) scan(w *want) (held []element, err error) {
 		}
 		for _, e := range all {
 			if belongs(&e, w.owner) {
-				held = append(held, element{set, e})
+				held = append(held, element{set: set, SetElement: e})
 			}
 		}
 	}
-	return held, nil
+	rules, err := f.rulesOf(w)
+	for _, r := range rules {
+		held = append(held, element{rule: r})
+	}
+	return held, err
 }

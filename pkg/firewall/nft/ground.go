@@ -73,7 +73,15 @@ func (f *Filter) foundation(t *table) ([]change, error) {
 		return []change{t.build(nil)}, err
 	}
 	kept, err := f.keep(t)
-	return []change{t.demolish, t.build(kept)}, err
+	if err != nil {
+		return nil, err
+	}
+	rules, _, err := f.conditionalRules(t)
+	changes := []change{t.demolish, t.build(kept)}
+	for _, r := range rules {
+		changes = append(changes, appendRule(&nftables.Rule{Table: r.Table, Chain: r.Chain, Exprs: r.Exprs, UserData: r.UserData}))
+	}
+	return changes, err
 }
 
 // demolish deletes the table with all that is in it.

@@ -16,7 +16,7 @@ import (
 // Held compares the claim's elements, and the table that gives them a meaning, with what is there.
 func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) error {
 	w, err := parse(o, c)
-	if err != nil || len(w.entries) == 0 {
+	if err != nil || w.empty() {
 		return err
 	}
 	defer f.lock()()
@@ -57,7 +57,21 @@ func (f *Filter) missing(w *want) (list []string, err error) {
 			list = append(list, fmt.Sprintf("%s: expected %s, found %s", e.title, expected, have))
 		}
 	}
-	return list, nil
+	if len(w.rules) == 0 {
+		return list, nil
+	}
+	rules, err := f.rulesOf(w)
+	if err != nil {
+		return nil, err
+	}
+	missing, more, err := w.match(rules)
+	for _, r := range missing {
+		list = append(list, fmt.Sprintf("%s: expected a rule of chain %s, found none", r.text, conditionals))
+	}
+	if len(more) > 0 {
+		list = append(list, fmt.Sprintf("chain %s: found rules of %s too many: %d", conditionals, w.owner.Text, len(more)))
+	}
+	return list, err
 }
 
 // show puts an element's value and owner into words.

@@ -15,7 +15,7 @@ import (
 // Hold reads every key of the claim, and adds what is missing in one transaction.
 func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (created bool, err error) {
 	w, err := parse(o, c)
-	if err != nil || len(w.entries) == 0 {
+	if err != nil || w.empty() {
 		return false, err
 	}
 	defer f.lock()()
@@ -77,7 +77,7 @@ func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) ([]change
 		}
 	}
 	var err error
-	if held != counted {
+	if held != counted || len(w.rules) > 0 {
 		err = f.forget(d, w, w.wants)
 	}
 	return append(d.goes, d.comes...), err
@@ -125,13 +125,27 @@ func (f *Filter) takeOver(d *draft, w *want, e entry, found *nftables.SetElement
 	return f.forget(d, ghost, func(element) bool { return false })
 }
 
-// forget adds to the draft the removal of what the owner of w holds and keep does not want.
+// forget adds to the draft the removal of what the owner of w holds and keep does not want, and makes the rules those of w.
 func (f *Filter) forget(d *draft, w *want, keep func(element) bool) error {
 	held, err := f.scan(w)
+	if err != nil {
+		return err
+	}
+	var found []*nftables.Rule
 	for _, e := range held {
-		if !keep(e) {
+		switch {
+		case e.rule != nil:
+			found = append(found, e.rule)
+		case !keep(e):
 			d.remove(e.set, e.SetElement)
 		}
+	}
+	missing, more, err := w.match(found)
+	for _, r := range more {
+		d.goes = append(d.goes, removeRule(r))
+	}
+	for _, r := range missing {
+		d.comes = append(d.comes, w.addRule(r))
 	}
 	return err
 }
@@ -158,6 +172,9 @@ func (w *want) counted(attachment *nftables.SetElement) (n int, there bool) {
 func isLinked(attachment *nftables.SetElement) bool {
 	return len(attachment.Val) == 2 && binary.BigEndian.Uint16(attachment.Val)&linked != 0
 }
+
+// empty says that nothing is claimed.
+func (w *want) empty() bool { return len(w.entries)+len(w.rules) == 0 }
 
 // wants says whether the claim has an element with the same key, be it with another value.
 func (w *want) wants(found element) bool {

@@ -1,6 +1,8 @@
 package nft
 
 import (
+	"slices"
+
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
@@ -46,7 +48,8 @@ func inetChains(t *table) {
 	local := when("fib daddr type local jump hostports", toUs(), jump("hostports"))
 	t.base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, dstnat+5, local)
 	t.base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, dstnat+5, local)
-	t.chain("hostports", append(hostports(v4, "4", "ipv4"), hostports(v6, "6", "ipv6")...)...)
+	t.chain(conditionals)
+	t.chain("hostports", slices.Concat([]rule{when("jump conditional", jump(conditionals))}, hostports(v4, "4", "ipv4"), hostports(v6, "6", "ipv6"))...)
 	t.base("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, srcnat-5,
 		when("ct status dnat jump published", translated(), jump("published")),
 		when("ip saddr @masq4 jump egress4", v4.only(), load(v4.saddr()), in("masq4"), jump("egress4")),

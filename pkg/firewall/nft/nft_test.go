@@ -3,6 +3,7 @@ package nft
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -169,8 +172,8 @@ func TestPublished(t *testing.T) {
 			byPort := func(a, b firewall.Port) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
 			slices.SortFunc(got, byPort)
 			slices.SortFunc(want, byPort)
-			if !slices.Equal(want, got) {
-				t.Errorf("hint of %s: %v, want %v", name, got, want)
+			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{})); diff != "" {
+				t.Errorf("hint of %s (-want +got):\n%s", name, diff)
 			}
 		}
 		must(t, f.Drop(t.Context(), somebody(), c))

@@ -10,7 +10,8 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
-// Published reads the owner's elements of the maps of ports: those that the claim names or, where these are not all, every one.
+// Published reads the owner's elements of the maps of ports, and its conditional rules, of which it tells no host address: those that the claim
+// names or, where these are not all, every one.
 func (f *Filter) Published(ctx context.Context, o owner.Owner, c firewall.Claim) ([]firewall.Port, error) {
 	w, err := parse(o, c)
 	if err != nil {
@@ -24,7 +25,11 @@ func (f *Filter) Published(ctx context.Context, o owner.Owner, c firewall.Claim)
 		held, err := f.held(w)
 		ports = nil
 		for _, e := range held {
-			if strings.HasPrefix(e.set.Name, "dnat") {
+			if e.rule != nil {
+				if p, ok := ledBy(e.rule.Exprs); ok {
+					ports = append(ports, p)
+				}
+			} else if strings.HasPrefix(e.set.Name, "dnat") {
 				ports = append(ports, portIn(e))
 			}
 		}

@@ -24,6 +24,7 @@ type want struct {
 	sets       []string // where elements of the role are
 	attachment entry
 	entries    []entry
+	rules      []rule          // of ports with conditions
 	seen       map[string]bool // the names of the entries
 }
 
@@ -54,7 +55,7 @@ func parse(o owner.Owner, c firewall.Claim) (*want, error) {
 	if err != nil {
 		return nil, fault.New(fault.Config, "mend the claim", "%s: %w", c.Role, err)
 	}
-	w.attachment.val = binary.BigEndian.AppendUint16(nil, tally(len(w.entries), c.Linked))
+	w.attachment.val = binary.BigEndian.AppendUint16(nil, tally(len(w.entries)+len(w.rules), c.Linked))
 	return w, nil
 }
 
@@ -177,6 +178,11 @@ func (w *want) port(p firewall.Port) error {
 	if err != nil {
 		return err
 	}
+	if len(p.Conditions) > 0 {
+		w.conditional(p, name)
+		w.snat(p)
+		return nil
+	}
 	target := p.Target.Addr()
 	set, key := pick(target, "dnat4", "dnat6"), service(p.Protocol, p.HostPort)
 	if p.HostIP.IsValid() && !p.HostIP.IsUnspecified() {
@@ -228,10 +234,32 @@ func checkPort(p firewall.Port) (name string, err error) {
 		return name, fmt.Errorf("%s: protocol must be tcp, udp or sctp", name)
 	case p.HostIP.IsValid() && (p.HostIP.Is4() != p.Target.Addr().Is4() || p.HostIP.Zone() != ""):
 		return name, fmt.Errorf("%s: target %s: must be of the family of the host's address", name, p.Target.Addr())
+	case slices.ContainsFunc(p.Conditions, func(c firewall.Condition) bool { return !sound(c, p.Target.Addr().Is4()) }):
+		return name, fmt.Errorf("%s: condition: must say one thing, of the family of the target", name)
 	case p.Subnet.IsValid() && (p.Subnet != p.Subnet.Masked() || !p.Subnet.Contains(p.Target.Addr())):
 		return name, fmt.Errorf("%s: subnet %s: must be masked and contain %s", name, p.Subnet, p.Target.Addr())
 	}
 	return name, nil
+}
+
+// sound says whether a condition is about one thing, of the right family.
+func sound(c firewall.Condition, is4 bool) bool {
+	said := 0
+	for _, p := range []netip.Prefix{c.Source, c.Destination} {
+		if p.IsValid() {
+			said++
+			if p != p.Masked() || p.Addr().Is4() != is4 {
+				return false
+			}
+		}
+	}
+	if c.Link != "" {
+		said++
+	}
+	if c.Mark.Mask != 0 {
+		said++
+	}
+	return said == 1 && len(c.Link) < unix.IFNAMSIZ
 }
 
 // spoof adds one port of a bridge.
