@@ -144,12 +144,13 @@ func (x *index) oldest() (addr netip.Addr, released time.Duration, ok bool) {
 	return addr, time.Duration(binary.LittleEndian.Uint64(s.value[8:])), true
 }
 
-// thaw frees addresses whose cooldown is over, at most limit of them, and says whether there were any.
+// thaw frees addresses whose cooldown is over, at most limit of them, and says whether there were any. A release in the future was
+// recorded in another time namespace (time_namespaces(7)); how long ago it was is not known, so it counts as over.
 func (x *index) thaw(now, cooldown time.Duration, limit int) bool {
 	thawed := false
 	for ; limit > 0 && x.head < x.tail && x.err == nil; limit-- {
 		addr, released, ok := x.oldest()
-		if ok && now-released < cooldown {
+		if rested := now - released; ok && 0 <= rested && rested < cooldown {
 			break
 		}
 		if ok {

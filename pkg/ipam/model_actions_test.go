@@ -1,11 +1,14 @@
 package ipam
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -137,6 +140,16 @@ func (w *world) loseIndex(t *rapid.T) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// setClock makes the directory and the index look as after a change of the clock, an hour at the most. Nothing may come of it.
+func (w *world) setClock(t *rapid.T) {
+	at := time.Now().Add(time.Duration(rapid.IntRange(-3600, 3600).Draw(t, "seconds")) * time.Second)
+	for _, path := range []string{filepath.Join(w.dir, "net"), filepath.Join(w.dir, side, "net")} {
+		if err := os.Chtimes(path, at, at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
 	}
 }
 

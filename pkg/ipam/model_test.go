@@ -219,6 +219,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"container comes": w.containerComes,
 		"container dies":  w.containerDies,
 		"lost":            w.loseIndex,
+		"clock":           w.setClock,
 		"foreign":         w.foreign,
 		"pointer": func(t *rapid.T) {
 			text := rapid.SampledFrom([]string{"", "10.1", "10.1.0.3", "10.2.0.255", "fd00::2", "\x00"}).Draw(t, "text")
