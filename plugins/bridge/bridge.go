@@ -8,7 +8,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/firewall/nft"
+	"github.com/trestle-cni/trestle/pkg/firewall/host"
 )
 
 // Kind is the plugin: its name, its parser and its planner.
@@ -18,7 +18,7 @@ func Kind() attach.Kind[Config] {
 		Parse:  Parse,
 		Plan:   Plan,
 		IPAM:   func(c Config) string { return c.IPAM },
-		Filter: func(Config) (firewall.Filter, error) { return nft.Open(), nil },
+		Filter: func(c Config) (firewall.Filter, error) { return host.Open(host.Choice{Backend: c.Backend}), nil },
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -20,6 +21,7 @@ type Config struct {
 	IsDefaultGateway bool
 	ForceAddress     bool
 	IPMasq           bool
+	Backend          host.Backend
 	MasqExclude      []netip.Prefix // masked
 	MTU              int            // bytes; 0: the kernel's default
 	Hairpin          bool
@@ -53,6 +55,7 @@ func Parse(req *plugin.Request) (Config, error) {
 		IsDefaultGateway: k.Bool("isDefaultGateway", false),
 		ForceAddress:     k.Bool("forceAddress", false),
 		IPMasq:           k.Bool("ipMasq", false),
+		Backend:          host.Parse(k, "ipMasqBackend"),
 		MTU:              k.Int("mtu", 0, 0, maxMTU),
 		Hairpin:          k.Bool("hairpinMode", false),
 		Promisc:          k.Bool("promiscMode", false),
@@ -97,13 +100,6 @@ func (c Config) reject(k *keys.Object) {
 	}
 	if strings.ContainsRune(c.IPAM, '/') {
 		k.Reject("ipam.type", c.IPAM, "must be a plugin's name, without a path")
-	}
-	switch backend := k.String("ipMasqBackend", "nftables"); backend {
-	case "nftables":
-	case "iptables":
-		k.Reject("ipMasqBackend", backend, "is not built yet; leave it out or use nftables")
-	default:
-		k.Reject("ipMasqBackend", backend, "must be nftables or iptables")
 	}
 }
 

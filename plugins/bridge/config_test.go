@@ -52,7 +52,6 @@ func TestRefusals(t *testing.T) {
 		`{"ipam":"host-local"}`:                                      `ipam: "host-local": must be an object`,
 		`{"ipMasqBackend":"ebpf"}`:                                   `ipMasqBackend: "ebpf": must be nftables or iptables`,
 		`{"ipMasqBackend":""}`:                                       `ipMasqBackend: "": must be nftables or iptables`,
-		`{"ipMasqBackend":"iptables"}`:                               `ipMasqBackend: "iptables": is not built yet; leave it out or use nftables`,
 		`{"runtimeConfig":{"mac":"01:00:5e:00:00:01"}}`:              `runtimeConfig.mac: "01:00:5e:00:00:01": must be an Ethernet address that one interface may have, neither zero nor a group's`,
 		`{"dns":{"nameservers":"192.0.2.1"}}`:                        `dns.nameservers: "192.0.2.1": must be a list of strings`,
 		`{"dns":[]}`:                                                 `dns: []: must be an object`,

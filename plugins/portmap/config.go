@@ -8,12 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
 // Config is a network's configuration of published ports, with the ports of one call, whole and valid. README.md explains each key.
 type Config struct {
+	Filter   host.Choice
 	SNAT     firewall.SNAT
 	Mappings []Mapping
 }
@@ -29,23 +31,11 @@ type Mapping struct {
 // Parse reads the configuration, and complains of all that is wrong with it at once.
 func Parse(req *plugin.Request) (Config, error) {
 	k := req.Keys
-	c := Config{SNAT: parseSNAT(k)}
-	switch backend := k.String("backend", "nftables"); backend {
-	case "nftables":
-	case "iptables":
-		k.Reject("backend", backend, "is not built yet; leave it out or use nftables")
-	default:
-		k.Reject("backend", backend, "must be nftables or iptables")
-	}
+	c := Config{Filter: parseBackend(k), SNAT: parseSNAT(k)}
 	for _, key := range []string{"conditionsV4", "conditionsV6"} {
-		if list := k.Strings(key); len(list) > 0 && list[0] != "" {
+		if list := k.Strings(key); len(list) > 0 && list[0] != "" && c.Filter.Backend != host.IPTables {
 			k.Reject(key, list, "is not built yet; leave it out")
 		}
-	}
-	// Both belong to the iptables backend, where marks carry the decision; drop-in conflists have them.
-	k.Int("markMasqBit", 13, 0, 31)
-	if k.String("externalSetMarkChain", "") != "" && k.Has("markMasqBit") {
-		k.Reject("externalSetMarkChain", k.Raw("externalSetMarkChain"), "cannot be combined with markMasqBit")
 	}
 	for _, m := range k.Object("runtimeConfig").Objects("portMappings") {
 		c.Mappings = append(c.Mappings, parseMapping(m))

@@ -4,7 +4,7 @@ package portmap
 import (
 	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/firewall/nft"
+	"github.com/trestle-cni/trestle/pkg/firewall/host"
 )
 
 // Kind is the plugin: its name, its parser and its planner.
@@ -13,7 +13,7 @@ func Kind() attach.Kind[Config] {
 		Name:    "portmap",
 		Parse:   Parse,
 		Plan:    Plan,
-		Filter:  func(Config) (firewall.Filter, error) { return nft.Open(), nil },
+		Filter:  func(c Config) (firewall.Filter, error) { return host.Open(c.Filter), nil },
 		Chained: true,
 	}
 }

@@ -22,6 +22,8 @@ import (
 type Backend struct {
 	Open func(t testing.TB) firewall.Filter // opens the filter of the namespace; the test closes it
 	Wipe func(t testing.TB)                 // takes away all that the filter made, as an operator or another program would
+
+	Crowd int // how many act at the same time; 0: 32
 }
 
 // Run puts every question to the backend, each in a namespace of its own.

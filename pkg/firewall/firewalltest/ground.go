@@ -13,14 +13,21 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
-// crowd is how many act at the same time.
+// crowd is how many act at the same time where the backend names no number.
 const crowd = 32
+
+func (h *host) crowd() int {
+	if h.Crowd > 0 {
+		return h.Crowd
+	}
+	return crowd
+}
 
 // atOnce calls f from the whole crowd, each with a filter of its own, and fails the test if one fails.
 func (h *host) atOnce(f func(i int, own firewall.Filter) error) {
 	h.Helper()
-	errs := make([]error, crowd)
-	filters := make([]firewall.Filter, crowd)
+	errs := make([]error, h.crowd())
+	filters := make([]firewall.Filter, h.crowd())
 	for i := range filters {
 		filters[i] = h.Open(h)
 	}
@@ -56,7 +63,7 @@ func virgin(h *host) {
 		return errors.Join(err1, err2)
 	})
 	h.must(h.Grounded(ctx))
-	for i := range crowd {
+	for i := range h.crowd() {
 		o, m, p := nth(i)
 		h.must(h.Held(ctx, o, m))
 		h.must(h.Held(ctx, o, p))
@@ -106,8 +113,8 @@ func mixed(h *host) {
 // shared asks whether one filter serves several at the same time.
 func shared(h *host) {
 	ctx := soon(h)
-	errs := make(chan error, crowd)
-	for i := range crowd {
+	errs := make(chan error, h.crowd())
+	for i := range h.crowd() {
 		go func() {
 			o, m, p := nth(i)
 			_, err1 := h.Hold(ctx, o, m, alive)
@@ -115,7 +122,7 @@ func shared(h *host) {
 			errs <- errors.Join(err1, err2, h.Held(ctx, o, m), h.Drop(ctx, o, m), h.Held(ctx, o, p), h.Drop(ctx, o, empty(p.Role)))
 		}()
 	}
-	for range crowd {
+	for range h.crowd() {
 		h.must(<-errs)
 	}
 	h.wantOwners(firewall.Masquerade, "net")

@@ -36,6 +36,10 @@ func check(c firewall.Claim) error {
 		}
 	}
 	for _, p := range c.Ports {
+		if len(p.Conditions) > 0 {
+			return fault.New(fault.Unsupported, "choose the backend iptables by its key, so that it gets the conditions in its own words",
+				"%s: conditions: not for iptables where it was not chosen", title(p))
+		}
 		once(title(p))
 		if err := checkPort(p); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", title(p), err))

@@ -35,12 +35,17 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 
 // holding returns the tools by which something of the owner's is to be found.
 func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) (tools []*tool, err error) {
+	k, err := look()
+	if err != nil {
+		return nil, err
+	}
+	defer k.close()
 	n, named := namesOf(o)
 	for _, family := range families() {
 		for _, kind := range []flavour{onNFT, legacy} {
-			there, err := exists(ctx, family, kind, "raw", ledgerChain(o, r))
+			there, err := k.has(ctx, family, kind, "raw", ledgerChain(o, r))
 			if err == nil && !there && named {
-				there, err = exists(ctx, family, kind, "nat", n.chains(r)...)
+				there, err = k.has(ctx, family, kind, "nat", n.chains(r)...)
 			}
 			if err != nil {
 				return nil, err

@@ -152,7 +152,12 @@ func (f *Filter) open(ctx context.Context, family family, o owner.Owner, c firew
 		if err != nil {
 			return nil, nil // without a tool nothing here could have made anything
 		}
-		there, err := t.has(ctx, "raw", ledgerChain(o, c.Role))
+		k, err := look()
+		if err != nil {
+			return nil, err
+		}
+		defer k.close()
+		there, err := k.has(ctx, family, t.flavour, "raw", ledgerChain(o, c.Role))
 		if err != nil || !there {
 			return nil, err
 		}
@@ -224,9 +229,14 @@ func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (boo
 	if r == firewall.Antispoof {
 		return f.options.Link.Holds(ctx, o, r)
 	}
+	k, err := look()
+	if err != nil {
+		return false, err
+	}
+	defer k.close()
 	for _, family := range families() {
 		for _, kind := range []flavour{onNFT, legacy} {
-			there, err := exists(ctx, family, kind, "raw", ledgerChain(o, r))
+			there, err := k.has(ctx, family, kind, "raw", ledgerChain(o, r))
 			if there || err != nil {
 				return there, err
 			}

@@ -15,7 +15,17 @@ func TestFilter(t *testing.T) {
 	firewalltest.Run(t, firewalltest.Backend{
 		Open: func(testing.TB) firewall.Filter { return open() },
 		Wipe: func(t testing.TB) { run(t, "nft", "flush", "ruleset") },
+
+		Crowd: crowd(),
 	})
+}
+
+// crowd is small: each of a crowd runs programs, some hundred times, and they wait for each other.
+func crowd() int {
+	if os.Getenv("TRESTLE_LONG") != "" {
+		return 32
+	}
+	return 6
 }
 
 // TestLegacy puts the same questions to the other flavour, as on a host where that is what iptables is.
@@ -31,6 +41,7 @@ func TestLegacy(t *testing.T) {
 			}
 			run(t, "nft", "flush", "ruleset")
 		},
+		Crowd: crowd(),
 	})
 }
 

@@ -76,16 +76,16 @@ func (f *Filter) Grounded(ctx context.Context) error {
 // Unground removes the shared chains where no published port of anybody's is left, and the guard where nobody holds anything and no
 // interface has route_localnet.
 func (f *Filter) Unground(ctx context.Context) error {
+	errs := []error{f.options.Link.Unground(ctx)}
+	tools, err := everywhere(ctx, "raw")
+	if err != nil || len(tools) == 0 {
+		return fault.Join(append(errs, err)...)
+	}
 	lock, err := f.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	tools, err := everywhere(ctx, "raw")
-	if err != nil {
-		return err
-	}
-	errs := []error{f.options.Link.Unground(ctx)}
 	for _, t := range tools {
 		errs = append(errs, unground(ctx, t))
 	}

@@ -71,6 +71,9 @@ func (f family) mapping(p firewall.Port, mark string) mapping {
 // most is how many ports the match multiport takes (XT_MULTI_PORTS).
 const most = 15
 
+// entryWords is how many words an entry has that has no conditions.
+const entryWords = 12
+
 // entries returns the rules that lead the mappings' packets to the chain, protocol by protocol.
 func entries(list []mapping, comment, conditions, chain string) (rules []string) {
 	ports := make(map[string][]string)

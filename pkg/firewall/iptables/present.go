@@ -11,48 +11,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// exists asks the kernel whether any of the chains is there. Of tables of nf_tables it asks for each by name, in constant time and
-// without a tool; of the legacy ones it knows which there are, and only of one that is there it lists the chains.
-func exists(ctx context.Context, f family, kind flavour, table string, chains ...string) (bool, error) {
-	if kind == onNFT {
-		return existsNFT(f, table, chains)
-	}
-	there, err := legacyTable(f, table)
-	if err != nil || !there {
-		return false, err
-	}
-	t, err := find(ctx, f, legacy)
-	if err != nil {
-		return false, nil // nothing here could have made them
-	}
-	rules, err := t.read(ctx, table)
-	return err == nil && slices.ContainsFunc(chains, rules.has), err
+// kernel answers which tables and chains there are. It never makes one, as naming a table to the tool would.
+type kernel struct {
+	conn   *nftables.Conn
+	tables []*nftables.Table // of nf_tables
+	names  map[bool][]byte   // the tables of ip_tables, of IPv4 and not
 }
 
-func existsNFT(f family, table string, chains []string) (bool, error) {
-	conn, err := nftables.New(nftables.AsLasting())
-	if err != nil {
-		return false, absent(err)
+// look asks for the tables: one request, and two small files.
+func look() (*kernel, error) {
+	k := &kernel{names: make(map[bool][]byte)}
+	var err error
+	if k.conn, err = nftables.New(nftables.AsLasting()); err == nil {
+		k.tables, err = k.conn.ListTables()
 	}
-	defer conn.CloseLasting()
-	for _, chain := range chains {
-		_, err := conn.ListChain(f.table(table), chain)
-		if err == nil {
-			return true, nil
-		}
-		if absent(err) != nil {
-			return false, err
-		}
+	if absent(err) != nil {
+		return nil, err
 	}
-	return false, nil
+	for is4, file := range map[bool]string{true: "/proc/net/ip_tables_names", false: "/proc/net/ip6_tables_names"} {
+		names, err := os.ReadFile(file)
+		// Not to be read where the namespace is older than its user's mapping (unshare -Urn): nobody has made a table there either.
+		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission) {
+			return nil, err
+		}
+		k.names[is4] = names
+	}
+	return k, nil
 }
 
-// table is one of nf_tables that iptables-nft uses.
-func (f family) table(name string) *nftables.Table {
-	if f.is4 {
-		return &nftables.Table{Name: name, Family: nftables.TableFamilyIPv4}
+func (k *kernel) close() {
+	if k.conn != nil {
+		_ = k.conn.CloseLasting() // nothing was left to be said on it
 	}
-	return &nftables.Table{Name: name, Family: nftables.TableFamilyIPv6}
 }
 
 // absent returns nil for an error that means that a thing, or all of nf_tables, is not there.
@@ -65,33 +55,59 @@ func absent(err error) error {
 	return err
 }
 
-// legacyTable says whether the kernel has a table of ip_tables. Naming one to the tool would make it.
-func legacyTable(f family, table string) (bool, error) {
-	file := "/proc/net/ip_tables_names"
-	if !f.is4 {
-		file = "/proc/net/ip6_tables_names"
+// table is one of nf_tables that iptables-nft uses.
+func (f family) table(name string) *nftables.Table {
+	if f.is4 {
+		return &nftables.Table{Name: name, Family: nftables.TableFamilyIPv4}
 	}
-	names, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	return slices.ContainsFunc(bytes.Fields(names), func(name []byte) bool { return string(name) == table }), err
+	return &nftables.Table{Name: name, Family: nftables.TableFamilyIPv6}
 }
 
-// has is exists for a tool's own flavour.
-func (t *tool) has(ctx context.Context, table string, chains ...string) (bool, error) {
-	return exists(ctx, t.family, t.flavour, table, chains...)
+// hasTable says whether the table is there.
+func (k *kernel) hasTable(f family, kind flavour, name string) bool {
+	if kind == onNFT {
+		own := f.table(name)
+		return slices.ContainsFunc(k.tables, func(t *nftables.Table) bool { return t.Name == own.Name && t.Family == own.Family })
+	}
+	return slices.ContainsFunc(bytes.Fields(k.names[f.is4]), func(field []byte) bool { return string(field) == name })
+}
+
+// has says whether any of the chains is there. Of nf_tables it asks for each by name, in constant time and without a tool; of ip_tables
+// it must list all chains, where the table is there.
+func (k *kernel) has(ctx context.Context, f family, kind flavour, table string, chains ...string) (bool, error) {
+	if !k.hasTable(f, kind, table) {
+		return false, nil
+	}
+	if kind == legacy {
+		t, err := find(ctx, f, legacy)
+		if err != nil {
+			return false, nil // without a tool nothing here could have made them
+		}
+		rules, err := t.read(ctx, table)
+		return err == nil && slices.ContainsFunc(chains, rules.has), err
+	}
+	for _, chain := range chains {
+		_, err := k.conn.ListChain(f.table(table), chain)
+		if err == nil {
+			return true, nil
+		}
+		if absent(err) != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // everywhere returns the tools of all families and flavours in which the kernel has the table.
 func everywhere(ctx context.Context, table string) (tools []*tool, err error) {
+	k, err := look()
+	if err != nil {
+		return nil, err
+	}
+	defer k.close()
 	for _, f := range families() {
 		for _, kind := range []flavour{onNFT, legacy} {
-			there, err := hasTable(f, kind, table)
-			if err != nil {
-				return nil, err
-			}
-			if !there {
+			if !k.hasTable(f, kind, table) {
 				continue
 			}
 			if t, err := find(ctx, f, kind); err == nil { // without a tool nothing here could have made anything
@@ -100,19 +116,4 @@ func everywhere(ctx context.Context, table string) (tools []*tool, err error) {
 		}
 	}
 	return tools, nil
-}
-
-func hasTable(f family, kind flavour, table string) (bool, error) {
-	if kind == legacy {
-		return legacyTable(f, table)
-	}
-	conn, err := nftables.New()
-	if err != nil {
-		return false, absent(err)
-	}
-	_, err = conn.ListTableOfFamily(table, f.table(table).Family)
-	if err != nil {
-		return false, absent(err)
-	}
-	return true, nil
 }

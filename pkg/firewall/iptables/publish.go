@@ -2,7 +2,6 @@ package iptables
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -16,7 +15,8 @@ type published struct {
 	mapping
 	chain string
 	firewall.Holder
-	known bool // the ledger has a holder; else it is the reference's, or was left
+	known       bool // the ledger has a holder; else it is the reference's, or was left
+	conditional bool // some packets pass it by
 }
 
 // who names whose mapping it is, as well as can be told.
@@ -24,10 +24,7 @@ func (p published) who(s *state) string {
 	if p.known {
 		return p.Text
 	}
-	for _, rule := range s.nat.jumps(hostports, p.chain) {
-		return "the container of another suite of plugins: " + value(rule, "--comment")
-	}
-	return "chain " + p.chain
+	return "a container of another suite of plugins, " + s.commentOf(p.chain)
 }
 
 // published lists all mappings that packets can get to.
@@ -40,7 +37,7 @@ func (s *state) published() (list []published) {
 		}
 		seen = append(seen, chain)
 		for _, m := range s.nat.mappings(chain) {
-			p := published{mapping: m, chain: chain}
+			p := published{mapping: m, chain: chain, conditional: len(words(rule)) > entryWords}
 			p.Holder, p.known = s.holder(firewall.Publish, chain, m.target.Addr())
 			list = append(list, p)
 		}
@@ -74,7 +71,11 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 		return err
 	}
 	chain, all := n.dnatChain(), s.published()
+	conditions := options.conditions(s.is4)
 	for _, p := range c.Ports {
+		if conditions != "" {
+			break // packets that pass us by may be for another
+		}
 		if err := s.takePort(o, chain, p, list, all); err != nil {
 			return err
 		}
@@ -86,7 +87,7 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 		}
 	}
 	s.frame(options, masks(c))
-	s.publish(n, append(rest, list...), all, options.conditions(s.is4))
+	s.publish(n, append(rest, list...), all, conditions)
 	return nil
 }
 
@@ -97,7 +98,7 @@ func (s *state) takePort(o owner.Owner, chain string, port firewall.Port, list [
 	})]
 	found := "nothing"
 	for _, p := range all {
-		if !p.is(wanted) {
+		if !p.is(wanted) || p.conditional && p.chain != chain {
 			continue
 		}
 		found = fmt.Sprintf("%s for %s", p.target, p.who(s))
@@ -111,7 +112,7 @@ func (s *state) takePort(o owner.Owner, chain string, port firewall.Port, list [
 			}
 			s.retract(p)
 		default:
-			if s.gone == nil || !s.gone(p.who(s), p.target.Addr()) {
+			if s.gone == nil || !s.gone(s.commentOf(p.chain), p.target.Addr()) {
 				return fault.New(fault.Taken, "delete that container, or ask for another port", "%s: held by %s", title(port), p.who(s))
 			}
 			s.retract(p)
@@ -257,7 +258,3 @@ func (s *state) raze(from, chain string) {
 	}
 	dissolve(s.nat, &s.toNAT, chain)
 }
-
-// Gone says whether the container whose rules have the comment, and whose address is target, is provably dead. It is about containers
-// that no owner of ours is known for.
-type Gone func(comment string, target netip.Addr) bool

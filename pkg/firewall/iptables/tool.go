@@ -53,7 +53,7 @@ func find(ctx context.Context, f family, want flavour) (*tool, error) {
 		candidates = append(candidates, f.program+"-"+string(want))
 	}
 	for _, name := range candidates {
-		save, restore := look(name+"-save"), look(name+"-restore")
+		save, restore := program(name+"-save"), program(name+"-restore")
 		if save == "" || restore == "" {
 			continue
 		}
@@ -68,8 +68,8 @@ func find(ctx context.Context, f family, want flavour) (*tool, error) {
 	return nil, fault.New(fault.Unsupported, "install iptables, or choose the backend nftables", "%s: not found in PATH", candidates[len(candidates)-1])
 }
 
-// look finds a program in PATH, or where system programs are if a runtime's PATH leaves that out; empty: nowhere.
-func look(name string) string {
+// program finds a program in PATH, or where system programs are if a runtime's PATH leaves that out; empty: nowhere.
+func program(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
 	}

@@ -1,0 +1,161 @@
+// Package host is the packet filter of a host on which there may be more than one: the backend that a configuration chose, and what
+// was made by another, because the choice was changed, or because the reference suite made it.
+//
+// What makes and what looks goes to the chosen backend. What removes goes to all, so that a DEL leaves nothing whichever backend the ADD had, and
+// fails for none that is absent. Each tells with one or two requests to the kernel that it has nothing, and runs no program for that.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/firewall/iptables"
+	"github.com/trestle-cni/trestle/pkg/firewall/nft"
+	"github.com/trestle-cni/trestle/pkg/firewall/reference"
+	"github.com/trestle-cni/trestle/pkg/keys"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// Choice is what a configuration says of the backend.
+type Choice struct {
+	Backend  Backend
+	IPTables iptables.Options // without Link, which is set here
+	Results  string           // directory of the runtimes' cached results; empty: /var/lib/cni/results
+}
+
+// Backend is a packet filter by the name that configurations have for it.
+type Backend string
+
+// The backends. Without a choice it is nftables, or iptables where the kernel has no nf_tables.
+const (
+	Unchosen Backend = ""
+	NFTables Backend = "nftables"
+	IPTables Backend = "iptables"
+)
+
+// Parse reads a configuration's choice under the key.
+func Parse(k *keys.Object, key string) Backend {
+	if !k.Has(key) {
+		return Unchosen
+	}
+	b := Backend(k.String(key, ""))
+	if b != NFTables && b != IPTables {
+		k.Reject(key, b, "must be nftables or iptables")
+	}
+	return b
+}
+
+// Filter is the packet filter of the process's network namespace.
+type Filter struct {
+	choice   Choice
+	nft      *nft.Filter
+	iptables *iptables.Filter
+	chosen   firewall.Filter // nil until it is asked for
+}
+
+var _ firewall.Filter = (*Filter)(nil)
+
+// Open returns the filter. Nothing is opened before it is asked something.
+func Open(c Choice) *Filter {
+	if c.Results == "" {
+		c.Results = results
+	}
+	f := &Filter{choice: c, nft: nft.Open()}
+	c.IPTables.Link = f.nft
+	c.IPTables.Gone = f.gone
+	f.iptables = iptables.Open(c.IPTables)
+	return f
+}
+
+// Close closes both backends.
+func (f *Filter) Close() error { return f.nft.Close() } // which the other shares for frames, and needs no closing itself
+
+// choose returns the backend by which things are made.
+func (f *Filter) choose(ctx context.Context) firewall.Filter {
+	if f.chosen != nil {
+		return f.chosen
+	}
+	f.chosen = f.nft
+	if f.choice.Backend == IPTables || f.choice.Backend == Unchosen && lacks(f.nft.Ready(ctx)) {
+		f.chosen = f.iptables
+	}
+	return f.chosen
+}
+
+// lacks says whether the error means that the kernel has no nf_tables; not so when it only does not let us.
+func lacks(err error) bool {
+	return fault.Code(err) == fault.NoService && !errors.Is(err, errPermission)
+}
+
+// Ground is the chosen backend's.
+func (f *Filter) Ground(ctx context.Context) error { return f.choose(ctx).Ground(ctx) }
+
+// Grounded is the chosen backend's.
+func (f *Filter) Grounded(ctx context.Context) error { return f.choose(ctx).Grounded(ctx) }
+
+// Unground is both backends'.
+func (f *Filter) Unground(ctx context.Context) error { return f.iptables.Unground(ctx) } // who hands it on to the other
+
+// Hold is the chosen backend's, once it is sure that nobody has the ports under another.
+func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (bool, error) {
+	if err := f.elsewhere(ctx, o, c); err != nil {
+		return false, err
+	}
+	return f.choose(ctx).Hold(ctx, o, c, dead)
+}
+
+// Held is the chosen backend's.
+func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	return f.choose(ctx).Held(ctx, o, c)
+}
+
+// Drop drops the claim under both backends, and what the reference made of it.
+func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	return fault.Join(tolerant(f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, o, c))
+}
+
+// others drops the claim under iptables. Frames are nft's alone.
+func (f *Filter) others(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	if c.Role == firewall.Antispoof {
+		return nil
+	}
+	return f.iptables.Drop(ctx, o, c)
+}
+
+// tolerant takes the absence of nf_tables for what it is: nothing is held there.
+func tolerant(err error) error {
+	if fault.Code(err) == fault.Unsupported && !errors.Is(err, errPermission) {
+		return nil
+	}
+	return err
+}
+
+// Holds says whether the owner holds anything under either backend.
+func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (bool, error) {
+	held, err := f.nft.Holds(ctx, o, r)
+	if err = tolerant(err); held || err != nil || r == firewall.Antispoof {
+		return held, err
+	}
+	return f.iptables.Holds(ctx, o, r)
+}
+
+// Owners lists who holds something under either backend.
+func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) ([]firewall.Holder, error) {
+	holders, err := f.nft.Owners(ctx, r, network)
+	if err = tolerant(err); err != nil || r == firewall.Antispoof {
+		return holders, err
+	}
+	more, err := f.iptables.Owners(ctx, r, network)
+	return append(holders, more...), err
+}
+
+// Ready asks the chosen backend.
+func (f *Filter) Ready(ctx context.Context) error {
+	if err := f.choose(ctx).Ready(ctx); err != nil {
+		return &fault.Error{Code: fault.NoService, Hint: fault.Hint(err), Err: fmt.Errorf("backend: %w", err)}
+	}
+	return nil
+}
