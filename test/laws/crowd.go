@@ -1,8 +1,10 @@
 package laws
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -115,6 +117,7 @@ func (w *World) anonymous(state string, results [][]byte) (string, error) {
 		}
 		for j, ip := range result.IPs {
 			names[ip.Address.IP.String()] = fmt.Sprintf("<address %d of %d>", j, i)
+			state = strings.ReplaceAll(state, encoded(ip.Address.IP), names[ip.Address.IP.String()])
 			given = append(given, "given "+ip.Address.IP.String()+"\n")
 		}
 		for _, link := range result.Interfaces {
@@ -130,9 +133,31 @@ func (w *World) anonymous(state string, results [][]byte) (string, error) {
 	if !w.Speaks("CHECK") {
 		state = withoutMACs(state) // results had none then
 	}
-	lines := append(strings.SplitAfter(renamed(state, names), "\n"), given...)
+	lines := append(strings.SplitAfter(unplaced(renamed(state, names)), "\n"), given...)
 	slices.Sort(lines)
 	return strings.Join(lines, ""), nil
+}
+
+// encoded is an address as a rule of iptables-nft has it in a snapshot.
+func encoded(ip net.IP) string {
+	if four := ip.To4(); four != nil {
+		ip = four
+	}
+	return base64.StdEncoding.EncodeToString(ip)
+}
+
+// unplaced leaves out the places of rules in those chains of iptables in which each container has its own, which come in the order of
+// the ADDs.
+func unplaced(state string) string {
+	lines := strings.SplitAfter(state, "\n")
+	for i, line := range lines {
+		for _, chain := range []string{" nat POSTROUTING ", " nat CNI-HOSTPORT-DNAT "} {
+			if before, after, found := strings.Cut(line, chain); found && strings.Contains(before, " rule ip") {
+				lines[i] = before + chain + after[len("000"):]
+			}
+		}
+	}
+	return strings.Join(lines, "")
 }
 
 // renamed replaces whole words of letters, digits, dots and colons.
