@@ -7,15 +7,23 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 )
 
 // Serve answers everybody who asks at the address, in the calling thread's network namespace, with `<name> sees <client's IP>` and a
-// newline: by HTTP where the network is tcp, by a datagram where it is udp. It listens when Serve returns, and ends with Close.
+// newline: by HTTP where the network is tcp, by a datagram where it is udp, by an INIT ACK where it is sctp. It listens when Serve returns, and ends with Close.
 func Serve(name, network, address string) (io.Closer, error) {
 	if strings.HasPrefix(network, "udp") {
 		return serveDatagrams(name, network, address)
+	}
+	if strings.HasPrefix(network, "sctp") {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return nil, err
+		}
+		return serveAssociations(name, at)
 	}
 	listener, err := net.Listen(network, address)
 	if err != nil {
@@ -60,6 +68,13 @@ func answer(name, client string) string {
 // Ask asks the server at the address, an IP address and port, from the calling thread's network namespace, and returns its answer.
 // It gives up after the patience.
 func Ask(network, address string, patience time.Duration) (string, error) {
+	if strings.HasPrefix(network, "sctp") {
+		to, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return "", err
+		}
+		return askAssociation(to, patience)
+	}
 	conn, err := net.DialTimeout(network, address, patience)
 	if err != nil {
 		return "", err

@@ -15,6 +15,8 @@ func TestAnswers(t *testing.T) {
 			{"udp", "127.0.0.1:53", "web sees 127.0.0.1\n"},
 			{"tcp", "[::1]:80", "web sees ::1\n"},
 			{"udp", "[::1]:53", "web sees ::1\n"},
+			{"sctp", "127.0.0.1:3868", "web sees 127.0.0.1\n"},
+			{"sctp", "[::1]:3868", "web sees ::1\n"},
 		} {
 			server, err := Serve("web", c.network, c.address)
 			if err != nil {
@@ -36,7 +38,7 @@ func TestNobodyThere(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer silent.Close()
-		for network, address := range map[string]string{"tcp": "127.0.0.1:80", "udp": "127.0.0.1:53"} {
+		for network, address := range map[string]string{"tcp": "127.0.0.1:80", "udp": "127.0.0.1:53", "sctp": "127.0.0.1:3868"} {
 			if got, err := Ask(network, address, 100*time.Millisecond); err == nil {
 				t.Errorf("%s %s: %q, want an error", network, address, got)
 			}
