@@ -58,13 +58,6 @@ func (b bitmap) remove(addr netip.Addr) {
 	}
 }
 
-// has says whether the address is in the set.
-func (b bitmap) has(addr netip.Addr) bool {
-	a := address(addr.As16())
-	s := b.load(a, 0)
-	return s.value[a[15]/8]&(1<<(a[15]%8)) != 0
-}
-
 // free returns the first address of the span that is not in the set and not the span's gateway.
 func (b bitmap) free(span Span) (netip.Addr, bool) {
 	at, ok := b.from(span.From)

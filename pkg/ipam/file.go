@@ -65,31 +65,51 @@ func createExclusive(dir *os.File, name, content string, record []byte) error {
 // fileRoom is the most that is read of a file: far more than an identity is long.
 const fileRoom = 4096
 
-// readIn returns the content of a small regular file. Pipes and devices do not make it wait, links are not followed.
-func readIn(dir *os.File, name string) ([]byte, error) {
-	content, _, err := readRecordIn(dir, name)
-	return content, err
+// openSmall opens a file to be read by readSmall. Pipes and devices do not make it wait, links are not followed.
+func openSmall(dir *os.File, name string) (*os.File, error) {
+	return openIn(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 }
 
-// readRecordIn returns the file's content and its record, nil where it has none.
-func readRecordIn(dir *os.File, name string) (content, record []byte, err error) {
-	file, err := openIn(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer file.Close()
+// readSmall returns the file's content, with room behind it.
+func readSmall(file *os.File) ([]byte, error) {
 	buf := make([]byte, fileRoom)
 	n, err := io.ReadFull(file, buf)
 	switch {
 	case err == nil:
-		return nil, nil, fmt.Errorf("%s: longer than %d bytes", name, fileRoom-1)
+		return nil, fmt.Errorf("%s: longer than %d bytes", file.Name(), fileRoom-1)
 	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, err
+	}
+	return buf[:n], nil
+}
+
+// readIn returns the file's content.
+func readIn(dir *os.File, name string) ([]byte, error) {
+	file, err := openSmall(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return readSmall(file)
+}
+
+// readRecordIn returns the file's content and its record, nil where it has none.
+func readRecordIn(dir *os.File, name string) (content, record []byte, err error) {
+	file, err := openSmall(dir, name)
+	if err != nil {
 		return nil, nil, err
 	}
-	if size, err := unix.Fgetxattr(int(file.Fd()), recordName, buf[n:]); err == nil {
-		record = buf[n : n+size]
+	defer file.Close()
+	content, err = readSmall(file)
+	if err != nil {
+		return nil, nil, err
 	}
-	return buf[:n:n], record, nil
+	record = content[len(content):cap(content)]
+	size, err := unix.Fgetxattr(int(file.Fd()), recordName, record)
+	if err != nil {
+		return content, nil, nil
+	}
+	return content, record[:size], nil
 }
 
 func openIn(dir *os.File, name string, flags int, mode uint32) (*os.File, error) {

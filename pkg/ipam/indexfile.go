@@ -119,7 +119,7 @@ func (s *Store) begin() {
 
 // commit puts the index to rest. Where it cannot, the index stays as begin left it.
 func (s *Store) commit() {
-	if !s.changing || s.known.err != nil {
+	if !s.changing || s.known == nil || s.known.err != nil {
 		return
 	}
 	past := unix.NsecToTimespec(time.Now().Add(-time.Second).UnixNano())

@@ -63,3 +63,19 @@ func believeRound(t *testing.T, dir string, i int) {
 		must(t, os.Remove(name))
 	}
 }
+
+// A command that ends while its index is in doubt leaves one that is not believed, and all that it did.
+func TestEndInDoubt(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	must(t, s.Reserve(addr("10.1.0.2"), Attachment{Holder: Holder{"ctr1", "eth0"}}))
+	s.forget()
+	must(t, s.Close())
+	if believed(t, dir) {
+		t.Error("the index is believed")
+	}
+	s = open(t, dir)
+	if own, _, err := s.Held(Holder{"ctr1", "eth0"}); err != nil || len(own) != 1 {
+		t.Errorf("held: %v, %v", own, err)
+	}
+}

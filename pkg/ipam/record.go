@@ -3,10 +3,7 @@ package ipam
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -123,69 +120,4 @@ func (r record) death(boot [16]byte) string {
 		}
 	}
 	return ""
-}
-
-// handleOf returns the handle of the network namespace at the path: an identity that is not used twice within a boot
-// (fs/nsfs.c, from Linux 6.18 on). A path that is no namespace has none.
-func handleOf(netns string) (unix.FileHandle, error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(netns, &fs); err != nil {
-		return unix.FileHandle{}, err
-	}
-	if fs.Type != unix.NSFS_MAGIC {
-		return unix.FileHandle{}, unix.EINVAL
-	}
-	handle, _, err := unix.NameToHandleAt(unix.AT_FDCWD, netns, unix.AT_SYMLINK_FOLLOW)
-	return handle, err
-}
-
-// opens tries to open the namespace of the handle.
-func opens(handle unix.FileHandle) error {
-	nsfs, err := unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(nsfs)
-	fd, err := unix.OpenByHandleAt(nsfs, handle, unix.O_RDONLY|unix.O_CLOEXEC)
-	if err != nil {
-		return err
-	}
-	return unix.Close(fd)
-}
-
-// mayJudge says whether this process has power over the namespaces of its user namespace (CAP_SYS_ADMIN, effective).
-func mayJudge() bool {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var sets [2]unix.CapUserData
-	return unix.Capget(&header, &sets[0]) == nil && sets[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
-}
-
-func exists(path string) error {
-	var stat unix.Stat_t
-	return unix.Stat(path, &stat)
-}
-
-// namespaceID returns a number of the process's namespace of a kind that no other namespace has within this boot.
-func namespaceID(kind string) (uint64, error) {
-	handle, _, err := unix.NameToHandleAt(unix.AT_FDCWD, "/proc/self/ns/"+kind, unix.AT_SYMLINK_FOLLOW)
-	if err != nil {
-		return 0, err
-	}
-	if len(handle.Bytes()) < 8 {
-		return 0, unix.EINVAL
-	}
-	return binary.NativeEndian.Uint64(handle.Bytes()), nil // struct nsfs_file_handle begins with ns_id, include/uapi/linux/nsfs.h
-}
-
-// bootID returns the kernel's name of this boot, random(4).
-func bootID() (id [16]byte, err error) {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return id, err
-	}
-	raw, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(string(text)), "-", ""))
-	if err != nil || len(raw) != len(id) {
-		return id, fmt.Errorf("boot id: %q: not one", text)
-	}
-	return [16]byte(raw), nil
 }

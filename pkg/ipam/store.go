@@ -42,8 +42,6 @@ type Policy struct {
 
 const ioHint = "is the file system mounted, writable and not full?"
 
-var unknownBoot [16]byte
-
 // Open takes the network's lock and returns its store. With create, the directory is made; otherwise the error is fs.ErrNotExist
 // where the network has none, and nothing is written. It waits for the lock until ctx ends, at most a minute; then the error has
 // the code fault.TryLater and names the process that holds it.
@@ -59,7 +57,7 @@ func Open(ctx context.Context, dataDir, network string, create bool) (*Store, er
 		return nil, fault.New(fault.IO, ioHint, "reservations: %w", err)
 	}
 	s := &Store{path: path, dir: dir}
-	if s.lock, err = openIn(dir, "lock", unix.O_RDONLY|unix.O_CREAT|unix.O_NOFOLLOW, 0o750); err != nil {
+	if s.lock, err = openIn(dir, "lock", unix.O_RDONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o750); err != nil {
 		return nil, errors.Join(fault.New(fault.IO, ioHint, "reservations: %w", err), s.Close())
 	}
 	if err := lock(ctx, s.lock); err != nil {
@@ -187,11 +185,4 @@ func (s *Store) Free(set Set, reserved netip.Addr) (netip.Addr, Range, error) {
 		s.forget()
 	}
 	return netip.Addr{}, Range{}, fault.New(fault.Exhausted, "widen the range, or remove containers", "range set %s: no address is free", set)
-}
-
-// uptime is the time since the boot, suspensions included, that no change of the clock changes.
-func uptime() time.Duration {
-	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) // it cannot fail
-	return time.Duration(now.Nano())
 }

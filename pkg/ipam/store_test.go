@@ -121,6 +121,15 @@ func TestOddFiles(t *testing.T) {
 	}
 }
 
+// A pipe in place of the lock is as good a lock, and nobody waits for its other end.
+func TestLockIsAPipe(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "net"), 0o755))
+	must(t, unix.Mkfifo(filepath.Join(dir, "net", "lock"), 0o600))
+	s := open(t, dir)
+	must(t, s.Reserve(addr("10.1.0.2"), Attachment{Holder: Holder{"ctr1", "eth0"}}))
+}
+
 // Where a pointer is lost or torn, the round begins anew.
 func TestPointerLost(t *testing.T) {
 	s := open(t, t.TempDir())

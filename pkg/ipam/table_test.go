@@ -141,3 +141,10 @@ func TestIndexManyAddresses(t *testing.T) {
 		t.Errorf("none left: %v, %v", got, x.err)
 	}
 }
+
+// has says whether the address is in the set.
+func (b bitmap) has(addr netip.Addr) bool {
+	a := address(addr.As16())
+	s := b.load(a, 0)
+	return s.value[a[15]/8]&(1<<(a[15]%8)) != 0
+}
