@@ -99,7 +99,7 @@ func referenceCmd(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command("/usr/lib/cni/" + args[1])
 	cmd.Env = []string{
 		"CNI_COMMAND=" + args[0], "CNI_CONTAINERID=" + args[2], "CNI_NETNS=" + netnsDir + args[2], "CNI_IFNAME=eth0",
-		"CNI_PATH=" + os.Getenv(pluginsVar),
+		"CNI_PATH=" + os.Getenv(pluginsVar), "PATH=" + os.Getenv(pathVar) + ":/usr/sbin", // it runs iptables and nft
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(ts.ReadFile(args[3])), ts.Stdout(), ts.Stderr()
 	ts.Check(cmd.Run())
