@@ -6,8 +6,8 @@
 // the owner's addresses and the owner's tag as its comment. It is the ledger; packets never see it. What the ledger does not know in a chain is
 // the reference's, or left by a killed call.
 //
-// A verb is one iptables-restore a table and family that has something to change, all or nothing, after one iptables-save each; our lock
-// keeps others of ours out in between, and the tool's own lock (--wait) the other users of iptables.
+// A verb is one iptables-restore a family that has something to change, after one iptables-save a table; our lock keeps others of ours out in
+// between, and the tool's own lock (--wait) the other users of iptables.
 //
 // The two flavours, iptables-nft and iptables-legacy, are two packet filters. What is made goes to the one that `iptables` is on this
 // host; what is dropped is dropped where the kernel has it, by a tool of that flavour.

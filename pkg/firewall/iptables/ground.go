@@ -33,7 +33,7 @@ func (f *Filter) Ground(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, "raw", s.toRaw)
+	return s.made(ctx)
 }
 
 // ground reads the table of the guard and notes what is missing.

@@ -16,8 +16,9 @@ import (
 // Run is the directory of the lock; that of the other locks, package site.
 const Run = "/run/cni/trestle"
 
-// patience is how long the lock is waited for when the context has no deadline. Each holder needs some tens of milliseconds.
-const patience = time.Minute
+// patience is how long the lock is waited for. Each holder needs some tens of milliseconds, and more where there are thousands of rules; hundreds of
+// containers may start at once. A runtime that is less patient ends the call itself.
+const patience = 10 * time.Minute
 
 // lock keeps others of ours out between look and change. It ends with Close, or with the process.
 func (f *Filter) lock(ctx context.Context) (*os.File, error) {

@@ -145,15 +145,9 @@ func (s *state) cut(chain, rule string) {
 
 // made carries out what makes; removed what removes.
 func (s *state) made(ctx context.Context) error {
-	if err := s.write(ctx, "raw", s.toRaw); err != nil {
-		return err
-	}
-	return s.write(ctx, "nat", s.toNAT)
+	return s.write(ctx, lines{"raw", s.toRaw}, lines{"nat", s.toNAT})
 }
 
 func (s *state) removed(ctx context.Context) error {
-	if err := s.write(ctx, "nat", s.toNAT); err != nil {
-		return err
-	}
-	return s.write(ctx, "raw", s.toRaw)
+	return s.write(ctx, lines{"nat", s.toNAT}, lines{"raw", s.toRaw})
 }

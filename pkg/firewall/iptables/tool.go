@@ -114,14 +114,25 @@ func (t *tool) read(ctx context.Context, table string) (*ruleset, error) {
 	return parse(out), nil
 }
 
-// write carries out the lines for one table, all or none.
-func (t *tool) write(ctx context.Context, table string, lines []string) error {
-	if len(lines) == 0 {
+// lines are what is to be written to one table.
+type lines struct {
+	table string
+	list  []string
+}
+
+// write carries out the lines, table by table in the order given: all of a table's or none, and nothing after a table that failed.
+func (t *tool) write(ctx context.Context, tables ...lines) error {
+	var text strings.Builder
+	for _, l := range tables {
+		if len(l.list) > 0 {
+			text.WriteString("*" + l.table + "\n" + strings.Join(l.list, "\n") + "\nCOMMIT\n")
+		}
+	}
+	if text.Len() == 0 {
 		return nil
 	}
-	text := "*" + table + "\n" + strings.Join(lines, "\n") + "\nCOMMIT\n"
 	cmd := exec.CommandContext(ctx, t.restore, "--noflush", "--wait")
-	cmd.Stdin = strings.NewReader(text)
+	cmd.Stdin = strings.NewReader(text.String())
 	_, err := t.run(cmd)
 	return err
 }
