@@ -6,6 +6,7 @@ package firewall
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 
@@ -61,6 +62,22 @@ type Condition struct {
 	Source      netip.Prefix // masked
 	Destination netip.Prefix // masked
 	Mark        Mark
+}
+
+func (c Condition) String() string {
+	text := fmt.Sprintf("mark %#x/%#x", c.Mark.Value, c.Mark.Mask)
+	switch {
+	case c.Link != "":
+		text = "link " + c.Link
+	case c.Source.IsValid():
+		text = "source " + c.Source.String()
+	case c.Destination.IsValid():
+		text = "destination " + c.Destination.String()
+	}
+	if c.Not {
+		return "not " + text
+	}
+	return text
 }
 
 // Mark is a value of some bits of a packet's mark. The zero Mask means that a condition is not about it.

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/condition"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/keys"
@@ -18,6 +19,8 @@ type Config struct {
 	Filter   host.Choice
 	SNAT     firewall.SNAT
 	Mappings []Mapping
+
+	Conditions4, Conditions6 [][]firewall.Condition // ways in which the conditions of a family hold; empty: there are none
 }
 
 // Mapping is one published port as the runtime asked for it.
@@ -32,11 +35,9 @@ type Mapping struct {
 func Parse(req *plugin.Request) (Config, error) {
 	k := req.Keys
 	c := Config{Filter: parseBackend(k), SNAT: parseSNAT(k)}
-	for _, key := range []string{"conditionsV4", "conditionsV6"} {
-		if list := k.Strings(key); len(list) > 0 && list[0] != "" && c.Filter.Backend != host.IPTables {
-			k.Reject(key, list, "is not built yet; leave it out")
-		}
-	}
+	chosen := condition.Dialect(c.Filter.Backend)
+	c.Conditions4 = parseConditions(k, "conditionsV4", true, chosen)
+	c.Conditions6 = parseConditions(k, "conditionsV6", false, chosen)
 	for _, m := range k.Object("runtimeConfig").Objects("portMappings") {
 		c.Mappings = append(c.Mappings, parseMapping(m))
 	}

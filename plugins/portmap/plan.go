@@ -29,10 +29,15 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 // ports returns the mappings that hold for the target's family.
 func (c Config) ports(target netip.Prefix) []firewall.Port {
 	var ports []firewall.Port
+	conditions := c.Conditions6
+	if target.Addr().Is4() {
+		conditions = c.Conditions4
+	}
 	for _, m := range c.Mappings {
 		if ip, ok := m.on(target.Addr().Is4()); ok {
-			ports = append(ports, firewall.Port{Protocol: m.Protocol, HostIP: ip, HostPort: m.HostPort,
-				Target: netip.AddrPortFrom(target.Addr(), m.ContainerPort), Subnet: target.Masked(), SNAT: c.SNAT})
+			p := firewall.Port{Protocol: m.Protocol, HostIP: ip, HostPort: m.HostPort,
+				Target: netip.AddrPortFrom(target.Addr(), m.ContainerPort), Subnet: target.Masked(), SNAT: c.SNAT}
+			ports = append(ports, under(p, conditions)...)
 		}
 	}
 	return ports
