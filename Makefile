@@ -32,11 +32,11 @@ demo: build
 	@test/demo/run
 
 test:
-	@test/need iproute2 nftables curl procps strace containernetworking-plugins
+	@test/need iproute2 nftables iptables curl procps strace containernetworking-plugins
 	@go run ./test/tally -count=1 -timeout 10m ./...
 
 test-long:
-	@test/need iproute2 nftables curl procps strace containernetworking-plugins
+	@test/need iproute2 nftables iptables curl procps strace containernetworking-plugins
 	@TRESTLE_LONG=1 go run ./test/tally -count=1 -timeout 4h ./...
 
 lint:
