@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/iptables"
@@ -64,7 +66,7 @@ func Open(c Choice) *Filter {
 		c.Results = results
 	}
 	f := &Filter{choice: c, nft: nft.Open()}
-	c.IPTables.Link = f.nft
+	c.IPTables.Link = frames{f.nft, f}
 	c.IPTables.Gone = f.gone
 	f.iptables = iptables.Open(c.IPTables)
 	return f
@@ -87,7 +89,7 @@ func (f *Filter) choose(ctx context.Context) firewall.Filter {
 
 // lacks says whether the error means that the kernel has no nf_tables; not so when it only does not let us.
 func lacks(err error) bool {
-	return fault.Code(err) == fault.NoService && !errors.Is(err, errPermission)
+	return fault.Code(err) == fault.NoService && !errors.Is(err, unix.EPERM)
 }
 
 // Ground is the chosen backend's.
@@ -114,7 +116,7 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 
 // Drop drops the claim under both backends, and what the reference made of it.
 func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) error {
-	return fault.Join(tolerant(f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, o, c))
+	return fault.Join(f.tolerant(ctx, f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, o, c))
 }
 
 // others drops the claim under iptables. Frames are nft's alone.
@@ -126,17 +128,28 @@ func (f *Filter) others(ctx context.Context, o owner.Owner, c firewall.Claim) er
 }
 
 // tolerant takes the absence of nf_tables for what it is: nothing is held there.
-func tolerant(err error) error {
-	if fault.Code(err) == fault.Unsupported && !errors.Is(err, errPermission) {
+func (f *Filter) tolerant(ctx context.Context, err error) error {
+	if fault.Code(err) == fault.Unsupported && lacks(f.nft.Ready(ctx)) {
 		return nil
 	}
 	return err
 }
 
+// frames is the packet filter for frames, which need not be there to be swept.
+type frames struct {
+	*nft.Filter
+	host *Filter
+}
+
+// Unground is nft's.
+func (f frames) Unground(ctx context.Context) error {
+	return f.host.tolerant(ctx, f.Filter.Unground(ctx))
+}
+
 // Holds says whether the owner holds anything under either backend.
 func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (bool, error) {
 	held, err := f.nft.Holds(ctx, o, r)
-	if err = tolerant(err); held || err != nil || r == firewall.Antispoof {
+	if err = f.tolerant(ctx, err); held || err != nil || r == firewall.Antispoof {
 		return held, err
 	}
 	return f.iptables.Holds(ctx, o, r)
@@ -145,7 +158,7 @@ func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (boo
 // Owners lists who holds something under either backend.
 func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) ([]firewall.Holder, error) {
 	holders, err := f.nft.Owners(ctx, r, network)
-	if err = tolerant(err); err != nil || r == firewall.Antispoof {
+	if err = f.tolerant(ctx, err); err != nil || r == firewall.Antispoof {
 		return holders, err
 	}
 	more, err := f.iptables.Owners(ctx, r, network)

@@ -11,15 +11,12 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/reference"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
-
-const errPermission = unix.EPERM
 
 // other is a port that somebody has under another backend than the chosen one, or by the reference.
 type other struct {

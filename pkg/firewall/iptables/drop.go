@@ -76,14 +76,13 @@ const attempts = 5
 
 // dropIn drops the claim in one family and flavour.
 func (f *Filter) dropIn(ctx context.Context, t *tool, o owner.Owner, c firewall.Claim) error {
-	n, named := namesOf(o)
 	var failed error
 	for range attempts {
 		s, err := t.load(ctx)
 		if err != nil {
 			return err
 		}
-		if named {
+		if n, named := namesOf(s.known(o)); named {
 			f.drop(s, o, n, part(t.family, c))
 		} else {
 			dissolve(s.raw, &s.toRaw, ledgerChain(o, c.Role))
@@ -93,6 +92,16 @@ func (f *Filter) dropIn(ctx context.Context, t *tool, o owner.Owner, c firewall.
 		}
 	}
 	return failed
+}
+
+// known returns the owner as the ledger has it, where its text is whole: a tag from elsewhere may have been cut short.
+func (s *state) known(o owner.Owner) owner.Owner {
+	for _, e := range s.entries {
+		if e.ID == o.ID {
+			return e.Owner
+		}
+	}
+	return o
 }
 
 // drop notes what goes.

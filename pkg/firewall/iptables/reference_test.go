@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/test/nstest"
@@ -178,6 +179,38 @@ func TestSiblings(t *testing.T) {
 				_, err := f.Hold(ctx, owners[i], c, nil)
 				must(t, err)
 			}
+		}
+	})
+}
+
+// TestCutTag wants a GC to drop everything of an owner of whom another object told it, by a tag without room for the names.
+func TestCutTag(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		f, o := open(), owner.Of("testnet", "ctr1", "eth0")
+		before := listing(t)
+		_, err := f.Hold(t.Context(), o, dual(), nil)
+		must(t, err)
+		cut, ok := owner.Parse(o.Tag(owner.MinRoom + 3))
+		if !ok || cut.Text == o.Text {
+			t.Fatalf("the tag reads as %q, %t", cut.Text, ok)
+		}
+		must(t, f.Drop(t.Context(), cut, firewall.Claim{Role: firewall.Masquerade}))
+		if diff := cmp.Diff(before, listing(t)); diff != "" {
+			t.Errorf("left (-before +after):\n%s", diff)
+		}
+	})
+}
+
+// TestTooLong wants names that do not fit a comment to be refused, with nothing made.
+func TestTooLong(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		o := owner.Of(strings.Repeat("n", 210), "ctr1", "eth0")
+		before := listing(t)
+		if _, err := open().Hold(t.Context(), o, dual(), nil); fault.Code(err) != fault.Unsupported || fault.Hint(err) == "" {
+			t.Errorf("names of 210 bytes: %v, want a fault", err)
+		}
+		if diff := cmp.Diff(before, listing(t)); diff != "" {
+			t.Errorf("made (-before +after):\n%s", diff)
 		}
 	})
 }

@@ -71,9 +71,10 @@ func Remove(ctx context.Context, o owner.Owner, c firewall.Claim) error {
 	return nil
 }
 
-// without returns nil for an error that means that the kernel has no nf_tables.
+// without returns nil for an error of the first request that means that the kernel has no nf_tables. (nfnetlink answers EINVAL for a
+// subsystem that it does not have.)
 func without(err error) error {
-	for _, errno := range []unix.Errno{unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.EOPNOTSUPP} {
+	for _, errno := range []unix.Errno{unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.EOPNOTSUPP, unix.EINVAL} {
 		if errors.Is(err, errno) {
 			return nil
 		}
