@@ -1,9 +1,9 @@
 package ipam
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 
@@ -65,51 +65,40 @@ func createExclusive(dir *os.File, name, content string, record []byte) error {
 // fileRoom is the most that is read of a file: far more than an identity is long.
 const fileRoom = 4096
 
-// openSmall opens a file to be read by readSmall. Pipes and devices do not make it wait, links are not followed.
-func openSmall(dir *os.File, name string) (*os.File, error) {
-	return openIn(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-}
-
-// readSmall returns the file's content, with room behind it.
-func readSmall(file *os.File) ([]byte, error) {
-	buf := make([]byte, fileRoom)
-	n, err := io.ReadFull(file, buf)
-	switch {
-	case err == nil:
-		return nil, fmt.Errorf("%s: longer than %d bytes", file.Name(), fileRoom-1)
-	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, err
-	}
-	return buf[:n], nil
-}
-
-// readIn returns the file's content.
+// readIn returns the content of a small regular file. Pipes and devices do not make it wait, links are not followed.
 func readIn(dir *os.File, name string) ([]byte, error) {
-	file, err := openSmall(dir, name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return readSmall(file)
+	var buf [fileRoom]byte
+	content, _, err := readWith(dir, name, buf[:], "")
+	return bytes.Clone(content), err
 }
 
-// readRecordIn returns the file's content and its record, nil where it has none.
-func readRecordIn(dir *os.File, name string) (content, record []byte, err error) {
-	file, err := openSmall(dir, name)
+// readWith returns the file's content and its attribute, nil where it has none; both lie in buf. A scan comes here for each of thousands of
+// files, so it makes no os.File of them.
+func readWith(dir *os.File, name string, buf []byte, attribute string) (content, value []byte, err error) {
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer file.Close()
-	content, err = readSmall(file)
-	if err != nil {
-		return nil, nil, err
+	defer unix.Close(fd)
+	n := 0
+	for more := true; more; {
+		got, err := unix.Read(fd, buf[n:])
+		if err != nil && err != unix.EINTR {
+			return nil, nil, err
+		}
+		n, more = n+max(got, 0), got != 0
+		if n == len(buf) {
+			return nil, nil, fmt.Errorf("%s: longer than %d bytes", name, len(buf)-1)
+		}
 	}
-	record = content[len(content):cap(content)]
-	size, err := unix.Fgetxattr(int(file.Fd()), recordName, record)
-	if err != nil {
-		return content, nil, nil
+	if attribute == "" {
+		return buf[:n], nil, nil
 	}
-	return content, record[:size], nil
+	size, err := unix.Fgetxattr(fd, attribute, buf[n:])
+	if err != nil {
+		return buf[:n], nil, nil
+	}
+	return buf[:n], buf[n : n+size], nil
 }
 
 func openIn(dir *os.File, name string, flags int, mode uint32) (*os.File, error) {

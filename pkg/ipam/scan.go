@@ -31,7 +31,8 @@ type entry struct {
 // look reads the address's file.
 func (s *Store) look(addr netip.Addr) entry {
 	f := entry{Reservation: Reservation{Addr: addr}, state: held}
-	content, raw, err := readRecordIn(s.dir, addr.String())
+	var buf [fileRoom]byte
+	content, raw, err := readWith(s.dir, addr.String(), buf[:], recordName)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		f.state = absent
