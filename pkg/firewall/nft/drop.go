@@ -60,17 +60,18 @@ func (f *Filter) held(w *want) (held []element, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range w.entries {
-		found, err := f.look(e)
-		if err != nil {
-			return nil, err
-		}
+	there, err := f.lookAll(w.entries)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range w.entries {
+		found := there[i]
 		if belongs(found, w.owner) && bytes.Equal(found.Key, e.key) {
 			held = append(held, element{set: e.set, SetElement: *found})
 		}
 	}
-	count, there := w.counted(attachment)
-	if !there {
+	count, attached := w.counted(attachment)
+	if !attached {
 		return held, nil
 	}
 	if len(held) != count {

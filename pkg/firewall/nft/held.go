@@ -41,11 +41,12 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 
 // missing lists the differences between the claim and the elements that are there.
 func (f *Filter) missing(w *want) (list []string, err error) {
-	for _, e := range w.all() {
-		found, err := f.look(e)
-		if err != nil {
-			return nil, err
-		}
+	there, err := f.lookAll(w.all())
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range w.all() {
+		found := there[i]
 		expected, have := w.show(e.val, w.owner.Text), "nothing"
 		if found != nil && !dying(found) {
 			have = w.show(found.Val, holderText(found))

@@ -61,11 +61,12 @@ func (d *draft) remove(set *nftables.Set, e nftables.SetElement) {
 func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) ([]change, error) {
 	d := &draft{gone: make(map[string]bool)}
 	held, counted := 0, 0
+	there, err := f.lookAll(w.all())
+	if err != nil {
+		return nil, err
+	}
 	for i, e := range w.all() {
-		found, err := f.look(e)
-		if err != nil {
-			return nil, err
-		}
+		found := there[i]
 		switch {
 		case i == 0:
 			counted, _ = w.counted(found)
@@ -76,7 +77,6 @@ func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) ([]change
 			return nil, err
 		}
 	}
-	var err error
 	if held != counted || len(w.rules) > 0 {
 		err = f.forget(d, w, w.wants)
 	}
