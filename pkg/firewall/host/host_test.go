@@ -87,6 +87,22 @@ func TestVirgin(t *testing.T) {
 	})
 }
 
+// TestEmptied wants a chain that the reference left without a rule to be in nobody's way.
+func TestEmptied(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		run(t, "iptables", "-t", "nat", "-N", "CNI-HOSTPORT-DNAT")
+		f := open(t, NFTables)
+		created, err := f.Hold(t.Context(), somebody(), claims()[1], nil)
+		if !created || err != nil {
+			t.Errorf("beside an empty chain: created %t, %v", created, err)
+		}
+		foreign, err := f.iptables.Foreign(t.Context())
+		if len(foreign) > 0 || err != nil {
+			t.Errorf("ports in an empty chain: %v, %v", foreign, err)
+		}
+	})
+}
+
 // TestTaken wants a port to be refused that a container has under iptables or by the reference, and to be given when that is provably dead.
 func TestTaken(t *testing.T) {
 	for name, plant := range map[string]func(testing.TB){

@@ -98,6 +98,13 @@ func (k *kernel) has(ctx context.Context, f family, kind flavour, table string, 
 	return false, nil
 }
 
+// empty says whether a chain of nf_tables is known to have no rule. It spares a program.
+func (k *kernel) empty(f family, table, chain string) bool {
+	own := f.table(table)
+	rules, err := k.conn.GetRules(own, &nftables.Chain{Name: chain, Table: own})
+	return err == nil && len(rules) == 0
+}
+
 // everywhere returns the tools of all families and flavours in which the kernel has the table.
 func everywhere(ctx context.Context, table string) (tools []*tool, err error) {
 	k, err := look()

@@ -58,8 +58,8 @@ func (f *Filter) Foreign(ctx context.Context) (list []Foreign, err error) {
 			if err != nil {
 				return nil, err
 			}
-			if !there {
-				continue
+			if !there || kind == onNFT && k.empty(family, "nat", hostports) {
+				continue // the reference never removes the chain: most often there is nothing in it
 			}
 			some, err := foreignIn(ctx, family, kind)
 			if err != nil {
