@@ -130,6 +130,19 @@ func TestLockIsAPipe(t *testing.T) {
 	must(t, s.Reserve(addr("10.1.0.2"), Attachment{Holder: Holder{"ctr1", "eth0"}}))
 }
 
+// Nor does anybody wait for what may come out of a pipe that somebody has open: the address is taken, and nobody knows by whom.
+func TestAddressIsAnOpenPipe(t *testing.T) {
+	s := open(t, t.TempDir())
+	name := filepath.Join(s.path, "10.1.0.2")
+	must(t, unix.Mkfifo(name, 0o600))
+	writer, err := unix.Open(name, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(writer)
+	if f := s.look(addr("10.1.0.2")); f.state != held || !f.Holder.Unknown() {
+		t.Errorf("an open pipe is %+v", f)
+	}
+}
+
 // Where a pointer is lost or torn, the round begins anew.
 func TestPointerLost(t *testing.T) {
 	s := open(t, t.TempDir())
