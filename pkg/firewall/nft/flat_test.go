@@ -37,7 +37,7 @@ func TestFlat(t *testing.T) {
 			if few == 0 {
 				few = connect
 			}
-			const allowed = 3 // what grows with the ports would be tens of times slower
+			const allowed = 3                                             // what grows with the ports would be tens of times slower
 			for again := 0; again < 5 && connect > allowed*few; again++ { // others use the machine, too
 				_, connect = w.pace("tcp", last)
 			}
