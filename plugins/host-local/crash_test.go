@@ -3,6 +3,7 @@ package hostlocal
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,51 +24,89 @@ func long() bool { return os.Getenv("TRESTLE_LONG") == "1" }
 // at every call of every kind.
 const changing = "openat,mkdirat,linkat,unlinkat,renameat,renameat2,write,pwrite64,ftruncate,fsetxattr,lsetxattr,utimensat,flock"
 
+// crash is a command that is killed. Without an index it makes one, from a scan.
+type crash struct {
+	command string
+	index   bool
+	step    string // what it does once for each address, or at the least twice
+}
+
 // A command that is killed at whatever system call leaves nothing that a DEL or the next ADD does not put right: in a network of
 // two addresses, one of which somebody holds, the other one is to be had again, and the holder's is not touched.
 func TestKilledAnywhere(t *testing.T) {
-	calls := changing
-	if long() {
-		calls = "all"
-	}
-	for _, command := range []string{"ADD", "DEL"} {
-		steps := 0
-		for n := 1; ; n++ {
-			dir := t.TempDir()
-			prepareCrash(t, command, dir)
-			if !killAt(t, call{command: command, id: "victim", config: crashed, dir: dir}, calls, n) {
-				break
+	for _, c := range []crash{{"ADD", true, "linkat"}, {"ADD", false, "ftruncate"}, {"DEL", true, "unlinkat"}} {
+		kinds := strings.Split(changing, ",")
+		if long() {
+			kinds = callsOf(t, c)
+		}
+		killed, total := make(map[string]int), 0
+		for _, kind := range kinds {
+			for killedAt(t, c, kind, killed[kind]+1) {
+				killed[kind]++
+				total++
 			}
-			steps++
-			checkRecovered(t, dir, fmt.Sprintf("%s killed at system call %d", command, n), n%2 == 0)
-			must(t, os.RemoveAll(dir))
 		}
-		t.Logf("%s was killed at %d system calls", command, steps)
-		if steps < 10 {
-			t.Errorf("%s was killed %d times only", command, steps)
+		t.Logf("%v was killed at %d system calls: %v", c, total, killed)
+		if killed[c.step] < 2 {
+			t.Errorf("%v was killed at %d calls of %s", c, killed[c.step], c.step)
 		}
 	}
+}
+
+// killedAt kills the command at its nth call of a kind, and looks what comes after. It says false when there is no such call.
+func killedAt(t *testing.T, c crash, kind string, n int) bool {
+	t.Helper()
+	dir := t.TempDir()
+	c.prepare(t, dir)
+	killed := strace(t, call{command: c.command, id: "victim", config: crashed, dir: dir}, "-o", "/dev/null",
+		"-e", "trace="+kind, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", kind, n))
+	if killed {
+		checkRecovered(t, dir, fmt.Sprintf("%v killed at %s number %d", c, kind, n), n%2 == 0)
+	}
+	must(t, os.RemoveAll(dir))
+	return killed
+}
+
+// callsOf returns the kinds of system calls that the command makes.
+func callsOf(t *testing.T, c crash) []string {
+	t.Helper()
+	dir, log := t.TempDir(), filepath.Join(t.TempDir(), "log")
+	c.prepare(t, dir)
+	strace(t, call{command: c.command, id: "victim", config: crashed, dir: dir}, "-o", log)
+	text, err := os.ReadFile(log)
+	must(t, err)
+	kinds := make(map[string]bool)
+	for line := range strings.Lines(string(text)) {
+		if kind, _, ok := strings.Cut(line, "("); ok {
+			kinds[kind] = true
+		}
+	}
+	delete(kinds, "execve") // before it there is no command
+	return slices.Sorted(maps.Keys(kinds))
 }
 
 var crashed = network("1.1.0", `"ranges": [[{"subnet": "10.1.0.0/29", "rangeStart": "10.1.0.2", "rangeEnd": "10.1.0.3"}], [{"subnet": "fd00::/126"}]]`)
 
-func prepareCrash(t *testing.T, command, dir string) {
+// prepare makes the reservations that the command meets.
+func (c crash) prepare(t *testing.T, dir string) {
 	t.Helper()
-	for _, id := range []string{"other", "victim"}[:map[string]int{"ADD": 1, "DEL": 2}[command]] {
+	for _, id := range []string{"other", "victim"}[:map[string]int{"ADD": 1, "DEL": 2}[c.command]] {
 		if a := (call{command: "ADD", id: id, config: crashed, dir: dir}).run(t); a.status != 0 {
 			t.Fatal(a.out)
 		}
 	}
+	if !c.index {
+		must(t, os.RemoveAll(filepath.Join(dir, ".trestle")))
+	}
 }
 
-// killAt runs a command that dies at the nth system call of those listed, before the call does anything. It says false when the
-// command came to its end. The calls of the first thread count, where TestMain keeps the command.
-func killAt(t *testing.T, c call, calls string, n int) bool {
+// strace runs a command under strace(1), and says whether it was killed. It sees the calls of the first thread, where TestMain keeps
+// the command, and dies of what the command dies of. It counts the calls of each kind by themselves.
+func strace(t *testing.T, c call, options ...string) bool {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
-	cmd := exec.CommandContext(t.Context(), "strace", "-o", "/dev/null", "-e", "trace="+calls,
-		"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, n), self)
+	cmd := exec.CommandContext(t.Context(), "strace", append(options, self)...)
 	var out bytes.Buffer
 	cmd.Env = append(c.environ(), "PATH="+os.Getenv("PATH"))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(c.stdin()), &out, &out
@@ -107,7 +146,7 @@ func checkRecovered(t *testing.T, dir, what string, del bool) {
 func TestTruncatedAnywhere(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		const original = "/run/original"
-		prepareCrash(t, "DEL", original)
+		crash{command: "DEL", index: true}.prepare(t, original)
 		must(t, filepath.Walk(original, func(path string, info os.FileInfo, err error) error {
 			if err == nil && info.Mode().IsRegular() {
 				truncateEverywhere(t, original, strings.TrimPrefix(path, original), info.Size())
