@@ -9,12 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
+
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
-// TestFlat connects through the last of few and of many published ports, and asks that it takes about as long.
+// TestFlat publishes few and many ports: the number of rules does not depend on it. What a connection through the last of them takes is
+// logged, for docs/performance.md, and not judged: the machine may have other work.
 func TestFlat(t *testing.T) {
 	sizes := []int{10, 1000}
 	if os.Getenv("TRESTLE_LONG") != "" {
@@ -24,8 +27,7 @@ func TestFlat(t *testing.T) {
 		w := build(t)
 		w.serve(w.one, "one", ":80")
 		const first = 2000
-		held := 0
-		var few time.Duration
+		held, few := 0, 0
 		for _, size := range sizes {
 			for ; held < size; held += 10 {
 				w.claim(fmt.Sprint("c", held), ports(first+held, 10))
@@ -34,19 +36,31 @@ func TestFlat(t *testing.T) {
 			rate, connect := w.pace("tcp", last)
 			_, datagram := w.pace("udp", last)
 			t.Logf("%6d ports: %6.0f connections a second, %s to connect, %s for a first datagram and its answer (medians)", size, rate, connect, datagram)
+			many := rules(t)
 			if few == 0 {
-				few = connect
+				few = many
 			}
-			const allowed = 3                                             // what grows with the ports would be tens of times slower
-			for again := 0; again < 5 && connect > allowed*few; again++ { // others use the machine, too
-				_, connect = w.pace("tcp", last)
-			}
-			if connect > allowed*few {
-				t.Errorf("%d ports: %s to connect, want at the most %d times the %s of %d ports", size, connect, allowed, few, sizes[0])
+			if many != few {
+				t.Errorf("%d ports: %d rules, %d ports: %d rules", sizes[0], few, size, many)
 			}
 		}
 		must(t, w.filter.Held(t.Context(), owner.Of("net", "c0", "eth0"), ports(first, 10)))
 	})
+}
+
+// rules counts the rules of all tables.
+func rules(t *testing.T) (count int) {
+	t.Helper()
+	conn, err := nftables.New()
+	must(t, err)
+	chains, err := conn.ListChains()
+	must(t, err)
+	for _, chain := range chains {
+		list, err := conn.GetRules(chain.Table, chain)
+		must(t, err)
+		count += len(list)
+	}
+	return count
 }
 
 // ports publishes so many ports of each of two protocols from a number on.
