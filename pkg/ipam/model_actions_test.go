@@ -30,10 +30,9 @@ func (w *world) add(t *rapid.T) {
 		t.Fatal(err)
 	}
 	for _, a := range w.of(h) {
-		if !w.policy.Reclaim || !w.dead(w.held[a]) {
-			continue
+		if w.policy.Reclaim && w.dead(w.held[a]) {
+			w.release(a)
 		}
-		w.release(a)
 	}
 	if left := w.of(h); gone != (len(left) == 0) {
 		t.Fatalf("%s has no address left: %v, want %v", h, gone, left)

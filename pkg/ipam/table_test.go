@@ -3,6 +3,7 @@ package ipam
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -101,11 +102,8 @@ func TestBitmapIsASet(t *testing.T) {
 				j := rapid.IntRange(i, len(all)-1).Draw(t, "j")
 				gateway := all[rapid.IntRange(0, len(all)-1).Draw(t, "gateway")]
 				want := netip.Addr{}
-				for _, a := range all[i : j+1] {
-					if !model[a] && a != gateway {
-						want = a
-						break
-					}
+				if k := slices.IndexFunc(all[i:j+1], func(a netip.Addr) bool { return !model[a] && a != gateway }); k >= 0 {
+					want = all[i+k]
 				}
 				got, ok := b.free(Span{Range{Gateway: gateway}, all[i], all[j]})
 				if b.err != nil || ok != want.IsValid() || ok && got != want {

@@ -19,19 +19,7 @@ func TestCrowd(t *testing.T) {
 	dir, size := t.TempDir(), 200
 	config := network("1.0.0", `"ranges": [[{"subnet": "10.1.0.0/22"}], [{"subnet": "fd00::/64"}]]`)
 	all := func(command string, each func(i int, a answer)) {
-		answers := make([]answer, size)
-		var crowd sync.WaitGroup
-		for i := range size {
-			file := self
-			if i%2 == 1 {
-				file = reference
-			}
-			crowd.Go(func() {
-				answers[i] = call{command: command, id: fmt.Sprintf("ctr%d", i), config: config, dir: dir}.exec(t, file)
-			})
-		}
-		crowd.Wait()
-		for i, a := range answers {
+		for i, a := range crowd(t, call{command: command, config: config, dir: dir}, size, self) {
 			if a.status != 0 {
 				t.Errorf("%s of ctr%d: %s", command, i, a.out)
 			}
@@ -60,6 +48,25 @@ func TestCrowd(t *testing.T) {
 	if left := reservations(t, dir); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
+}
+
+// crowd makes the call for so many containers at once, by ours and the reference's in turn.
+func crowd(t *testing.T, c call, size int, ours string) []answer {
+	answers := make([]answer, size)
+	var all sync.WaitGroup
+	for i := range answers {
+		file := ours
+		if i%2 == 1 {
+			file = reference
+		}
+		all.Go(func() {
+			c := c
+			c.id = fmt.Sprintf("ctr%d", i)
+			answers[i] = c.exec(t, file)
+		})
+	}
+	all.Wait()
+	return answers
 }
 
 // Two ADDs of one container and interface at the same time: one address, one error, and one DEL takes all away.
