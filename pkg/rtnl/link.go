@@ -25,6 +25,13 @@ func SetUp(link string) *nl.NetlinkRequest {
 	return r
 }
 
+// SetMAC returns the request that gives the named link an Ethernet address.
+func SetMAC(link string, mac net.HardwareAddr) *nl.NetlinkRequest {
+	r := byName(unix.RTM_SETLINK, link)
+	r.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, mac))
+	return r
+}
+
 func byName(kind int, link string) *nl.NetlinkRequest {
 	r := Request(kind, 0)
 	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))

@@ -74,7 +74,7 @@ func (a Addresses) tune(container *site.Side) error {
 	}
 	if a.ipv6() {
 		settings = append(settings, [2]string{"net/ipv6/conf/lo/disable_ipv6", "0"}, [2]string{ipv6 + "disable_ipv6", "0"},
-			[2]string{ipv6 + "keep_addr_on_down", "1"})
+			[2]string{ipv6 + "keep_addr_on_down", "1"}, [2]string{ipv6 + "ndisc_notify", "1"})
 		if !a.AcceptRA {
 			settings = append(settings, [2]string{ipv6 + "accept_ra", "0"}, [2]string{ipv6 + "autoconf", "0"})
 		}

@@ -2,10 +2,8 @@ package step
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -55,7 +53,18 @@ func (a Announce) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	if err := a.Undo(ctx, s); err != nil { // what the host remembers of the addresses is of their last owner
 		return false, err
 	}
-	return false, container.Do(func() error { return announce(link, a.Addrs) })
+	return false, a.tell(container, link)
+}
+
+// tell makes the kernel announce the addresses: a gratuitous ARP request for each IPv4 address (RFC 5227, section 3) and an unsolicited
+// neighbour advertisement for each IPv6 address (RFC 4861, section 7.2.6). It does so when the interface is given a MAC, be it the one that it has,
+// because Addresses asked for it (arp_notify, ndisc_notify). Frames of our own would need a packet socket, and closing one takes the
+// kernel a grace period, which is longer than all the rest of an ADD.
+func (a Announce) tell(container *site.Side, link netlink.Link) error {
+	if err := container.Conn.Send(rtnl.SetMAC(a.IfName, link.Attrs().HardwareAddr)); err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
+	return nil
 }
 
 // awaitPort returns when the bridge passes the host end's frames. Mostly it does at the first look.
@@ -154,64 +163,4 @@ func (a Announce) Verify(_ context.Context, s *site.Site) error {
 		return drift(a.Host, "forwarding", port.State)
 	}
 	return err
-}
-
-// announce sends, from inside the container, a gratuitous ARP request for each IPv4 address (RFC 5227, section 3) and an unsolicited
-// neighbour advertisement for each IPv6 address (RFC 4861, section 7.2.6).
-func announce(link netlink.Link, addrs []netip.Addr) error {
-	mac := link.Attrs().HardwareAddr
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("packet socket: %w", err)
-	}
-	defer unix.Close(fd)
-	to := &unix.SockaddrLinklayer{Ifindex: link.Attrs().Index}
-	for _, addr := range addrs {
-		frame := gratuitousARP(mac, addr)
-		if addr.Is6() {
-			frame = unsolicitedNA(mac, addr)
-		}
-		if err := unix.Sendto(fd, frame, 0, to); err != nil {
-			return fmt.Errorf("announce %s: %w", addr, err)
-		}
-	}
-	return nil
-}
-
-func gratuitousARP(mac net.HardwareAddr, addr netip.Addr) []byte {
-	ip := addr.AsSlice()
-	frame := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, mac...)
-	frame = append(frame, 0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1) // Ethernet, IPv4, request
-	frame = append(frame, mac...)
-	frame = append(frame, ip...)
-	frame = append(frame, 0, 0, 0, 0, 0, 0)
-	return append(frame, ip...)
-}
-
-func unsolicitedNA(mac net.HardwareAddr, addr netip.Addr) []byte {
-	source, group := addr.As16(), netip.MustParseAddr("ff02::1").As16()
-	icmp := append([]byte{136, 0, 0, 0, 0x20, 0, 0, 0}, source[:]...) // advertisement, override
-	icmp = append(icmp, 2, 1)                                         // target link-layer address, 8 bytes
-	icmp = append(icmp, mac...)
-	ip := []byte{0x60, 0, 0, 0, 0, byte(len(icmp)), unix.IPPROTO_ICMPV6, 255}
-	ip = append(ip, source[:]...)
-	ip = append(ip, group[:]...)
-	binary.BigEndian.PutUint16(icmp[2:], checksum(ip[8:], []byte{0, 0, 0, byte(len(icmp)), 0, 0, 0, unix.IPPROTO_ICMPV6}, icmp))
-	frame := append([]byte{0x33, 0x33, 0, 0, 0, 1}, mac...)
-	frame = append(frame, 0x86, 0xdd)
-	return append(append(frame, ip...), icmp...)
-}
-
-// checksum is that of RFC 1071 over parts of even length.
-func checksum(parts ...[]byte) uint16 {
-	var sum uint32
-	for _, part := range parts {
-		for i := 0; i < len(part); i += 2 {
-			sum += uint32(binary.BigEndian.Uint16(part[i:]))
-		}
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
 }
