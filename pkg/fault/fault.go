@@ -11,7 +11,7 @@ import (
 const (
 	Version     uint = 1  // the protocol version of the configuration is not supported
 	Environment uint = 4  // an environment variable is missing or malformed
-	IO          uint = 5  // standard input or output failed
+	IO          uint = 5  // standard input or output, or a file of ours, failed
 	Decoding    uint = 6  // the configuration is not JSON, or prevResult is not a result
 	Config      uint = 7  // the configuration is wrong
 	Namespace   uint = 8  // CNI_NETNS is not a network namespace that a container may have
