@@ -14,14 +14,7 @@ import (
 
 // add is: guard, parse, IPAM, plan, apply, print. On an error all that was made is undone, and the error names the step.
 func (k Kind[C]) add(ctx context.Context, req *plugin.Request) error {
-	config, err := k.Parse(req)
-	if err != nil {
-		return err
-	}
-	if sandbox, err := req.Sandbox(); sandbox != plugin.SandboxAlive {
-		return err
-	}
-	v, err := k.begin(req, config, req.Netns)
+	v, err := k.enter(req)
 	if err != nil {
 		return err
 	}

@@ -67,6 +67,18 @@ type verb[C any] struct {
 	site   *site.Site
 }
 
+// enter is how a verb begins that needs the container's namespace: the configuration read whole, the namespace looked at, then entered.
+func (k Kind[C]) enter(req *plugin.Request) (*verb[C], error) {
+	config, err := k.Parse(req)
+	if err != nil {
+		return nil, err
+	}
+	if sandbox, err := req.Sandbox(); sandbox != plugin.SandboxAlive {
+		return nil, err
+	}
+	return k.begin(req, config, req.Netns)
+}
+
 // begin opens the site. netns is empty where the container's side must not be entered.
 func (k Kind[C]) begin(req *plugin.Request, config C, netns string) (*verb[C], error) {
 	v := &verb[C]{Kind: k, req: req, config: config}

@@ -10,14 +10,7 @@ import (
 
 // check is: plan from prevResult, ask the IPAM plugin, verify all. Every drift is listed.
 func (k Kind[C]) check(ctx context.Context, req *plugin.Request) error {
-	config, err := k.Parse(req)
-	if err != nil {
-		return err
-	}
-	if sandbox, err := req.Sandbox(); sandbox != plugin.SandboxAlive {
-		return err
-	}
-	v, err := k.begin(req, config, req.Netns)
+	v, err := k.enter(req)
 	if err != nil {
 		return err
 	}
