@@ -85,3 +85,12 @@ func (o Owner) Key(role string) [16]byte {
 }
 
 func (o Owner) String() string { return o.Text }
+
+// Names takes o's text apart. It says false when the text was cut short, as that of a tag may be.
+func (o Owner) Names() (network, containerID, ifName string, whole bool) {
+	parts := strings.SplitN(o.Text, "/", 3)
+	if len(parts) != 3 || Of(parts[0], parts[1], parts[2]).ID != o.ID {
+		return "", "", "", false
+	}
+	return parts[0], parts[1], parts[2], true
+}

@@ -86,3 +86,14 @@ func TestTagProperty(t *testing.T) {
 		}
 	})
 }
+
+func TestNames(t *testing.T) {
+	o := Of("net", "c1", "eth0")
+	if network, id, ifName, whole := o.Names(); !whole || network != "net" || id != "c1" || ifName != "eth0" {
+		t.Errorf("names of %s: %q %q %q, %v", o, network, id, ifName, whole)
+	}
+	cut, ok := Parse(o.Tag(len(o.Tag(AliasRoom)) - 1))
+	if _, _, _, whole := cut.Names(); !ok || whole {
+		t.Errorf("a text that was cut to %q counts as whole", cut.Text)
+	}
+}

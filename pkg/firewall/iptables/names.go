@@ -4,7 +4,6 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
-	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -23,13 +22,10 @@ const (
 // names are the three names that make an attachment. The reference's chains and comments have no interface in them.
 type names struct{ network, container, ifName string }
 
-// namesOf takes the owner's text apart. It says false when the text was cut short, as in a tag that was read.
-func namesOf(o owner.Owner) (names, bool) {
-	parts := strings.SplitN(o.Text, "/", 3)
-	if len(parts) != 3 || owner.Of(parts[0], parts[1], parts[2]).ID != o.ID {
-		return names{}, false
-	}
-	return names{parts[0], parts[1], parts[2]}, true
+// namesOf returns the owner's names, and false when they are not known in full.
+func namesOf(o owner.Owner) (n names, whole bool) {
+	n.network, n.container, n.ifName, whole = o.Names()
+	return n, whole
 }
 
 // sum is the hash in the reference's names of chains. There is no separator: the name is an interface.

@@ -27,13 +27,10 @@ import (
 // names are those that make an attachment.
 type names struct{ network, container, ifName string }
 
-// namesOf takes the owner's text apart. It says false when the text was cut short, as in a tag that was read.
-func namesOf(o owner.Owner) (names, bool) {
-	parts := strings.SplitN(o.Text, "/", 3)
-	if len(parts) != 3 || owner.Of(parts[0], parts[1], parts[2]).ID != o.ID {
-		return names{}, false
-	}
-	return names{parts[0], parts[1], parts[2]}, true
+// namesOf returns the owner's names, and false when they are not known in full.
+func namesOf(o owner.Owner) (n names, whole bool) {
+	n.network, n.container, n.ifName, whole = o.Names()
+	return n, whole
 }
 
 // attempts is how often a deletion is tried when somebody else was faster to delete a rule of the same batch.
