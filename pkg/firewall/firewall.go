@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/netip"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -142,4 +144,17 @@ type Holder struct {
 type Publisher interface {
 	// Published lists the ports. The claim's values are a hint where to look, and need not be right.
 	Published(ctx context.Context, o owner.Owner, c Claim) ([]Port, error)
+}
+
+// ProtocolName returns the name of a protocol whose ports can be published, by its IANA number; empty for any other.
+func ProtocolName(number uint8) string {
+	switch number {
+	case unix.IPPROTO_TCP:
+		return "tcp"
+	case unix.IPPROTO_UDP:
+		return "udp"
+	case unix.IPPROTO_SCTP:
+		return "sctp"
+	}
+	return ""
 }

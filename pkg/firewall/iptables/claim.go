@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 )
@@ -61,7 +59,7 @@ func checkPort(p firewall.Port) error {
 	switch {
 	case !plain(target) || p.Target.Port() == 0 || p.HostPort == 0:
 		return fmt.Errorf("target %s: must be a plain address, and both ports from 1 to 65535", p.Target)
-	case protocol(p.Protocol) == "":
+	case firewall.ProtocolName(p.Protocol) == "":
 		return fmt.Errorf("protocol %d: must be tcp, udp or sctp", p.Protocol)
 	case p.HostIP.IsValid() && (p.HostIP.Is4() != target.Is4() || p.HostIP.Zone() != ""):
 		return fmt.Errorf("target %s: must be of the family of the host's address", target)
@@ -69,19 +67,6 @@ func checkPort(p firewall.Port) error {
 		return fmt.Errorf("subnet %s: must be masked and contain %s", p.Subnet, target)
 	}
 	return nil
-}
-
-// protocol returns the name of an IANA number; empty for one that is not published.
-func protocol(number uint8) string {
-	switch number {
-	case unix.IPPROTO_TCP:
-		return "tcp"
-	case unix.IPPROTO_UDP:
-		return "udp"
-	case unix.IPPROTO_SCTP:
-		return "sctp"
-	}
-	return ""
 }
 
 // hostIP returns the address that a port is restricted to; the zero Addr where it is not.
@@ -97,11 +82,11 @@ func title(p firewall.Port) string {
 	ip := hostIP(p)
 	switch {
 	case ip.IsValid():
-		return fmt.Sprintf("host port %s/%s", netip.AddrPortFrom(ip, p.HostPort), protocol(p.Protocol))
+		return fmt.Sprintf("host port %s/%s", netip.AddrPortFrom(ip, p.HostPort), firewall.ProtocolName(p.Protocol))
 	case p.Target.Addr().Is6():
-		return fmt.Sprintf("host port [::]:%d/%s", p.HostPort, protocol(p.Protocol))
+		return fmt.Sprintf("host port [::]:%d/%s", p.HostPort, firewall.ProtocolName(p.Protocol))
 	}
-	return fmt.Sprintf("host port %d/%s", p.HostPort, protocol(p.Protocol))
+	return fmt.Sprintf("host port %d/%s", p.HostPort, firewall.ProtocolName(p.Protocol))
 }
 
 // part returns what of the claim is the family's. Ports of one address come before those of every address, because the first rule wins.

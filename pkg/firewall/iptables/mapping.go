@@ -47,7 +47,7 @@ func (m mapping) is(other mapping) bool {
 
 // mapping turns a port into rules, in the form in which iptables-save prints what the reference writes.
 func (f family) mapping(p firewall.Port, mark string) mapping {
-	m := mapping{protocol: protocol(p.Protocol), hostIP: hostIP(p), port: p.HostPort, target: p.Target}
+	m := mapping{protocol: firewall.ProtocolName(p.Protocol), hostIP: hostIP(p), port: p.HostPort, target: p.Target}
 	match := fmt.Sprintf("-p %[1]s -m %[1]s --dport %[2]d ", m.protocol, m.port)
 	if m.hostIP.IsValid() {
 		match = "-d " + f.host(m.hostIP) + " " + match

@@ -94,7 +94,7 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 // takePort sees to it that nobody else has the port: by an error if somebody lives who has it, and else by deleting that mapping.
 func (s *state) takePort(o owner.Owner, chain string, port firewall.Port, list []mapping, all []published) error {
 	wanted := list[slices.IndexFunc(list, func(m mapping) bool {
-		return m.is(mapping{protocol: protocol(port.Protocol), hostIP: hostIP(port), port: port.HostPort})
+		return m.is(mapping{protocol: firewall.ProtocolName(port.Protocol), hostIP: hostIP(port), port: port.HostPort})
 	})]
 	found := "nothing"
 	for _, p := range all {

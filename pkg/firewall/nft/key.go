@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
-	"golang.org/x/sys/unix"
+	"github.com/trestle-cni/trestle/pkg/firewall"
 )
 
 // Each field of a key or value made of several begins at a word of four bytes, and is followed by zeros up to the next.
@@ -41,13 +41,8 @@ func last(p netip.Prefix) netip.Addr {
 }
 
 func protocol(number uint8) string {
-	switch number {
-	case unix.IPPROTO_TCP:
-		return "tcp"
-	case unix.IPPROTO_UDP:
-		return "udp"
-	case unix.IPPROTO_SCTP:
-		return "sctp"
+	if name := firewall.ProtocolName(number); name != "" {
+		return name
 	}
 	return fmt.Sprintf("protocol %d", number)
 }
