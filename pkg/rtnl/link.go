@@ -155,6 +155,20 @@ func bridgePort(body []byte) *BridgePort {
 	return port
 }
 
+// FiltersIPv6 says whether the named link is a bridge whose own option sends its frames through the filters of IPv6.
+func (c *Conn) FiltersIPv6(link string) (bool, error) {
+	bodies, err := c.Read(byName(unix.RTM_GETLINK, link))
+	if err != nil || len(bodies) == 0 {
+		return false, err
+	}
+	info := attribute(bodies[0][unix.SizeofIfInfomsg:], unix.IFLA_LINKINFO)
+	if text(attribute(info, nl.IFLA_INFO_KIND)) != "bridge" {
+		return false, nil
+	}
+	own := attribute(attribute(info, nl.IFLA_INFO_DATA), nl.IFLA_BR_NF_CALL_IP6TABLES)
+	return len(own) == 1 && own[0] != 0, nil
+}
+
 // attribute returns the value of the first attribute of that type; nil when there is none.
 func attribute(data []byte, kind uint16) []byte {
 	attrs, err := nl.ParseRouteAttr(data)

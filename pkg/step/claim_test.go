@@ -175,7 +175,7 @@ func TestTables(t *testing.T) {
 func TestNames(t *testing.T) {
 	for want, step := range map[string]plan.Step{
 		"published ports": publish(one, false), "masquerade": Claim{Claim: firewall.Claim{Role: firewall.Masquerade}},
-		"antispoof": Claim{Claim: firewall.Claim{Role: firewall.Antispoof}}, "packet filter": Tables{}, "ports on 127.0.0.1": Localhost{},
+		"antispoof": Claim{Claim: firewall.Claim{Role: firewall.Antispoof}}, "packet filter": Tables{}, "ports on 127.0.0.1": Localhost{}, "ports on ::1": Localhost6{},
 		"bridge br0": br, "veth " + link + "<->eth0 on br0": pair, "links up": pairUp, "routes on eth0": routes, "gateway on br0": gateway(),
 	} {
 		if got := step.String(); got != want {

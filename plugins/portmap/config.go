@@ -40,6 +40,7 @@ func Parse(req *plugin.Request) (Config, error) {
 	c.Conditions6 = parseConditions(k, "conditionsV6", false, chosen)
 	for _, m := range k.Object("runtimeConfig").Objects("portMappings") {
 		c.Mappings = append(c.Mappings, parseMapping(m))
+		c.rejectDeaf(m)
 	}
 	c.rejectTwins(k)
 	return c, k.Err()
@@ -82,6 +83,13 @@ func parseProtocol(m *keys.Object) uint8 {
 	}
 	m.Reject("protocol", name, "must be tcp, udp or sctp")
 	return 0
+}
+
+// rejectDeaf complains of a port of the host's loopback that nobody would get an answer from: its clients must be masqueraded.
+func (c Config) rejectDeaf(m *keys.Object) {
+	if ip := c.Mappings[len(c.Mappings)-1].HostIP; ip.IsLoopback() && c.SNAT == firewall.SNATNone {
+		m.Reject("hostIP", ip, "cannot be reached with snat false: clients on the loopback get no answer without it")
+	}
 }
 
 // rejectTwins complains of a port that is asked for twice.

@@ -2,6 +2,7 @@ package portmap
 
 import (
 	"net/netip"
+	"slices"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
@@ -19,7 +20,8 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	}
 	p := plan.Plan{Result: call.Result}
 	if c.SNAT != firewall.SNATNone {
-		p.Ground = append(p.Ground, step.Localhost{Targets: localTargets(claim.Ports)})
+		p.Ground = append(p.Ground, step.Localhost{Targets: published(claim.Ports, true)},
+			step.Localhost6{Targets: published(claim.Ports, false), Asked: slices.ContainsFunc(claim.Ports, onLoopback6)})
 	}
 	p.Ground = append(p.Ground, step.Tables{})
 	p.Steps = []plan.Step{step.Claim{Owner: call.Owner, Claim: claim, Known: call.Result != nil}}
@@ -91,12 +93,14 @@ func hasLink(links []*types100.Interface, name string) bool {
 	return false
 }
 
-// localTargets returns the container's IPv4 addresses that have a port published. IPv6 has no route_localnet.
-func localTargets(ports []firewall.Port) []netip.Addr {
+// published returns the container's addresses of the family that have a port published.
+func published(ports []firewall.Port, is4 bool) []netip.Addr {
 	for _, p := range ports {
-		if p.Target.Addr().Is4() {
+		if p.Target.Addr().Is4() == is4 {
 			return []netip.Addr{p.Target.Addr()} // there is one at the most
 		}
 	}
 	return nil
 }
+
+func onLoopback6(p firewall.Port) bool { return p.HostIP == netip.IPv6Loopback() }

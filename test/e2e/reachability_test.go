@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,23 +21,21 @@ var update = flag.Bool("update", false, "write docs/reachability.md instead of c
 
 const reachabilityPage = "../../docs/reachability.md"
 
-// The table has a part for each setting of the host and of portmap,
-type setting struct {
-	title  string
-	bridge string // bridge-nf-call-iptables and -ip6tables
-	keys   string
+// The table has a part for each setting of the host and of portmap. Each setting of portmap has a container that publishes ports under it.
+type setting struct{ bridge, keys string }
+
+var (
+	bridgeCalls = []string{"1", "0"} // bridge-nf-call-iptables and -ip6tables
+	keysOfPorts = []string{`"snat": true`, `"snat": false`, `"snat": true, "masqAll": true`}
+	backends    = []string{"nftables", "iptables"}
+)
+
+func (s setting) title() string {
+	return fmt.Sprintf("bridge-nf-call %s, %s", map[string]string{"0": "off", "1": "on"}[s.bridge], strings.ReplaceAll(s.keys, `"`, "`"))
 }
 
-func settings() []setting {
-	var list []setting
-	for _, bridge := range []string{"1", "0"} {
-		for _, keys := range []string{`"snat": true`, `"snat": false`, `"snat": true, "masqAll": true`} {
-			title := fmt.Sprintf("bridge-nf-call %s, %s", map[string]string{"0": "off", "1": "on"}[bridge], strings.ReplaceAll(keys, `"`, "`"))
-			list = append(list, setting{title, bridge, keys})
-		}
-	}
-	return list
-}
+// publisher is the name of the container that has the keys.
+func publisher(keys int) string { return fmt.Sprint("one", keys) }
 
 // a row for each client,
 type client struct{ title, container, to4, to6 string }
@@ -47,12 +46,14 @@ func clients() []client {
 		{"the host, by its address", "host", "192.0.2.1", "2001:db8::1"},
 		{"the host, by 127.0.0.1 or ::1", "host", "127.0.0.1", "::1"},
 		{"a container on the bridge", "two", "192.0.2.1", "2001:db8::1"},
-		{"the container itself", "one", "192.0.2.1", "2001:db8::1"},
+		{"the container itself", itself, "192.0.2.1", "2001:db8::1"},
 		{"a container on another bridge", "far", "192.0.2.1", "2001:db8::1"},
 	}
 }
 
-// and a column for each hostIP, which has a port of its own.
+const itself = "itself"
+
+// and a column for each hostIP, which has a port of its own, with the publisher's number for its hundreds.
 type column struct {
 	title string
 	port  int
@@ -87,22 +88,33 @@ func TestReachability(t *testing.T) {
 		dir = t.TempDir()
 		t.Setenv("E2E_STATE", dir)
 	}
-	t.Run("settings", func(t *testing.T) {
-		for i, s := range settings() {
-			t.Run(fmt.Sprint(i), func(t *testing.T) {
-				t.Parallel()
-				nstest.Run(t, func(t *testing.T) { must(t, os.WriteFile(fmt.Sprint(dir, "/", i), []byte(s.table(t)), 0o644)) })
-			})
+	file := func(bridge, backend string) string { return dir + "/" + bridge + backend }
+	t.Run("hosts", func(t *testing.T) {
+		for _, bridge := range bridgeCalls {
+			for _, backend := range backends {
+				t.Run(bridge+backend, func(t *testing.T) {
+					t.Parallel()
+					nstest.Run(t, func(t *testing.T) {
+						must(t, os.WriteFile(file(bridge, backend), []byte(find(t, bridge, backend)), 0o644))
+					})
+				})
+			}
 		}
 	})
-	if child {
+	if child || t.Failed() {
 		return
 	}
 	var parts []string
-	for i, s := range settings() {
-		part, err := os.ReadFile(fmt.Sprint(dir, "/", i))
-		must(t, err)
-		parts = append(parts, "## "+s.title+"\n\n"+string(part))
+	for _, bridge := range bridgeCalls {
+		var found [2][]string
+		for i, backend := range backends {
+			text, err := os.ReadFile(file(bridge, backend))
+			must(t, err)
+			found[i] = strings.Split(string(text), "\n")
+		}
+		for _, keys := range keysOfPorts {
+			parts = append(parts, "## "+setting{bridge, keys}.title()+"\n\n"+table(&found))
+		}
 	}
 	page, err := os.ReadFile(reachabilityPage)
 	must(t, err)
@@ -115,104 +127,68 @@ func TestReachability(t *testing.T) {
 	}
 }
 
-// table is one part of the page.
-func (s setting) table(t *testing.T) string {
-	w := s.build(t)
+// table is one part of the page, and takes its cells off the beginning of what was found. Where the backends differ, a cell has what is so under
+// iptables in parentheses.
+func table(found *[2][]string) string {
+	next := func(i int) (cell string) {
+		cell, found[i] = found[i][0], found[i][1:]
+		return cell
+	}
 	var text strings.Builder
 	text.WriteString("| client | |")
 	for _, c := range columns() {
 		text.WriteString(" " + c.title + " |")
 	}
 	text.WriteString(" of the other family |\n|---|---|" + strings.Repeat("---|", len(columns())+1) + "\n")
-	var cells []*cell
-	var rows [][]*cell
 	for _, c := range clients() {
-		for _, is4 := range []bool{true, false} {
-			row := w.row(c, is4)
-			rows, cells = append(rows, row), append(cells, row...)
+		for _, family := range []string{"IPv4", "IPv6"} {
+			fmt.Fprintf(&text, "| %s | %s |", c.title, family)
+			for range len(columns()) + 1 {
+				cell := next(0)
+				if other := next(1); other != cell {
+					cell += " (iptables: " + other + ")"
+				}
+				fmt.Fprintf(&text, " %s |", cell)
+			}
+			text.WriteString("\n")
 		}
-	}
-	w.askAll(cells)
-	for i, row := range rows {
-		fmt.Fprintf(&text, "| %s | %s |", clients()[i/2].title, []string{"IPv4", "IPv6"}[i%2])
-		for _, c := range row {
-			fmt.Fprintf(&text, " %s |", c.text())
-		}
-		text.WriteString("\n")
 	}
 	return text.String()
-}
-
-// build makes two bridges with three containers, of which one has published ports.
-func (s setting) build(t *testing.T) *street {
-	for _, key := range []string{"iptables", "ip6tables"} {
-		must(t, os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-"+key, []byte(s.bridge), 0o644))
-	}
-	w := newStreet(t)
-	for _, name := range []string{"one", "two", "far"} {
-		w.container(name)
-		config := network(`"isDefaultGateway": true, "ipMasq": true, "hairpinMode": true, ` + hostLocal(subnet+`], [{"subnet": "fd00:1::/64"}`))
-		if name == "far" {
-			config = network(`"name": "far", "bridge": "cni1", "isDefaultGateway": true, "ipMasq": true, ` + hostLocal(`{"subnet": "10.2.0.0/24"}], [{"subnet": "fd00:2::/64"}`))
-		}
-		w.attach(name, config)
-	}
-	var mappings []string
-	for _, protocol := range protocols {
-		for _, c := range columns() {
-			for _, ip := range c.ips {
-				mappings = append(mappings, mapping(protocol, c.port, 80, fmt.Sprintf(`, "hostIP": %q`, ip)))
-			}
-		}
-		for _, is4 := range []bool{true, false} {
-			port, ip := otherFamily(is4)
-			mappings = append(mappings, mapping(protocol, port, 80, fmt.Sprintf(`, "hostIP": %q`, ip)))
-		}
-		must(t, in("one", func() error {
-			for _, at := range []string{"0.0.0.0:80", "[::]:80"} {
-				server, err := peer.Serve("one", protocol+familyOf(protocol, at), at)
-				if err != nil {
-					return err
-				}
-				t.Cleanup(func() { server.Close() })
-			}
-			return nil
-		}))
-	}
-	succeed(t, "ADD", "portmap", "one", w.ports("one", s.keys, mappings...))
-	return w
-}
-
-// familyOf keeps a socket for :: from taking IPv4 as well.
-func familyOf(protocol, address string) string {
-	switch {
-	case protocol == "sctp":
-		return ""
-	case strings.HasPrefix(address, "["):
-		return "6"
-	}
-	return "4"
 }
 
 // cell is what one client finds at one port, by protocol.
 type cell struct {
 	client
-	to, own string
-	seen    [3]string
+	to, own, server string
+	refused         bool // nobody is to get there
+	seen            [3]string
 }
 
-func (w *street) row(c client, is4 bool) (row []*cell) {
-	own := map[string]string{outsider: "192.0.2.2"}
-	host := c.to4
-	if !is4 {
-		own[outsider], host = "2001:db8::2", c.to6
+func (w *street) row(c client, is4 bool, number int, refused []string) (row []*cell) {
+	if c.container == itself {
+		c.container = publisher(number)
 	}
-	for _, name := range []string{"one", "two", "far"} {
-		own[name] = w.address(name, is4).String()
+	var own string
+	switch {
+	case c.container == outsider && is4:
+		own = "192.0.2.2"
+	case c.container == outsider:
+		own = "2001:db8::2"
+	case c.container != "host":
+		own = w.address(c.container, is4).String()
+	}
+	to := c.to4
+	if !is4 {
+		to = c.to6
 	}
 	last, _ := otherFamily(is4)
 	for _, port := range append(ports(), last) {
-		row = append(row, &cell{client: c, to: net.JoinHostPort(host, fmt.Sprint(port)), own: own[c.container]})
+		at := fmt.Sprint(port + 100*number)
+		deaf := slices.ContainsFunc(refused, func(r string) bool {
+			ip, number, _ := net.SplitHostPort(r)
+			return number == at && strings.Contains(ip, ".") == is4
+		})
+		row = append(row, &cell{client: c, to: net.JoinHostPort(to, at), own: own, server: publisher(number), refused: deaf})
 	}
 	return row
 }
@@ -246,19 +222,27 @@ func (w *street) askAll(cells []*cell) {
 
 // read says whom the container saw.
 func (c *cell) read(answer string) string {
-	switch answer {
-	case "":
+	seen, right := strings.CutPrefix(strings.TrimSpace(answer), c.server+" sees ")
+	switch {
+	case answer == "":
 		return "–"
-	case "one sees " + c.own + "\n":
+	case right && seen == c.own:
 		return "client"
+	case right && slices.Contains(ofTheHost, seen):
+		return "host"
 	}
-	return "host"
+	return "wrong: " + answer
 }
 
-// text is what the protocols have in common, or each by itself.
+var ofTheHost = []string{"192.0.2.1", "2001:db8::1", "10.1.0.1", "fd00:1::1"}
+
+// text is what the protocols have in common, or each by itself; or that such a mapping is refused.
 func (c *cell) text() string {
-	if c.seen[0] == c.seen[1] && c.seen[1] == c.seen[2] {
-		return c.seen[0]
+	switch {
+	case c.seen[0] != c.seen[1] || c.seen[1] != c.seen[2]:
+		return fmt.Sprintf("tcp %s, udp %s, sctp %s", c.seen[0], c.seen[1], c.seen[2])
+	case c.refused && c.seen[0] == "–":
+		return "refused"
 	}
-	return fmt.Sprintf("tcp %s, udp %s, sctp %s", c.seen[0], c.seen[1], c.seen[2])
+	return c.seen[0]
 }

@@ -70,7 +70,7 @@ func everything(t *testing.T) laws.Chain {
 
 // TestWrapped shows that what a step is besides shines through a wrapper.
 func TestWrapped(t *testing.T) {
-	for _, s := range []plan.Step{step.Bridge{}, step.Gateway{}, step.Localhost{}, step.Tables{}, step.Veth{}, step.Claim{}, step.Addresses{},
+	for _, s := range []plan.Step{step.Bridge{}, step.Gateway{}, step.Localhost{}, step.Localhost6{}, step.Tables{}, step.Veth{}, step.Claim{}, step.Addresses{},
 		step.Up{}, step.Routes{}, step.Announce{}} {
 		if plain, through := faces(s), faces(laws.Wrapped{Step: s}); plain != through {
 			t.Errorf("%T is %s, wrapped %s", s, plain, through)

@@ -134,9 +134,7 @@ func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 			continue
 		}
 		s.dead, s.gone = dead, f.options.Gone
-		if family.is4 {
-			s.guard()
-		}
+		s.guard()
 		if err := f.holdIn(s, o, n, mine); err != nil {
 			return nil, err
 		}

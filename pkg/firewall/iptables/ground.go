@@ -12,17 +12,20 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall"
 )
 
-// guard is the chain that keeps packets for and from 127.0.0.0/8 out that did not come by lo (CVE-2020-8558), in the table raw, which
+// guard is the chain that keeps packets for and from the host's loopback out that did not come by lo (CVE-2020-8558), in the table raw, which
 // sees them first.
 const guard = "TRESTLE-GUARD"
 
-const guardJump = `-m comment --comment "trestle: keep 127.0.0.0/8 inside" -j ` + guard
-
-func guardRules() []string {
-	return []string{"-d 127.0.0.0/8 ! -i lo -j DROP", "-s 127.0.0.0/8 ! -i lo -j DROP"}
+func (f family) guardJump() string {
+	return fmt.Sprintf(`-m comment --comment "trestle: keep %s inside" -j %s`, f.loopback, guard)
 }
 
-// Ground makes the guard. The shared chains of published ports are made by the first port, as in the reference.
+func (f family) guardRules() []string {
+	return []string{"-d " + f.loopback + " ! -i lo -j DROP", "-s " + f.loopback + " ! -i lo -j DROP"}
+}
+
+// Ground makes the guard of IPv4, which route_localnet needs; that of IPv6 comes with the first claim. The shared chains of published ports are
+// made by the first port, as in the reference.
 func (f *Filter) Ground(ctx context.Context) error {
 	lock, err := f.lock(ctx)
 	if err != nil {
@@ -51,16 +54,16 @@ func (f *Filter) ground(ctx context.Context) (*state, error) {
 
 // guard notes what is missing to the guard. Its jump must be the first rule.
 func (s *state) guard() {
-	changed := rewrite(s.raw, &s.toRaw, guard, guardRules())
-	if first := append(s.raw.chains["PREROUTING"], "")[0]; first != guardJump {
+	changed := rewrite(s.raw, &s.toRaw, guard, s.guardRules())
+	if first := append(s.raw.chains["PREROUTING"], "")[0]; first != s.guardJump() {
 		for _, rule := range s.raw.jumps("PREROUTING", guard) {
 			s.toRaw = append(s.toRaw, "-D PREROUTING "+rule)
 		}
-		s.toRaw = append(s.toRaw, "-I PREROUTING 1 "+guardJump)
+		s.toRaw = append(s.toRaw, "-I PREROUTING 1 "+s.guardJump())
 		changed = true
 	}
 	if changed {
-		s.differs(fmt.Sprintf("table raw: expected chain %s with %d rules at the start of PREROUTING, found something else", guard, len(guardRules())))
+		s.differs(fmt.Sprintf("table raw: expected chain %s with %d rules at the start of PREROUTING, found something else", guard, len(s.guardRules())))
 	}
 }
 

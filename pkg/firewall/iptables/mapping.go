@@ -60,8 +60,11 @@ func (f family) mapping(p firewall.Port, mark string) mapping {
 		if p.Subnet.IsValid() && p.Subnet.Bits() > 0 {
 			from(fmt.Sprintf("-s %s ", p.Subnet))
 		}
-		if f.is4 {
+		switch {
+		case f.is4:
 			from("-s 127.0.0.1/32 ")
+		case m.hostIP == netip.IPv6Loopback(): // the reference has no such rule, and nothing is reached by it there
+			from("-s ::1/128 ")
 		}
 	}
 	m.rules = append(m.rules, match+"-j DNAT --to-destination "+m.target.String())

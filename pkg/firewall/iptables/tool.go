@@ -26,11 +26,12 @@ type family struct {
 	program   string // the tool's name
 	is4       bool
 	multicast string
-	bits      int // of an address
+	loopback  string // what a host keeps to itself
+	bits      int    // of an address
 }
 
 func families() []family {
-	return []family{{"iptables", true, "224.0.0.0/4", 32}, {"ip6tables", false, "ff00::/8", 128}}
+	return []family{{"iptables", true, "224.0.0.0/4", "127.0.0.0/8", 32}, {"ip6tables", false, "ff00::/8", "::1/128", 128}}
 }
 
 func (f family) has(a netip.Addr) bool { return a.Is4() == f.is4 }

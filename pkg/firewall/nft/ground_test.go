@@ -160,15 +160,15 @@ func TestVersions(t *testing.T) {
 		reload := func(version string) {
 			t.Helper()
 			file := filepath.Join(t.TempDir(), "table")
-			must(t, os.WriteFile(file, []byte("delete table inet trestle\n"+strings.Replace(text, `"trestle v2 `, `"trestle `+version+" ", 1)), 0o600))
+			must(t, os.WriteFile(file, []byte("delete table inet trestle\n"+strings.Replace(text, `"trestle v3 `, `"trestle `+version+" ", 1)), 0o600))
 			nftool(t, "-f", file)
 		}
 		reload("v0")
-		noticed(t, f, []string{"expected version 2, found 0"})
+		noticed(t, f, []string{"expected version 3, found 0"})
 		must(t, f.Ground(t.Context()))
 		whole(t, f)
-		reload("v3")
-		noticed(t, f, []string{"expected version 2, found 3"})
+		reload("v4")
+		noticed(t, f, []string{"expected version 3, found 4"})
 		if err := f.Ground(t.Context()); fault.Code(err) != fault.Unsupported {
 			t.Errorf("ground of a newer version: %v, want a fault", err)
 		}
@@ -183,7 +183,7 @@ func TestUpgrade(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		f := open(t)
 		nftool(t, "-f", "testdata/v1.nft")
-		noticed(t, f, []string{"expected version 2, found 1"})
+		noticed(t, f, []string{"expected version 3, found 1"})
 		must(t, f.Ground(t.Context()))
 		must(t, f.Grounded(t.Context()))
 		claims := three()[:2] // the third is in the table bridge trestle

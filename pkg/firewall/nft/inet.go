@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"net"
 	"slices"
 
 	"github.com/google/nftables"
@@ -44,7 +45,7 @@ func inet() *table {
 func inetChains(t *table) {
 	const raw, dstnat, filter, srcnat = -300, -100, 0, 100
 	v4, v6 := ipv4(), ipv6()
-	t.base("guard", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, raw, guard(v4)...)
+	t.base("guard", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, raw, guard(v4, v6)...)
 	local := when("fib daddr type local jump hostports", toUs(), jump("hostports"))
 	t.base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, dstnat+5, local)
 	t.base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, dstnat+5, local)
@@ -60,7 +61,7 @@ func inetChains(t *table) {
 	t.chain("hairpin", nearby(v4, "near4"),
 		when("ip saddr 127.0.0.0/8 masquerade", v4.only(), loopback(v4.source), masquerade()),
 		nearby(v6, "near6"),
-		when("ip6 saddr ::1 masquerade", v6.only(), load(v6.saddr()), equal(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), masquerade()))
+		when("ip6 saddr ::1 masquerade", v6.only(), load(v6.saddr()), loopback6(), masquerade()))
 	t.chain("egress4", append(direct(v4), when("masquerade", masquerade()))...)
 	t.chain("egress6", append(direct(v6), when("masquerade", masquerade()))...)
 	t.base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, filter, when("ct state invalid jump stray", untrackable(), jump("stray")))
@@ -84,14 +85,20 @@ func direct(f family) []rule {
 }
 
 // guard drops what claims to come from or go to the host's loopback but did not come by it. With route_localnet, which publishing on 127.0.0.1
-// needs, a neighbour could otherwise reach services bound to it (CVE-2020-8558). IPv6 has no such setting.
-func guard(f family) []rule {
+// needs, a neighbour could otherwise reach services bound to it (CVE-2020-8558). The kernel drops such packets of IPv6 itself, but only after
+// frames of a bridge have passed these chains (bridge-nf-call-ip6tables), in which ports published on ::1 would take them.
+func guard(v4, v6 family) []rule {
 	drop := verdict(expr.VerdictDrop)
 	return []rule{
-		when(`ip daddr 127.0.0.0/8 iif != "lo" drop`, f.only(), loopback(f.dest), foreign(), drop),
-		when(`ip saddr 127.0.0.0/8 iif != "lo" drop`, f.only(), loopback(f.source), foreign(), drop),
+		when(`ip daddr 127.0.0.0/8 iif != "lo" drop`, v4.only(), loopback(v4.dest), foreign(), drop),
+		when(`ip saddr 127.0.0.0/8 iif != "lo" drop`, v4.only(), loopback(v4.source), foreign(), drop),
+		when(`ip6 daddr ::1 iif != "lo" drop`, v6.only(), load(v6.daddr()), loopback6(), foreign(), drop),
+		when(`ip6 saddr ::1 iif != "lo" drop`, v6.only(), load(v6.saddr()), loopback6(), foreign(), drop),
 	}
 }
+
+// loopback6 lets packets go on whose loaded address is ::1.
+func loopback6() []expr.Any { return equal(net.IPv6loopback...) }
 
 // loopback lets packets go on whose IPv4 address at the offset is in 127.0.0.0/8.
 func loopback(offset uint32) []expr.Any {
