@@ -13,12 +13,15 @@ import (
 	"github.com/trestle-cni/trestle/plugins/bridge"
 	"github.com/trestle-cni/trestle/plugins/chain"
 	hostlocal "github.com/trestle-cni/trestle/plugins/host-local"
+	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 )
 
 func main() {
 	bundle := plugin.Bundle{}
-	for _, p := range []plugin.Plugin{bridge.Kind().Plugin(), chain.Plugin(), hostlocal.Plugin(), portmap.Kind().Plugin()} {
+	for _, p := range []plugin.Plugin{
+		bridge.Kind().Plugin(), chain.Plugin(), hostlocal.Plugin(), loopback.Kind().Plugin(), portmap.Kind().Plugin(),
+	} {
 		bundle[p.Name] = p
 	}
 	name := filepath.Base(os.Args[0]) // untrusted: only a name that the bundle has counts

@@ -40,7 +40,7 @@ type made struct {
 
 func (v *verb[C]) build(ctx context.Context, m *made) error {
 	var result *types100.Result
-	if v.Chained {
+	if v.Place != First {
 		var err error
 		if result, err = v.prevResult(); err != nil {
 			return err
@@ -63,8 +63,8 @@ func (v *verb[C]) build(ctx context.Context, m *made) error {
 	if err != nil {
 		return err
 	}
-	if !v.Chained {
-		if err := v.site.Describe(p.Result); err != nil {
+	if p.Result != result { // one of our own
+		if err := describe(v.site, p.Result); err != nil {
 			return fmt.Errorf("result: %w", err)
 		}
 	}

@@ -32,9 +32,18 @@ type Kind[C any] struct {
 	IPAM func(C) string
 	// Filter opens the host's packet filter; nil: the plugin asks for none.
 	Filter func(C) (firewall.Filter, error)
-	// Chained plugins take prevResult as their result, and cannot ADD or CHECK without.
-	Chained bool
+	Place  Place
 }
+
+// Place is where in a chain a plugin stands, and with that what prevResult is to it.
+type Place uint8
+
+// The places of a plugin.
+const (
+	First    Place = iota // it makes the result, and CHECK needs that back
+	After                 // prevResult is its result, and it cannot ADD or CHECK without
+	Anywhere              // prevResult is its result where there is one; else it makes one, and it can CHECK without
+)
 
 // Call is what a planner knows of the call beside the configuration.
 type Call struct {
@@ -42,7 +51,7 @@ type Call struct {
 	IfName string // empty when an owner was found in the kernel (GC)
 	Netns  string // as the runtime wrote it; for the result
 	Seed   [32]byte
-	// Result is the IPAM plugin's on ADD, prevResult on CHECK and DEL and for chained plugins, nil when there is none.
+	// Result is the IPAM plugin's on ADD, prevResult on CHECK and DEL and for all but first plugins, nil when there is none.
 	Result *types100.Result
 }
 
@@ -112,9 +121,10 @@ func (v *verb[C]) ipam() string {
 // its refusal leaves no trace. Any other (dhcp) may expect the interface to be there.
 func Early(ipam string) bool { return ipam == "host-local" || ipam == "static" }
 
+// prevResult returns the result of the plugins before, or of an earlier ADD. That there is none is an error where the plugin needs one.
 func (v *verb[C]) prevResult() (*types100.Result, error) {
 	result, err := v.req.PrevResult()
-	if err == nil && result == nil {
+	if err == nil && result == nil && v.Place != Anywhere {
 		err = fault.New(fault.Config, "call it with the result of the last ADD, as in a chain of a conflist", "prevResult: missing, %s of %s needs it",
 			v.req.Command, v.req.Plugin)
 	}

@@ -31,7 +31,7 @@ type bench struct {
 	fails   map[string]error // "apply address", "undo link", "guard link", "verify address", "ready link"
 	holders []firewall.Holder
 	during  func() // called by each Apply
-	chained bool
+	place   Place
 }
 
 func onBench(t *testing.T, f func(*bench)) {
@@ -84,9 +84,9 @@ func (carrier) Carries() {}
 
 func (b *bench) kind() Kind[string] {
 	return Kind[string]{
-		Name:    "bench",
-		Chained: b.chained,
-		IPAM:    func(c string) string { return c },
+		Name:  "bench",
+		Place: b.place,
+		IPAM:  func(c string) string { return c },
 		Parse: func(r *plugin.Request) (string, error) {
 			r.Keys.Int("number", 0, 0, 9)
 			return r.Keys.Object("ipam").String("type", ""), r.Keys.Err()

@@ -190,7 +190,7 @@ func TestDelOfHost(t *testing.T) {
 
 func TestChained(t *testing.T) {
 	onBench(t, func(b *bench) {
-		b.chained = true
+		b.place = After
 		for _, verb := range []string{"ADD", "CHECK"} {
 			_, err := b.call(ctx, verb, "")
 			b.refused(err, fault.Config, "prevResult: missing", verb)
@@ -202,6 +202,21 @@ func TestChained(t *testing.T) {
 		}
 		b.done(b.call(ctx, "DEL", ""))
 		b.diary("apply link", "apply address", "undo address", "undo link")
+	})
+}
+
+// A plugin that may stand anywhere passes on what came before it, and makes a result of its own where nothing did.
+func TestAnywhere(t *testing.T) {
+	onBench(t, func(b *bench) {
+		b.place = Anywhere
+		for _, verb := range []string{"ADD", "CHECK", "DEL"} {
+			b.done(b.call(ctx, verb, ""))
+		}
+		b.diary("apply link", "apply address", "undo address", "undo link")
+		out, err := b.call(ctx, "ADD", `,"prevResult":`+address)
+		if b.done(out, err); !strings.Contains(out, "10.1.0.2/24") {
+			t.Errorf("result %s", out)
+		}
 	})
 }
 

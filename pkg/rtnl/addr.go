@@ -22,10 +22,10 @@ type Addr struct {
 }
 
 // NewAddr returns the request that adds an address. An IPv4 prefix shorter than 31 bits gets its broadcast address; without dad an IPv6
-// address is usable at once, with no duplicate address detection (RFC 4862).
+// address is usable at once, with no duplicate address detection (RFC 4862). A loopback address is of scope host, as the kernel's own.
 func NewAddr(index int, p netip.Prefix, dad bool, proto uint8) *nl.NetlinkRequest {
 	r := addrRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, index, p)
-	if p.Addr().Is4() && p.Bits() < 31 {
+	if p.Addr().Is4() && p.Bits() < 31 && !p.Addr().IsLoopback() {
 		r.AddData(nl.NewRtAttr(unix.IFA_BROADCAST, broadcast(p).AsSlice()))
 	}
 	if p.Addr().Is6() && !dad {
@@ -46,6 +46,9 @@ func addrRequest(kind, flags, index int, p netip.Prefix) *nl.NetlinkRequest {
 	r := Request(kind, flags)
 	msg := nl.NewIfAddrmsg(family(p.Addr()))
 	msg.Index, msg.Prefixlen = uint32(index), uint8(p.Bits())
+	if p.Addr().IsLoopback() {
+		msg.Scope = unix.RT_SCOPE_HOST
+	}
 	r.AddData(msg)
 	r.AddData(nl.NewRtAttr(unix.IFA_LOCAL, p.Addr().AsSlice()))
 	r.AddData(nl.NewRtAttr(unix.IFA_ADDRESS, p.Addr().AsSlice()))

@@ -10,16 +10,25 @@ import (
 
 // SetAlias returns the request that gives the named link an alias, at most 255 bytes.
 func SetAlias(link, alias string) *nl.NetlinkRequest {
-	r := byName(unix.RTM_SETLINK, link)
+	return WithAlias(byName(unix.RTM_SETLINK, link), alias)
+}
+
+// WithAlias returns an RTM_SETLINK that gives the link an alias besides: all of it is done, or nothing.
+func WithAlias(r *nl.NetlinkRequest, alias string) *nl.NetlinkRequest {
 	r.AddData(nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(alias)))
 	return r
 }
 
 // SetUp returns the request that sets the named link up.
-func SetUp(link string) *nl.NetlinkRequest {
+func SetUp(link string) *nl.NetlinkRequest { return setFlags(link, unix.IFF_UP) }
+
+// SetDown returns the request that sets the named link down.
+func SetDown(link string) *nl.NetlinkRequest { return setFlags(link, 0) }
+
+func setFlags(link string, up uint32) *nl.NetlinkRequest {
 	r := Request(unix.RTM_SETLINK, 0)
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Change, msg.Flags = unix.IFF_UP, unix.IFF_UP
+	msg.Change, msg.Flags = unix.IFF_UP, up
 	r.AddData(msg)
 	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(link)))
 	return r

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	types100 "github.com/containernetworking/cni/pkg/types/100"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -94,29 +92,6 @@ func TestFilterIsOpenedOnce(t *testing.T) {
 		openIn(t, Options{}).Logf("x")
 		if said != "x" {
 			t.Errorf("logged %q", said)
-		}
-	})
-}
-
-func TestDescribe(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		s := openIn(t, Options{Netns: nstest.Namespace(t, "c1")})
-		must(t, s.Host.Conn.Send(rtnl.NewVeth(rtnl.Veth{Name: "outer", Peer: "inner", PeerNS: s.Container.NS})))
-		mac := func(side *Side, name string) string {
-			link, err := side.LinkByName(name)
-			must(t, err)
-			return link.Attrs().HardwareAddr.String()
-		}
-		r := &types100.Result{Interfaces: []*types100.Interface{{Name: "outer"}, {Name: "inner", Sandbox: "x"}, {Name: "outer", Mac: "kept"}}}
-		must(t, s.Describe(r))
-		for i, want := range []string{mac(s.Host, "outer"), mac(s.Container, "inner"), "kept"} {
-			if got := r.Interfaces[i].Mac; got != want {
-				t.Errorf("interface %d: mac %s, want %s", i, got, want)
-			}
-		}
-		err := s.Describe(&types100.Result{Interfaces: []*types100.Interface{{Name: "gone"}}})
-		if !errors.As(err, new(netlink.LinkNotFoundError)) {
-			t.Errorf("a link that is not there: %v", err)
 		}
 	})
 }

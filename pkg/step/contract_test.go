@@ -70,6 +70,11 @@ func contracts() []contract {
 			{"ip addr del 10.1.0.1/24 dev br0", "", "expected 10.1.0.1/24"},
 			{"ip addr del fd00::1/64 dev br0", "", "expected fd00::1/64"},
 		}},
+		{"loopback", nil, Loopback{Owner: one}, []change{
+			{"in ip link set lo down", "", "link lo: expected up, found down"},
+			{"in ip addr del 127.0.0.1/8 dev lo", "", "expected 127.0.0.1/8"},
+			{"in ip addr del ::1/128 dev lo", "", "expected ::1/128"},
+		}},
 		{"masquerade", []plan.Step{br, pair}, Claim{Owner: one, Known: true, Claim: firewall.Claim{Role: firewall.Masquerade, Linked: true,
 			Masq: []firewall.Masq{{Addr: netip.MustParseAddr("10.1.0.2"), Subnet: netip.MustParsePrefix("10.1.0.0/24")}}}}, nil},
 	}
@@ -158,11 +163,11 @@ func TestSandboxGone(t *testing.T) {
 		before := h.snapshot()
 		h.apply(pair, addrs, pairUp, routes)
 		gone := h.open("")
-		for _, step := range []plan.Step{addrs, pair, routes, DAD{IfName: "eth0"}, Announce{Host: link, IfName: "eth0", Bridge: "br0", Subnet: "br0"}} {
+		for _, step := range []plan.Step{addrs, pair, routes, DAD{IfName: "eth0"}, Announce{Host: link, IfName: "eth0", Bridge: "br0", Subnet: "br0"}, Loopback{Owner: one}} {
 			_, err := step.Apply(context.Background(), gone)
 			refuses(t, err, fault.Namespace, "sandbox: gone")
 		}
-		for _, step := range []plan.Step{Announce{Host: link, IfName: "eth0", Bridge: "br0", Subnet: "br0", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}}, routes, DAD{IfName: "eth0"}, pairUp, addrs, pair} {
+		for _, step := range []plan.Step{Announce{Host: link, IfName: "eth0", Bridge: "br0", Subnet: "br0", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}}, routes, DAD{IfName: "eth0"}, pairUp, addrs, pair, Loopback{Owner: one}} {
 			if err := step.Undo(context.Background(), gone); err != nil {
 				t.Errorf("%s: %v", step, err)
 			}

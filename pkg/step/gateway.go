@@ -143,7 +143,7 @@ func (g Gateway) Verify(_ context.Context, s *site.Site) error {
 
 func missingAddr(want []netip.Prefix, have []rtnl.Addr) error {
 	for _, p := range want {
-		if !slices.ContainsFunc(have, func(a rtnl.Addr) bool { return a.Prefix == p }) {
+		if lacks(have, p) {
 			found := make([]netip.Prefix, len(have))
 			for i, a := range have {
 				found[i] = a.Prefix
@@ -152,6 +152,10 @@ func missingAddr(want []netip.Prefix, have []rtnl.Addr) error {
 		}
 	}
 	return nil
+}
+
+func lacks(have []rtnl.Addr, p netip.Prefix) bool {
+	return !slices.ContainsFunc(have, func(a rtnl.Addr) bool { return a.Prefix == p })
 }
 
 // addressError says what an operator can do about an address that the kernel refuses.

@@ -10,10 +10,10 @@ import (
 // Kind is the plugin: its name, its parser and its planner.
 func Kind() attach.Kind[Config] {
 	return attach.Kind[Config]{
-		Name:    "portmap",
-		Parse:   Parse,
-		Plan:    Plan,
-		Filter:  func(c Config) (firewall.Filter, error) { return host.Open(c.Filter), nil },
-		Chained: true,
+		Name:   "portmap",
+		Parse:  Parse,
+		Plan:   Plan,
+		Filter: func(c Config) (firewall.Filter, error) { return host.Open(c.Filter), nil },
+		Place:  attach.After,
 	}
 }

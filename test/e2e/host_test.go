@@ -19,11 +19,18 @@ import (
 
 const netnsDir = "/run/netns/"
 
-// netns NAME...: makes containers: network namespaces under /run/netns, with lo up.
+// netns [-down] NAME...: makes containers: network namespaces under /run/netns, with lo up or, as the kernel leaves it, down.
 func netnsCmd(ts *testscript.TestScript, neg bool, args []string) {
-	plain(ts, neg, "netns NAME...", len(args) > 0)
+	down := len(args) > 0 && args[0] == "-down"
+	if down {
+		args = args[1:]
+	}
+	plain(ts, neg, "netns [-down] NAME...", len(args) > 0)
 	for _, name := range args {
 		nstest.Namespace(fatal{ts: ts}, name)
+		if down {
+			continue
+		}
 		ts.Check(nstest.In(netnsDir+name, func() error {
 			lo, err := netlink.LinkByName("lo")
 			if err != nil {

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
@@ -47,4 +49,30 @@ func processIn(t *testing.T, namespace string) string {
 		cmd.Wait()
 	})
 	return fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid)
+}
+
+// TestHostsLoopback hands the plugin the namespace that it runs in, as a runtime does whose container's process number was used again. The
+// reference takes the host's lo down (kubernetes#100648 is of this kind); later releases complain afterwards.
+func TestHostsLoopback(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		const own = "/proc/self/ns/net"
+		before := snapshot.Take(t)
+		for _, verb := range []string{"ADD", "CHECK", "DEL"} {
+			got, err := invoke(verb, "loopback", "c1", loConfig, "CNI_NETNS="+own)
+			must(t, err)
+			if got.Code != fault.Namespace || !strings.Contains(got.Msg, "the host's own network namespace") {
+				t.Errorf("%s: code %d: %s", verb, got.Code, got.Msg)
+			}
+			if diff := snapshot.Diff(before, snapshot.Take(t)); diff != "" {
+				t.Errorf("%s changed the host:\n%s", verb, diff)
+			}
+		}
+		reference := exec.Command("/usr/lib/cni/loopback")
+		reference.Env = []string{"CNI_COMMAND=DEL", "CNI_CONTAINERID=c1", "CNI_NETNS=" + own, "CNI_IFNAME=lo", "CNI_PATH=/usr/lib/cni"}
+		reference.Stdin = strings.NewReader(strings.Replace(loConfig, "1.1.0", "1.0.0", 1))
+		out, err := reference.CombinedOutput()
+		if lost := snapshot.Diff(before, snapshot.Take(t)); !strings.Contains(lost, "- host link lo") {
+			t.Errorf("the reference left the host's lo alone, so this test shows nothing: %v, %s", err, out)
+		}
+	})
 }

@@ -49,7 +49,7 @@ func published(mapping string) string {
 }
 
 func TestRefusals(t *testing.T) {
-	for _, table := range [][]refusal{protocolRefusals, keyRefusals, portRefusals, stateRefusals, delegateRefusals} {
+	for _, table := range [][]refusal{protocolRefusals, keyRefusals, portRefusals, stateRefusals, delegateRefusals, loopbackRefusals} {
 		for _, r := range table {
 			t.Run(r.name, func(t *testing.T) {
 				nstest.Run(t, func(t *testing.T) {
@@ -187,6 +187,22 @@ var delegateRefusals = []refusal{
 	{
 		name: "ipam has its own code", config: network(`"ipam": {"type": "full"}`), env: []string{"CNI_PATH=/run/plugins"}, code: 123, says: []string{"none left"},
 		stage: delegate("full", `[ $CNI_COMMAND = ADD ] || exit 0; echo '{"code": 123, "msg": "none left"}'; exit 1`),
+	},
+}
+
+const loConfig = `{"cniVersion": "1.1.0", "name": "lo", "type": "loopback"}`
+
+var loopbackRefusals = []refusal{
+	{name: "lo, no configuration", plugin: "loopback", config: ``, code: fault.Decoding},
+	{name: "lo, prevResult is none", plugin: "loopback", config: `{"prevResult": [1], ` + loConfig[1:], code: fault.Decoding, says: []string{"prevResult"}},
+	{name: "lo, no namespace", plugin: "loopback", config: loConfig, env: []string{"CNI_NETNS=/run/netns/none"}, code: fault.Namespace, says: []string{"/run/netns/none"}},
+	{name: "lo, not a namespace", plugin: "loopback", config: loConfig, env: []string{"CNI_NETNS=/dev/null"}, code: fault.Namespace, says: []string{"/dev/null"}},
+	{name: "lo down", plugin: "loopback", verb: "CHECK", config: loConfig, code: fault.Drift, says: []string{"expected up, found down"}},
+	{
+		name: "lo has an address for others", plugin: "loopback", config: loConfig, code: fault.Taken, says: []string{"10.7.0.1/32"},
+		stage: func(t *testing.T) {
+			must(t, nstest.In(netnsDir+"c1", func() error { return addresses("lo", "10.7.0.1/32") }))
+		},
 	},
 }
 

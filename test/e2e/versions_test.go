@@ -17,6 +17,9 @@ func speaks(version, verb string) bool {
 	return slices.Index(plugin.Versions(), version) >= slices.Index(plugin.Versions(), since)
 }
 
+// plugins are all that there are, but for the one that is a list of them.
+var plugins = []string{"bridge", "host-local", "loopback", "portmap"}
+
 // TestVersions calls every verb of the chain in every version of the protocol.
 func TestVersions(t *testing.T) {
 	for _, version := range plugin.Versions() {
@@ -47,6 +50,45 @@ func TestVersions(t *testing.T) {
 				holdVerb(t, version, "GC", "host-local", bridge)
 			})
 		})
+	}
+}
+
+// TestLoopbackVersions is TestVersions for a plugin that makes its own result and needs none.
+func TestLoopbackVersions(t *testing.T) {
+	for _, version := range plugin.Versions() {
+		t.Run(version, func(t *testing.T) {
+			nstest.Run(t, func(t *testing.T) {
+				nstest.Namespace(t, "c1")
+				config := `{"cniVersion": "` + version + `", "name": "net", "type": "loopback"}`
+				for range 2 { // a link that is up can be asked for twice
+					holdLoopback(t, version, succeed(t, "ADD", "loopback", "c1", config).Out)
+				}
+				for _, verb := range []string{"CHECK", "STATUS", "GC"} {
+					holdVerb(t, version, verb, "loopback", config)
+				}
+				for range 2 {
+					succeed(t, "DEL", "loopback", "c1", config)
+				}
+			})
+		})
+	}
+}
+
+func holdLoopback(t *testing.T, version string, text []byte) {
+	t.Helper()
+	var result struct {
+		CNIVersion string
+		IP4, IP6   struct{ IP string }
+		Interfaces []struct{ Name string }
+		IPs        []struct{ Address string }
+	}
+	must(t, json.Unmarshal(text, &result))
+	four, six := result.IP4.IP, result.IP6.IP
+	if len(result.IPs) == 2 && len(result.Interfaces) == 1 && result.Interfaces[0].Name == "lo" {
+		four, six = result.IPs[0].Address, result.IPs[1].Address
+	}
+	if result.CNIVersion != version || four != "127.0.0.1/8" || six != "::1/128" {
+		t.Errorf("not lo's addresses in version %s:\n%s", version, text)
 	}
 }
 
@@ -92,7 +134,7 @@ func holdResult(t *testing.T, version string, text []byte) {
 
 // TestVersionVerb asks each plugin which versions it speaks; what it reads then does not matter.
 func TestVersionVerb(t *testing.T) {
-	for _, name := range []string{"bridge", "host-local", "portmap"} {
+	for _, name := range plugins {
 		got := succeed(t, "VERSION", name, "none", "not JSON")
 		want := `{"cniVersion": "1.1.0", "supportedVersions": ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]}`
 		if !sameJSON(t, got.Out, []byte(want)) {
@@ -103,7 +145,7 @@ func TestVersionVerb(t *testing.T) {
 
 // TestAbout runs each plugin by hand, as a person does who wonders what it is.
 func TestAbout(t *testing.T) {
-	for _, name := range []string{"bridge", "host-local", "portmap"} {
+	for _, name := range plugins {
 		got := succeed(t, "", name, "none", "", "CNI_COMMAND")
 		if len(got.Out) != 0 || !strings.HasPrefix(string(got.Err), "CNI "+name+" plugin") || !strings.Contains(string(got.Err), "1.1.0") {
 			t.Errorf("%s: output %q, error output %q", name, got.Out, got.Err)

@@ -14,7 +14,7 @@ func Calls(w *World) error {
 	if err != nil {
 		return err
 	}
-	for _, verb := range w.verbs() {
+	for _, verb := range k.verbs() {
 		for member := range w.Plugins {
 			for _, name := range killing() {
 				if err := k.systemCall(verb, member, name); err != nil {

@@ -1,6 +1,7 @@
 package laws
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,7 +89,8 @@ func (w *World) undo(del call, index int) (name string, err error) {
 	return name, err
 }
 
-// Twice is law 4: applying twice creates nothing the second time; a second ADD is an error and changes nothing; DEL twice succeeds twice.
+// Twice is law 4: applying twice creates nothing the second time; a second ADD is an error, unless it is of something that has no
+// holder (a link that is up), and changes nothing; DEL twice succeeds twice.
 func Twice(w *World) error {
 	if err := w.doubled(); err != nil { // on a host without ground, so that the ground's steps are applied, too
 		return err
@@ -106,8 +108,8 @@ func Twice(w *World) error {
 		if during == empty {
 			continue // it was asked for nothing
 		}
-		if _, err := w.inProcess(add); err == nil {
-			return fmt.Errorf("second ADD of %s: succeeded", w.kind(add).Name)
+		if err := w.refusedTwice(add); err != nil {
+			return err
 		}
 		if err := w.same(during, "second ADD"); err != nil {
 			return err
@@ -120,6 +122,17 @@ func Twice(w *World) error {
 		if err := w.same(before, "DEL"); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (w *World) refusedTwice(add call) error {
+	books, err := w.keepsBooks(add)
+	if err != nil {
+		return err
+	}
+	if _, err := w.inProcess(add); (err != nil) != books {
+		return fmt.Errorf("second ADD of %s: %w", w.kind(add).Name, cmp.Or(err, errors.New("succeeded")))
 	}
 	return nil
 }

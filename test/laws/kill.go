@@ -51,7 +51,7 @@ func Mortal(name string) (Rewrite, error) {
 }
 
 // Kill is law 6: after a SIGKILL at any moment of an ADD, a DEL or a GC, a DEL restores the state; so does a GC that counts no attachment
-// as valid, down to the ground. Address plugins, which have no steps, are killed at their system calls.
+// as valid, down to the ground, if there is anything on the host. Address plugins, which have no steps, are killed at their system calls.
 func Kill(w *World) error {
 	if w.kind(call{}).Plan == nil {
 		return Calls(w)
@@ -76,8 +76,8 @@ func Kill(w *World) error {
 }
 
 // verbs lists what is killed. In a short run, whole chains stand for lone plugins in their GC.
-func (w *World) verbs() []string {
-	if w.Speaks("GC") && (w.Long || len(w.Plugins) > 1) {
+func (k *killer) verbs() []string {
+	if k.collects && (k.Long || len(k.Plugins) > 1) {
 		return []string{"ADD", "DEL", "GC"}
 	}
 	return []string{"ADD", "DEL"}
@@ -88,15 +88,17 @@ type killer struct {
 	*World
 	grounded string // after another container's ADD and DEL
 	swept    string // after a GC besides; empty where the protocol has none
+	collects bool   // there is a GC, and what it looks for
 }
 
 func (w *World) references() (*killer, error) {
 	if err := w.prime(); err != nil {
 		return nil, err
 	}
-	k := &killer{World: w, grounded: w.snapshot()}
-	if !w.Speaks("GC") {
-		return k, nil
+	books, err := w.keepBooks()
+	k := &killer{World: w, grounded: w.snapshot(), collects: books && w.Speaks("GC")}
+	if err != nil || !k.collects {
+		return k, err
 	}
 	if err := w.gc(); err != nil {
 		return nil, err
@@ -138,7 +140,7 @@ func (k *killer) ways(verb string) (list []func(*killer, func() (bool, error)) e
 	if verb != "GC" {
 		list = append(list, (*killer).byDel)
 	}
-	if k.Speaks("GC") {
+	if k.collects {
 		list = append(list, (*killer).byGC, (*killer).afresh)
 	}
 	return list

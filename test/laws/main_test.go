@@ -12,6 +12,7 @@ import (
 	hostlocal "github.com/trestle-cni/trestle/plugins/host-local"
 
 	"github.com/trestle-cni/trestle/plugins/bridge"
+	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/test/laws"
 )
@@ -20,6 +21,7 @@ import (
 func kinds() map[string]laws.Kind {
 	return map[string]laws.Kind{
 		"bridge":     laws.Of(bridge.Kind()),
+		"loopback":   laws.Of(loopback.Kind()),
 		"portmap":    laws.Of(portmap.Kind()),
 		"host-local": laws.Address(hostlocal.Plugin()),
 	}
@@ -89,7 +91,8 @@ func program(name, rewrite string) *exec.Cmd {
 }
 
 func build(into string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-o", into+"/", "../../cmd/bridge", "../../cmd/host-local", "../../cmd/portmap")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", into+"/", "../../cmd/bridge", "../../cmd/host-local",
+		"../../cmd/loopback", "../../cmd/portmap")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/snapshot"
@@ -72,17 +73,47 @@ func (w *World) container(n int) Container {
 	return c
 }
 
-// furnish sets lo up, as every runtime does. Duplicate address detection takes a second or two for each ADD that waits for its end;
+// furnish sets lo up, as every runtime does that has no plugin do it. Duplicate address detection takes a second or two for each ADD that waits for its end;
 // what is left of an ADD does not depend on that, so only a long run sends the probes.
 func (w *World) furnish() error {
-	lo, err := netlink.LinkByName("lo")
-	if err == nil {
-		err = netlink.LinkSetUp(lo)
+	if !slices.ContainsFunc(w.Plugins, func(c Config) bool { return c.Type() == "loopback" }) {
+		lo, err := netlink.LinkByName("lo")
+		if err == nil {
+			err = netlink.LinkSetUp(lo)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err != nil || w.Long {
-		return err
+	if w.Long {
+		return nil
 	}
 	return os.WriteFile("/proc/sys/net/ipv6/conf/default/dad_transmits", []byte("0"), 0o644)
+}
+
+// keepsBooks says whether the work of the call's plugin is found on the host (plan.Ledger; reservations). That is where a GC looks, and a DEL
+// without a namespace. Other work is in the namespace alone, and goes with it.
+func (w *World) keepsBooks(c call) (bool, error) {
+	if w.kind(c).Plan == nil {
+		return true, nil
+	}
+	p, err := w.planned(c)
+	return err != nil || slices.ContainsFunc(p.Steps, is[plan.Ledger]), err
+}
+
+// keepBooks is keepsBooks for any of the chain's plugins.
+func (w *World) keepBooks() (bool, error) {
+	for member := range w.Plugins {
+		if books, err := w.keepsBooks(call{verb: "ADD", member: member, of: w.one}); books || err != nil {
+			return books, err
+		}
+	}
+	return false, nil
+}
+
+func is[T any](step plan.Step) bool {
+	_, ok := plan.As[T](step)
+	return ok
 }
 
 // call is one verb for one plugin of the chain.
