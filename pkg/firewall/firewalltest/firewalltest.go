@@ -34,6 +34,7 @@ func Run(t *testing.T, b Backend) {
 		"bad claims":       badClaims,
 		"other owner":      otherOwner,
 		"take-over":        takeOver,
+		"one address":      oneAddress,
 		"specific address": specificAddress,
 		"exactly":          exactly,
 		"no values":        noValues,

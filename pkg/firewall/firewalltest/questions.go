@@ -140,6 +140,32 @@ func takeOver(h *host) {
 	}
 }
 
+// oneAddress asks that of two who publish ports of one address the second is refused, whatever the ports, and gets it once the first is dead.
+func oneAddress(h *host) {
+	for name, snat := range map[string]firewall.SNAT{"none": firewall.SNATNone, "near": firewall.SNATHairpin, "all": firewall.SNATAll} {
+		h.Run(name, func(t *testing.T) {
+			s := &host{T: t, Backend: h.Backend, Filter: h.Filter}
+			one, two := port(tcp, 8080, "10.1.0.2:80"), port(tcp, 8081, "10.1.0.2:81")
+			one.SNAT, two.SNAT = snat, snat
+			s.hold(a(), publish(one), true)
+			_, err := s.Hold(t.Context(), b(), publish(two), alive)
+			s.wantCode(err, fault.Taken, "published address 10.1.0.2", a().Text)
+			s.holds(b(), firewall.Publish, false)
+			_, err = s.Hold(t.Context(), b(), publish(two), func(firewall.Holder) bool { return true })
+			s.must(err)
+			s.must(s.Held(t.Context(), b(), publish(two)))
+			s.wantCode(s.Held(t.Context(), a(), publish(one)), fault.Drift)
+			s.hold(owner.Of("net", "third", "eth0"), publish(port(tcp, 8080, "10.1.0.3:80")), true) // its port leads nowhere else
+			s.must(s.Drop(t.Context(), a(), publish(one)))
+			s.must(s.Held(t.Context(), b(), publish(two)))
+			for _, o := range []owner.Owner{b(), owner.Of("net", "third", "eth0")} {
+				s.must(s.Drop(t.Context(), o, empty(firewall.Publish)))
+			}
+			s.gone(b(), publish(two))
+		})
+	}
+}
+
 // specificAddress asks that a port of one address and of all may both be held, in either order.
 func specificAddress(h *host) {
 	all, one := publish(port(tcp, 8080, "10.1.0.2:80")), publish(on("192.0.2.1", port(tcp, 8080, "10.1.0.3:80")))

@@ -70,8 +70,12 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 	if err != nil {
 		return err
 	}
-	chain, all := n.dnatChain(), s.published()
-	conditions := options.conditions(s.is4)
+	ghosts, err := s.takeTargets(o, n, c, options)
+	if err != nil {
+		return err
+	}
+	chain, conditions := n.dnatChain(), options.conditions(s.is4)
+	all := slices.DeleteFunc(s.published(), func(p published) bool { return p.known && slices.Contains(ghosts, p.ID) })
 	for _, p := range c.Ports {
 		if conditions != "" {
 			break // packets that pass us by may be for another
@@ -89,6 +93,26 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 	s.frame(options, masks(c))
 	s.publish(n, append(rest, list...), all, conditions)
 	return nil
+}
+
+// takeTargets sees to it that nobody else publishes ports of the container's addresses, since the host's routes lead to one of two containers that
+// have one address: by an error if somebody lives who does, and else by deleting what he has. It returns whose mappings go.
+func (s *state) takeTargets(o owner.Owner, own names, c firewall.Claim, options Options) (ghosts []owner.ID, err error) {
+	for _, e := range s.entries {
+		if e.role != firewall.Publish || e.ID == o.ID || !slices.Contains(addrs(c), e.addr) {
+			continue
+		}
+		if err := s.gives(e.Holder, "published address "+e.addr.String()); err != nil {
+			return nil, err
+		}
+		ghosts = append(ghosts, e.ID)
+		n, _ := namesOf(e.Owner)
+		if chain := n.dnatChain(); chain != own.dnatChain() && s.nat.has(chain) {
+			s.differs(fmt.Sprintf("published address %s: expected it for %s, found it for %s", e.addr, o, e.Text))
+			s.dropPublish(e.Owner, n, firewall.Claim{}, options)
+		}
+	}
+	return ghosts, nil
 }
 
 // takePort sees to it that nobody else has the port: by an error if somebody lives who has it, and else by deleting that mapping.

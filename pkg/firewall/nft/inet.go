@@ -27,7 +27,7 @@ func inet() *table {
 	t.owned("dnat6ip", "", concat(ip6, proto, port), concat(ip6, port))
 	t.owned("snat4", "published target: masquerade its own subnet and loopback", concat(ip4, proto, port), none)
 	t.owned("snat6", "", concat(ip6, proto, port), none)
-	t.ranges("near4", "published address . client in its subnet: masqueraded, or the answer would not pass the host", concat(ip4, ip4))
+	t.ranges("near4", "published address . client in its subnet: masqueraded if the target is in snat4, or the answer would not pass the host", concat(ip4, ip4))
 	t.ranges("near6", "", concat(ip6, ip6))
 	t.owned("snatall4", "published target: masquerade all clients", concat(ip4, proto, port), none)
 	t.owned("snatall6", "", concat(ip6, proto, port), none)

@@ -195,20 +195,20 @@ func (w *want) port(p firewall.Port) error {
 	return nil
 }
 
-// snat adds a published port's target, if some clients are to be masqueraded.
+// snat adds a published port's target, if some clients are to be masqueraded, and whose the address is: one address has one owner, whatever
+// the ports, since the host's routes lead to one of two containers that have it.
 func (w *want) snat(p firewall.Port) {
 	target := p.Target.Addr()
-	if p.SNAT == firewall.SNATNone {
-		return
+	if p.SNAT != firewall.SNATNone {
+		set := pick(target, "snat4", "snat6")
+		if p.SNAT == firewall.SNATAll {
+			set = pick(target, "snatall4", "snatall6")
+		}
+		// Two host ports may lead to one target: its element is then there once.
+		w.add(entry{set: w.table.set(set), key: append(target.AsSlice(), service(p.Protocol, p.Target.Port())...),
+			title: fmt.Sprintf("published target %s/%s", p.Target, protocol(p.Protocol))})
 	}
-	set := pick(target, "snat4", "snat6")
-	if p.SNAT == firewall.SNATAll {
-		set = pick(target, "snatall4", "snatall6")
-	}
-	// Two host ports may lead to one target: its element is then there once.
-	w.add(entry{set: w.table.set(set), key: append(target.AsSlice(), service(p.Protocol, p.Target.Port())...),
-		title: fmt.Sprintf("published target %s/%s", p.Target, protocol(p.Protocol))})
-	if p.SNAT == firewall.SNATHairpin && p.Subnet.IsValid() {
+	if p.Subnet.IsValid() {
 		w.pair(pick(target, "near4", "near6"), target, p.Subnet, "published address %s, for clients in %s")
 	}
 }
