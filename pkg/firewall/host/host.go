@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/iptables"
@@ -63,7 +64,7 @@ var _ firewall.Filter = (*Filter)(nil)
 // Open returns the filter. Nothing is opened before it is asked something.
 func Open(c Choice) *Filter {
 	if c.Results == "" {
-		c.Results = results
+		c.Results = cache.Dir
 	}
 	f := &Filter{choice: c, nft: nft.Open()}
 	c.IPTables.Link = frames{f.nft, f}

@@ -12,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/iptables"
@@ -129,9 +130,10 @@ func TestTaken(t *testing.T) {
 					other.Ports[0].HostPort, other.Ports[0].Target = 8081, netip.MustParseAddrPort("10.1.0.3:81")
 					_, err = f.Hold(t.Context(), owner.Of("net", "ctr2", "eth0"), other, nil)
 					must(t, err)
-					must(t, os.MkdirAll(results, 0o755))
-					cached := `{"kind": "cniCacheV1", "result": {"interfaces": [{"name": "br0"}, {"name": "veth0"}, {"name": "eth0", "sandbox": "/x"}]}}`
-					must(t, os.WriteFile(filepath.Join(results, "far-ghost-eth0"), []byte(cached), 0o600))
+					must(t, os.MkdirAll(cache.Dir, 0o755))
+					cached := `{"kind": "cniCacheV1", "networkName": "far", "containerId": "ghost", "ifName": "eth0",
+						"result": {"interfaces": [{"name": "br0"}, {"name": "veth0"}, {"name": "eth0", "sandbox": "/x"}]}}`
+					must(t, os.WriteFile(filepath.Join(cache.Dir, "far-ghost-eth0"), []byte(cached), 0o600))
 					veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "veth0"}, PeerName: "peer"}
 					must(t, netlink.LinkAdd(veth))
 					if _, err = f.Hold(t.Context(), somebody(), c, nil); fault.Code(err) != fault.Taken {

@@ -2,16 +2,14 @@ package host
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/reference"
@@ -106,49 +104,20 @@ func (f *Filter) gone(comment string, _ netip.Addr) bool {
 	return f.dies(network, container)
 }
 
-// results is where libcni keeps the results of ADDs (CNI specification 1.1.0, section 4, "Derive configuration"; libcni's CacheDir).
-const results = "/var/lib/cni/results"
-
 // dies says whether a container of the reference is provably dead: the result that the runtime keeps of its ADD names links on the host, and
 // none of them is there. Where nothing is kept there is no proof.
 func (f *Filter) dies(network, container string) bool {
 	if container == "" {
 		return false
 	}
-	if network == "" {
-		network = "*"
-	}
-	files, err := filepath.Glob(filepath.Join(f.choice.Results, network+"-"+container+"-*"))
 	links := 0
-	for _, file := range files {
-		for _, name := range hostLinks(file) {
+	for _, entry := range cache.Of(f.choice.Results, network, container) {
+		for _, name := range entry.HostLinks() {
 			links++
 			if _, err := netlink.LinkByName(name); !errors.As(err, new(netlink.LinkNotFoundError)) {
 				return false
 			}
 		}
 	}
-	return err == nil && links > 0
-}
-
-// hostLinks returns the host's ends of veth pairs in a cached result.
-func hostLinks(file string) (names []string) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil
-	}
-	var cached struct {
-		Result struct {
-			Interfaces []struct{ Name, Sandbox string }
-		}
-	}
-	if json.Unmarshal(data, &cached) != nil {
-		return nil
-	}
-	for _, link := range cached.Result.Interfaces {
-		if link.Sandbox == "" && strings.HasPrefix(link.Name, "veth") {
-			names = append(names, link.Name)
-		}
-	}
-	return names
+	return links > 0
 }

@@ -1,0 +1,133 @@
+// Package cache reads what runtimes remember of their ADDs: libcni's files of results, one an attachment, with everything that a later
+// CHECK, DEL or repair of it needs. It writes nothing; the files are the runtimes'.
+package cache
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Dir is where libcni keeps the files unless a runtime says otherwise (CacheDir in libcni/api.go).
+const Dir = "/var/lib/cni/results"
+
+// kind marks the files (CNICacheV1 in libcni/api.go). Older ones hold the bare result, and tell neither whose it is nor of which network.
+const kind = "cniCacheV1"
+
+// Entry is one attachment as its runtime made it.
+type Entry struct {
+	File         string // its path
+	Network      string
+	ContainerID  string
+	IfName       string
+	Netns        string                     // as it was given to the plugins; files of older versions of libcni have none
+	Args         string                     // CNI_ARGS
+	List         json.RawMessage            // the conflist, or the configuration of a single plugin
+	Capabilities map[string]json.RawMessage // capability arguments, as the runtime gave them
+	Result       json.RawMessage            // of the last plugin
+}
+
+// record is a file's content.
+type record struct {
+	Kind, ContainerID, IfName, NetworkName, Netns string
+	Config                                        []byte
+	CniArgs                                       [][2]string
+	CapabilityArgs                                map[string]json.RawMessage
+	Result                                        json.RawMessage
+}
+
+// Read reads all entries of the directory in the order of their names. A file that is none of libcni's, is torn, or cannot be read is left
+// out, and the joined errors name each such file and the cause. No directory means no entries.
+func Read(dir string) ([]Entry, error) {
+	return read(dir, "")
+}
+
+// Of reads the entries of one container; an empty network stands for all. Files that cannot be read are left out.
+func Of(dir, network, container string) []Entry {
+	var own []Entry
+	entries, _ := read(dir, "-"+container+"-") // what is not read proves nothing, and that is how it is taken
+	for _, e := range entries {
+		if e.ContainerID == container && (network == "" || e.Network == network) {
+			own = append(own, e)
+		}
+	}
+	return own
+}
+
+func read(dir, part string) ([]Entry, error) {
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cached results: %w", err)
+	}
+	var entries []Entry
+	var errs []error
+	for _, file := range files {
+		if !strings.Contains(file.Name(), part) {
+			continue
+		}
+		e, err := readFile(filepath.Join(dir, file.Name()))
+		switch {
+		case err == nil:
+			entries = append(entries, e)
+		case !errors.Is(err, fs.ErrNotExist): // a DEL has just removed it
+			errs = append(errs, fmt.Errorf("cached result %s: %w", filepath.Join(dir, file.Name()), err))
+		}
+	}
+	return entries, errors.Join(errs...)
+}
+
+func readFile(path string) (Entry, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Entry{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return Entry{}, errors.New("not a regular file")
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Entry{}, err
+	}
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return Entry{}, err
+	}
+	if r.Kind != kind {
+		return Entry{}, fmt.Errorf("kind %q: not %s", r.Kind, kind)
+	}
+	if r.NetworkName == "" || r.ContainerID == "" || r.IfName == "" {
+		return Entry{}, errors.New("no network, container or interface named")
+	}
+	return Entry{File: path, Network: r.NetworkName, ContainerID: r.ContainerID, IfName: r.IfName, Netns: r.Netns, Args: arguments(r.CniArgs),
+		List: r.Config, Capabilities: r.CapabilityArgs, Result: r.Result}, nil
+}
+
+// arguments writes the pairs as CNI_ARGS has them.
+func arguments(pairs [][2]string) string {
+	var texts []string
+	for _, pair := range pairs {
+		texts = append(texts, pair[0]+"="+pair[1])
+	}
+	return strings.Join(texts, ";")
+}
+
+// HostLinks returns the host's ends of the veth pairs in the result.
+func (e Entry) HostLinks() (names []string) {
+	var result struct {
+		Interfaces []struct{ Name, Sandbox string }
+	}
+	_ = json.Unmarshal(e.Result, &result) // a result that cannot be read names none
+	for _, link := range result.Interfaces {
+		if link.Sandbox == "" && strings.HasPrefix(link.Name, "veth") {
+			names = append(names, link.Name)
+		}
+	}
+	return names
+}
