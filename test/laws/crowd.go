@@ -22,19 +22,25 @@ func Together(w *World) error {
 	for len(containers) < n {
 		containers = append(containers, w.container(len(containers)+1))
 	}
-	together, results, err := w.crowd(containers, w.together)
-	if err != nil {
-		return fmt.Errorf("%d ADDs at the same time: %w", n, err)
-	}
-	if err := w.disperse(containers, results); err != nil {
-		return err
+	var states []string
+	for range max(1, w.Rounds) {
+		state, results, err := w.crowd(containers, w.together)
+		if err != nil {
+			return fmt.Errorf("%d ADDs at the same time: %w", n, err)
+		}
+		states = append(states, state)
+		if err := w.disperse(containers, results); err != nil {
+			return err
+		}
 	}
 	inTurn, _, err := w.crowd(containers, w.inTurn)
 	if err != nil {
 		return fmt.Errorf("%d ADDs one after the other: %w", n, err)
 	}
-	if diff := snapshot.Diff(inTurn, together); diff != "" {
-		return fmt.Errorf("%d ADDs one after the other (-) and at the same time (+):\n%s", n, diff)
+	for i, together := range states {
+		if diff := snapshot.Diff(inTurn, together); diff != "" {
+			return fmt.Errorf("%d ADDs one after the other (-) and at the same time (+), round %d:\n%s", n, i, diff)
+		}
 	}
 	return nil
 }
@@ -54,10 +60,16 @@ func (w *World) crowd(containers []Container, add func([]Container) ([][]byte, e
 
 // disperse makes the host as good as new. The addresses go round, and the next crowd must begin where the first one began.
 func (w *World) disperse(containers []Container, results [][]byte) error {
+	var all []error
+	errs := make(chan error)
 	for i, c := range containers {
-		if err := w.del(w.inProcess, call{of: c, prev: results[i]}); err != nil {
-			return err
-		}
+		go func() { errs <- w.del(w.process, call{of: c, prev: results[i]}) }()
+	}
+	for range containers {
+		all = append(all, <-errs)
+	}
+	if err := errors.Join(all...); err != nil {
+		return fmt.Errorf("%d DELs at the same time: %w", len(containers), err)
 	}
 	if w.Speaks("GC") {
 		if err := w.gc(); err != nil {

@@ -24,11 +24,12 @@ import (
 type World struct {
 	testing.TB
 	Chain
-	Kinds map[string]Kind
-	Path  string  // CNI_PATH: the folder of the built plugins
-	Plant Rewrite // a fault in all plans, for the test of the laws; nil: none
-	Long  bool    // all cases where a sample is usual
-	Crowd int     // how many ADDs at the same time law 8 is about
+	Kinds  map[string]Kind
+	Path   string  // CNI_PATH: the folder of the built plugins
+	Plant  Rewrite // a fault in all plans, for the test of the laws; nil: none
+	Long   bool    // all cases where a sample is usual
+	Crowd  int     // how many ADDs at the same time law 8 is about
+	Rounds int     // how often they come; 0: once
 
 	// Program returns a command that is the plugin of that name in a process of its own, with the plans rewritten as the name of a rewrite
 	// says, which the caller's TestMain must know.

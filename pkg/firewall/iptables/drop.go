@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"context"
+	"os"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -17,18 +18,24 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	if check(c) != nil {
 		c = firewall.Claim{Role: c.Role} // a configuration that became wrong must not keep what it once made
 	}
+	lock, err := f.lockUsed(ctx) // a tool may still be at work for an ADD that was killed
+	if err != nil {
+		return err
+	}
+	defer lock.Close() // nil has none
 	tools, err := f.holding(ctx, o, c.Role)
 	if err != nil || len(tools) == 0 {
 		return err
 	}
-	lock, err := f.lock(ctx)
-	if err != nil {
-		return err
+	if lock == nil {
+		if lock, err = f.lock(ctx); err != nil {
+			return err
+		}
+		defer lock.Close()
 	}
-	defer lock.Close()
 	var errs []error
 	for _, t := range tools {
-		errs = append(errs, f.dropIn(ctx, t, o, c))
+		errs = append(errs, f.dropIn(ctx, lock, t, o, c))
 	}
 	return fault.Join(errs...)
 }
@@ -75,7 +82,7 @@ func (n names) chains(r firewall.Role) []string {
 const attempts = 5
 
 // dropIn drops the claim in one family and flavour.
-func (f *Filter) dropIn(ctx context.Context, t *tool, o owner.Owner, c firewall.Claim) error {
+func (f *Filter) dropIn(ctx context.Context, lock *os.File, t *tool, o owner.Owner, c firewall.Claim) error {
 	var failed error
 	for range attempts {
 		s, err := t.load(ctx)
@@ -87,7 +94,7 @@ func (f *Filter) dropIn(ctx context.Context, t *tool, o owner.Owner, c firewall.
 		} else {
 			dissolve(s.raw, &s.toRaw, ledgerChain(o, c.Role))
 		}
-		if failed = s.removed(ctx); failed == nil || ctx.Err() != nil {
+		if failed = s.removed(ctx, lock); failed == nil || ctx.Err() != nil {
 			break
 		}
 	}

@@ -16,6 +16,7 @@ package iptables
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -99,8 +100,8 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		return false, err
 	}
 	for i, s := range states {
-		if err := s.made(ctx); err != nil {
-			return false, fault.Join(err, f.takeBack(ctx, o, c.Role, states[:i+1]))
+		if err := s.made(ctx, lock); err != nil {
+			return false, fault.Join(err, f.takeBack(ctx, lock, o, c.Role, states[:i+1]))
 		}
 		created = created || len(s.toNAT)+len(s.toRaw) > 0
 	}
@@ -108,11 +109,11 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 }
 
 // takeBack drops what a Hold that failed in one family has made in that and the other, if the owner had nothing there before.
-func (f *Filter) takeBack(ctx context.Context, o owner.Owner, r firewall.Role, states []*state) error {
+func (f *Filter) takeBack(ctx context.Context, lock *os.File, o owner.Owner, r firewall.Role, states []*state) error {
 	var errs []error
 	for _, s := range states {
 		if !s.raw.has(ledgerChain(o, r)) {
-			errs = append(errs, f.dropIn(context.WithoutCancel(ctx), s.tool, o, firewall.Claim{Role: r}))
+			errs = append(errs, f.dropIn(context.WithoutCancel(ctx), lock, s.tool, o, firewall.Claim{Role: r}))
 		}
 	}
 	return fault.Join(errs...)

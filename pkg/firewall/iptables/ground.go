@@ -36,7 +36,7 @@ func (f *Filter) Ground(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.made(ctx)
+	return s.made(ctx, lock)
 }
 
 // ground reads the table of the guard and notes what is missing.
@@ -90,12 +90,12 @@ func (f *Filter) Unground(ctx context.Context) error {
 	}
 	defer lock.Close()
 	for _, t := range tools {
-		errs = append(errs, unground(ctx, t))
+		errs = append(errs, unground(ctx, lock, t))
 	}
 	return fault.Join(errs...)
 }
 
-func unground(ctx context.Context, t *tool) error {
+func unground(ctx context.Context, lock *os.File, t *tool) error {
 	s, err := t.load(ctx)
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func unground(ctx context.Context, t *tool) error {
 		}
 		dissolve(s.raw, &s.toRaw, guard)
 	}
-	return s.removed(ctx)
+	return s.removed(ctx, lock)
 }
 
 // unframe removes the shared chains and what leads to them.

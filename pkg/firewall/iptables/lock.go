@@ -20,9 +20,10 @@ const Run = "/run/cni/trestle"
 // containers may start at once. A runtime that is less patient ends the call itself.
 const patience = 10 * time.Minute
 
-// lock keeps others of ours out between look and change. It ends with Close, or with the process.
+// lock keeps others of ours out between look and change. It ends with Close, or with the process and the tool that it has at work: that is
+// handed the lock, since it goes on where the process was killed, and the next call must not look before it is done.
 func (f *Filter) lock(ctx context.Context) (*os.File, error) {
-	path := filepath.Join(f.options.Run, "iptables.lock")
+	path := f.lockPath()
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, os.ErrNotExist) {
 		if err = os.MkdirAll(f.options.Run, 0o755); err == nil {
@@ -32,6 +33,26 @@ func (f *Filter) lock(ctx context.Context) (*os.File, error) {
 	if err != nil {
 		return nil, fault.New(fault.Internal, f.options.Run+" must be writable", "lock: %w", err)
 	}
+	return await(ctx, file)
+}
+
+// lockUsed is lock where there ever was one; nil where nobody of ours has changed anything since the host was started.
+func (f *Filter) lockUsed(ctx context.Context) (*os.File, error) {
+	file, err := os.OpenFile(f.lockPath(), os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.New(fault.Internal, f.options.Run+" must be readable", "lock: %w", err)
+	}
+	return await(ctx, file)
+}
+
+func (f *Filter) lockPath() string { return filepath.Join(f.options.Run, "iptables.lock") }
+
+// await returns the file when it is locked, and closes it where that was not to be had.
+func await(ctx context.Context, file *os.File) (*os.File, error) {
+	path := file.Name()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	done := make(chan error, 1)
@@ -43,7 +64,7 @@ func (f *Filter) lock(ctx context.Context) (*os.File, error) {
 		done <- err
 	}()
 	select {
-	case err = <-done:
+	case err := <-done:
 		if err == nil && ctx.Err() == nil {
 			return file, nil
 		}

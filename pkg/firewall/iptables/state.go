@@ -3,6 +3,7 @@ package iptables
 import (
 	"context"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 
@@ -143,11 +144,11 @@ func (s *state) cut(chain, rule string) {
 	s.going = append(s.going, rule)
 }
 
-// made carries out what makes; removed what removes.
-func (s *state) made(ctx context.Context) error {
-	return s.write(ctx, lines{"raw", s.toRaw}, lines{"nat", s.toNAT})
+// made carries out what makes; removed what removes. Both are called under the lock.
+func (s *state) made(ctx context.Context, lock *os.File) error {
+	return s.write(ctx, lock, lines{"raw", s.toRaw}, lines{"nat", s.toNAT})
 }
 
-func (s *state) removed(ctx context.Context) error {
-	return s.write(ctx, lines{"nat", s.toNAT}, lines{"raw", s.toRaw})
+func (s *state) removed(ctx context.Context, lock *os.File) error {
+	return s.write(ctx, lock, lines{"nat", s.toNAT}, lines{"raw", s.toRaw})
 }

@@ -121,8 +121,9 @@ type lines struct {
 	list  []string
 }
 
-// write carries out the lines, table by table in the order given: all of a table's or none, and nothing after a table that failed.
-func (t *tool) write(ctx context.Context, tables ...lines) error {
+// write carries out the lines, table by table in the order given: all of a table's or none, and nothing after a table that failed. The lock goes
+// with the tool.
+func (t *tool) write(ctx context.Context, lock *os.File, tables ...lines) error {
 	var text strings.Builder
 	for _, l := range tables {
 		if len(l.list) > 0 {
@@ -133,7 +134,7 @@ func (t *tool) write(ctx context.Context, tables ...lines) error {
 		return nil
 	}
 	cmd := exec.CommandContext(ctx, t.restore, "--noflush", "--wait")
-	cmd.Stdin = strings.NewReader(text.String())
+	cmd.Stdin, cmd.ExtraFiles = strings.NewReader(text.String()), []*os.File{lock}
 	_, err := t.run(cmd)
 	return err
 }
