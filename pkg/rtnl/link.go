@@ -20,19 +20,28 @@ func WithAlias(r *nl.NetlinkRequest, alias string) *nl.NetlinkRequest {
 }
 
 // SetUp returns the request that sets the named link up.
-func SetUp(link string) *nl.NetlinkRequest { return setFlags(link, unix.IFF_UP) }
+func SetUp(link string) *nl.NetlinkRequest { return setFlag(link, unix.IFF_UP, true) }
 
-// SetDown returns the request that sets the named link down.
-func SetDown(link string) *nl.NetlinkRequest { return setFlags(link, 0) }
+// SetPromisc returns the request that makes the named link take in every frame.
+func SetPromisc(link string) *nl.NetlinkRequest { return setFlag(link, unix.IFF_PROMISC, true) }
 
-func setFlags(link string, up uint32) *nl.NetlinkRequest {
+func setFlag(link string, flag uint32, on bool) *nl.NetlinkRequest {
 	r := Request(unix.RTM_SETLINK, 0)
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Change, msg.Flags = unix.IFF_UP, up
+	msg.Change = flag
+	if on {
+		msg.Flags = flag
+	}
 	r.AddData(msg)
 	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(link)))
 	return r
 }
+
+// SetDown returns the request that sets the named link down.
+func SetDown(link string) *nl.NetlinkRequest { return setFlag(link, unix.IFF_UP, false) }
+
+// DelLink returns the request that removes a link, and its peer with it. The kernel answers when both are gone, 10 to 25 ms later.
+func DelLink(index int) *nl.NetlinkRequest { return byIndex(unix.RTM_DELLINK, index) }
 
 // SetMAC returns the request that gives the named link an Ethernet address.
 func SetMAC(link string, mac net.HardwareAddr) *nl.NetlinkRequest {
@@ -45,6 +54,14 @@ func byName(kind int, link string) *nl.NetlinkRequest {
 	r := Request(kind, 0)
 	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(link)))
+	return r
+}
+
+func byIndex(kind, index int) *nl.NetlinkRequest {
+	r := Request(kind, 0)
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(index)
+	r.AddData(msg)
 	return r
 }
 

@@ -5,29 +5,26 @@ package rtnl
 import (
 	"errors"
 	"fmt"
-	"syscall"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/nlsocket"
 )
 
 // Conn is one rtnetlink socket. It is not for use by several goroutines at once.
-type Conn struct {
-	sock *nl.NetlinkSocket
-	seq  uint32
-}
+type Conn struct{ sock *nlsocket.Conn }
 
 // Open opens a socket in the calling thread's network namespace, where it stays.
 func Open() (*Conn, error) {
-	sock, err := nl.Subscribe(unix.NETLINK_ROUTE)
+	sock, err := nlsocket.Open(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("rtnetlink: %w", err)
 	}
-	c := &Conn{sock: sock}
 	// Extended acknowledgements carry the kernel's own words; strict checking makes it honour a dump's filter.
-	_ = sock.SetExtAck(true)
-	_ = unix.SetsockoptInt(sock.GetFd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
-	return c, nil
+	sock.Set(unix.NETLINK_EXT_ACK)
+	sock.Set(unix.NETLINK_GET_STRICT_CHK)
+	return &Conn{sock}, nil
 }
 
 // Close closes the socket.
@@ -44,32 +41,30 @@ func (c *Conn) Send(requests ...*nl.NetlinkRequest) error {
 	var datagram []byte
 	waiting := make(map[uint32]bool, len(requests))
 	for _, r := range requests {
-		c.seq++
-		r.Seq = c.seq
+		r.Seq = c.sock.Next()
 		waiting[r.Seq] = true
 		datagram = append(datagram, r.Serialize()...)
 	}
-	if err := unix.Sendto(c.sock.GetFd(), datagram, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
 	var first error
-	for len(waiting) > 0 {
-		messages, _, err := c.sock.Receive()
-		if err != nil {
-			return err
+	err := c.sock.Exchange(datagram, func(m nlsocket.Message) {
+		if m.Type != unix.NLMSG_ERROR || !waiting[m.Sequence] {
+			return
 		}
-		for _, m := range messages {
-			if m.Header.Type != unix.NLMSG_ERROR || !waiting[m.Header.Seq] {
-				continue
-			}
-			delete(waiting, m.Header.Seq)
-			if err := acknowledgement(m); err != nil && first == nil {
-				first = err
-			}
+		delete(waiting, m.Sequence)
+		if err := acknowledgement(m); err != nil && first == nil {
+			first = err
 		}
+	})
+	if err == nil && first == nil && len(waiting) > 0 {
+		err = errUnanswered
 	}
-	return first
+	return errors.Join(err, first)
 }
+
+var (
+	errInterrupted = errors.New("dump interrupted") // NLM_F_DUMP_INTR, netlink(7)
+	errUnanswered  = errors.New("rtnetlink: no answer")
+)
 
 // Read sends one request and returns the bodies of its answers. A dump that was interrupted by a change is asked for again.
 func (c *Conn) Read(request *nl.NetlinkRequest) ([][]byte, error) {
@@ -81,52 +76,39 @@ func (c *Conn) Read(request *nl.NetlinkRequest) ([][]byte, error) {
 	}
 }
 
-var errInterrupted = errors.New("dump interrupted") // NLM_F_DUMP_INTR, netlink(7)
-
 func (c *Conn) read(request *nl.NetlinkRequest) (bodies [][]byte, err error) {
-	c.seq++
-	request.Seq = c.seq
+	request.Seq = c.sock.Next()
 	request.Flags &^= unix.NLM_F_ACK
-	if err := unix.Sendto(c.sock.GetFd(), request.Serialize(), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return nil, err
-	}
-	var interrupted error
-	for {
-		messages, _, err := c.sock.Receive()
-		if err != nil {
-			return nil, err
+	var said error
+	err = c.sock.Exchange(request.Serialize(), func(m nlsocket.Message) {
+		if m.Flags&unix.NLM_F_DUMP_INTR != 0 {
+			said = errInterrupted
 		}
-		for _, m := range messages {
-			if m.Header.Flags&unix.NLM_F_DUMP_INTR != 0 {
-				interrupted = errInterrupted
-			}
-			switch {
-			case m.Header.Seq != request.Seq:
-			case m.Header.Type == unix.NLMSG_DONE:
-				return bodies, interrupted
-			case m.Header.Type == unix.NLMSG_ERROR:
-				return bodies, acknowledgement(m)
-			default:
-				bodies = append(bodies, m.Data)
-				if m.Header.Flags&unix.NLM_F_MULTI == 0 {
-					return bodies, nil
-				}
-			}
+		switch {
+		case m.Sequence != request.Seq || m.Type == unix.NLMSG_DONE:
+		case m.Type == unix.NLMSG_ERROR:
+			said = acknowledgement(m)
+		default:
+			bodies = append(bodies, append([]byte(nil), m.Data...))
 		}
+	})
+	if err == nil {
+		err = said
 	}
+	return bodies, err
 }
 
 // acknowledgement returns the error in an NLMSG_ERROR, with the kernel's text where it gave one (struct nlmsgerr, netlink(7)).
-func acknowledgement(m syscall.NetlinkMessage) error {
-	errno := syscall.Errno(-int32(nl.NativeEndian().Uint32(m.Data)))
+func acknowledgement(m nlsocket.Message) error {
+	errno := m.Errno()
 	if errno == 0 {
 		return nil
 	}
-	if m.Header.Flags&unix.NLM_F_ACK_TLVS == 0 {
+	if m.Flags&unix.NLM_F_ACK_TLVS == 0 {
 		return errno
 	}
 	echoed := int(nl.NativeEndian().Uint32(m.Data[4:]))
-	if m.Header.Flags&unix.NLM_F_CAPPED != 0 {
+	if m.Flags&unix.NLM_F_CAPPED != 0 {
 		echoed = unix.SizeofNlMsghdr
 	}
 	start := 4 + (echoed+3)&^3

@@ -42,7 +42,12 @@ func (l *Lock) Change(ctx context.Context, alone bool) error {
 	if alone {
 		how = unix.LOCK_EX
 	}
-	return l.wait(ctx, func() error { return unix.Flock(int(l.file.Fd()), how) })
+	return l.take(ctx, func(wait bool) error {
+		if wait {
+			return unix.Flock(int(l.file.Fd()), how)
+		}
+		return unix.Flock(int(l.file.Fd()), how|unix.LOCK_NB)
+	})
 }
 
 // LockOwner locks one attachment for a verb, so that of two ADDs for the same container and interface one finds the other's work. All
@@ -55,7 +60,12 @@ func (s *Site) LockOwner(ctx context.Context, o owner.Owner) (*Lock, error) {
 	l := &Lock{file}
 	at := int64(binary.BigEndian.Uint64(o.ID.Owner[:]) >> 2)
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: at &^ 7, Len: 8}
-	return l, l.wait(ctx, func() error { return unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLKW, &lock) })
+	return l, l.take(ctx, func(wait bool) error {
+		if wait {
+			return unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLKW, &lock)
+		}
+		return unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)
+	})
 }
 
 func (s *Site) lockFile(name string) (*os.File, error) {
@@ -70,6 +80,19 @@ func (s *Site) lockFile(name string) (*os.File, error) {
 		return nil, fault.New(fault.Internal, s.directory+" must be writable", "lock: %w", err)
 	}
 	return file, nil
+}
+
+// take asks for the lock without waiting, which mostly is enough and costs no second thread, then waits for it. An error closes the file.
+func (l *Lock) take(ctx context.Context, lock func(wait bool) error) error {
+	err := lock(false)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EWOULDBLOCK), errors.Is(err, unix.EACCES), errors.Is(err, unix.EINTR): // fcntl(2) may say either of the first two
+		return l.wait(ctx, func() error { return lock(true) })
+	}
+	l.Unlock()
+	return fmt.Errorf("lock %s: %w", l.file.Name(), err)
 }
 
 // wait calls a blocking lock call on a thread of its own. When the deadline comes first that thread is left to itself: the lock that it

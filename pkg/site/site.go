@@ -5,7 +5,6 @@ package site
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 
 	"github.com/vishvananda/netlink"
@@ -44,16 +43,15 @@ func Open(o Options) (*Site, error) {
 	if s.directory == "" {
 		s.directory = Run
 	}
-	host, err := open("host", -1, func(f func() error) error { return f() })
-	if err != nil {
+	var err error
+	if s.Host, err = openHost(); err != nil {
 		return nil, err
 	}
-	s.Host = host
 	if o.Netns == "" {
 		return s, nil
 	}
-	if s.Container, err = enter(o.Netns); err != nil {
-		s.Close()
+	if s.Container, err = openContainer(o.Netns); err != nil {
+		s.Host.close()
 		return nil, fmt.Errorf("sandbox %s: %w", o.Netns, err)
 	}
 	return s, nil
@@ -93,73 +91,100 @@ func (s *Site) Logf(format string, args ...any) {
 
 // Side is one network namespace, opened once.
 type Side struct {
-	*netlink.Handle            // for what the library does in one request
-	Conn            *rtnl.Conn // for the rest
-	NS              int        // descriptor of the namespace; -1 for the host's side
-	name            string
-	do              func(func() error) error
-	leave           func()
+	Conn   *rtnl.Conn
+	NS     int // descriptor of the namespace; -1 for the host's side
+	name   string
+	handle *netlink.Handle // opened at first use
+	home   int             // descriptor of the host's namespace, to which the thread returns; unused on the host's side
 }
 
 // Do runs f on a thread in the namespace, for what is bound to a thread: sysctls, new sockets. f must not start goroutines that rely on it.
-func (s *Side) Do(f func() error) error { return s.do(f) }
+func (s *Side) Do(f func() error) error {
+	if s.NS < 0 {
+		return f()
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Setns(s.NS, unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	defer s.comeBack()
+	return f()
+}
+
+// comeBack returns the thread to the host's namespace. One that cannot must not run anything of the host's any more, so the process ends: a
+// DEL finds what was begun, as after a kill.
+func (s *Side) comeBack() {
+	if err := unix.Setns(s.home, unix.CLONE_NEWNET); err != nil {
+		panic(fmt.Sprintf("no way back from the namespace %s: %v", s.name, err))
+	}
+}
 
 // Watch subscribes to events of the namespace, as rtnl.Watch.
 func (s *Side) Watch(group uint) (events *rtnl.Events, err error) {
-	err = s.do(func() error {
+	err = s.Do(func() error {
 		events, err = rtnl.Watch(group)
 		return err
 	})
 	return events, err
 }
 
+// LinkByName reads one link. The error is ENODEV where there is none.
+func (s *Side) LinkByName(name string) (netlink.Link, error) { return s.Conn.LinkByName(name) }
+
+// LinkByIndex reads one link. The error is ENODEV where there is none.
+func (s *Side) LinkByIndex(index int) (netlink.Link, error) { return s.Conn.LinkByIndex(index) }
+
+// Handle is the library's, for the rarer requests. Its socket is opened at the first call.
+func (s *Side) Handle() (*netlink.Handle, error) {
+	if s.handle != nil {
+		return s.handle, nil
+	}
+	err := s.Do(func() (err error) {
+		s.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+		return err
+	})
+	return s.handle, err
+}
+
 func (s *Side) String() string { return s.name }
 
 func (s *Side) close() {
-	s.Handle.Close()
-	s.Conn.Close()
-	if s.leave != nil {
-		s.leave()
+	if s.handle != nil {
+		s.handle.Close()
+	}
+	if s.Conn != nil {
+		s.Conn.Close()
+	}
+	if s.NS >= 0 {
+		unix.Close(s.NS)
+		unix.Close(s.home)
 	}
 }
 
-func open(name string, ns int, do func(func() error) error) (*Side, error) {
-	s := &Side{name: name, NS: ns, do: do}
-	err := do(func() (err error) {
-		if s.Handle, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
-			return err
-		}
+func openHost() (*Side, error) {
+	conn, err := rtnl.Open()
+	return &Side{Conn: conn, NS: -1, name: "host"}, err
+}
+
+// openContainer opens a side at a namespace other than the process's.
+func openContainer(path string) (*Side, error) {
+	ns, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		unix.Close(ns)
+		return nil, err
+	}
+	s := &Side{NS: ns, name: path, home: home}
+	err = s.Do(func() (err error) {
 		s.Conn, err = rtnl.Open()
 		return err
 	})
+	if err != nil {
+		s.close()
+	}
 	return s, err
-}
-
-// enter opens a side at a namespace other than the process's. A thread goes in and never comes out: one that has been in a container's
-// namespace must not run anything of the host's. It ends with the side.
-func enter(path string) (*Side, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	work, result := make(chan func() error), make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		result <- unix.Setns(int(file.Fd()), unix.CLONE_NEWNET)
-		for f := range work {
-			result <- f()
-		}
-	}()
-	leave := func() { close(work); file.Close() }
-	if err := <-result; err != nil {
-		leave()
-		return nil, err
-	}
-	side, err := open(path, int(file.Fd()), func(f func() error) error { work <- f; return <-result })
-	if err != nil {
-		leave()
-		return nil, err
-	}
-	side.leave = leave
-	return side, nil
 }

@@ -146,7 +146,7 @@ func (a Announce) Undo(_ context.Context, s *site.Site) error {
 }
 
 func forget(host *site.Side, index int, addr netip.Addr) error {
-	err := host.NeighDel(&netlink.Neigh{LinkIndex: index, IP: addr.AsSlice()})
+	err := host.Conn.Send(rtnl.DelNeighbour(index, addr))
 	if err == nil || errors.Is(err, unix.ENOENT) || absentLink(err) {
 		return nil
 	}

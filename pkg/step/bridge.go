@@ -96,7 +96,7 @@ func (b Bridge) raise(host *site.Side, link netlink.Link) error {
 		return err
 	}
 	if b.Promisc && !promiscuous(link) {
-		if err := host.SetPromiscOn(link); err != nil {
+		if err := host.Conn.Send(rtnl.SetPromisc(b.Name)); err != nil {
 			return fmt.Errorf("promiscuous mode: %w", err)
 		}
 	}
@@ -151,7 +151,7 @@ func (b Bridge) Undo(_ context.Context, s *site.Site) error {
 			return nil
 		}
 	}
-	if err := s.Host.LinkDel(link); err != nil && !absentLink(err) {
+	if err := s.Host.Conn.Send(rtnl.DelLink(link.Attrs().Index)); err != nil && !absentLink(err) {
 		return err
 	}
 	return nil

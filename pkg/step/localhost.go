@@ -22,11 +22,11 @@ func (l Localhost) String() string { return "ports on 127.0.0.1" }
 
 // link returns the host's link that routes to the target; empty when none does.
 func (l Localhost) link(s *site.Site, target netip.Addr) (string, error) {
-	routes, err := s.Host.RouteGet(target.AsSlice())
-	if err != nil || len(routes) == 0 {
+	to, err := s.Host.Conn.PathTo(target, 0)
+	if err != nil {
 		return "", nil // no route: then nothing is to be allowed either
 	}
-	link, err := s.Host.LinkByIndex(routes[0].LinkIndex)
+	link, err := s.Host.LinkByIndex(to.Link)
 	if err != nil {
 		return "", err
 	}

@@ -3,13 +3,12 @@ package step
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/rtnl"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
@@ -35,11 +34,11 @@ type path struct {
 
 // direct returns the host's link on which the target is a neighbour; nil when there is none.
 func direct(s *site.Site, target netip.Addr) (*path, error) {
-	routes, err := s.Host.RouteGet(target.AsSlice())
-	if err != nil || len(routes) == 0 || routes[0].Gw != nil || routes[0].Type == unix.RTN_LOCAL {
+	to, err := s.Host.Conn.PathTo(target, 0)
+	if err != nil || to.Via || to.Local {
 		return nil, nil // none, or by another router: the answer would not come back this way
 	}
-	link, err := s.Host.LinkByIndex(routes[0].LinkIndex)
+	link, err := s.Host.LinkByIndex(to.Link)
 	if err != nil {
 		return nil, err
 	}
@@ -48,8 +47,8 @@ func direct(s *site.Site, target netip.Addr) (*path, error) {
 
 // returns says whether the kernel takes in by the link what is for ::1.
 func (p *path) returns(s *site.Site) bool {
-	routes, err := s.Host.RouteGetWithOptions(net.IPv6loopback, &netlink.RouteGetOptions{IifIndex: p.index})
-	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+	to, err := s.Host.Conn.PathTo(netip.IPv6Loopback(), p.index)
+	return err == nil && to.Local
 }
 
 // behind is the metric of the route, higher than that of lo's, which is 0.
@@ -57,9 +56,9 @@ const behind = 1024
 
 // make adds the route. Each bridge has one of its own, beside those of others.
 func (p *path) make(s *site.Site) error {
-	host := &net.IPNet{IP: net.IPv6loopback, Mask: net.CIDRMask(128, 128)}
-	route := &netlink.Route{LinkIndex: p.index, Dst: host, Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL, Priority: behind}
-	if err := s.Host.RouteAppend(route); err != nil {
+	own := netip.PrefixFrom(netip.IPv6Loopback(), 128)
+	route := rtnl.Route{Link: p.index, Dst: own, Table: unix.RT_TABLE_LOCAL, Local: true, Priority: behind}
+	if err := s.Host.Conn.Send(rtnl.AppendRoute(route)); err != nil {
 		return fmt.Errorf("route to ::1 over %s: %w", p.name, err)
 	}
 	return nil

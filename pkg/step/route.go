@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/rtnl"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
@@ -68,7 +69,7 @@ func (r Routes) Apply(_ context.Context, s *site.Site) (bool, error) {
 	}
 	created := false
 	for _, route := range r.Routes {
-		err := container.RouteAddEcmp(route.kernel(link.Attrs().Index))
+		err := container.Conn.Send(rtnl.NewRoute(route.out(link.Attrs().Index)))
 		if errors.Is(err, unix.EEXIST) {
 			continue
 		}
@@ -89,13 +90,9 @@ func (r Routes) link(s *site.Site) (*site.Side, netlink.Link, error) {
 	return container, link, err
 }
 
-func (r Route) kernel(index int) *netlink.Route {
-	k := &netlink.Route{LinkIndex: index, Dst: ipNet(r.Dst), Protocol: unix.RTPROT_BOOT, Priority: r.Priority, Table: r.Table,
-		Scope: netlink.Scope(r.Scope), MTU: r.MTU, AdvMSS: r.AdvMSS}
-	if r.Via.IsValid() {
-		k.Gw = r.Via.AsSlice()
-	}
-	return k
+// out is the route by the link with the index.
+func (r Route) out(index int) rtnl.Route {
+	return rtnl.Route{Link: index, Dst: r.Dst, Via: r.Via, Priority: r.Priority, Table: r.Table, Scope: r.Scope, MTU: r.MTU, AdvMSS: r.AdvMSS}
 }
 
 // Undo removes the routes that are known.
@@ -109,7 +106,7 @@ func (r Routes) Undo(_ context.Context, s *site.Site) error {
 	}
 	var errs []error
 	for _, route := range r.Routes {
-		err := s.Container.RouteDel(route.kernel(link.Attrs().Index))
+		err := s.Container.Conn.Send(rtnl.DelRoute(route.out(link.Attrs().Index)))
 		if err != nil && !errors.Is(err, unix.ESRCH) {
 			errs = append(errs, fmt.Errorf("remove %s: %w", route, err))
 		}

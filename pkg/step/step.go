@@ -32,9 +32,7 @@ func find(side *site.Side, name string) (netlink.Link, error) {
 }
 
 // absentLink says whether err means that a link is not there.
-func absentLink(err error) bool {
-	return errors.As(err, new(netlink.LinkNotFoundError)) || errors.Is(err, unix.ENODEV)
-}
+func absentLink(err error) bool { return errors.Is(err, unix.ENODEV) }
 
 // need returns the named link, or an error in the words that callers look for (go-cni takes "not found" as gone).
 func need(side *site.Side, name string) (netlink.Link, error) {

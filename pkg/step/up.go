@@ -57,7 +57,7 @@ func (u Up) Undo(_ context.Context, s *site.Site) error {
 	for _, end := range u.ends(s) {
 		link, err := find(end.side, end.name)
 		if err == nil && link != nil {
-			err = end.side.LinkSetDown(link)
+			err = end.side.Conn.Send(rtnl.SetDown(end.name))
 		}
 		if err != nil && !absentLink(err) {
 			errs = append(errs, err)

@@ -170,7 +170,7 @@ func (v Veth) undoUnmarked(s *site.Site) error {
 }
 
 func remove(side *site.Side, link netlink.Link) error {
-	if err := side.LinkDel(link); err != nil && !absentLink(err) {
+	if err := side.Conn.Send(rtnl.DelLink(link.Attrs().Index)); err != nil && !absentLink(err) {
 		return fmt.Errorf("remove: %w", err)
 	}
 	return nil

@@ -58,7 +58,11 @@ func (v PortVLANs) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	return true, err
 }
 
-func (v PortVLANs) set(host *site.Side, link netlink.Link) error {
+func (v PortVLANs) set(side *site.Side, link netlink.Link) error {
+	host, err := side.Handle()
+	if err != nil {
+		return err
+	}
 	for _, run := range runs(v.Trunk) {
 		if err := host.BridgeVlanAddRange(link, run[0], run[1], false, false, false, true); err != nil {
 			return fmt.Errorf("trunk %d-%d: %w", run[0], run[1], err)
@@ -73,11 +77,15 @@ func (v PortVLANs) set(host *site.Side, link netlink.Link) error {
 }
 
 // dropDefault removes the one VLAN that a bridge gives each new port, its default PVID.
-func (v PortVLANs) dropDefault(host *site.Side, link netlink.Link) error {
+func (v PortVLANs) dropDefault(side *site.Side, link netlink.Link) error {
 	if v.KeepDefault {
 		return nil
 	}
-	master, err := host.LinkByIndex(link.Attrs().MasterIndex)
+	master, err := side.LinkByIndex(link.Attrs().MasterIndex)
+	if err != nil {
+		return err
+	}
+	host, err := side.Handle()
 	if err != nil {
 		return err
 	}
@@ -122,16 +130,24 @@ func (v PortVLANs) Undo(_ context.Context, s *site.Site) error {
 		}
 	}
 	slices.Sort(there)
+	host, err := s.Host.Handle()
+	if err != nil {
+		return err
+	}
 	var errs []error
 	for _, run := range runs(slices.Compact(there)) {
-		errs = append(errs, s.Host.BridgeVlanDelRange(link, run[0], run[1], false, false, false, true))
+		errs = append(errs, host.BridgeVlanDelRange(link, run[0], run[1], false, false, false, true))
 	}
 	return fault.Join(errs...)
 }
 
 // vlansOf reads the VLANs of a port; none where the kernel does not filter any.
 func vlansOf(host *site.Side, link netlink.Link) (map[int]*nl.BridgeVlanInfo, error) {
-	table, err := host.BridgeVlanList()
+	handle, err := host.Handle()
+	if err != nil {
+		return nil, err
+	}
+	table, err := handle.BridgeVlanList()
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,32 @@
+package rtnl
+
+import (
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// skipStats is RTEXT_FILTER_SKIP_STATS of include/uapi/linux/rtnetlink.h: half of what the kernel says of a link is counters.
+const skipStats = 1 << 3
+
+// LinkByName reads one link. The error is ENODEV where there is none.
+func (c *Conn) LinkByName(name string) (netlink.Link, error) {
+	return c.link(byName(unix.RTM_GETLINK, name))
+}
+
+// LinkByIndex reads one link. The error is ENODEV where there is none.
+func (c *Conn) LinkByIndex(index int) (netlink.Link, error) {
+	return c.link(byIndex(unix.RTM_GETLINK, index))
+}
+
+func (c *Conn) link(request *nl.NetlinkRequest) (netlink.Link, error) {
+	request.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats)))
+	bodies, err := c.Read(request)
+	if err != nil {
+		return nil, err
+	}
+	if len(bodies) == 0 {
+		return nil, errUnanswered
+	}
+	return netlink.LinkDeserialize(nil, bodies[0])
+}
