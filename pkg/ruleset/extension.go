@@ -163,7 +163,7 @@ func readTCP(r record) []part {
 // readSCTP reads xt_sctp_info, which has the destination first.
 func readSCTP(r record) (list []part, known bool) {
 	const chunks = 4
-	wanted, inverted := r.word(60), r.word(64)
+	wanted, inverted := r.word(284), r.word(288)
 	if wanted&chunks != 0 {
 		return nil, false
 	}

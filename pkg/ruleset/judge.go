@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -35,7 +36,17 @@ func (r *Ruleset) Judge(hook Hook, p Packet, k Kernel) Verdict {
 	if p.Bridged {
 		families = []string{"bridge"}
 	}
-	stations := r.stations(families, hook)
+	return r.judge(r.stations(families, hook), hook, p, k)
+}
+
+// JudgeDevice is Judge for the hooks ingress and egress, which hang on one link.
+func (r *Ruleset) JudgeDevice(hook Hook, device string, p Packet) Verdict {
+	stations := slices.DeleteFunc(r.stations([]string{"netdev", "inet"}, hook), func(s station) bool { return !slices.Contains(s.Devices, device) })
+	p.State = Invalid // connection tracking comes later
+	return r.judge(stations, hook, p, nil)
+}
+
+func (r *Ruleset) judge(stations []station, hook Hook, p Packet, k Kernel) Verdict {
 	var first *Verdict
 	var answers []bool
 	var doubt string
@@ -92,18 +103,13 @@ func (v *Verdict) same(other *Verdict) bool {
 // hook walks through all chains of a hook, and the kernel's own translation between them.
 func (w *walk) hook(stations []station, hook Hook) Verdict {
 	state := w.packet.State
+	settled := state != New || w.packet.Settled
 	for i, s := range stations {
-		w.tracked = hook != Prerouting && hook != Output || s.at() > conntrack
-		if !w.tracked && w.packet.State != Untracked {
-			w.packet.State = Invalid // what a rule is told that asks before
-		} else if w.packet.State != Untracked {
-			w.packet.State = state
-		}
-		nat := s.Type == "nat"
-		if nat && state != New {
+		if settled && s.at() >= translation(hook) {
 			w.known(hook)
 		}
-		if nat && (state != New || w.packet.State == Untracked || w.done(stations[:i])) {
+		w.look(hook, s.at(), state)
+		if s.Type == "nat" && (settled || w.packet.State == Untracked || w.done(stations[:i])) {
 			continue
 		}
 		switch result := w.base(s); result {
@@ -115,10 +121,30 @@ func (w *walk) hook(stations []station, hook Hook) Verdict {
 			return w.verdict(Unknown)
 		}
 	}
-	if w.packet.State != Untracked {
-		w.packet.State = state
+	if settled {
+		w.known(hook)
 	}
+	w.look(hook, translateSource, state)
 	return w.verdict(Accept)
+}
+
+// translation is the priority at which the kernel translates.
+func translation(hook Hook) int32 {
+	if hook == Prerouting || hook == Output {
+		return translateDest
+	}
+	return translateSource
+}
+
+// look sets what a chain of the priority sees of connection tracking.
+func (w *walk) look(hook Hook, priority int32, state State) {
+	if w.packet.State == Untracked {
+		return
+	}
+	w.packet.State = state
+	if (hook == Prerouting || hook == Output) && priority <= conntrack {
+		w.packet.State = Invalid // what a rule is told that asks before
+	}
 }
 
 // done says whether a chain of the kind nat among those passed has translated.
@@ -126,13 +152,14 @@ func (w *walk) done(passed []station) bool {
 	return w.moved && slices.ContainsFunc(passed, func(s station) bool { return s.Type == "nat" })
 }
 
-// known does what connection tracking does with a packet of a connection that it translates.
+// known does, once, what connection tracking does with a packet of a connection that it translates.
 func (w *walk) known(hook Hook) {
 	to := w.packet.Back
-	if !to.IsValid() {
+	if !to.IsValid() || hook == Forward {
 		return
 	}
-	if hook == Prerouting || hook == Output {
+	w.packet.Back = netip.AddrPort{}
+	if translation(hook) == translateDest {
 		w.packet.Destination, w.packet.DestinationPort = to.Addr(), to.Port()
 		return
 	}

@@ -27,6 +27,8 @@ type Packet struct {
 	// Back is what connection tracking makes of the addresses of a packet that is not the first of its connection: the destination at
 	// prerouting and output, the source at input and postrouting. An invalid one leaves them.
 	Back netip.AddrPort
+	// Settled says that the chains of the kind nat have been asked already: the packet came by lo, or from a bridge.
+	Settled bool
 }
 
 // Link is an interface.

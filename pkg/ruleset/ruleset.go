@@ -126,6 +126,13 @@ func (t *Table) Populated() bool {
 	return slices.ContainsFunc(t.Chains, func(c *Chain) bool { return len(c.Rules) > 0 || c.Policy == "drop" })
 }
 
+// Translates says whether any chain is of the kind nat. The kernel translates addresses only then, and then at all hooks.
+func (r *Ruleset) Translates() bool {
+	return slices.ContainsFunc(r.Tables, func(t *Table) bool {
+		return slices.ContainsFunc(t.Chains, func(c *Chain) bool { return c.Type == "nat" })
+	})
+}
+
 // Hook is where packets come to a base chain.
 type Hook string
 

@@ -54,7 +54,6 @@ type walk struct {
 	registers raw
 	met       []Met
 	depth     int
-	tracked   bool // connection tracking has seen it
 	moved     bool // an address was translated by a rule
 	reason    string
 

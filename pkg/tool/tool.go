@@ -23,7 +23,7 @@ func Main(bundle plugin.Bundle, args []string) int {
 		SilenceErrors: true,
 	}
 	names := slices.Sorted(maps.Keys(bundle))
-	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(names))
+	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(names), traceCommand())
 	root.SetArgs(args)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintf(os.Stderr, "trestle: %v\n", err)

@@ -32,6 +32,7 @@ func find(t *testing.T, bridge, backend string) string {
 		}
 	}
 	w.askAll(cells)
+	w.foretold(cells)
 	var lines []string
 	for _, c := range cells {
 		lines = append(lines, c.text())

@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"pkg/firewall/host"},
 	{"pkg/site"},
 	{"pkg/step", "pkg/plan"},
-	{"pkg/plugin", "pkg/observe"},
+	{"pkg/plugin", "pkg/observe", "pkg/trace"},
 	{"pkg/attach", "pkg/tool"},
 	{"plugins"},
 	{"cmd"},
