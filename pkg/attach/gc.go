@@ -43,27 +43,38 @@ func (v *verb[C]) collect(ctx context.Context, valid plugin.Valid) error {
 	holders, err := p.Owners(ctx, v.site, owner.Network(v.req.Network))
 	errs := []error{err}
 	for _, h := range holders {
-		if v.keeps(valid, h) {
+		proof := v.condemns(valid, h)
+		if proof == "" {
 			continue
 		}
-		if err := v.bury(ctx, h); err != nil {
+		if err := v.bury(ctx, h, proof); err != nil {
 			errs = append(errs, fmt.Errorf("attachment %s: %w", h, err))
 		}
 	}
-	errs = append(errs, p.Sweep(ctx, v.site))
+	if !v.req.DryRun() {
+		errs = append(errs, p.Sweep(ctx, v.site))
+	}
 	return fault.Join(errs...)
 }
 
-// keeps says whether an attachment stays: it is in the runtime's list or, where the runtime sent none, it is not provably dead.
-func (v *verb[C]) keeps(valid plugin.Valid, h firewall.Holder) bool {
-	if valid.Known {
-		return valid.Keeps(h.ID)
+// condemns says why an attachment goes, and nothing where it stays: it is in the runtime's list or, where the runtime sent none, it is not
+// provably dead.
+func (v *verb[C]) condemns(valid plugin.Valid, h firewall.Holder) string {
+	switch {
+	case valid.Known && !valid.Keeps(h.ID):
+		return "the runtime's valid attachments do not name it"
+	case !valid.Known && step.Dead(v.site, h):
+		return "its link " + h.HostLink() + " is gone"
 	}
-	return !step.Dead(v.site, h)
+	return ""
 }
 
 // bury undoes all of one attachment that the host's side has.
-func (v *verb[C]) bury(ctx context.Context, h firewall.Holder) error {
+func (v *verb[C]) bury(ctx context.Context, h firewall.Holder, proof string) error {
+	if v.req.DryRun() {
+		v.req.Logf("would remove attachment %s: %s", h, proof)
+		return nil
+	}
 	lock, err := v.site.LockOwner(ctx, h.Owner)
 	if err != nil {
 		return err
@@ -73,6 +84,6 @@ func (v *verb[C]) bury(ctx context.Context, h firewall.Holder) error {
 	if err != nil {
 		return err
 	}
-	v.req.Logf("GC: removes attachment %s", h)
+	v.req.Logf("removes attachment %s: %s", h, proof)
 	return p.Undo(ctx, v.site)
 }

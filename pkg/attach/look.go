@@ -31,6 +31,29 @@ func (k Kind[C]) check(ctx context.Context, req *plugin.Request) error {
 	return err
 }
 
+// repair makes anew what others may sweep away of an attachment that lives, and then reports every drift that is left.
+func (k Kind[C]) repair(ctx context.Context, req *plugin.Request) error {
+	v, err := k.enter(req)
+	if err != nil {
+		return err
+	}
+	defer v.site.Close()
+	lock, err := v.site.LockOwner(ctx, v.call.Owner)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	prev, err := v.prevResult()
+	if err != nil {
+		return err
+	}
+	p, err := v.plan(prev)
+	if err != nil {
+		return err
+	}
+	return p.Repair(ctx, v.site)
+}
+
 // status says whether an ADD can succeed now.
 func (k Kind[C]) status(ctx context.Context, req *plugin.Request) error {
 	config, err := k.Parse(req)

@@ -62,6 +62,10 @@ func (s *Store) reclaim(f entry) (bool, error) {
 	if !s.Policy.Reclaim || proof == "" {
 		return false, nil
 	}
+	if s.Policy.Dry {
+		s.Policy.Log("would reclaim %s from %s: %s", f.Addr, f.Holder, proof)
+		return false, nil
+	}
 	if err := s.Release(f.Addr); err != nil {
 		return false, err
 	}

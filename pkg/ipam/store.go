@@ -36,6 +36,8 @@ type Policy struct {
 	Cooldown time.Duration
 	// Reclaim lets addresses of the provably dead be taken from them when a set has no other.
 	Reclaim bool
+	// Dry lets Reclaim say what it would take, and take nothing.
+	Dry bool
 	// Log gets a line for every address reclaimed. It must be there when Reclaim is set.
 	Log func(format string, args ...any)
 }

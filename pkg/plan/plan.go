@@ -42,6 +42,9 @@ type Readied interface {
 	Ready(context.Context, *site.Site) error
 }
 
+// Mendable is a step that others may sweep away while the attachment lives, and whose Apply may be repeated without disturbing its traffic.
+type Mendable interface{ Mendable() }
+
 // Carrier is a step whose undoing takes the undoing of every Inner step with it: the link that all the container's addresses and routes
 // hang on.
 type Carrier interface{ Carries() }

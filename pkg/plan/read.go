@@ -161,6 +161,26 @@ func (p Plan) Verify(ctx context.Context, s *site.Site) error {
 	return fault.New(fault.Drift, "delete the attachment and add it again", "%s", strings.Join(drifts, "; "))
 }
 
+// Repair makes the ground and every Mendable step so again, while what carries the attachment is as it was made: else it is another one's by
+// now, or none. What is not so afterwards is listed as by Verify.
+func (p Plan) Repair(ctx context.Context, s *site.Site) error {
+	carrier := Plan{Steps: slices.DeleteFunc(slices.Clone(p.Steps), func(step Step) bool { return !is[Carrier](step) })}
+	if err := carrier.Verify(ctx, s); err != nil {
+		return err
+	}
+	mends := p
+	mends.Steps = slices.DeleteFunc(slices.Clone(p.Steps), func(step Step) bool { return !is[Mendable](step) })
+	mends.Mark = len(mends.Steps)
+	made, err := mends.Apply(ctx, s)
+	for _, step := range made {
+		s.Logf("made again: %s", step)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Verify(ctx, s)
+}
+
 // Owners lists, once each, the owners that the plan's kinds of steps find on the network.
 func (p Plan) Owners(ctx context.Context, s *site.Site, network [8]byte) ([]firewall.Holder, error) {
 	found := make(map[owner.ID]int)

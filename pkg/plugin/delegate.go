@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -19,10 +20,16 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
+// Self in CNI_PATH stands for the plugins that this binary holds. The operator's tool calls plugins so.
+const Self = "/proc/self/exe"
+
 // Delegate calls the plugin kind, found in CNI_PATH, with this request's environment and configuration and another command. The result
 // is nil for every command but ADD. Where the file found is this very binary, the plugin is called in this process, with nothing of an
 // exec missing: an environment, streams and an error object of its own.
 func (r *Request) Delegate(ctx context.Context, kind, command string) (*types100.Result, error) {
+	if slices.Contains(r.Path, Self) {
+		return r.Invoke(ctx, kind, command, r.Config)
+	}
 	file, err := r.find(kind)
 	if err != nil {
 		return nil, err
@@ -45,6 +52,9 @@ func (r *Request) Invoke(ctx context.Context, kind, command string, config []byt
 	}
 	return r.invoke(ctx, r.exec(file), kind, command, config)
 }
+
+// Bundled says whether this binary holds the plugin.
+func (r *Request) Bundled(kind string) bool { _, held := r.bundle[kind]; return held }
 
 // callee is a plugin and the way to call it: environment and configuration in, what it printed out.
 type callee struct {

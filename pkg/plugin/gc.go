@@ -14,6 +14,10 @@ type Valid struct {
 // Attachment is one entry of cni.dev/valid-attachments.
 type Attachment struct{ ContainerID, IfName string }
 
+// DryRun says that a GC is to tell on standard error what it would remove, and to remove nothing: TRESTLE_DRY_RUN is 1. Of the protocol's
+// verbs it is GC's alone; trestle gc sets it.
+func (r *Request) DryRun() bool { return r.Command == "GC" && r.Environ["TRESTLE_DRY_RUN"] == "1" }
+
 // Keeps says whether the attachment is in the set.
 func (v Valid) Keeps(id owner.ID) bool { return v.ids[id] }
 

@@ -31,6 +31,9 @@ type Plugin struct {
 	Check  func(context.Context, *Request) error
 	GC     func(context.Context, *Request) error
 	Status func(context.Context, *Request) error
+	// Repair makes anew what others swept away of a living attachment (a flushed packet filter), and nothing else. It is no verb of the
+	// protocol: trestle repair asks for it, with CNI_COMMAND=REPAIR and what a CHECK has. Nil where there is nothing that others sweep.
+	Repair func(context.Context, *Request) error
 }
 
 // Versions returns the protocol versions that the suite speaks, the oldest first.
@@ -126,8 +129,11 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 }
 
 func (p Plugin) verb(command string) func(context.Context, *Request) error {
+	if p.Repair == nil {
+		p.Repair = func(context.Context, *Request) error { return nil }
+	}
 	return map[string]func(context.Context, *Request) error{
-		"ADD": p.Add, "DEL": p.Del, "CHECK": p.Check, "GC": p.GC, "STATUS": p.Status,
+		"ADD": p.Add, "DEL": p.Del, "CHECK": p.Check, "GC": p.GC, "STATUS": p.Status, "REPAIR": p.Repair,
 	}[command]
 }
 

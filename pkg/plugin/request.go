@@ -18,7 +18,7 @@ import (
 
 // Request is one call, checked as far as every plugin needs it checked.
 type Request struct {
-	Command     string // ADD, DEL, CHECK, GC or STATUS
+	Command     string // ADD, DEL, CHECK, GC, STATUS or REPAIR
 	ContainerID string // ADD, DEL and CHECK; the same holds for the next three
 	Netns       string // may be empty on DEL
 	IfName      string
@@ -77,19 +77,19 @@ func newRequest(p Plugin, env map[string]string, s Streams) (*Request, error) {
 
 // required lists, in the order of the specification, what a verb cannot do without.
 var required = []struct{ variable, verbs string }{
-	{"CNI_CONTAINERID", "ADD DEL CHECK"},
-	{"CNI_NETNS", "ADD CHECK"},
-	{"CNI_IFNAME", "ADD DEL CHECK"},
+	{"CNI_CONTAINERID", "ADD DEL CHECK REPAIR"},
+	{"CNI_NETNS", "ADD CHECK REPAIR"},
+	{"CNI_IFNAME", "ADD DEL CHECK REPAIR"},
 	{"CNI_PATH", "ADD DEL CHECK GC STATUS"},
 }
 
 func (r *Request) checkEnvironment() error {
 	switch r.Command {
-	case "ADD", "DEL", "CHECK", "GC", "STATUS":
+	case "ADD", "DEL", "CHECK", "GC", "STATUS", "REPAIR":
 	default:
 		return fault.New(fault.Environment, "use ADD, DEL, CHECK, GC, STATUS or VERSION", "CNI_COMMAND: %q: unknown command", r.Command)
 	}
-	attached := r.Command == "ADD" || r.Command == "DEL" || r.Command == "CHECK"
+	attached := r.Command != "GC" && r.Command != "STATUS"
 	if attached && r.ContainerID != "" && !validName(r.ContainerID) {
 		return fault.New(fault.Environment, "use letters, digits, _ . and -, a letter or digit first",
 			"CNI_CONTAINERID: %q: not a container ID", r.ContainerID)

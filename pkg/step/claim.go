@@ -16,6 +16,9 @@ type Claim struct {
 	Known bool // the values are all that is wanted; not known, an empty list stands for whatever the owner has
 }
 
+// Mendable says that a flushed packet filter is filled again by Apply.
+func (Claim) Mendable() {}
+
 // idle says that nothing is wanted, so that a host without a packet filter will do.
 func (c Claim) idle() bool { return c.Known && len(c.Masq)+len(c.Ports)+len(c.Spoof) == 0 }
 

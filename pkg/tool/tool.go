@@ -3,6 +3,7 @@
 package tool
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -23,9 +24,10 @@ func Main(bundle plugin.Bundle, args []string) int {
 		SilenceErrors: true,
 	}
 	names := slices.Sorted(maps.Keys(bundle))
-	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(names), traceCommand())
+	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(names))
+	root.AddCommand(repairCommand(bundle), gcCommand(bundle), traceCommand())
 	root.SetArgs(args)
-	if err := root.Execute(); err != nil {
+	if err := root.ExecuteContext(context.Background()); err != nil {
 		fmt.Fprintf(os.Stderr, "trestle: %v\n", err)
 		if hint := fault.Hint(err); hint != "" {
 			fmt.Fprintf(os.Stderr, "trestle: %s\n", hint)

@@ -20,7 +20,7 @@ const Name = "trestle"
 
 // Plugin is the chain. What its entries name is taken from the bundle that it is called in, and what is not there from CNI_PATH.
 func Plugin() plugin.Plugin {
-	return plugin.Plugin{Name: Name, Add: add, Del: del, Check: check, GC: gc, Status: status}
+	return plugin.Plugin{Name: Name, Add: add, Del: del, Check: check, GC: gc, Status: status, Repair: repair}
 }
 
 // add runs ADD down the list, each with the result of the one before. Where one fails it has undone its own work, and those before it are
@@ -85,6 +85,20 @@ func check(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	return c.each(ctx, req, "CHECK", result)
+}
+
+// repair runs REPAIR down the list with the final result. Plugins that are not of this binary do not know the verb, and are left out.
+func repair(ctx context.Context, req *plugin.Request) error {
+	c, err := parse(req)
+	if err != nil {
+		return err
+	}
+	result, err := req.PrevResult()
+	if err != nil {
+		return err
+	}
+	c.links = slices.DeleteFunc(c.links, func(l link) bool { return !req.Bundled(l.kind) })
+	return c.each(ctx, req, "REPAIR", result)
 }
 
 // gc runs GC down the list.

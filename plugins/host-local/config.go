@@ -78,6 +78,7 @@ func policy(r *plugin.Request, ipamKeys *keys.Object) ipam.Policy {
 	return ipam.Policy{
 		Cooldown: time.Duration(ipamKeys.Int("cooldown", defaultCooldown, 0, 86400)) * time.Second,
 		Reclaim:  ipamKeys.Bool("reclaim", true),
+		Dry:      r.DryRun(),
 		Log:      r.Logf,
 	}
 }

@@ -90,7 +90,7 @@ func gc(ctx context.Context, r *plugin.Request) error {
 	if s == nil {
 		return err
 	}
-	if valid.Known {
+	if valid.Known && !r.DryRun() {
 		err = releaseInvalid(s, r.Network, valid)
 	} else {
 		_, err = s.Reclaim(nil)

@@ -27,5 +27,6 @@ func Laws() []Law {
 		{Name: "7-kinds", Holds: Kinds, Pure: true},
 		{Name: "8-together", Holds: Together},
 		{Name: "9-fixed-point", Holds: FixedPoint, Pure: true},
+		{Name: "10-mend", Holds: Mend},
 	}
 }

@@ -33,6 +33,7 @@ func plants() []plant {
 		{"leave-out", "7-kinds", "step.Addresses", forgetful},
 		{"stand-no-company", "8-together", "16 ADDs at the same time: ADD of bridge: veth", elsewhere},
 		{"draw-again", "9-fixed-point", "MAC", on(func(s step.Veth) plan.Step { return restless(s) })},
+		{"mend-the-dead", "10-mend", "whose link is gone", on(func(s step.Veth) plan.Step { return blind(s) })},
 	}
 }
 

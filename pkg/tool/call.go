@@ -1,0 +1,114 @@
+package tool
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// chainName is the plugin that runs a whole list in this process.
+const chainName = "trestle"
+
+// conflist is a network as a conflist has it, or as a single plugin's configuration.
+type conflist struct {
+	Name       string            `json:"name"`
+	CNIVersion string            `json:"cniVersion"`
+	Type       string            `json:"type"`
+	Plugins    []json.RawMessage `json:"plugins"`
+}
+
+// parseList reads a network's configuration in either form. The entries of a plugin trestle in it stand for that plugin.
+func parseList(text []byte) (conflist, error) {
+	var l conflist
+	if err := json.Unmarshal(text, &l); err != nil {
+		return l, err
+	}
+	if l.Type != "" && l.Type != chainName {
+		l.Plugins = []json.RawMessage{text}
+	}
+	var flat []json.RawMessage
+	for _, entry := range l.Plugins {
+		var inner conflist
+		if err := json.Unmarshal(entry, &inner); err != nil {
+			return l, err
+		}
+		if inner.Type == chainName {
+			flat = append(flat, inner.Plugins...)
+		} else {
+			flat = append(flat, entry)
+		}
+	}
+	l.Plugins = flat
+	if len(flat) == 0 {
+		return l, errors.New("plugins: none")
+	}
+	return l, nil
+}
+
+// request is one call of a whole list of plugins, in this process.
+type request struct {
+	conflist
+	Type          string                     `json:"type"`
+	RuntimeConfig map[string]json.RawMessage `json:"runtimeConfig,omitempty"`
+	PrevResult    json.RawMessage            `json:"prevResult,omitempty"`
+	env           map[string]string
+}
+
+// requestFor is what a runtime would say of the attachment in a CHECK.
+func requestFor(e cache.Entry) (request, error) {
+	l, err := parseList(e.List)
+	if err != nil {
+		return request{}, fmt.Errorf("%s: config: %w", e.File, err)
+	}
+	r := request{conflist: l, RuntimeConfig: e.Capabilities, PrevResult: e.Result}
+	var result struct {
+		CNIVersion string `json:"cniVersion"`
+	}
+	if json.Unmarshal(e.Result, &result) == nil && result.CNIVersion != "" {
+		r.CNIVersion = result.CNIVersion // what the runtime and the list agreed on
+	}
+	r.env = map[string]string{"CNI_CONTAINERID": e.ContainerID, "CNI_IFNAME": e.IfName, "CNI_NETNS": e.Netns, "CNI_ARGS": e.Args}
+	return r, nil
+}
+
+// call runs the verb. The lines are what the plugins said to the operator, each with the plugin's name; the error is theirs, with code and remedy.
+func (r request) call(ctx context.Context, bundle plugin.Bundle, verb string) (lines []string, err error) {
+	r.Type = chainName
+	text, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	env := map[string]string{"CNI_COMMAND": verb, "CNI_PATH": plugin.Self}
+	for key, value := range r.env {
+		env[key] = value
+	}
+	var out, log bytes.Buffer
+	if bundle.Run(ctx, chainName, env, plugin.Streams{In: bytes.NewReader(text), Out: &out, Err: &log}) != 0 {
+		err = reported(out.Bytes())
+	}
+	for line := range strings.Lines(log.String()) {
+		if said, ours := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "trestle "); ours {
+			lines = append(lines, said)
+		}
+	}
+	return lines, err
+}
+
+// reported is the error that a plugin printed.
+func reported(out []byte) error {
+	var reply struct {
+		Code         uint
+		Msg, Details string
+	}
+	if err := json.Unmarshal(out, &reply); err != nil {
+		return fault.New(fault.Internal, "", "no error object: %w: %.200q", err, out)
+	}
+	return fault.New(reply.Code, reply.Details, "%s", reply.Msg)
+}
