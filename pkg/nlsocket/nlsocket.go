@@ -51,6 +51,27 @@ func (c *Conn) Close() {
 // Set switches an option of the socket on (NETLINK_EXT_ACK ...), where the kernel knows it.
 func (c *Conn) Set(option int) { _ = unix.SetsockoptInt(c.fd, unix.SOL_NETLINK, option, 1) }
 
+// Namespace returns the cookie of the socket's network namespace (SO_NETNS_COOKIE, Linux 5.14), which no other has until the next boot.
+func (c *Conn) Namespace() (uint64, error) {
+	return unix.GetsockoptUint64(c.fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+}
+
+// usual is what every socket can send, in bytes: less than the least of net.core.wmem_default.
+const usual = 64 << 10
+
+// Room makes room for a datagram of so many bytes, and for as much that comes back: beyond the system's limits, which the owner of the
+// initial user namespace may, or up to them. What is too large after that the kernel refuses with EMSGSIZE.
+func (c *Conn) Room(size int) {
+	if size <= usual {
+		return
+	}
+	for force, bounded := range map[int]int{unix.SO_SNDBUFFORCE: unix.SO_SNDBUF, unix.SO_RCVBUFFORCE: unix.SO_RCVBUF} {
+		if unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, force, 2*size) != nil {
+			_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, bounded, 2*size)
+		}
+	}
+}
+
 // Next returns the next sequence number. Requests of one datagram need one each.
 func (c *Conn) Next() uint32 {
 	c.sequence++

@@ -20,7 +20,7 @@ const module = "github.com/trestle-cni/trestle/"
 // unless it is listed itself.
 var floors = [][]string{
 	{"pkg/fault", "pkg/owner", "pkg/nlsocket", "pkg/cache", "pkg/ruleset", "pkg/conflist"},
-	{"pkg/rtnl"},
+	{"pkg/rtnl", "pkg/nftconn"},
 	{"pkg/keys", "pkg/firewall"},
 	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/conntrack", "pkg/condition", "pkg/ipam"},
 	{"pkg/firewall/host"},

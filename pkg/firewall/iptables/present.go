@@ -9,11 +9,13 @@ import (
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/nftconn"
 )
 
 // kernel answers which tables and chains there are. It never makes one, as naming a table to the tool would.
 type kernel struct {
-	conn   *nftables.Conn
+	conn   *nftconn.Conn
 	tables []*nftables.Table // of nf_tables
 	names  map[bool][]byte   // the tables of ip_tables, of IPv4 and not
 }
@@ -22,7 +24,7 @@ type kernel struct {
 func look() (*kernel, error) {
 	k := &kernel{names: make(map[bool][]byte)}
 	var err error
-	if k.conn, err = nftables.New(nftables.AsLasting()); err == nil {
+	if k.conn, err = nftconn.Open(); err == nil {
 		k.tables, err = k.conn.ListTables()
 	}
 	if absent(err) != nil {
@@ -41,7 +43,7 @@ func look() (*kernel, error) {
 
 func (k *kernel) close() {
 	if k.conn != nil {
-		_ = k.conn.CloseLasting() // nothing was left to be said on it
+		k.conn.Close()
 	}
 }
 

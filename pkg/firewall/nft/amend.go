@@ -84,7 +84,7 @@ func (f *Filter) attempt(t *table, mend bool, decide func() ([]change, error)) (
 // commit sends the changes, to be taken only if the generation is still the one given. Sending nothing always succeeds.
 func (f *Filter) commit(gen uint32, changes []change) error {
 	for _, queue := range changes {
-		if err := queue(f.conn); err != nil {
+		if err := queue(f.conn.Conn); err != nil {
 			return errors.Join(err, f.conn.Flush()) // the flush of a queue with an error empties it and sends nothing
 		}
 	}

@@ -30,11 +30,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/nftconn"
 )
 
 // patience bounds the attempts of one call when its context has no deadline. Each attempt that fails means that somebody else
@@ -46,7 +46,7 @@ type Filter struct {
 	namespace int // descriptor; 0: the one of the thread that makes the first call
 
 	mu      sync.Mutex // one transaction at a time: the connection queues messages
-	conn    *nftables.Conn
+	conn    *nftconn.Conn
 	deletes bool // the kernel was seen to ignore a new timeout
 }
 
@@ -63,7 +63,8 @@ func (f *Filter) Close() error {
 	if f.conn == nil {
 		return nil
 	}
-	return f.conn.CloseLasting()
+	f.conn.Close()
+	return nil
 }
 
 // Ready asks for the generation, the cheapest answer that only nf_tables gives.
@@ -89,7 +90,10 @@ func (f *Filter) lock() (unlock func()) {
 // connect opens the connection at first use. It lasts until Close, because closing one may cost a grace period.
 func (f *Filter) connect() (err error) {
 	if f.conn == nil {
-		f.conn, err = nftables.New(nftables.AsLasting(), nftables.WithNetNSFd(f.namespace))
+		err = f.within(func() (err error) {
+			f.conn, err = nftconn.Open()
+			return err
+		})
 	}
 	return err
 }

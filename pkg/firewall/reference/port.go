@@ -9,6 +9,7 @@ import (
 	"github.com/google/nftables/userdata"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/nftconn"
 )
 
 // Port is a published port in a table cni_hostport: protocol, host address, host port and target are known.
@@ -19,11 +20,11 @@ type Port struct {
 
 // Ports lists the ports that the reference's nftables backend holds on the host.
 func Ports() (ports []Port, err error) {
-	conn, err := nftables.New(nftables.AsLasting())
+	conn, err := nftconn.Open()
 	if err != nil {
 		return nil, nil // no nf_tables, no ports
 	}
-	defer conn.CloseLasting()
+	defer conn.Close()
 	tables, err := conn.ListTables()
 	if err != nil {
 		return nil, without(err)
@@ -32,7 +33,7 @@ func Ports() (ports []Port, err error) {
 		if !isHostport(table) {
 			continue
 		}
-		rules, err := commented(conn, table, func(string) bool { return true }, "hostports", "hostip_hostports")
+		rules, err := commented(conn.Conn, table, func(string) bool { return true }, "hostports", "hostip_hostports")
 		if err != nil {
 			return nil, err
 		}

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/nftconn"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -43,22 +44,22 @@ func Remove(ctx context.Context, o owner.Owner, c firewall.Claim) error {
 	if !whole {
 		return nil // read from a tag of ours: the reference has nothing of it
 	}
-	conn, err := nftables.New(nftables.AsLasting())
+	conn, err := nftconn.Open()
 	if err != nil {
 		return nil // no nf_tables, nothing to remove
 	}
-	defer conn.CloseLasting()
+	defer conn.Close()
 	var failed error
 	for range attempts {
 		tables, err := conn.ListTables()
 		if err != nil {
 			return without(err)
 		}
-		found, err := n.find(conn, tables, c)
+		found, err := n.find(conn.Conn, tables, c)
 		if err != nil || len(found.rules) == 0 && len(found.chains) == 0 {
 			return err
 		}
-		if failed = found.remove(conn); failed == nil || !errors.Is(failed, unix.ENOENT) || ctx.Err() != nil {
+		if failed = found.remove(conn.Conn); failed == nil || !errors.Is(failed, unix.ENOENT) || ctx.Err() != nil {
 			break
 		}
 	}
