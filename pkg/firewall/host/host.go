@@ -27,6 +27,7 @@ type Choice struct {
 	Backend  Backend
 	IPTables iptables.Options // without Link, which is set here
 	Results  string           // directory of the runtimes' cached results; empty: /var/lib/cni/results
+	Run      string           // directory of what need not outlive a boot; empty: that of package iptables
 }
 
 // Backend is a packet filter by the name that configurations have for it.
@@ -66,7 +67,10 @@ func Open(c Choice) *Filter {
 	if c.Results == "" {
 		c.Results = cache.Dir
 	}
-	f := &Filter{choice: c, nft: nft.Open()}
+	if c.Run == "" {
+		c.Run = iptables.Run
+	}
+	f := &Filter{choice: c, nft: nft.Open().Remember(c.Run)}
 	c.IPTables.Link = frames{f.nft, f}
 	c.IPTables.Gone = f.gone
 	f.iptables = iptables.Open(c.IPTables)

@@ -32,25 +32,33 @@ func expire(set *nftables.Set, e nftables.SetElement) change {
 	return add(set, e)
 }
 
+// manner is what a transaction does to the constant part of a table.
+type manner uint8
+
+const (
+	keep manner = iota // nothing, until the kernel says that some of it is missing
+	mend               // makes it whole
+	raze               // may take it away
+)
+
 // amend looks, decides and commits in one transaction, until nobody else committed in between. decide reads through f.conn; it is
-// called again in every attempt. With mend, the table is made whole in the same transaction; without it, that is done
-// once the kernel has said that something is missing.
-func (f *Filter) amend(ctx context.Context, t *table, mend bool, decide func() ([]change, error)) error {
+// called again in every attempt. How says what becomes of the constant part.
+func (f *Filter) amend(ctx context.Context, t *table, how manner, decide func() ([]change, error)) error {
 	if err := f.connect(); err != nil {
 		return explain(err)
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	for again := false; ; {
-		built, err := f.attempt(t, mend, decide)
+		built, err := f.attempt(t, how, decide)
 		switch {
 		case err == nil:
 			return nil
 		case misses(err) && built && again:
 			return fault.New(fault.Unsupported, "load the kernel's modules nft_nat, nft_masq, nft_ct and nft_fib_inet",
 				"table %s: the kernel lacks a part of it: %w", t, err)
-		case misses(err) && !mend:
-			mend = true
+		case misses(err) && how != mend:
+			how = mend
 		case !passing(err):
 			return explain(err)
 		}
@@ -62,7 +70,7 @@ func (f *Filter) amend(ctx context.Context, t *table, mend bool, decide func() (
 }
 
 // attempt is one round of amend. It says whether the commit had to build the table.
-func (f *Filter) attempt(t *table, mend bool, decide func() ([]change, error)) (built bool, err error) {
+func (f *Filter) attempt(t *table, how manner, decide func() ([]change, error)) (built bool, err error) {
 	gen, err := f.generation()
 	if err != nil {
 		return false, err
@@ -71,8 +79,12 @@ func (f *Filter) attempt(t *table, mend bool, decide func() ([]change, error)) (
 	if err != nil {
 		return false, err
 	}
-	if !mend {
-		return false, f.commit(gen, changes)
+	if how != mend {
+		err := f.commit(gen, changes)
+		if err == nil && how == keep && len(changes) > 0 {
+			f.carry(gen)
+		}
+		return false, err
 	}
 	ground, err := f.foundation(t)
 	if err != nil {

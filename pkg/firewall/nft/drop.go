@@ -35,7 +35,7 @@ func (f *Filter) drop(ctx context.Context, w *want) (left bool, err error) {
 		vanish = remove
 	}
 	var held []element
-	err = f.amend(ctx, w.table, false, func() (changes []change, err error) {
+	err = f.amend(ctx, w.table, keep, func() (changes []change, err error) {
 		held, err = f.held(w)
 		for _, e := range held {
 			if e.rule != nil {

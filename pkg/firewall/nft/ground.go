@@ -15,15 +15,36 @@ import (
 // kernel need not have filters for bridges.
 func (f *Filter) Ground(ctx context.Context) error {
 	defer f.lock()()
+	if err := f.connect(); err != nil {
+		return explain(err)
+	}
+	before, err := f.generation()
+	if err != nil {
+		return explain(err)
+	}
+	if f.known(before) {
+		return nil
+	}
+	if err := f.mendAll(ctx); err != nil {
+		return err
+	}
+	now, err := f.generation()
+	if err == nil && now == before { // so nothing had to be mended, and nobody changed what we looked at first
+		f.note(now)
+	}
+	return explain(err)
+}
+
+func (f *Filter) mendAll(ctx context.Context) error {
 	nothing := func() ([]change, error) { return nil, nil }
-	if err := f.amend(ctx, inet(), true, nothing); err != nil {
+	if err := f.amend(ctx, inet(), mend, nothing); err != nil {
 		return err
 	}
 	there, err := f.exists(bridge())
 	if err != nil || !there {
 		return explain(err)
 	}
-	return f.amend(ctx, bridge(), true, nothing)
+	return f.amend(ctx, bridge(), mend, nothing)
 }
 
 // Grounded compares what Ground would make with what is there.
@@ -43,14 +64,15 @@ func (f *Filter) Grounded(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return drifted(drift)
+	return f.drifted(drift)
 }
 
-// drifted is the fault that lists differences, nil for none.
-func drifted(list []string) error {
+// drifted is the fault that lists differences, nil for none. Whatever is remembered, there are some.
+func (f *Filter) drifted(list []string) error {
 	if len(list) == 0 {
 		return nil
 	}
+	f.forgetAll()
 	return fault.New(fault.Drift, "find what else changes the ruleset (nft monitor), then delete the attachment and add it again",
 		"packet filter: %s", strings.Join(list, "; "))
 }

@@ -125,7 +125,7 @@ func TestRepairs(t *testing.T) {
 		errs := make(chan error)
 		for i := range others {
 			go func() {
-				f := Open()
+				f := Open().Remember("/run")
 				o, c := other(i)
 				_, err := f.Hold(t.Context(), o, c, nil)
 				for range 10 {

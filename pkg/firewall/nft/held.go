@@ -36,7 +36,7 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	if err != nil {
 		return err
 	}
-	return drifted(list)
+	return f.drifted(list)
 }
 
 // missing lists the differences between the claim and the elements that are there.

@@ -20,7 +20,7 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 	}
 	defer f.lock()()
 	dead = remembered(dead)
-	err = f.amend(ctx, w.table, false, func() ([]change, error) {
+	err = f.amend(ctx, w.table, keep, func() ([]change, error) {
 		changes, err := f.holdChanges(w, dead)
 		created = len(changes) > 0
 		return changes, err

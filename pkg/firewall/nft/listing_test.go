@@ -47,7 +47,7 @@ func nftool(t testing.TB, args ...string) string {
 }
 
 func open(t testing.TB) *Filter {
-	f := Open()
+	f := Open().Remember(t.TempDir())
 	t.Cleanup(func() { must(t, f.Close()) })
 	return f
 }

@@ -48,6 +48,7 @@ type Filter struct {
 	mu      sync.Mutex // one transaction at a time: the connection queues messages
 	conn    *nftconn.Conn
 	deletes bool // the kernel was seen to ignore a new timeout
+	memory  memory
 }
 
 var _ firewall.Filter = (*Filter)(nil)

@@ -23,7 +23,7 @@ import (
 
 func TestFilter(t *testing.T) {
 	firewalltest.Run(t, firewalltest.Backend{
-		Open: func(testing.TB) firewall.Filter { return Open() },
+		Open: func(t testing.TB) firewall.Filter { return Open().Remember(t.TempDir()) },
 		Wipe: func(t testing.TB) { nftool(t, "flush", "ruleset") },
 	})
 }
@@ -62,7 +62,7 @@ func TestGeneration(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		f := open(t)
 		attempts := 0
-		err := f.amend(t.Context(), inet(), true, func() ([]change, error) {
+		err := f.amend(t.Context(), inet(), mend, func() ([]change, error) {
 			if attempts++; attempts < 4 {
 				nftool(t, "add table inet other; delete table inet other")
 			}
@@ -76,7 +76,7 @@ func TestGeneration(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		nftool(t, "flush ruleset")
-		err = f.amend(ctx, inet(), true, func() ([]change, error) {
+		err = f.amend(ctx, inet(), mend, func() ([]change, error) {
 			nftool(t, "add table inet other; delete table inet other")
 			return nil, nil
 		})

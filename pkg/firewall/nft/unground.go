@@ -28,12 +28,12 @@ func (f *Filter) Unground(ctx context.Context) error {
 		return err
 	}
 	// Somebody set route_localnet after we had looked, relying on the guard that was still there.
-	return f.amend(ctx, inet(), true, func() ([]change, error) { return nil, nil })
+	return f.amend(ctx, inet(), mend, func() ([]change, error) { return nil, nil })
 }
 
 // unground deletes the table if it can, and says whether it did.
 func (f *Filter) unground(ctx context.Context, t *table) (gone bool, err error) {
-	err = f.amend(ctx, t, false, func() ([]change, error) {
+	err = f.amend(ctx, t, raze, func() ([]change, error) {
 		gone = false
 		there, err := f.exists(t)
 		if err != nil || !there {

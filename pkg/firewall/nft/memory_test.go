@@ -1,0 +1,120 @@
+package nft
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/trestle-cni/trestle/test/nstest"
+)
+
+// ruleset is the digest of the constant part in the words of nft(8), testdata/inet.nft and bridge.nft.
+const ruleset = "v3 b2aed02f66123d15"
+
+// A table of this version that is remembered as whole is not looked at. So whoever changes it raises the version.
+func TestVersionIsRaised(t *testing.T) {
+	var text []byte
+	for _, name := range []string{"testdata/inet.nft", "testdata/bridge.nft"} {
+		part, err := os.ReadFile(name)
+		must(t, err)
+		text = append(text, part...)
+	}
+	sum := sha256.Sum256(text)
+	if got := fmt.Sprintf("v%d %s", version, hex.EncodeToString(sum[:8])); got != ruleset {
+		t.Errorf("the ruleset is %s, was %s: raise the version (table.go) if it is not raised, then note the digest here", got, ruleset)
+	}
+}
+
+// remembering is a filter whose memory knows the present generation.
+func remembering(t *testing.T) *Filter {
+	t.Helper()
+	f := held(t)
+	must(t, f.Ground(t.Context()))
+	gen, err := f.generation()
+	must(t, err)
+	if !f.known(gen) {
+		t.Fatalf("generation %d is not remembered", gen)
+	}
+	return f
+}
+
+// What others do to the tables is mended by the next Ground, whatever is remembered.
+func TestMemoryIsNoExcuse(t *testing.T) {
+	for name, s := range sabotages() {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				f := remembering(t)
+				nftool(t, s.do)
+				must(t, f.Ground(t.Context()))
+				must(t, f.Grounded(t.Context()))
+			})
+		})
+	}
+}
+
+// Claims come and go, and the tables stay known to be whole; taken away, they are not.
+func TestMemoryIsCarried(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		f := remembering(t)
+		knows := func(want bool, when string) {
+			t.Helper()
+			gen, err := f.generation()
+			must(t, err)
+			if f.known(gen) != want {
+				t.Errorf("%s: known %v, want %v", when, !want, want)
+			}
+		}
+		for _, c := range three() {
+			must(t, f.Drop(t.Context(), somebody(), c))
+			knows(true, "dropped")
+			created, err := f.Hold(t.Context(), somebody(), c, nil)
+			must(t, err)
+			if !created {
+				t.Errorf("%s: not created", c.Role)
+			}
+			knows(true, "held")
+		}
+		for _, c := range three() {
+			must(t, f.Drop(t.Context(), somebody(), c))
+		}
+		must(t, f.Unground(t.Context()))
+		knows(false, "taken away")
+	})
+}
+
+// A memory of something else is none.
+func TestMemoryOfSomethingElse(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		f := remembering(t)
+		gen, err := f.generation()
+		must(t, err)
+		good := string(f.seen(gen))
+		for name, text := range map[string]string{
+			"empty": "", "torn": good[:len(good)/2], "longer": good + "x", "version": "v0" + good[2:],
+			"other generation":  string(f.seen(gen + 1)),
+			"half of another":   string(f.seen(gen + 1))[:len(good)-9] + good[len(good)-9:],
+			"another boot":      strings.Replace(good, "boot ", "boot 0", 1),
+			"another namespace": strings.Replace(good, "namespace ", "namespace 9", 1),
+		} {
+			must(t, os.WriteFile(f.memory.path, []byte(text), 0o600))
+			if f.known(gen) {
+				t.Errorf("%s: believed: %q", name, text)
+			}
+		}
+		must(t, os.WriteFile(f.memory.path, []byte(good), 0o600))
+		if !f.known(gen) {
+			t.Error("the right one is not believed")
+		}
+		must(t, os.Remove(f.memory.path))
+		must(t, os.Mkdir(f.memory.path, 0o700))
+		f.note(gen)
+		if f.known(gen) {
+			t.Error("a directory is believed")
+		}
+		must(t, f.Ground(t.Context())) // without a memory it looks
+	})
+}
