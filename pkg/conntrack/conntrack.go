@@ -13,13 +13,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/procfile"
 )
 
 // Table is the connection tracking of the network namespace in which it was opened.
@@ -105,7 +105,7 @@ func (f flow) to(p firewall.Port, local func(netip.Addr) bool) bool {
 
 // empty says whether the namespace has no flow at all, as far as the kernel tells.
 func empty() bool {
-	text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
+	text, err := procfile.Read("/proc/sys/net/netfilter/nf_conntrack_count")
 	return err == nil && strings.TrimSpace(string(text)) == "0"
 }
 

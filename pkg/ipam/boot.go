@@ -3,11 +3,12 @@ package ipam
 import (
 	"encoding/hex"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/procfile"
 )
 
 // unknownBoot is the boot's name where the kernel does not say it.
@@ -15,7 +16,7 @@ var unknownBoot [16]byte
 
 // bootID returns the kernel's name of this boot, random(4).
 func bootID() (id [16]byte, err error) {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	text, err := procfile.Read("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return id, err
 	}

@@ -72,7 +72,7 @@ func Open(c Choice) *Filter {
 	}
 	f := &Filter{choice: c, nft: nft.Open().Remember(c.Run)}
 	c.IPTables.Link = frames{f.nft, f}
-	c.IPTables.Gone = f.gone
+	c.IPTables.Gone, c.IPTables.Conn = f.gone, f.nft.Conn
 	f.iptables = iptables.Open(c.IPTables)
 	return f
 }
@@ -121,7 +121,7 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 
 // Drop drops the claim under both backends, and what the reference made of it.
 func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) error {
-	return fault.Join(f.tolerant(ctx, f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, o, c))
+	return fault.Join(f.tolerant(ctx, f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, f.nft.Conn, o, c))
 }
 
 // others drops the claim under iptables. Frames are nft's alone.

@@ -65,7 +65,7 @@ func address(p firewall.Port) netip.Addr {
 // ports lists what the reference has under nftables and, where nftables is chosen, what anybody has under iptables, which looks after its
 // own otherwise.
 func (f *Filter) ports(ctx context.Context) (list []other, err error) {
-	found, err := reference.Ports()
+	found, err := reference.Ports(f.nft.Conn)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (f *Filter) evict(ctx context.Context, q other) error {
 	if q.iptables {
 		return f.iptables.Drop(ctx, o, c)
 	}
-	return reference.Remove(ctx, o, c)
+	return reference.Remove(ctx, f.nft.Conn, o, c)
 }
 
 func (f *Filter) gone(comment string, _ netip.Addr) bool {

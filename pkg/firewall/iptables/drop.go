@@ -42,7 +42,7 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 
 // holding returns the tools by which something of the owner's is to be found.
 func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) (tools []*tool, err error) {
-	k, err := look()
+	k, err := f.look()
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/nftconn"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -34,6 +35,8 @@ type Options struct {
 	Gone         Gone            // nil: of nobody it is provable
 	Link         firewall.Filter // answers for the role Antispoof, which is about frames that iptables never sees
 	Run          string          // directory of the lock; empty: Run
+	// Conn is the connection to nf_tables that the host's filters share; nil: one is opened for each look.
+	Conn func() (*nftconn.Conn, error)
 }
 
 // DefaultMarkBit is the bit that the reference uses where the configuration names none.
@@ -151,7 +154,7 @@ func (f *Filter) open(ctx context.Context, family family, o owner.Owner, c firew
 		if err != nil {
 			return nil, nil // without a tool nothing here could have made anything
 		}
-		k, err := look()
+		k, err := f.look()
 		if err != nil {
 			return nil, err
 		}
@@ -228,7 +231,7 @@ func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (boo
 	if r == firewall.Antispoof {
 		return f.options.Link.Holds(ctx, o, r)
 	}
-	k, err := look()
+	k, err := f.look()
 	if err != nil {
 		return false, err
 	}
@@ -249,7 +252,7 @@ func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) (
 	if r == firewall.Antispoof {
 		return f.options.Link.Owners(ctx, r, network)
 	}
-	tools, err := everywhere(ctx, "raw")
+	tools, err := f.everywhere(ctx, "raw")
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func (f *Filter) Grounded(ctx context.Context) error {
 // interface has route_localnet.
 func (f *Filter) Unground(ctx context.Context) error {
 	errs := []error{f.options.Link.Unground(ctx)}
-	tools, err := everywhere(ctx, "raw")
+	tools, err := f.everywhere(ctx, "raw")
 	if err != nil || len(tools) == 0 {
 		return fault.Join(append(errs, err)...)
 	}

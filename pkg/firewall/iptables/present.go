@@ -11,27 +11,33 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/nftconn"
+	"github.com/trestle-cni/trestle/pkg/procfile"
 )
 
 // kernel answers which tables and chains there are. It never makes one, as naming a table to the tool would.
 type kernel struct {
 	conn   *nftconn.Conn
+	own    bool              // the connection was opened for this look
 	tables []*nftables.Table // of nf_tables
 	names  map[bool][]byte   // the tables of ip_tables, of IPv4 and not
 }
 
 // look asks for the tables: one request, and two small files.
-func look() (*kernel, error) {
-	k := &kernel{names: make(map[bool][]byte)}
+func (f *Filter) look() (*kernel, error) {
+	open := f.options.Conn
+	if open == nil {
+		open = nftconn.Open
+	}
+	k := &kernel{names: make(map[bool][]byte), own: f.options.Conn == nil}
 	var err error
-	if k.conn, err = nftconn.Open(); err == nil {
+	if k.conn, err = open(); err == nil {
 		k.tables, err = k.conn.ListTables()
 	}
 	if absent(err) != nil {
 		return nil, err
 	}
 	for is4, file := range map[bool]string{true: "/proc/net/ip_tables_names", false: "/proc/net/ip6_tables_names"} {
-		names, err := os.ReadFile(file)
+		names, err := procfile.Read(file)
 		// Not to be read where the namespace is older than its user's mapping (unshare -Urn): nobody has made a table there either.
 		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission) {
 			return nil, err
@@ -42,7 +48,7 @@ func look() (*kernel, error) {
 }
 
 func (k *kernel) close() {
-	if k.conn != nil {
+	if k.own && k.conn != nil {
 		k.conn.Close()
 	}
 }
@@ -108,18 +114,18 @@ func (k *kernel) empty(f family, table, chain string) bool {
 }
 
 // everywhere returns the tools of all families and flavours in which the kernel has the table.
-func everywhere(ctx context.Context, table string) (tools []*tool, err error) {
-	k, err := look()
+func (f *Filter) everywhere(ctx context.Context, table string) (tools []*tool, err error) {
+	k, err := f.look()
 	if err != nil {
 		return nil, err
 	}
 	defer k.close()
-	for _, f := range families() {
+	for _, family := range families() {
 		for _, kind := range []flavour{onNFT, legacy} {
-			if !k.hasTable(f, kind, table) {
+			if !k.hasTable(family, kind, table) {
 				continue
 			}
-			if t, err := find(ctx, f, kind); err == nil { // without a tool nothing here could have made anything
+			if t, err := find(ctx, family, kind); err == nil { // without a tool nothing here could have made anything
 				tools = append(tools, t)
 			}
 		}

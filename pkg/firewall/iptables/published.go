@@ -47,7 +47,7 @@ type Foreign struct {
 // Foreign lists the ports that are held in iptables, in all families and flavours, by containers of ours or of the reference. It is for
 // whoever publishes under another backend.
 func (f *Filter) Foreign(ctx context.Context) (list []Foreign, err error) {
-	k, err := look()
+	k, err := f.look()
 	if err != nil {
 		return nil, err
 	}

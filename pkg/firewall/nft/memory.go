@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"hash/crc32"
-	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/procfile"
 )
 
 // memory is a file that says at which generation of which network namespace the constant part was last seen whole. To see that takes
@@ -34,14 +35,8 @@ func (f *Filter) known(gen uint32) bool {
 	if !f.identify() {
 		return false
 	}
-	text := make([]byte, 128)
-	file, err := unix.Open(f.memory.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(file)
-	n, err := unix.Read(file, text)
-	return err == nil && bytes.Equal(text[:n], f.seen(gen))
+	text, err := procfile.Read(f.memory.path)
+	return err == nil && bytes.Equal(text, f.seen(gen))
 }
 
 // note remembers that the constant part is whole at the generation. Where that cannot be written, the next ADD looks again.
@@ -73,7 +68,7 @@ func (f *Filter) identify() bool {
 		return f.memory.path != ""
 	}
 	cookie, err := f.conn.Namespace()
-	boot, failed := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	boot, failed := procfile.Read("/proc/sys/kernel/random/boot_id")
 	if err != nil || failed != nil {
 		f.memory.path = ""
 		return false

@@ -99,6 +99,14 @@ func (f *Filter) connect() (err error) {
 	return err
 }
 
+// Conn returns the filter's connection, for whoever looks at other tables of the host; it ends with Close. Each socket that is closed may cost
+// a grace period, so a host's filters share one.
+func (f *Filter) Conn() (*nftconn.Conn, error) {
+	defer f.lock()()
+	err := f.connect()
+	return f.conn, err
+}
+
 // generation returns the number of the last commit in the namespace.
 func (f *Filter) generation() (uint32, error) {
 	gen, err := f.conn.GetGen()

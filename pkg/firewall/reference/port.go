@@ -9,7 +9,6 @@ import (
 	"github.com/google/nftables/userdata"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/nftconn"
 )
 
 // Port is a published port in a table cni_hostport: protocol, host address, host port and target are known.
@@ -19,12 +18,11 @@ type Port struct {
 }
 
 // Ports lists the ports that the reference's nftables backend holds on the host.
-func Ports() (ports []Port, err error) {
-	conn, err := nftconn.Open()
+func Ports(open Connector) (ports []Port, err error) {
+	conn, err := open()
 	if err != nil {
 		return nil, nil // no nf_tables, no ports
 	}
-	defer conn.Close()
 	tables, err := conn.ListTables()
 	if err != nil {
 		return nil, without(err)

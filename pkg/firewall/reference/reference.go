@@ -37,18 +37,20 @@ func namesOf(o owner.Owner) (n names, whole bool) {
 // attempts is how often a deletion is tried when somebody else was faster to delete a rule of the same batch.
 const attempts = 5
 
+// Connector returns a connection to the host's nf_tables, which its giver closes.
+type Connector func() (*nftconn.Conn, error)
+
 // Remove removes what the reference made for the owner in the claim's role. Absence is success. Where the reference does not say for which of a
 // container's networks a rule is, those with one of the claim's addresses in them go, or all if the claim names none.
-func Remove(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+func Remove(ctx context.Context, open Connector, o owner.Owner, c firewall.Claim) error {
 	n, whole := namesOf(o)
 	if !whole {
 		return nil // read from a tag of ours: the reference has nothing of it
 	}
-	conn, err := nftconn.Open()
+	conn, err := open()
 	if err != nil {
 		return nil // no nf_tables, nothing to remove
 	}
-	defer conn.Close()
 	var failed error
 	for range attempts {
 		tables, err := conn.ListTables()

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/nftconn"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
@@ -105,15 +106,18 @@ func left(t testing.TB, words ...string) (lines []string) {
 func ctr1() owner.Owner { return owner.Of("testnet", "ctr1", "eth0") }
 
 // TestRemove wants all of one attachment gone, and nothing of another.
+// connect is a connection a call. They end with the process, which is one a test.
+func connect() (*nftconn.Conn, error) { return nftconn.Open() }
+
 func TestRemove(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		plant(t)
 		ctx := t.Context()
 		for range 2 {
-			must(t, Remove(ctx, ctr1(), firewall.Claim{Role: firewall.Masquerade}))
-			must(t, Remove(ctx, ctr1(), firewall.Claim{Role: firewall.Antispoof}))
+			must(t, Remove(ctx, connect, ctr1(), firewall.Claim{Role: firewall.Masquerade}))
+			must(t, Remove(ctx, connect, ctr1(), firewall.Claim{Role: firewall.Antispoof}))
 			target := netip.MustParseAddrPort("10.22.0.2:80")
-			must(t, Remove(ctx, ctr1(), firewall.Claim{Role: firewall.Publish, Ports: []firewall.Port{{Target: target}}}))
+			must(t, Remove(ctx, connect, ctr1(), firewall.Claim{Role: firewall.Publish, Ports: []firewall.Port{{Target: target}}}))
 		}
 		want := []string{
 			`tcp dport 8081 dnat to 10.99.0.2:81 comment "ctr1"`, // its other network's
@@ -122,7 +126,7 @@ func TestRemove(t *testing.T) {
 		if diff := cmp.Diff(want, left(t, "ctr1")); diff != "" {
 			t.Errorf("of the attachment is left (-want +got):\n%s", diff)
 		}
-		must(t, Remove(ctx, ctr1(), firewall.Claim{Role: firewall.Publish}))
+		must(t, Remove(ctx, connect, ctr1(), firewall.Claim{Role: firewall.Publish}))
 		if lines := left(t, "ctr1"); len(lines) > 0 {
 			t.Errorf("left where no address is known: %v", lines)
 		}
@@ -136,9 +140,9 @@ func TestRemove(t *testing.T) {
 func TestUntouched(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		for _, role := range []firewall.Role{firewall.Masquerade, firewall.Publish, firewall.Antispoof} {
-			must(t, Remove(t.Context(), ctr1(), firewall.Claim{Role: role}))
+			must(t, Remove(t.Context(), connect, ctr1(), firewall.Claim{Role: role}))
 		}
-		ports, err := Ports()
+		ports, err := Ports(connect)
 		if out := left(t, "table"); err != nil || len(ports) > 0 || len(out) > 0 {
 			t.Errorf("on a virgin host: ports %v, %v, tables %v", ports, err, out)
 		}
@@ -148,7 +152,7 @@ func TestUntouched(t *testing.T) {
 		if !ok {
 			t.Fatal("the tag does not read")
 		}
-		must(t, Remove(t.Context(), cut, firewall.Claim{Role: firewall.Publish}))
+		must(t, Remove(t.Context(), connect, cut, firewall.Claim{Role: firewall.Publish}))
 		if diff := cmp.Diff(before, left(t, "")); diff != "" {
 			t.Errorf("removed (-before +after):\n%s", diff)
 		}
@@ -158,7 +162,7 @@ func TestUntouched(t *testing.T) {
 func TestPorts(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		plant(t)
-		ports, err := Ports()
+		ports, err := Ports(connect)
 		must(t, err)
 		var got []string
 		for _, p := range ports {
@@ -187,7 +191,7 @@ func TestMACSpoofCheck(t *testing.T) {
 		if lines := left(t, "ctr1"); len(lines) != 6 {
 			t.Fatalf("the reference left %v", lines)
 		}
-		must(t, Remove(t.Context(), ctr1(), firewall.Claim{Role: firewall.Antispoof}))
+		must(t, Remove(t.Context(), connect, ctr1(), firewall.Claim{Role: firewall.Antispoof}))
 		if lines := left(t, "ctr1"); len(lines) > 0 {
 			t.Errorf("left: %v", lines)
 		}

@@ -1,0 +1,51 @@
+package procfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	for _, size := range []int{0, 1, 127, 128, 129, 255, 256, 257, 5000} {
+		want := strings.Repeat("x", size)
+		if err := os.WriteFile(file, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Read(file); string(got) != want || err != nil {
+			t.Errorf("%d bytes: %d, %v", size, len(got), err)
+		}
+	}
+	if _, err := Read(file + "x"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), file) {
+		t.Errorf("no file: %v", err)
+	}
+	if _, err := Read("/proc/self"); err == nil {
+		t.Error("a directory was read")
+	}
+	if got, err := Read("/proc/sys/kernel/ostype"); string(got) != "Linux\n" || err != nil {
+		t.Errorf("ostype: %q, %v", got, err)
+	}
+}
+
+func TestWrite(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := Write(file, "1"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(file, "1"); err != nil {
+		t.Error(err)
+	}
+	if got, err := Read(file); string(got) != "1" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := Write("/proc/sys/kernel/ostype", "x"); err == nil {
+		t.Error("wrote to what only tells")
+	}
+}
