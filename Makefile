@@ -18,7 +18,7 @@ help:
 	@echo 'make build      the plugins into bin/, cnitool into .tools/'
 	@echo 'make demo       the tutorial of container networking as a run, under 30 seconds'
 	@echo 'make test       every test; needs no root, five minutes at the most'
-	@echo 'make test-long  the same tests at full size'
+	@echo 'make test-long  the same tests at full size, end to end for the bundle too'
 	@echo 'make lint       gofmt, go vet, staticcheck'
 	@echo 'make clean      removes what the others made'
 
@@ -38,6 +38,7 @@ test:
 test-long:
 	@test/need iproute2 nftables iptables curl procps strace containernetworking-plugins
 	@TRESTLE_LONG=1 go run ./test/tally -count=1 -timeout 4h ./...
+	@TRESTLE_LONG=1 E2E_PLUGINS=bundle go run ./test/tally -count=1 -timeout 4h ./test/e2e
 
 lint:
 	@test -z "$$(gofmt -l .)" || { echo 'gofmt: these files want it:'; gofmt -l .; exit 1; }

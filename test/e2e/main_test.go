@@ -11,9 +11,10 @@ import (
 )
 
 // The suite's binaries are built once, and the children that nstest starts find them by these variables. E2E_PLUGINS may be set by
-// hand to run the suite against an installed release.
+// hand to run the suite against an installed release, or to the word "bundle" for the one that is built.
 const (
 	pluginsVar = "E2E_PLUGINS" // the folder with the plugins
+	bundleVar  = "E2E_BUNDLE"  // the folder with the bundle under the plugins' names
 	toolsVar   = "E2E_TOOLS"   // the only folder in a script's PATH
 	pathVar    = "E2E_PATH"    // the PATH of whoever started the tests
 )
@@ -38,11 +39,19 @@ func TestMain(m *testing.M) {
 
 // prepare builds what the scripts run, and leaves a PATH that holds iproute2, a shell and cnitool: no iptables, and no nft.
 func prepare(dir string) error {
-	plugins, tools := filepath.Join(dir, "plugins"), filepath.Join(dir, "tools")
-	if installed := os.Getenv(pluginsVar); installed != "" {
-		plugins = installed
-	} else if err := build(plugins, "../../cmd/..."); err != nil {
+	plugins, bundle, tools := filepath.Join(dir, "plugins"), filepath.Join(dir, "bundle"), filepath.Join(dir, "tools")
+	if err := build(plugins, "../../cmd/..."); err != nil {
 		return err
+	}
+	if err := install(filepath.Join(plugins, "trestle"), bundle); err != nil {
+		return err
+	}
+	switch given := os.Getenv(pluginsVar); given {
+	case "":
+	case "bundle":
+		plugins = bundle
+	default:
+		plugins = given
 	}
 	if err := build(tools, "github.com/containernetworking/cni/cnitool", "../demo/peer"); err != nil {
 		return err
@@ -57,6 +66,7 @@ func prepare(dir string) error {
 		}
 	}
 	os.Setenv(pluginsVar, plugins)
+	os.Setenv(bundleVar, bundle)
 	os.Setenv(toolsVar, tools)
 	os.Setenv(pathVar, os.Getenv("PATH"))
 	return nil
@@ -67,6 +77,17 @@ func build(into string, packages ...string) error {
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %v: %w\n%s", packages, err, out)
+	}
+	return nil
+}
+
+// install puts the bundle in place as an operator does.
+func install(trestle, into string) error {
+	if err := os.MkdirAll(into, 0o755); err != nil {
+		return err
+	}
+	if out, err := exec.Command(trestle, "install", "--bin-dir", into).CombinedOutput(); err != nil {
+		return fmt.Errorf("trestle install: %w\n%s", err, out)
 	}
 	return nil
 }

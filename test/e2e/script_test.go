@@ -13,18 +13,27 @@ import (
 
 // TestScripts runs each script of testdata in a host of its own. Beside testscript's own commands a script has those of commands.
 func TestScripts(t *testing.T) {
+	for _, file := range scripts(t) {
+		t.Run(named(file), func(t *testing.T) { script(t, file, setup) })
+	}
+}
+
+func scripts(t *testing.T) []string {
+	t.Helper()
 	files, err := filepath.Glob("testdata/*.txtar")
 	must(t, err)
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			nstest.Run(t, func(t *testing.T) {
-				must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
-				testscript.Run(t, testscript.Params{
-					Files: []string{file}, Setup: setup, Cmds: commands(), RequireUniqueNames: true, ContinueOnError: false,
-				})
-			})
+	return files
+}
+
+func named(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txtar") }
+
+func script(t *testing.T, file string, setup func(*testscript.Env) error) {
+	nstest.Run(t, func(t *testing.T) {
+		must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
+		testscript.Run(t, testscript.Params{
+			Files: []string{file}, Setup: setup, Cmds: commands(), RequireUniqueNames: true, ContinueOnError: false,
 		})
-	}
+	})
 }
 
 // setup gives a script the plugins and the repository's networks, as an operator's shell would have them.

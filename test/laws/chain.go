@@ -72,6 +72,27 @@ func decode[T any](file string) (value T, err error) {
 	return value, err
 }
 
+// lists says whether the chain is one plugin that runs a list of them.
+func (c Chain) lists() bool { return c.Plugins[0].Type() == "trestle" }
+
+// flat returns the world with the plugins of a list as the chain, as the runtime of a flat conflist would call them; other worlds as they are.
+func (w *World) flat() *World {
+	if !w.lists() {
+		return w
+	}
+	flat, outer := *w, w.Plugins[0]
+	flat.Plugins = nil
+	if err := json.Unmarshal(outer["plugins"], &flat.Plugins); err != nil {
+		w.Fatalf("%s: plugins: %v", w.File, err)
+	}
+	for _, config := range flat.Plugins {
+		if config["capabilities"] != nil {
+			config["runtimeConfig"] = outer["runtimeConfig"]
+		}
+	}
+	return &flat
+}
+
 // Speaks says whether the chain's version of the protocol has the verb.
 func (c Chain) Speaks(verb string) bool {
 	switch verb {

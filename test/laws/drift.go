@@ -24,17 +24,16 @@ func Drift(w *World) error {
 	if err := w.silent(); err != nil {
 		return err
 	}
-	for member := range w.Plugins {
-		n := 0
-		if kind := w.kind(call{member: member}); kind.Plan != nil {
-			p, err := w.planned(call{verb: "ADD", member: member, of: w.one})
-			if err != nil {
-				return err
-			}
-			n = len(steps(p))
+	for flat, member := w.flat(), 0; member < len(flat.Plugins); member++ {
+		if flat.kind(call{member: member}).gives() {
+			continue
 		}
-		for i := range n {
-			if err := w.driftAt(member, i); err != nil {
+		p, err := flat.planned(call{verb: "ADD", member: member, of: w.one})
+		if err != nil {
+			return err
+		}
+		for i := range steps(p) {
+			if err := w.driftAt(flat, member, i); err != nil {
 				return err
 			}
 		}
@@ -58,18 +57,21 @@ func (w *World) silent() error {
 	return w.del(w.inProcess, call{of: w.one, prev: result})
 }
 
-// driftAt adds the container, undoes the step, looks whether CHECK notices, and deletes the container.
-func (w *World) driftAt(member, index int) error {
+// driftAt adds the container, undoes the step of the flat chain's member, looks whether CHECK notices, and deletes the container.
+func (w *World) driftAt(flat *World, member, index int) error {
 	result, err := w.add(w.inProcess, w.one)
 	if err != nil {
 		return err
 	}
 	during := w.snapshot()
-	name, err := w.undo(call{verb: "DEL", member: member, of: w.one, prev: result}, index)
+	name, err := flat.undo(call{verb: "DEL", member: member, of: w.one, prev: result}, index)
 	if err != nil {
 		return fmt.Errorf("undo of %s: %w", name, err)
 	}
 	if w.same(during, "") != nil {
+		if w.lists() {
+			member = 0
+		}
 		_, err := w.inProcess(call{verb: "CHECK", member: member, of: w.one, prev: result})
 		if err == nil || !strings.Contains(err.Error(), name) {
 			return fmt.Errorf("%s: undone, and CHECK says: %v", name, err)

@@ -42,16 +42,47 @@ func Fault(w *World) error {
 
 // faults makes one ADD fail in all ways.
 func (w *World) faults(add call) error {
-	if w.kind(add).Plan == nil {
+	kind := w.kind(add)
+	switch {
+	case kind.gives():
 		if err := w.laterSet(add); err != nil {
 			return err
 		}
-		return w.unprinted(add)
+	case kind.Plan != nil:
+		p, err := w.planned(add)
+		if err == nil {
+			err = w.faultsIn(p, add)
+		}
+		if err != nil {
+			return err
+		}
+	default:
+		if err := w.faultsInParts(add); err != nil {
+			return err
+		}
 	}
-	p, err := w.planned(add)
-	if err != nil {
-		return err
+	add.rewrite, add.part = nil, ""
+	return w.unprinted(add)
+}
+
+// faultsInParts is faultsIn for each plugin of a list. Where one fails, those before it are undone.
+func (w *World) faultsInParts(add call) error {
+	flat := w.flat()
+	for member, config := range flat.Plugins {
+		p, err := flat.planned(call{verb: "ADD", member: member, of: w.one})
+		if err == nil {
+			add.part = config.Type()
+			err = w.faultsIn(p, add)
+		}
+		if err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// faultsIn makes the ADD fail at each step of the plan.
+func (w *World) faultsIn(p plan.Plan, add call) error {
 	before := w.snapshot()
 	for i, step := range steps(p) {
 		for _, after := range []bool{false, true} {
@@ -72,8 +103,7 @@ func (w *World) faults(add call) error {
 			}
 		}
 	}
-	add.rewrite = nil
-	return w.unprinted(add)
+	return nil
 }
 
 // kindOf cuts the values off a step's text: its first word names the kind.

@@ -53,7 +53,7 @@ func Mortal(name string) (Rewrite, error) {
 // Kill is law 6: after a SIGKILL at any moment of an ADD, a DEL or a GC, a DEL restores the state; so does a GC that counts no attachment
 // as valid, down to the ground, if there is anything on the host. Address plugins, which have no steps, are killed at their system calls.
 func Kill(w *World) error {
-	if w.kind(call{}).Plan == nil {
+	if w.kind(call{}).gives() {
 		return Calls(w)
 	}
 	if w.Long {

@@ -2,6 +2,7 @@ package laws
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -19,12 +20,14 @@ type Rewrite func(plan.Plan) plan.Plan
 // Kind is a kind of plugin as the laws see it.
 type Kind struct {
 	Name string
-	// With returns the plugin with all its plans rewritten.
-	With func(Rewrite) plugin.Plugin
-	// The following are nil for an address plugin, which has no plan.
+	// With returns the plugin, and those that it calls in its process, with all plans rewritten.
+	With func(Rewrite) plugin.Bundle
+	// Parts are the plugins that a list of plugins may have; nil for any other.
+	Parts map[string]Kind
+	// The following are nil for a list and for an address plugin, which have no plans of their own.
 
 	// Alone is With for a plugin that leaves its IPAM plugin in peace.
-	Alone func(Rewrite) plugin.Plugin
+	Alone func(Rewrite) plugin.Bundle
 	// Plan returns the plan for a request, given a result and a seed for what is drawn by lot.
 	Plan func(req *plugin.Request, result *types100.Result, seed byte) (plan.Plan, error)
 	// Asks says whether an IPAM plugin is asked.
@@ -37,8 +40,8 @@ func Of[C any](k attach.Kind[C]) Kind {
 	alone.IPAM = nil
 	return Kind{
 		Name:  k.Name,
-		With:  func(r Rewrite) plugin.Plugin { return rewritten(k, r) },
-		Alone: func(r Rewrite) plugin.Plugin { return rewritten(alone, r) },
+		With:  func(r Rewrite) plugin.Bundle { return rewritten(k, r) },
+		Alone: func(r Rewrite) plugin.Bundle { return rewritten(alone, r) },
 		Plan: func(req *plugin.Request, result *types100.Result, seed byte) (plan.Plan, error) {
 			config, err := k.Parse(req)
 			if err != nil {
@@ -54,7 +57,7 @@ func Of[C any](k attach.Kind[C]) Kind {
 	}
 }
 
-func rewritten[C any](k attach.Kind[C], rewrite Rewrite) plugin.Plugin {
+func rewritten[C any](k attach.Kind[C], rewrite Rewrite) plugin.Bundle {
 	original := k.Plan
 	k.Plan = func(config C, call attach.Call) (plan.Plan, error) {
 		p, err := original(config, call)
@@ -63,13 +66,37 @@ func rewritten[C any](k attach.Kind[C], rewrite Rewrite) plugin.Plugin {
 		}
 		return p, err
 	}
-	return k.Plugin()
+	return plugin.Bundle{k.Name: k.Plugin()}
 }
 
 // Address returns the kind of an address plugin.
 func Address(p plugin.Plugin) Kind {
-	return Kind{Name: p.Name, With: func(Rewrite) plugin.Plugin { return p }}
+	return Kind{Name: p.Name, With: func(Rewrite) plugin.Bundle { return plugin.Bundle{p.Name: p} }}
 }
+
+// List returns the kind of the plugin that runs a list of others, which are of the kinds given.
+func List(p plugin.Plugin, parts map[string]Kind) Kind {
+	return Kind{Name: p.Name, Parts: parts, With: func(r Rewrite) plugin.Bundle {
+		bundle := plugin.Bundle{p.Name: p}
+		for _, part := range parts {
+			maps.Copy(bundle, part.With(r))
+		}
+		return bundle
+	}}
+}
+
+// in returns With for a list of which only one part's plans are rewritten by r, the others' by the first.
+func (k Kind) in(part string, first, r Rewrite) plugin.Bundle {
+	if part == "" {
+		return k.With(then(first, r))
+	}
+	bundle := k.With(first)
+	maps.Copy(bundle, k.Parts[part].With(then(first, r)))
+	return bundle
+}
+
+// gives says whether the plugin has addresses to give, and no plans.
+func (k Kind) gives() bool { return k.Plan == nil && k.Parts == nil }
 
 // steps returns all steps of a plan in their order, those of the ground first.
 func steps(p plan.Plan) []plan.Step { return slices.Concat(p.Ground, p.Steps) }

@@ -3,15 +3,17 @@ package laws_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/trestle-cni/trestle/pkg/plugin"
 	hostlocal "github.com/trestle-cni/trestle/plugins/host-local"
 
 	"github.com/trestle-cni/trestle/plugins/bridge"
+	"github.com/trestle-cni/trestle/plugins/chain"
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/test/laws"
@@ -19,19 +21,22 @@ import (
 
 // kinds are the plugins that the laws are held against.
 func kinds() map[string]laws.Kind {
-	return map[string]laws.Kind{
+	kinds := map[string]laws.Kind{
 		"bridge":     laws.Of(bridge.Kind()),
 		"loopback":   laws.Of(loopback.Kind()),
 		"portmap":    laws.Of(portmap.Kind()),
 		"host-local": laws.Address(hostlocal.Plugin()),
 	}
+	kinds[chain.Name] = laws.List(chain.Plugin(), maps.Clone(kinds))
+	return kinds
 }
 
-// The test binary is a plugin, too, whose plans are rewritten. The built plugins are found by pathVar.
+// The test binary is a plugin, too, whose plans are rewritten. The built plugins are found by pathVar, the bundle under their names by bundleVar.
 const (
 	pluginVar  = "LAWS_PLUGIN"
 	rewriteVar = "LAWS_REWRITE"
 	pathVar    = "LAWS_PATH"
+	bundleVar  = "LAWS_BUNDLE"
 )
 
 func TestMain(m *testing.M) {
@@ -54,6 +59,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "laws:", err)
 	} else {
 		os.Setenv(pathVar, dir)
+		os.Setenv(bundleVar, filepath.Join(dir, "bundle"))
 		status = m.Run()
 	}
 	os.RemoveAll(dir)
@@ -66,7 +72,7 @@ func bePlugin(name string) {
 		fmt.Fprintln(os.Stderr, "laws:", err)
 		os.Exit(2)
 	}
-	plugin.Main(kinds()[name].With(rewrite))
+	kinds()[name].With(rewrite).Main(name)
 }
 
 // rewriteOf finds a rewrite by its name.
@@ -90,12 +96,19 @@ func program(name, rewrite string) *exec.Cmd {
 	return cmd
 }
 
+// build puts the plugins into the folder, and the bundle into one below it, as an operator installs it.
 func build(into string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-o", into+"/", "../../cmd/bridge", "../../cmd/host-local",
-		"../../cmd/loopback", "../../cmd/portmap")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", into+"/", "../../cmd/...")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	bundle := filepath.Join(into, "bundle")
+	if err := os.Mkdir(bundle, 0o755); err != nil {
+		return err
+	}
+	if out, err := exec.Command(filepath.Join(into, "trestle"), "install", "--bin-dir", bundle).CombinedOutput(); err != nil {
+		return fmt.Errorf("install: %w\n%s", err, out)
 	}
 	return nil
 }

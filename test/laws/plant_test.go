@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -12,8 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/plan"
+	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/pkg/site"
 	"github.com/trestle-cni/trestle/pkg/step"
+	"github.com/trestle-cni/trestle/plugins/chain"
 	"github.com/trestle-cni/trestle/test/laws"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
@@ -59,6 +62,29 @@ func TestPlants(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPlantInList plants a plugin that does not delete into a list of plugins, in which the one after it fails.
+func TestPlantInList(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		list, err := laws.ReadList("../../conf/61-node-one.conflist")
+		must(t, err)
+		w := world(t, list)
+		kind := w.Kinds[chain.Name]
+		deaf := kind.Parts["bridge"]
+		deaf.With = func(r laws.Rewrite) plugin.Bundle {
+			p := kind.Parts["bridge"].With(r)["bridge"]
+			p.Del = func(context.Context, *plugin.Request) error { return nil }
+			return plugin.Bundle{"bridge": p}
+		}
+		parts := maps.Clone(kind.Parts)
+		parts["bridge"] = deaf
+		w.Kinds[chain.Name] = laws.List(chain.Plugin(), parts)
+		w.Settle()
+		if err := laws.Fault(w); err == nil || !strings.Contains(err.Error(), "fault at step 0 (ports on 127.0.0.1") || !strings.Contains(err.Error(), "not as it was") {
+			t.Errorf("the law says %v", err)
+		}
+	})
 }
 
 // everything is a chain with every kind of step that needs no VLANs.

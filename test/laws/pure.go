@@ -82,6 +82,7 @@ func kind(s plan.Step) string {
 // plans gives look, for each plugin of the chain, the plan without a result, the one for an ADD, and the one for the ADD's result.
 func (w *World) plans(look func(name string, without, with, again plan.Plan) error) error {
 	var result *types100.Result
+	w = w.flat()
 	for member := range w.Plugins {
 		c := call{verb: "ADD", member: member, of: container(0)}
 		if w.kind(c).Plan == nil {
@@ -137,7 +138,7 @@ func (w *World) request(c call) (req *plugin.Request, err error) {
 		req = r
 		return nil
 	}}
-	_, err = w.run(c, keep)
+	_, err = w.run(c, plugin.Bundle{keep.Name: keep})
 	return req, err
 }
 

@@ -127,6 +127,7 @@ type call struct {
 	runtime map[string]any // runtimeConfig in place of the configuration's
 	valid   []attachment   // for GC
 	rewrite Rewrite
+	part    string    // of a list: the plugin whose plans are rewritten; empty: all
 	out     io.Writer // takes the output; nil: it is returned
 }
 
@@ -143,10 +144,10 @@ func (w *World) kind(c call) Kind { return w.Kinds[w.Plugins[c.member].Type()] }
 
 // inProcess carries out the call in this process.
 func (w *World) inProcess(c call) ([]byte, error) {
-	return w.run(c, w.kind(c).With(then(w.Plant, c.rewrite)))
+	return w.run(c, w.kind(c).in(c.part, w.Plant, c.rewrite))
 }
 
-func (w *World) run(c call, p plugin.Plugin) ([]byte, error) {
+func (w *World) run(c call, bundle plugin.Bundle) ([]byte, error) {
 	config, err := w.stdin(c)
 	if err != nil {
 		return nil, err
@@ -156,7 +157,7 @@ func (w *World) run(c call, p plugin.Plugin) ([]byte, error) {
 	if c.out != nil {
 		streams.Out = c.out
 	}
-	if plugin.Run(context.Background(), p, w.environment(c), streams) == 0 {
+	if bundle.Run(context.Background(), w.kind(c).Name, w.environment(c), streams) == 0 {
 		return out.Bytes(), nil
 	}
 	return nil, w.failure(c, out.Bytes(), log.Bytes())
