@@ -125,7 +125,7 @@ type Filter interface {
 	Held(ctx context.Context, o owner.Owner, c Claim) error
 	// Holds says in constant time whether o holds anything in the role.
 	Holds(ctx context.Context, o owner.Owner, r Role) (bool, error)
-	// Owners lists who holds something in the role on the network.
+	// Owners lists who holds something in the role on the network; on any, where that is the zero hash.
 	Owners(ctx context.Context, r Role, network [8]byte) ([]Holder, error)
 
 	// Ready returns nil when Hold can work here, else a fault with code NoService that says what is missing.

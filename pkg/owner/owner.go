@@ -35,6 +35,9 @@ func Network(name string) [8]byte {
 	return [8]byte(sum[:8])
 }
 
+// On says whether the attachment is on the network of that hash. The zero hash stands for every network.
+func (o Owner) On(network [8]byte) bool { return network == [8]byte{} || o.ID.Network == network }
+
 // Room in bytes for a tag where the kernel keeps one.
 const (
 	AliasRoom   = 255 // IFALIASZ less the final zero, include/uapi/linux/if.h

@@ -1,17 +1,22 @@
 package tool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -157,21 +162,33 @@ func (i Installation) restore(name string) error {
 	return err
 }
 
-// noneAttached fails while this host has links that our plugins made.
-func noneAttached() error {
+// noneAttached fails while this host has something that our plugins made and nobody else's could delete: links, rules for a container, ports
+// of one that another main plugin attached.
+func noneAttached(ctx context.Context) error {
 	links, err := netlink.LinkList()
 	if err != nil {
 		return err
 	}
-	var owners []string
+	owners := make(map[owner.ID]string)
 	for _, link := range links {
 		if o, ok := owner.Parse(link.Attrs().Alias); ok {
-			owners = append(owners, o.Text)
+			owners[o.ID] = o.Text
+		}
+	}
+	filter := host.Open(host.Choice{})
+	defer filter.Close()
+	for _, role := range []firewall.Role{firewall.Masquerade, firewall.Publish, firewall.Antispoof} {
+		holders, err := filter.Owners(ctx, role, [8]byte{})
+		if err != nil {
+			return fmt.Errorf("packet filter: %w", err)
+		}
+		for _, h := range holders {
+			owners[h.ID] = h.Text
 		}
 	}
 	if len(owners) == 0 {
 		return nil
 	}
-	return fault.New(fault.Taken, "delete those containers first (drain the node)", "%d containers are attached by these plugins, as %s",
-		len(owners), owners[0])
+	return fault.New(fault.Taken, "delete those containers first (drain the node); what no container is left for goes with a GC of its network",
+		"%d attachments are of these plugins, as %s", len(owners), slices.Min(slices.Collect(maps.Values(owners))))
 }

@@ -69,11 +69,11 @@ func uninstallCommand(names []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "uninstall --bin-dir DIR",
 		Short: "Take the plugins away again, and put back what they replaced",
-		Long: "Refuses while containers are attached by these plugins: what comes after could not delete them. Delete the containers first\n" +
+		Long: "Refuses while this host has links or rules of these plugins: what comes after could not delete them. Delete the containers first\n" +
 			"(drain the node).",
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if err := noneAttached(); err != nil {
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := noneAttached(c.Context()); err != nil {
 				return err
 			}
 			i.Names = names

@@ -244,6 +244,8 @@ func owners(h *host) {
 	h.wantOwners(firewall.Masquerade, "net", firewall.Holder{Owner: a(), Linked: true}, firewall.Holder{Owner: b(), Linked: true})
 	h.wantOwners(firewall.Publish, "net", firewall.Holder{Owner: a()})
 	h.wantOwners(firewall.Masquerade, "far", firewall.Holder{Owner: far, Linked: true})
+	h.wantOwners(firewall.Masquerade, "", firewall.Holder{Owner: a(), Linked: true}, firewall.Holder{Owner: b(), Linked: true},
+		firewall.Holder{Owner: far, Linked: true})
 	h.wantOwners(firewall.Antispoof, "net")
 	h.must(h.Drop(h.Context(), a(), masq("10.1.0.2/24")))
 	h.wantOwners(firewall.Masquerade, "net", firewall.Holder{Owner: b(), Linked: true})

@@ -263,7 +263,7 @@ func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) (
 		}
 		for _, e := range s.entries {
 			known := slices.ContainsFunc(holders, func(h firewall.Holder) bool { return h.ID == e.ID })
-			if e.role == r && e.ID.Network == network && !known {
+			if e.role == r && e.On(network) && !known {
 				holders = append(holders, e.Holder)
 			}
 		}

@@ -121,7 +121,7 @@ func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) (
 		holders = nil
 		for _, e := range all {
 			o, ours := owner.Parse(e.Comment)
-			if !ours || o.ID.Network != network {
+			if !ours || !o.On(network) {
 				continue
 			}
 			if key := o.Key(string(r)); bytes.Equal(key[:], e.Key) {
