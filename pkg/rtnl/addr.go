@@ -82,21 +82,36 @@ func (c *Conn) Addrs(index int) ([]Addr, error) {
 	}
 	var addrs []Addr
 	for _, body := range bodies {
-		if a, ok := parseAddr(body, index); ok {
+		if a, of, ok := parseAddr(body); ok && of == index {
 			addrs = append(addrs, a)
 		}
 	}
 	return addrs, nil
 }
 
-func parseAddr(body []byte, index int) (Addr, bool) {
+// AllAddrs reads the addresses of all links, by the links' indexes.
+func (c *Conn) AllAddrs() (map[int][]Addr, error) {
+	r := Request(unix.RTM_GETADDR, unix.NLM_F_DUMP)
+	r.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
+	bodies, err := c.Read(r)
+	addrs := make(map[int][]Addr)
+	for _, body := range bodies {
+		if a, of, ok := parseAddr(body); ok {
+			addrs[of] = append(addrs[of], a)
+		}
+	}
+	return addrs, err
+}
+
+// parseAddr returns an address and the index of its link.
+func parseAddr(body []byte) (a Addr, index int, ok bool) {
 	msg := nl.DeserializeIfAddrmsg(body)
 	attrs, err := nl.ParseRouteAttr(body[msg.Len():])
-	if err != nil || int(msg.Index) != index {
-		return Addr{}, false
+	if err != nil {
+		return Addr{}, 0, false
 	}
 	var address, local []byte
-	a := Addr{Flags: uint32(msg.Flags)}
+	a.Flags = uint32(msg.Flags)
 	for _, attr := range attrs {
 		switch attr.Attr.Type {
 		case unix.IFA_ADDRESS:
@@ -114,7 +129,7 @@ func parseAddr(body []byte, index int) (Addr, bool) {
 	}
 	ip, ok := netip.AddrFromSlice(local)
 	a.Prefix = netip.PrefixFrom(ip, int(msg.Prefixlen))
-	return a, ok
+	return a, int(msg.Index), ok
 }
 
 // Groups reads the IPv6 multicast groups that a link listens to.

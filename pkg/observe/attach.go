@@ -1,0 +1,213 @@
+package observe
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// file is an attachment in the making, with what only its state depends on.
+type file struct {
+	*Attachment
+	owner    owner.ID
+	hostName string // of its host link, there or not
+	linked   bool   // where that link is gone, it is dead
+	memory   *memory
+	reserved []*Reservation
+}
+
+// files are the attachments by who they are.
+type files struct {
+	list []*file
+	byID map[string]*file
+}
+
+// attach puts together what links, rules, runtimes and reservations say of each attachment.
+func (r *reader) attach() {
+	all := &files{byID: make(map[string]*file)}
+	r.attachLinks(all)
+	for _, e := range r.results {
+		r.attachResult(all, e)
+	}
+	for _, s := range signs(r.host.Own().Filter) {
+		all.attachSign(s)
+	}
+	for _, v := range r.host.Reservations {
+		all.attachReservation(v)
+	}
+	for _, f := range all.list {
+		r.locate(f)
+		f.judge(r.host)
+		r.host.Attachments = append(r.host.Attachments, f.Attachment)
+	}
+	slices.SortFunc(r.host.Attachments, func(a, b *Attachment) int { return strings.Compare(a.ID, b.ID) })
+}
+
+// of returns the attachment of the owner, and makes it if it is new.
+func (all *files) of(o owner.Owner, origin Origin) *file {
+	network, container, ifName, whole := o.Names()
+	id := o.Text
+	if !whole {
+		id += "~" + hex.EncodeToString(o.ID.Owner[:4])
+		network, container, _ = strings.Cut(o.Text, "/")
+	}
+	f := all.byID[id]
+	if f == nil {
+		f = &file{Attachment: &Attachment{ID: id, Network: network, ContainerID: container, IfName: ifName, Origin: origin}, owner: o.ID,
+			hostName: o.HostLink()}
+		all.byID[id] = f
+		all.list = append(all.list, f)
+	}
+	return f
+}
+
+// find returns the container's attachment where the interface or the network is not told; nil for none, or more than one.
+func (all *files) find(network, container, ifName string) (found *file) {
+	for _, f := range all.list {
+		if f.ContainerID == container && (network == "" || f.Network == network) && (ifName == "" || f.IfName == ifName) {
+			if found != nil {
+				return nil
+			}
+			found = f
+		}
+	}
+	return found
+}
+
+func (r *reader) attachLinks(all *files) {
+	for _, l := range r.host.Own().Links {
+		if o, ok := owner.Parse(l.Alias); ok && l.Name == o.HostLink() {
+			f := all.of(o, Trestle)
+			f.HostLink, f.linked = l.ID, true
+		}
+	}
+}
+
+func (r *reader) attachResult(all *files, e cache.Entry) {
+	o := owner.Of(e.Network, e.ContainerID, e.IfName)
+	m := remember(e)
+	origin := Reference
+	if slices.Contains(m.hostLinks, o.HostLink()) || len(m.hostLinks) == 0 && m.lists("trestle") {
+		origin = Trestle
+	}
+	f := all.of(o, origin)
+	f.memory, f.Result, f.Netns = m, e.File, e.Netns
+	if len(m.hostLinks) > 0 {
+		f.hostName = m.hostLinks[0]
+	}
+	if info, err := os.Stat(e.File); err == nil {
+		since := info.ModTime().UTC().Truncate(time.Second)
+		f.Since = &since
+	}
+}
+
+// attachSign adds what the packet filter has. Ours by the owner; the reference's by the names that it writes.
+func (all *files) attachSign(s sign) {
+	var f *file
+	switch {
+	case s.origin == Trestle && s.ifName != "":
+		f = all.of(owner.Of(s.network, s.container, s.ifName), Trestle)
+	case s.origin == Trestle:
+		if f = all.byOwner(s.id); f == nil {
+			return
+		}
+	default:
+		if f = all.find(s.network, s.container, s.ifName); f == nil {
+			f = all.of(owner.Of(s.network, s.container, s.ifName), Reference)
+		}
+	}
+	f.linked = f.linked || s.linked
+	if s.port != nil && !slices.Contains(f.Ports, *s.port) {
+		f.Ports = append(f.Ports, *s.port)
+	}
+	if s.masked != "" && !slices.Contains(f.Masked, s.masked) {
+		f.Masked = append(f.Masked, s.masked)
+	}
+}
+
+func (all *files) byOwner(id owner.ID) *file {
+	for _, f := range all.list {
+		if f.owner == id {
+			return f
+		}
+	}
+	return nil
+}
+
+// attachReservation finds whose an address is. Files of old versions do not tell the interface.
+func (all *files) attachReservation(v *Reservation) {
+	if v.ContainerID == "" {
+		return
+	}
+	f := all.find(v.Network, v.ContainerID, v.IfName)
+	if f == nil {
+		f = all.of(owner.Of(v.Network, v.ContainerID, v.IfName), Reference)
+		f.hostName = "" // of a link nothing is known
+	}
+	v.Attachment = f.ID
+	f.reserved = append(f.reserved, v)
+}
+
+// memory is what a runtime remembers of an attachment, as far as it can be compared with what is there.
+type memory struct {
+	types     []string // of the plugins, those in a plugin trestle too
+	masks     bool     // masquerade was asked for
+	hostLocal bool
+	ports     []struct {
+		HostPort uint16
+		Protocol string
+	}
+	addresses []string
+	hostLinks []string
+	device    bool // the result has an interface in a sandbox
+}
+
+func (m *memory) lists(kind string) bool { return slices.Contains(m.types, kind) }
+
+// entry is a plugin's configuration, as far as it matters here.
+type entry struct {
+	Type   string
+	IPMasq bool
+	IPAM   struct{ Type string }
+	// Plugins are those of the plugin trestle.
+	Plugins []entry
+}
+
+func remember(e cache.Entry) *memory {
+	m := &memory{hostLinks: e.HostLinks()}
+	var list entry
+	_ = json.Unmarshal(e.List, &list) // what cannot be read is not compared
+	m.add(list)
+	if m.lists("portmap") {
+		_ = json.Unmarshal(e.Capabilities["portMappings"], &m.ports)
+	}
+	var result struct {
+		IPs        []struct{ Address string }
+		Interfaces []struct{ Sandbox string }
+	}
+	_ = json.Unmarshal(e.Result, &result)
+	for _, ip := range result.IPs {
+		m.addresses = append(m.addresses, ip.Address)
+	}
+	for _, link := range result.Interfaces {
+		m.device = m.device || link.Sandbox != ""
+	}
+	return m
+}
+
+func (m *memory) add(e entry) {
+	if e.Type != "" {
+		m.types = append(m.types, e.Type)
+		m.masks = m.masks || e.IPMasq
+		m.hostLocal = m.hostLocal || e.IPAM.Type == "host-local"
+	}
+	for _, inner := range e.Plugins {
+		m.add(inner)
+	}
+}

@@ -1,0 +1,128 @@
+package observe
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options say where to look. The zero Options are a host's usual places.
+type Options struct {
+	Netns    []string              // directories in which namespaces have names; nil: Directories
+	Results  string                // where runtimes keep their results; empty: cache.Dir
+	DataDirs []string              // directories of host-local's reservations; nil: the default and those that the results name
+	Progress func(done, total int) // called after each namespace; nil: not at all
+}
+
+// Directories are where runtimes and ip-netns(8) bind namespaces to names.
+func Directories() []string { return []string{"/run/netns", "/var/run/netns", "/run/docker/netns"} }
+
+// hostID is the identifier of the namespace that the reader is in.
+const hostID = "netns/host"
+
+// nsfs returns the inode number of the namespace at the path, and says false of what is none. Namespaces are told apart by it.
+func nsfs(path string) (uint64, bool) {
+	var stat unix.Stat_t
+	var fs unix.Statfs_t
+	if unix.Stat(path, &stat) != nil || unix.Statfs(path, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
+		return 0, false
+	}
+	return stat.Ino, true
+}
+
+// directory collects namespaces, each once however many names it has.
+type directory struct {
+	byInode map[uint64]*Namespace
+	entries map[*Namespace]string // by which path each is entered
+}
+
+// find looks for namespaces: the reader's own, those that have names, those that results name, and those of processes.
+func find(o Options, remembered []string) *directory {
+	d := &directory{byInode: make(map[uint64]*Namespace), entries: make(map[*Namespace]string)}
+	// Of the calling thread: the process's first thread may have entered another namespace.
+	if inode, ok := nsfs("/proc/thread-self/ns/net"); ok {
+		d.byInode[inode] = &Namespace{ID: hostID, Name: "host", Inode: inode, Host: true}
+	}
+	for _, dir := range o.Netns {
+		files, _ := os.ReadDir(dir) // one that is not there has none
+		for _, file := range files {
+			d.add(filepath.Join(dir, file.Name()))
+		}
+	}
+	for _, path := range remembered {
+		d.add(path)
+	}
+	d.addProcesses()
+	return d
+}
+
+// add notes the path of a namespace, and nothing else.
+func (d *directory) add(path string) {
+	inode, ok := nsfs(path)
+	if !ok {
+		return
+	}
+	n := d.namespace(inode, path)
+	if real, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(real, filepath.Base(path)) // /var/run is /run on most hosts
+	}
+	if !strings.HasPrefix(path, "/proc/") && !slices.Contains(n.Paths, path) {
+		n.Paths = append(n.Paths, path)
+		if !n.Host && len(n.Paths) == 1 {
+			n.Name = filepath.Base(path)
+		}
+	}
+}
+
+func (d *directory) namespace(inode uint64, path string) *Namespace {
+	n := d.byInode[inode]
+	if n == nil {
+		n = &Namespace{ID: fmt.Sprintf("netns/%d", inode), Inode: inode}
+		d.byInode[inode], d.entries[n] = n, path
+	}
+	return n
+}
+
+// fewProcesses is how many processes are named for a namespace.
+const fewProcesses = 5
+
+// addProcesses looks at every process that may be looked at.
+func (d *directory) addProcesses() {
+	files, _ := filepath.Glob("/proc/[0-9]*/ns/net")
+	for _, path := range files {
+		inode, ok := nsfs(path)
+		if !ok {
+			continue
+		}
+		pid, _ := strconv.Atoi(strings.Split(path, "/")[2])
+		n := d.namespace(inode, path)
+		if n.Host || len(n.Processes) == fewProcesses {
+			continue
+		}
+		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)) // it may have ended
+		n.Processes = append(n.Processes, Process{PID: pid, Command: strings.TrimSpace(string(command))})
+		if n.Name == "" {
+			n.Name = fmt.Sprintf("process %d (%s)", pid, strings.TrimSpace(string(command)))
+		}
+	}
+}
+
+// list returns the namespaces, the reader's own first, the others by name.
+func (d *directory) list() []*Namespace {
+	var list []*Namespace
+	for _, n := range d.byInode {
+		list = append(list, n)
+	}
+	slices.SortFunc(list, func(a, b *Namespace) int {
+		if a.Host != b.Host {
+			return map[bool]int{true: -1, false: 1}[a.Host]
+		}
+		return strings.Compare(a.Name+"\x00"+a.ID, b.Name+"\x00"+b.ID)
+	})
+	return list
+}

@@ -1,0 +1,73 @@
+package observe
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"slices"
+
+	"github.com/trestle-cni/trestle/pkg/ipam"
+)
+
+// defaultDataDir is host-local's, as in the reference.
+const defaultDataDir = "/var/lib/cni/networks"
+
+// readReservations reads what host-local keeps, in its usual directory and in those that configurations name.
+func (r *reader) readReservations() {
+	dirs := r.options.DataDirs
+	if dirs == nil {
+		dirs = append([]string{defaultDataDir}, r.rememberedDirs()...)
+	}
+	for i, dir := range dirs {
+		if slices.Contains(dirs[:i], dir) {
+			continue
+		}
+		networks, err := ipam.Networks(dir)
+		if err != nil {
+			r.problem("reservations", err, "read them as root")
+		}
+		for _, network := range networks {
+			r.readNetwork(dir, network)
+		}
+	}
+}
+
+func (r *reader) readNetwork(dir, network string) {
+	found, err := ipam.Survey(dir, network)
+	if err != nil {
+		r.problem("reservations of "+network, err, "read them as root")
+	}
+	for _, f := range found {
+		r.host.Reservations = append(r.host.Reservations, &Reservation{ID: network + "/" + f.Addr.String(), Network: network, Address: f.Addr,
+			ContainerID: f.Holder.ContainerID, IfName: f.Holder.IfName, Dead: f.Dead})
+	}
+}
+
+// rememberedDirs are the data directories in what runtimes remember.
+func (r *reader) rememberedDirs() (dirs []string) {
+	type ipamKeys struct {
+		IPAM struct{ DataDir string }
+	}
+	for _, e := range r.results {
+		var list struct {
+			ipamKeys
+			Plugins []struct {
+				ipamKeys
+				Plugins []ipamKeys // of the plugin trestle
+			}
+		}
+		_ = json.Unmarshal(e.List, &list) // what cannot be read names none
+		all := []string{list.IPAM.DataDir}
+		for _, p := range list.Plugins {
+			all = append(all, p.IPAM.DataDir)
+			for _, inner := range p.Plugins {
+				all = append(all, inner.IPAM.DataDir)
+			}
+		}
+		for _, dir := range all {
+			if filepath.IsAbs(dir) {
+				dirs = append(dirs, filepath.Clean(dir))
+			}
+		}
+	}
+	return dirs
+}

@@ -1,0 +1,160 @@
+package observe
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+)
+
+// locate finds the attachment's links and namespace.
+func (r *reader) locate(f *file) {
+	if l := r.host.Own().Named(f.hostName); l != nil && f.hostName != "" && (f.Origin == Reference) == (l.Alias == "") {
+		f.HostLink = l.ID
+	}
+	if n := r.byPath(f.Netns); n != nil {
+		f.Namespace = n.ID
+	}
+	if host := r.host.Link(f.HostLink); host != nil {
+		f.Link, f.Bridge, host.Attachment = host.Peer, host.Master, f.ID
+		host.Origin = f.Origin
+	} else if n := r.host.Namespace(f.Namespace); n != nil && f.memory != nil && f.memory.device && len(f.memory.hostLinks) == 0 {
+		if l := n.Named(f.IfName); l != nil {
+			f.Link = l.ID // an interface without another end: macvlan, loopback
+		}
+	}
+	if l := r.host.Link(f.Link); l != nil {
+		f.Namespace, _, _ = cutLast(l.ID, "/")
+		f.IfName = l.Name
+		l.Attachment = f.ID
+		l.Origin = f.Origin
+	}
+	f.addresses(r.host)
+}
+
+func (r *reader) byPath(path string) *Namespace {
+	inode, ok := nsfs(path)
+	if path == "" || !ok {
+		return nil
+	}
+	return r.byInode[inode]
+}
+
+func cutLast(text, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(text, sep)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+len(sep):], true
+}
+
+// addresses are those of the interface, or else those that were given.
+func (f *file) addresses(h *Host) {
+	if l := h.Link(f.Link); l != nil {
+		for _, a := range l.Addresses {
+			if a.Scope == "global" {
+				f.Addresses = append(f.Addresses, a.Prefix.String())
+			}
+		}
+	}
+	if len(f.Addresses) == 0 && f.memory != nil {
+		f.Addresses = f.memory.addresses
+	}
+	if len(f.Addresses) == 0 {
+		for _, v := range f.reserved {
+			f.Addresses = append(f.Addresses, v.Address.String())
+		}
+	}
+}
+
+// judge says how the attachment is.
+func (f *file) judge(h *Host) {
+	f.State = Whole
+	switch dead, faults := f.death(), f.faults(h); {
+	case dead != "":
+		f.State, f.Why = Leaked, []string{dead}
+	case f.memory == nil && f.HostLink == "" && f.Link == "":
+		f.State, f.Why = Half, []string{"no runtime remembers it, and it has no link: " + f.rest() + " is all there is"}
+	case f.memory == nil && len(f.Addresses) == 0 && h.Link(f.Link) != nil:
+		f.State, f.Why = Half, []string{"no runtime remembers it, and it has no address"}
+	case len(faults) > 0:
+		f.State, f.Why = Broken, faults
+	}
+}
+
+func (f *file) rest() string {
+	var parts []string
+	if len(f.reserved) > 0 {
+		parts = append(parts, "a reservation")
+	}
+	if len(f.Ports)+len(f.Masked) > 0 || len(parts) == 0 {
+		parts = append(parts, "rules")
+	}
+	return strings.Join(parts, " and ")
+}
+
+// death is the proof that the container is dead; empty where there is none. That a path is missing is one only beside a missing link.
+func (f *file) death() string {
+	for _, v := range f.reserved {
+		if v.Dead != "" {
+			return v.Dead
+		}
+	}
+	if f.HostLink != "" || f.Link != "" {
+		return ""
+	}
+	if f.linked {
+		return "its link " + f.hostName + " is gone"
+	}
+	if f.memory != nil && len(f.memory.hostLinks) > 0 {
+		if _, err := os.Stat(f.Netns); f.Netns == "" || os.IsNotExist(err) {
+			return "its link " + f.hostName + " and its network namespace are gone"
+		}
+	}
+	return ""
+}
+
+// faults are what is missing of what a runtime remembers.
+func (f *file) faults(h *Host) (list []string) {
+	if f.memory == nil {
+		return nil
+	}
+	note := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	if len(f.memory.hostLinks) > 0 && f.HostLink == "" {
+		note("link %s: not found on the host", f.hostName)
+	}
+	for _, id := range []string{f.HostLink, f.Link} {
+		if l := h.Link(id); l != nil && !l.Up {
+			note("link %s: down", l.Name)
+		}
+	}
+	f.compareAddresses(h, note)
+	for _, p := range f.memory.ports {
+		if p.HostPort != 0 && h.Own().Filter != nil && !slices.ContainsFunc(f.Ports, func(q Port) bool {
+			return q.HostPort == p.HostPort && (p.Protocol == "" && q.Protocol == "tcp" || strings.EqualFold(q.Protocol, p.Protocol))
+		}) {
+			note("port %d/%s: no rule publishes it", p.HostPort, strings.ToLower(p.Protocol))
+		}
+	}
+	if f.memory.masks && len(f.Masked) == 0 && h.Own().Filter != nil && len(f.memory.addresses) > 0 {
+		note("masquerade: no rule")
+	}
+	return list
+}
+
+// compareAddresses looks for each address that was given, on the interface and among the reservations.
+func (f *file) compareAddresses(h *Host, note func(string, ...any)) {
+	for _, text := range f.memory.addresses {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			continue
+		}
+		if l := h.Link(f.Link); l != nil && !slices.ContainsFunc(l.Addresses, func(a Address) bool { return a.Prefix == prefix }) {
+			note("address %s: not on %s", prefix, l.Name)
+		}
+		if f.memory.hostLocal && !slices.ContainsFunc(f.reserved, func(v *Reservation) bool { return v.Address == prefix.Addr() }) {
+			note("address %s: not reserved", prefix.Addr())
+		}
+	}
+}
