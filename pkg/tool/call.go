@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
@@ -52,6 +53,17 @@ func parseList(text []byte) (conflist, error) {
 	return l, nil
 }
 
+// only leaves the plugins that the bundle holds. Others' know neither our verbs nor our ways.
+func (l conflist) only(bundle plugin.Bundle) conflist {
+	l.Plugins = slices.DeleteFunc(slices.Clone(l.Plugins), func(entry json.RawMessage) bool {
+		var p conflist
+		_ = json.Unmarshal(entry, &p) // what is no object was refused before
+		_, held := bundle[p.Type]
+		return !held
+	})
+	return l
+}
+
 // request is one call of a whole list of plugins, in this process.
 type request struct {
 	conflist
@@ -61,13 +73,13 @@ type request struct {
 	env           map[string]string
 }
 
-// requestFor is what a runtime would say of the attachment in a CHECK.
-func requestFor(e cache.Entry) (request, error) {
+// requestFor is what a runtime would say of the attachment in a CHECK, to the plugins that the bundle holds.
+func requestFor(e cache.Entry, bundle plugin.Bundle) (request, error) {
 	l, err := parseList(e.List)
 	if err != nil {
 		return request{}, fmt.Errorf("%s: config: %w", e.File, err)
 	}
-	r := request{conflist: l, RuntimeConfig: e.Capabilities, PrevResult: e.Result}
+	r := request{conflist: l.only(bundle), RuntimeConfig: e.Capabilities, PrevResult: e.Result}
 	var result struct {
 		CNIVersion string `json:"cniVersion"`
 	}

@@ -8,14 +8,13 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
-	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/pkg/observe"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -48,50 +47,134 @@ func gcCommand(bundle plugin.Bundle) *cobra.Command {
 	return command
 }
 
-// run asks the plugins of every network. One network's trouble is no reason to leave another's dead.
+// run deletes the dead that runtimes remember, asks the plugins of every network for what else is dead, and forgets those of whom nothing is
+// left. One's trouble is no reason to leave the others.
 func (c collection) run(ctx context.Context, out io.Writer, bundle plugin.Bundle) error {
-	networks, err := c.networks()
-	errs := []error{err}
-	count := 0
+	host, err := observe.Read(ctx, observe.Options{Results: c.results})
+	if err != nil {
+		return err
+	}
+	entries, unread := cache.Read(c.results)
+	errs := []error{unread}
+	g := gathering{c, bundle, newScreen(out), 0}
+	for _, e := range entries {
+		if a := dead(host, e); a != nil && c.wants(e.Network) {
+			errs = append(errs, g.delete(ctx, a, e))
+		}
+	}
+	networks := c.networks(host, entries)
 	for _, name := range slices.Sorted(maps.Keys(networks)) {
-		r := request{conflist: networks[name], env: make(map[string]string)}
-		if c.dry {
-			r.env["TRESTLE_DRY_RUN"] = "1"
-		}
-		lines, err := r.call(ctx, bundle, "GC")
-		for _, line := range lines {
-			count++
-			fmt.Fprintf(out, "%s: %s\n", name, line)
-		}
-		if err != nil {
+		if err := g.collect(ctx, networks[name]); err != nil {
 			errs = append(errs, fmt.Errorf("network %s: %w", name, err))
 		}
 	}
-	if count == 0 {
+	if !c.dry {
+		errs = append(errs, g.forget(ctx))
+	}
+	if g.count == 0 {
 		fmt.Fprintf(out, "nothing to remove in %d networks\n", len(networks))
 	}
 	return fault.Join(errs...)
 }
 
+// dead returns the attachment of the entry if it is provably dead.
+func dead(host *observe.Host, e cache.Entry) *observe.Attachment {
+	for _, a := range host.Attachments {
+		if a.Result == e.File && a.State == observe.Leaked {
+			return a
+		}
+	}
+	return nil
+}
+
+// gathering is a collection at work.
+type gathering struct {
+	collection
+	bundle plugin.Bundle
+	out    screen
+	count  int
+}
+
+func (g *gathering) say(network, line string) {
+	g.count++
+	fmt.Fprintf(g.out, "%s: %s\n", safe(network), safe(line))
+}
+
+// delete is the DEL that the runtime did not send, without the namespace that is gone. It knows what the runtime knew, and so finds what was made by
+// the reference's plugins as well.
+func (g *gathering) delete(ctx context.Context, a *observe.Attachment, e cache.Entry) error {
+	r, err := requestFor(e, g.bundle)
+	if err != nil {
+		return err
+	}
+	did := "removed"
+	if g.dry {
+		did = "would remove"
+	} else {
+		r.env["CNI_NETNS"] = ""
+		_, err = r.call(ctx, g.bundle, "DEL")
+	}
+	if err != nil {
+		return fmt.Errorf("attachment %s: %w", a.ID, err)
+	}
+	g.say(a.Network, fmt.Sprintf("%s attachment %s: %s", did, a.ID, strings.Join(a.Why, "; ")))
+	return nil
+}
+
+// collect is a GC of one network, in which only the provably dead go.
+func (g *gathering) collect(ctx context.Context, network conflist) error {
+	r := request{conflist: network.only(g.bundle), env: make(map[string]string)}
+	if g.dry {
+		r.env["TRESTLE_DRY_RUN"] = "1"
+	}
+	lines, err := r.call(ctx, g.bundle, "GC")
+	for _, line := range lines {
+		g.say(network.Name, line)
+	}
+	return err
+}
+
 // networks returns the configuration of each network that is found.
-func (c collection) networks() (map[string]conflist, error) {
+func (c collection) networks(host *observe.Host, entries []cache.Entry) map[string]conflist {
 	found := make(map[string]conflist)
-	entries, unread := cache.Read(c.results)
 	for _, e := range entries {
-		if l, err := parseList(e.List); err == nil && (c.network == "" || c.network == e.Network) {
+		if l, err := parseList(e.List); err == nil && c.wants(e.Network) {
 			l.Name, l.CNIVersion = e.Network, plugin.Current
 			found[e.Network] = l
 		}
 	}
-	links, err := netlink.LinkList()
-	for _, link := range links {
-		o, ours := owner.Parse(link.Attrs().Alias)
-		name, _, _, whole := o.Names()
-		if _, known := found[name]; ours && whole && !known && (c.network == "" || c.network == name) {
-			found[name] = unknownList(name)
+	for _, a := range host.Attachments {
+		if _, known := found[a.Network]; !known && a.Network != "" && c.wants(a.Network) {
+			found[a.Network] = unknownList(a.Network)
 		}
 	}
-	return found, fault.Join(unread, err)
+	return found
+}
+
+func (c collection) wants(network string) bool { return c.network == "" || c.network == network }
+
+// forget removes what runtimes remember of the dead of whom nothing else is left. A runtime's later DEL does without.
+func (g *gathering) forget(ctx context.Context) error {
+	host, err := observe.Read(ctx, observe.Options{Results: g.results})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, a := range host.Attachments {
+		if a.State != observe.Leaked || a.Result == "" || len(a.Ports)+len(a.Masked) > 0 || reserves(host, a) || !g.wants(a.Network) {
+			continue
+		}
+		err := os.Remove(a.Result)
+		if err == nil {
+			g.say(a.Network, "removed "+a.Result)
+		}
+		errs = append(errs, err)
+	}
+	return fault.Join(errs...)
+}
+
+func reserves(host *observe.Host, a *observe.Attachment) bool {
+	return slices.ContainsFunc(host.Reservations, func(r *observe.Reservation) bool { return r.Attachment == a.ID })
 }
 
 // unknownList is the configuration of a network of which only the name is known: every kind of thing that our plugins make.
@@ -100,14 +183,4 @@ func unknownList(name string) conflist {
 		json.RawMessage(`{"type": "bridge", "ipMasq": true, "macspoofchk": true, "ipam": {"type": "host-local"}}`),
 		json.RawMessage(`{"type": "portmap"}`),
 	}}
-}
-
-// onTerminal says whether a person reads the output.
-func onTerminal(out io.Writer) bool {
-	file, ok := out.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
-	return err == nil
 }

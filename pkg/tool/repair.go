@@ -68,7 +68,7 @@ func repair(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle
 }
 
 func repairOne(ctx context.Context, bundle plugin.Bundle, e cache.Entry) (made []string, err error) {
-	r, err := requestFor(e)
+	r, err := requestFor(e, bundle)
 	if err != nil {
 		return nil, err
 	}

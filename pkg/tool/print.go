@@ -1,0 +1,125 @@
+package tool
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+)
+
+// screen is where a command's answer goes: coloured for a person at a terminal, plain for everything else.
+type screen struct {
+	io.Writer
+	coloured bool
+}
+
+// newScreen looks what out is. NO_COLOR (no-color.org) and a dumb terminal switch colours off.
+func newScreen(out io.Writer) screen {
+	return screen{out, onTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+// onTerminal says whether a person reads the output.
+func onTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// colour is how a terminal is told (ECMA-48, 8.3.117).
+type colour string
+
+// The colours. Nothing is told by colour alone.
+const (
+	plain  colour = ""
+	strong colour = "1"
+	faint  colour = "2"
+	red    colour = "31"
+	yellow colour = "33"
+)
+
+func (s screen) paint(c colour, text string) string {
+	if !s.coloured || c == plain {
+		return text
+	}
+	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
+}
+
+// printJSON prints the value for programs.
+func printJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}
+
+// safe makes a name printable: what would steer a terminal, or turn the writing round, is written as Go does in strings. Names of links,
+// namespaces and files may hold anything.
+func safe(text string) string {
+	clean := func(r rune) bool {
+		return r != utf8.RuneError && unicode.IsPrint(r) && !unicode.Is(unicode.Bidi_Control, r)
+	}
+	if strings.IndexFunc(text, func(r rune) bool { return !clean(r) }) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if clean(r) {
+			b.WriteRune(r)
+			continue
+		}
+		quoted := fmt.Sprintf("%+q", string(r))
+		b.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return b.String()
+}
+
+// cell is one field of a table.
+type cell struct {
+	text string
+	colour
+}
+
+// table is rows of as many cells as the head has.
+type table struct {
+	head []string
+	rows [][]cell
+}
+
+func (t *table) add(cells ...cell) { t.rows = append(t.rows, cells) }
+
+// print aligns the columns. The last is not filled up, so that no line ends in blanks.
+func (t *table) print(s screen) {
+	width := make([]int, len(t.head))
+	heads := make([]cell, len(t.head))
+	for i, h := range t.head {
+		heads[i] = cell{h, strong}
+	}
+	rows := append([][]cell{heads}, t.rows...)
+	for _, row := range rows {
+		for i, c := range row {
+			width[i] = max(width[i], utf8.RuneCountInString(safe(c.text)))
+		}
+	}
+	for _, row := range rows {
+		last := len(row) - 1
+		for last > 0 && row[last].text == "" {
+			last--
+		}
+		for i, c := range row[:last+1] {
+			text := safe(c.text)
+			fmt.Fprint(s, s.paint(c.colour, text))
+			if i < last {
+				fmt.Fprint(s, strings.Repeat(" ", width[i]-utf8.RuneCountInString(text)+2))
+			}
+		}
+		fmt.Fprintln(s)
+	}
+}
