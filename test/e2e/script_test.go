@@ -36,6 +36,21 @@ func script(t *testing.T, file string, setup func(*testscript.Env) error) {
 	})
 }
 
+// TestScriptsUnderIPTables runs those scripts again that say nothing of a backend, with iptables in all their configurations.
+func TestScriptsUnderIPTables(t *testing.T) {
+	for _, name := range []string{"del", "gc"} {
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile("testdata/" + name + ".txtar")
+			must(t, err)
+			text = []byte(strings.NewReplacer(`"ipMasq": true`, `"ipMasq": true, "ipMasqBackend": "iptables"`,
+				`"type": "portmap"`, `"type": "portmap", "backend": "iptables"`).Replace(string(text)))
+			file := filepath.Join(t.TempDir(), name+".txtar")
+			must(t, os.WriteFile(file, text, 0o644))
+			script(t, file, setup)
+		})
+	}
+}
+
 // setup gives a script the plugins and the repository's networks, as an operator's shell would have them.
 func setup(env *testscript.Env) error {
 	top, err := filepath.Abs("../..")
