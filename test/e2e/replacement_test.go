@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
@@ -19,43 +22,95 @@ const (
 	grace = 100 * time.Millisecond
 )
 
+// TestReplacement replaces a container in both orders, under each backend. Flows of others to the same port number of somebody else's go on.
 func TestReplacement(t *testing.T) {
-	config := network(`"isDefaultGateway": true, "ipMasq": true, ` + hostLocal(subnet))
-	dns := mapping("udp", 5353, 53, "")
-	for name, replace := range map[string]func(w *street){
-		"gone, then added": func(w *street) {
-			succeed(w.T, "DEL", "portmap", "old", w.ports("old", "", dns))
+	for name, replace := range map[string]func(w *street, config, keys string){
+		"gone, then added": func(w *street, config, keys string) {
+			succeed(w.T, "DEL", "portmap", "old", w.ports("old", keys, dns))
 			succeed(w.T, "DEL", "bridge", "old", config)
 			w.attach("new", config)
-			succeed(w.T, "ADD", "portmap", "new", w.ports("new", "", dns))
+			succeed(w.T, "ADD", "portmap", "new", w.ports("new", keys, dns))
 		},
-		"dead, added, then gone": func(w *street) {
+		"dead, added, then gone": func(w *street, config, keys string) {
 			w.dies("old")
 			w.attach("new", config)
-			succeed(w.T, "ADD", "portmap", "new", w.ports("new", "", dns))
-			succeed(w.T, "DEL", "portmap", "old", w.ports("old", ""), "CNI_NETNS=")
+			succeed(w.T, "ADD", "portmap", "new", w.ports("new", keys, dns))
+			succeed(w.T, "DEL", "portmap", "old", w.ports("old", keys), "CNI_NETNS=")
 		},
 	} {
-		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
-			nstest.Run(t, func(t *testing.T) {
-				w := newStreet(t)
-				w.container("old")
-				w.container("new")
-				w.attach("old", config)
-				succeed(t, "ADD", "portmap", "old", w.ports("old", "", dns))
-				w.echo("old", ":53")
-				w.echo("new", ":53")
-				s := w.stream("192.0.2.1:5353")
-				s.await("old", 5)
-				replace(w)
-				added := time.Now()
-				s.await("new", 20)
-				s.stop()
-				s.holds("new", added.Add(grace))
-				t.Logf("the first answer came to what was sent %s after the ADD", s.first("new").Sub(added))
+		for _, backend := range backends {
+			t.Run(strings.ReplaceAll(name, " ", "-")+"/"+backend, func(t *testing.T) {
+				nstest.Run(t, func(t *testing.T) {
+					replaced(t, backend, replace)
+				})
 			})
-		})
+		}
 	}
+}
+
+var dns = mapping("udp", 5353, 53, "")
+
+func replaced(t *testing.T, backend string, replace func(w *street, config, keys string)) {
+	config := network(fmt.Sprintf(`"isDefaultGateway": true, "ipMasq": true, "ipMasqBackend": %q, `, backend) + hostLocal(subnet))
+	keys := fmt.Sprintf(`"backend": %q`, backend)
+	w := newStreet(t)
+	for _, name := range []string{"old", "new", "bystander"} {
+		w.container(name)
+	}
+	w.attach("bystander", config)
+	w.attach("old", config)
+	succeed(t, "ADD", "portmap", "old", w.ports("old", keys, dns))
+	w.echo("old", ":53")
+	w.echo("new", ":53")
+	w.echo(outsider, ":5353")
+	const many = 1000
+	w.flows("bystander", "192.0.2.2:5353", many)
+	s := w.stream("192.0.2.1:5353")
+	s.await("old", 5)
+	replace(w, config, keys)
+	added := time.Now()
+	s.await("new", 20)
+	s.stop()
+	s.holds("new", added.Add(grace))
+	t.Logf("the first answer came to what was sent %s after the ADD", s.first("new").Sub(added))
+	if left := w.tracked("192.0.2.2", 5353); left != many {
+		t.Errorf("%d flows of a bystander are left of %d", left, many)
+	}
+}
+
+// flows has the container exchange a datagram each by so many ports of its own.
+func (w *street) flows(container, to string, many int) {
+	w.Helper()
+	must(w.T, in(container, func() error {
+		for i := range many {
+			own := net.Dialer{LocalAddr: &net.UDPAddr{Port: 20000 + i}}
+			conn, err := own.Dial("udp", to)
+			if err != nil {
+				return err
+			}
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			_, _ = conn.Write([]byte("?"))
+			_, err = conn.Read(make([]byte, 100))
+			conn.Close()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// tracked counts the flows to an address and port that the host's connection tracking knows.
+func (w *street) tracked(address string, port uint16) (count int) {
+	w.Helper()
+	flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
+	must(w.T, err)
+	for _, f := range flows {
+		if f.Forward.DstIP.String() == address && f.Forward.DstPort == port {
+			count++
+		}
+	}
+	return count
 }
 
 // stream is a client's traffic: numbered datagrams from one port.
