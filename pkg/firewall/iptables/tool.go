@@ -8,7 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
@@ -121,9 +124,48 @@ type lines struct {
 	list  []string
 }
 
-// write carries out the lines, table by table in the order given: all of a table's or none, and nothing after a table that failed. The lock goes
-// with the tool.
+// together is how many lines always fit one transaction. iptables-nft sends it in one datagram, and for somebody who is root in a user
+// namespace alone that is bounded (net.core.wmem_max, 212992 bytes by default).
+const together = 256
+
+// write carries out the lines, table by table in the order given: all of a table's or none, and nothing after a table that failed. What is too long
+// for that goes in parts, in its order: a container's chain, to which nothing leads yet, before what leads to it. The lock goes with the tool.
 func (t *tool) write(ctx context.Context, lock *os.File, tables ...lines) error {
+	total := 0
+	for _, l := range tables {
+		total += len(l.list)
+	}
+	if total <= together {
+		return t.commit(ctx, lock, tables...)
+	}
+	for _, l := range tables {
+		err := t.commit(ctx, lock, l)
+		if tooLong(err) {
+			err = t.inParts(ctx, lock, l)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tool) inParts(ctx context.Context, lock *os.File, l lines) error {
+	for some := range slices.Chunk(l.list, together) {
+		if err := t.commit(ctx, lock, lines{l.table, some}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tooLong says whether the tool failed with EMSGSIZE, which it writes with a capital.
+func tooLong(err error) bool {
+	return err != nil && strings.Contains(strings.ToLower(err.Error()), unix.EMSGSIZE.Error())
+}
+
+// commit is one run of the tool.
+func (t *tool) commit(ctx context.Context, lock *os.File, tables ...lines) error {
 	var text strings.Builder
 	for _, l := range tables {
 		if len(l.list) > 0 {
