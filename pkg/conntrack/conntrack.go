@@ -18,6 +18,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/procfile"
 )
@@ -36,6 +37,17 @@ func Open() (*Table, error) {
 
 // Close closes the table.
 func (t *Table) Close() error { return t.conn.Close() }
+
+// Ready returns nil where flows can be found and removed here, else a fault with code NoService.
+func (t *Table) Ready() error {
+	// The answer is marked as one of several, whose end never comes; the acknowledgement does.
+	_, err := t.execute(unix.AF_UNSPEC, msgStats, netlink.Request|netlink.Acknowledge, netlink.NewAttributeEncoder())
+	if err != nil {
+		return fault.New(fault.NoService, "load the kernel's module nf_conntrack_netlink; the plugin needs CAP_NET_ADMIN",
+			"connection tracking: the kernel does not answer: %w", err)
+	}
+	return nil
+}
 
 // Tracked says whether flows of the protocol, by its IANA number, outlive their clients' connections, so that they must be removed.
 func Tracked(protocol uint8) bool {

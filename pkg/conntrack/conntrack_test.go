@@ -2,8 +2,10 @@ package conntrack
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
@@ -219,6 +222,28 @@ func TestNothing(t *testing.T) {
 		}
 		if _, err := parse([]byte{1, 2}); err == nil {
 			t.Error("a message of two bytes: no error")
+		}
+	})
+}
+
+// TestReady tells a process without rights, to which the kernel does not answer, from one with them.
+func TestReady(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		must(t, open(t).Ready())
+		errs := make(chan error)
+		go func() {
+			runtime.LockOSThread() // never unlocked: the thread without rights ends with the goroutine
+			header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+			var none [2]unix.CapUserData
+			table, err := Open()
+			if err := errors.Join(err, unix.Capset(&header, &none[0])); err != nil {
+				errs <- err
+				return
+			}
+			errs <- table.Ready()
+		}()
+		if err := <-errs; fault.Code(err) != fault.NoService || fault.Hint(err) == "" {
+			t.Errorf("without rights: %v, want a fault that says so", err)
 		}
 	})
 }

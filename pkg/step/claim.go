@@ -118,13 +118,16 @@ func (c Claim) Owners(ctx context.Context, s *site.Site, network [8]byte) ([]fir
 	return filter.Owners(ctx, c.Role, network)
 }
 
-// Ready says whether the filter works on this host.
+// Ready says whether the filter works on this host and, for ports, whether flows that bypass them can be removed.
 func (c Claim) Ready(ctx context.Context, s *site.Site) error {
 	filter, err := s.Filter()
 	if err != nil {
 		return err
 	}
-	return filter.Ready(ctx)
+	if err := filter.Ready(ctx); err != nil || c.Role != firewall.Publish {
+		return err
+	}
+	return tracks(s)
 }
 
 // Tables are the constant part of the packet filter. It is shared ground: the first claim makes it, each claim's Verify looks at it, and

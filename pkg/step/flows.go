@@ -62,6 +62,18 @@ func track(s *site.Site, ports []firewall.Port, do func(*conntrack.Table) (int, 
 	}
 }
 
+// tracks says whether the host's connection tracking answers.
+func tracks(s *site.Site) error {
+	return s.Host.Do(func() error {
+		table, err := conntrack.Open()
+		if err != nil {
+			return err
+		}
+		defer table.Close()
+		return table.Ready()
+	})
+}
+
 // published returns the ports that the claim's owner has now, as far as the filter can tell; else those of the claim.
 func published(ctx context.Context, s *site.Site, filter firewall.Filter, c Claim) []firewall.Port {
 	tells, ok := filter.(firewall.Publisher)
