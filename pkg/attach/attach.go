@@ -65,7 +65,7 @@ func (c Call) MAC(part string) net.HardwareAddr {
 // Plugin returns the plugin that the shell runs.
 func (k Kind[C]) Plugin() plugin.Plugin {
 	return plugin.Plugin{Name: k.Name, Versions: k.Versions, Add: k.add, Del: k.del, Check: k.check, GC: k.gc, Status: k.status,
-		Repair: k.repair}
+		Repair: k.repair, Parse: func(r *plugin.Request) error { _, err := k.Parse(r); return err }}
 }
 
 // verb is what every verb of one call works with.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,8 +24,14 @@ import (
 type Object struct {
 	path       string
 	values     map[string]json.RawMessage // by lower-case key
-	complaints *[]error
+	complaints *[]Complaint
+	asked      map[string]string // keys by their paths in lower case; nil: nobody wants to know
 }
+
+// Complaint is what is wrong with a value, and the path of its key: ipam.ranges[0][1].subnet.
+type Complaint struct{ Path, Text string }
+
+func (c Complaint) String() string { return c.Path + ": " + c.Text }
 
 // Parse reads the object in data. The error is that of a document that is not a JSON object.
 func Parse(data []byte) (*Object, error) {
@@ -32,8 +39,28 @@ func Parse(data []byte) (*Object, error) {
 	if err != nil {
 		return nil, fault.New(fault.Decoding, "pass one JSON object", "configuration: %w", err)
 	}
-	return &Object{values: values, complaints: new([]error)}, nil
+	return &Object{values: values, complaints: new([]Complaint)}, nil
 }
+
+// Note makes the object, and all that are read from it, remember which keys are asked for.
+func (o *Object) Note() { o.asked = make(map[string]string) }
+
+// Asked lists the keys that were asked for in the object at the path; an empty path is the whole.
+func (o *Object) Asked(path string) (list []string) {
+	if path != "" {
+		path += "."
+	}
+	for at, key := range o.asked {
+		if rest, in := strings.CutPrefix(at, strings.ToLower(path)); in && !strings.ContainsAny(rest, ".[") {
+			list = append(list, key)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// Complaints returns what Err returns as one fault.
+func (o *Object) Complaints() []Complaint { return *o.complaints }
 
 // members reads an object's members in their order, so that the last of equal keys wins whatever their case.
 func members(data []byte) (map[string]json.RawMessage, error) {
@@ -76,7 +103,7 @@ func (o *Object) Err() error {
 	}
 	texts := make([]string, len(*o.complaints))
 	for i, c := range *o.complaints {
-		texts[i] = c.Error()
+		texts[i] = c.String()
 	}
 	return fault.New(fault.Config, "mend the network's configuration", "%s", strings.Join(texts, "; "))
 }
@@ -87,7 +114,7 @@ func (o *Object) Reject(key string, value any, rule string) {
 	if err != nil {
 		text = []byte(fmt.Sprint(value))
 	}
-	*o.complaints = append(*o.complaints, fmt.Errorf("%s: %s: %s", o.Path(key), text, rule))
+	*o.complaints = append(*o.complaints, Complaint{o.Path(key), string(text) + ": " + rule})
 }
 
 // Path returns the key's full name, as in ipam.ranges[0][1].subnet.
@@ -106,6 +133,9 @@ func (o *Object) Mentions(key string) bool { return o.values[strings.ToLower(key
 
 // Raw returns the key's value as it was written, nil when it is absent or null.
 func (o *Object) Raw(key string) json.RawMessage {
+	if o.asked != nil {
+		o.asked[strings.ToLower(o.Path(key))] = key
+	}
 	raw := o.values[strings.ToLower(key)]
 	if string(raw) == "null" {
 		return nil
@@ -174,7 +204,7 @@ func (o *Object) Objects(key string) []*Object {
 func (o *Object) ObjectLists(key string) [][]*Object {
 	var lists [][]*Object
 	for i, raw := range o.List(key) {
-		inner := &Object{path: o.path, complaints: o.complaints}
+		inner := &Object{path: o.path, complaints: o.complaints, asked: o.asked}
 		name := key + "[" + strconv.Itoa(i) + "]"
 		inner.values = map[string]json.RawMessage{strings.ToLower(name): raw}
 		lists = append(lists, inner.Objects(name))
@@ -183,7 +213,7 @@ func (o *Object) ObjectLists(key string) [][]*Object {
 }
 
 func (o *Object) nested(path string, raw json.RawMessage) *Object {
-	inner := &Object{path: path, complaints: o.complaints}
+	inner := &Object{path: path, complaints: o.complaints, asked: o.asked}
 	if raw == nil || string(raw) == "null" {
 		return inner
 	}

@@ -35,6 +35,8 @@ type Plugin struct {
 	// Repair makes anew what others swept away of a living attachment (a flushed packet filter), and nothing else. It is no verb of the
 	// protocol: trestle repair asks for it, with CNI_COMMAND=REPAIR and what a CHECK has. Nil where there is nothing that others sweep.
 	Repair func(context.Context, *Request) error
+	// Parse reads the configuration as an ADD does, complains of all that is wrong, and touches nothing. It is for Bundle.Lint.
+	Parse func(*Request) error
 }
 
 // Versions returns the protocol versions that the suite speaks, the oldest first.

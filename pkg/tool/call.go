@@ -17,8 +17,8 @@ import (
 // chainName is the plugin that runs a whole list in this process.
 const chainName = "trestle"
 
-// conflist is a network as a conflist has it, or as a single plugin's configuration.
-type conflist struct {
+// pluginList is a network as a conflist has it, or as a single plugin's configuration.
+type pluginList struct {
 	Name       string            `json:"name"`
 	CNIVersion string            `json:"cniVersion"`
 	Type       string            `json:"type"`
@@ -26,8 +26,8 @@ type conflist struct {
 }
 
 // parseList reads a network's configuration in either form. The entries of a plugin trestle in it stand for that plugin.
-func parseList(text []byte) (conflist, error) {
-	var l conflist
+func parseList(text []byte) (pluginList, error) {
+	var l pluginList
 	if err := json.Unmarshal(text, &l); err != nil {
 		return l, err
 	}
@@ -36,7 +36,7 @@ func parseList(text []byte) (conflist, error) {
 	}
 	var flat []json.RawMessage
 	for _, entry := range l.Plugins {
-		var inner conflist
+		var inner pluginList
 		if err := json.Unmarshal(entry, &inner); err != nil {
 			return l, err
 		}
@@ -54,9 +54,9 @@ func parseList(text []byte) (conflist, error) {
 }
 
 // only leaves the plugins that the bundle holds. Others' know neither our verbs nor our ways.
-func (l conflist) only(bundle plugin.Bundle) conflist {
+func (l pluginList) only(bundle plugin.Bundle) pluginList {
 	l.Plugins = slices.DeleteFunc(slices.Clone(l.Plugins), func(entry json.RawMessage) bool {
-		var p conflist
+		var p pluginList
 		_ = json.Unmarshal(entry, &p) // what is no object was refused before
 		_, held := bundle[p.Type]
 		return !held
@@ -66,7 +66,7 @@ func (l conflist) only(bundle plugin.Bundle) conflist {
 
 // request is one call of a whole list of plugins, in this process.
 type request struct {
-	conflist
+	pluginList
 	Type          string                     `json:"type"`
 	RuntimeConfig map[string]json.RawMessage `json:"runtimeConfig,omitempty"`
 	PrevResult    json.RawMessage            `json:"prevResult,omitempty"`
@@ -79,7 +79,7 @@ func requestFor(e cache.Entry, bundle plugin.Bundle) (request, error) {
 	if err != nil {
 		return request{}, fmt.Errorf("%s: config: %w", e.File, err)
 	}
-	r := request{conflist: l.only(bundle), RuntimeConfig: e.Capabilities, PrevResult: e.Result}
+	r := request{pluginList: l.only(bundle), RuntimeConfig: e.Capabilities, PrevResult: e.Result}
 	var result struct {
 		CNIVersion string `json:"cniVersion"`
 	}

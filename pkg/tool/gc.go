@@ -122,8 +122,8 @@ func (g *gathering) delete(ctx context.Context, a *observe.Attachment, e cache.E
 }
 
 // collect is a GC of one network, in which only the provably dead go.
-func (g *gathering) collect(ctx context.Context, network conflist) error {
-	r := request{conflist: network.only(g.bundle), env: make(map[string]string)}
+func (g *gathering) collect(ctx context.Context, network pluginList) error {
+	r := request{pluginList: network.only(g.bundle), env: make(map[string]string)}
 	if g.dry {
 		r.env["TRESTLE_DRY_RUN"] = "1"
 	}
@@ -135,8 +135,8 @@ func (g *gathering) collect(ctx context.Context, network conflist) error {
 }
 
 // networks returns the configuration of each network that is found.
-func (c collection) networks(host *observe.Host, entries []cache.Entry) map[string]conflist {
-	found := make(map[string]conflist)
+func (c collection) networks(host *observe.Host, entries []cache.Entry) map[string]pluginList {
+	found := make(map[string]pluginList)
 	for _, e := range entries {
 		if l, err := parseList(e.List); err == nil && c.wants(e.Network) {
 			l.Name, l.CNIVersion = e.Network, plugin.Current
@@ -178,8 +178,8 @@ func reserves(host *observe.Host, a *observe.Attachment) bool {
 }
 
 // unknownList is the configuration of a network of which only the name is known: every kind of thing that our plugins make.
-func unknownList(name string) conflist {
-	return conflist{Name: name, CNIVersion: plugin.Current, Plugins: []json.RawMessage{
+func unknownList(name string) pluginList {
+	return pluginList{Name: name, CNIVersion: plugin.Current, Plugins: []json.RawMessage{
 		json.RawMessage(`{"type": "bridge", "ipMasq": true, "macspoofchk": true, "ipam": {"type": "host-local"}}`),
 		json.RawMessage(`{"type": "portmap"}`),
 	}}

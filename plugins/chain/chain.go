@@ -20,7 +20,8 @@ const Name = "trestle"
 
 // Plugin is the chain. What its entries name is taken from the bundle that it is called in, and what is not there from CNI_PATH.
 func Plugin() plugin.Plugin {
-	return plugin.Plugin{Name: Name, Add: add, Del: del, Check: check, GC: gc, Status: status, Repair: repair}
+	return plugin.Plugin{Name: Name, Add: add, Del: del, Check: check, GC: gc, Status: status, Repair: repair,
+		Parse: func(r *plugin.Request) error { _, err := parse(r); return err }}
 }
 
 // add runs ADD down the list, each with the result of the one before. Where one fails it has undone its own work, and those before it are
