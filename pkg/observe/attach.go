@@ -165,7 +165,8 @@ type memory struct {
 	}
 	addresses []string
 	hostLinks []string
-	device    bool // the result has an interface in a sandbox
+	hostNames []string // of all interfaces of the result that are on the host
+	device    bool     // the result has an interface in a sandbox
 }
 
 func (m *memory) lists(kind string) bool { return slices.Contains(m.types, kind) }
@@ -189,7 +190,7 @@ func remember(e cache.Entry) *memory {
 	}
 	var result struct {
 		IPs        []struct{ Address string }
-		Interfaces []struct{ Sandbox string }
+		Interfaces []struct{ Name, Sandbox string }
 	}
 	_ = json.Unmarshal(e.Result, &result)
 	for _, ip := range result.IPs {
@@ -197,6 +198,9 @@ func remember(e cache.Entry) *memory {
 	}
 	for _, link := range result.Interfaces {
 		m.device = m.device || link.Sandbox != ""
+		if link.Sandbox == "" {
+			m.hostNames = append(m.hostNames, link.Name)
+		}
 	}
 	return m
 }

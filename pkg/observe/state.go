@@ -19,6 +19,7 @@ func (r *reader) locate(f *file) {
 	if host := r.host.Link(f.HostLink); host != nil {
 		f.Link, f.Bridge, host.Attachment = host.Peer, host.Master, f.ID
 		host.Origin = f.Origin
+		r.claimBridge(f)
 	} else if n := r.host.Namespace(f.Namespace); n != nil && f.memory != nil && f.memory.device && len(f.memory.hostLinks) == 0 {
 		if l := n.Named(f.IfName); l != nil {
 			f.Link = l.ID // an interface without another end: macvlan, loopback
@@ -31,6 +32,20 @@ func (r *reader) locate(f *file) {
 		l.Origin = f.Origin
 	}
 	f.addresses(r.host)
+}
+
+// claimBridge says of a bridge that bears nobody's mark, and that a result of the reference tells of, that the reference made it.
+func (r *reader) claimBridge(f *file) {
+	b := r.host.Link(f.Bridge)
+	if b == nil || f.memory == nil || f.Origin != Reference || b.Origin != Foreign || !slices.Contains(f.memory.hostNames, b.Name) {
+		return
+	}
+	b.Origin = Reference
+	for i := range b.Addresses {
+		if b.Addresses[i].Origin == Foreign {
+			b.Addresses[i].Origin = Reference
+		}
+	}
 }
 
 func (r *reader) byPath(path string) *Namespace {

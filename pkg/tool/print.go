@@ -42,6 +42,7 @@ const (
 	strong colour = "1"
 	faint  colour = "2"
 	red    colour = "31"
+	green  colour = "32"
 	yellow colour = "33"
 )
 
@@ -87,7 +88,7 @@ type cell struct {
 	colour
 }
 
-// table is rows of as many cells as the head has.
+// table is rows of as many cells as the head has; or of any number, where there is no head.
 type table struct {
 	head []string
 	rows [][]cell
@@ -97,14 +98,20 @@ func (t *table) add(cells ...cell) { t.rows = append(t.rows, cells) }
 
 // print aligns the columns. The last is not filled up, so that no line ends in blanks.
 func (t *table) print(s screen) {
-	width := make([]int, len(t.head))
-	heads := make([]cell, len(t.head))
-	for i, h := range t.head {
-		heads[i] = cell{h, strong}
+	rows := t.rows
+	if len(t.head) > 0 {
+		heads := make([]cell, len(t.head))
+		for i, h := range t.head {
+			heads[i] = cell{h, strong}
+		}
+		rows = append([][]cell{heads}, rows...)
 	}
-	rows := append([][]cell{heads}, t.rows...)
+	var width []int
 	for _, row := range rows {
 		for i, c := range row {
+			if i == len(width) {
+				width = append(width, 0)
+			}
 			width[i] = max(width[i], utf8.RuneCountInString(safe(c.text)))
 		}
 	}

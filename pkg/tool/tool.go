@@ -25,7 +25,7 @@ func Main(bundle plugin.Bundle, args []string) int {
 	}
 	names := slices.Sorted(maps.Keys(bundle))
 	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(names))
-	root.AddCommand(lsCommand(), lintCommand(bundle), repairCommand(bundle), gcCommand(bundle), traceCommand())
+	root.AddCommand(lsCommand(), showCommand(bundle), contextCommand(), lintCommand(bundle), repairCommand(bundle), gcCommand(bundle), traceCommand())
 	root.SetArgs(args)
 	if err := root.ExecuteContext(context.Background()); err != nil {
 		fmt.Fprintf(os.Stderr, "trestle: %v\n", err)

@@ -27,7 +27,8 @@ var floors = [][]string{
 	{"pkg/site"},
 	{"pkg/step", "pkg/plan"},
 	{"pkg/plugin", "pkg/observe", "pkg/trace"},
-	{"pkg/attach", "pkg/tool"},
+	{"pkg/attach", "pkg/page"},
+	{"pkg/tool"},
 	{"plugins"},
 	{"cmd"},
 }
