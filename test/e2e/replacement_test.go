@@ -209,6 +209,15 @@ func (s *stream) holds(who string, then time.Time) {
 	}
 }
 
+// lost counts the datagrams that were not answered. The last answers may be on their way.
+func (s *stream) lost() int {
+	last := 0
+	for number := range s.from {
+		last = max(last, number)
+	}
+	return last + 1 - len(s.from)
+}
+
 // first returns when the first datagram was sent that the container answered.
 func (s *stream) first(who string) time.Time {
 	var answered []int
