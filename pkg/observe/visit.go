@@ -134,7 +134,7 @@ var sysctls = [...]string{"ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/c
 	"bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables", "ipv4/conf/%s/rp_filter", "ipv4/conf/%s/route_localnet",
 	"ipv6/conf/%s/accept_ra", "ipv6/conf/%s/disable_ipv6"}
 
-// readSysctls reads those that exist. Of a host's veth pairs none is read: what is decided for them is decided by their bridge.
+// readSysctls reads those that exist. Of the ports of a host's bridges none is read: what is decided for them is decided by their bridge.
 func readSysctls(n *Namespace) {
 	n.Sysctls, n.Conntrack = make(map[string]string), -1
 	for _, key := range sysctls {
@@ -143,7 +143,7 @@ func readSysctls(n *Namespace) {
 			continue
 		}
 		for _, l := range n.Links {
-			if !n.Host || l.Kind != "veth" {
+			if !n.Host || l.Master == "" {
 				readSysctl(n, fmt.Sprintf(key, l.Name))
 			}
 		}

@@ -4,6 +4,7 @@ package tool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -25,9 +26,14 @@ func Main(bundle plugin.Bundle, args []string) int {
 	}
 	names := slices.Sorted(maps.Keys(bundle))
 	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(names))
-	root.AddCommand(lsCommand(), showCommand(bundle), contextCommand(), lintCommand(bundle), repairCommand(bundle), gcCommand(bundle), traceCommand())
+	root.AddCommand(lsCommand(), showCommand(bundle), contextCommand(), traceCommand(), doctorCommand(bundle), lintCommand(bundle))
+	root.AddCommand(repairCommand(bundle), gcCommand(bundle))
 	root.SetArgs(args)
 	if err := root.ExecuteContext(context.Background()); err != nil {
+		var found status
+		if errors.As(err, &found) {
+			return int(found)
+		}
 		fmt.Fprintf(os.Stderr, "trestle: %v\n", err)
 		if hint := fault.Hint(err); hint != "" {
 			fmt.Fprintf(os.Stderr, "trestle: %s\n", hint)

@@ -2,9 +2,9 @@ package tool
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,11 +53,27 @@ func (o *tracing) run(ctx context.Context, out io.Writer, from, to string) error
 	}
 	a := town.Ask(q)
 	if o.asObject {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(a)
+		err = printJSON(out, a)
 	} else {
-		_, err = fmt.Fprint(out, a.Text())
+		err = printAnswer(newScreen(out), a)
 	}
 	return err
+}
+
+// printAnswer prints what it comes to first, in colour, and then each step.
+func printAnswer(s screen, a *trace.Answer) error {
+	paint := red
+	if a.Outcome == trace.Reachable {
+		paint = strong
+	}
+	for i, line := range strings.Split(strings.TrimSuffix(a.Text(), "\n"), "\n") {
+		line = safe(line)
+		if rest, ok := strings.CutPrefix(line, string(a.Outcome)); ok && i == 0 {
+			line = s.paint(paint, string(a.Outcome)) + rest
+		}
+		if _, err := fmt.Fprintln(s, line); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"pkg/site"},
 	{"pkg/step", "pkg/plan"},
 	{"pkg/plugin", "pkg/observe", "pkg/trace"},
-	{"pkg/attach", "pkg/page"},
+	{"pkg/attach", "pkg/page", "pkg/doctor"},
 	{"pkg/tool"},
 	{"plugins"},
 	{"cmd"},
