@@ -19,19 +19,19 @@ import (
 // settled is a street on which a runtime has attached many containers, each with a port published from 20000 on.
 type settled struct {
 	*street
-	cni  *libcni.CNIConfig
-	list *libcni.NetworkConfigList
-	many int
+	cni      *libcni.CNIConfig
+	list     *libcni.NetworkConfigList
+	protocol string // of the ports
 }
 
-func settle(t *testing.T, many int) *settled {
+func settle(t *testing.T, many int, protocol string) *settled {
 	list, err := libcni.ConfListFromBytes([]byte(`{"cniVersion": "1.1.0", "name": "net", "plugins": [{"type": "trestle",
 		"capabilities": {"portMappings": true}, "plugins": [
 			{"type": "bridge", "bridge": "br0", "isDefaultGateway": true, "ipMasq": true,
 				"ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/16"}]]}},
 			{"type": "portmap", "capabilities": {"portMappings": true}}]}]}`))
 	must(t, err)
-	s := &settled{newStreet(t), libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), list, many}
+	s := &settled{newStreet(t), libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), list, protocol}
 	for i := range many {
 		s.container(s.name(i))
 		_, err := s.cni.AddNetworkList(t.Context(), list, s.runtime(i))
@@ -44,7 +44,7 @@ func (s *settled) name(i int) string { return fmt.Sprintf("c%d", i) }
 
 func (s *settled) runtime(i int) *libcni.RuntimeConf {
 	return &libcni.RuntimeConf{ContainerID: s.name(i), NetNS: netnsDir + s.name(i), IfName: "eth0", CapabilityArgs: map[string]any{
-		"portMappings": []any{map[string]any{"hostPort": 20000 + i, "containerPort": 7, "protocol": "udp"}}}}
+		"portMappings": []any{map[string]any{"hostPort": 20000 + i, "containerPort": 7, "protocol": s.protocol}}}}
 }
 
 // tool runs the operator's tool, and returns what it printed.
@@ -73,7 +73,7 @@ func TestCollect(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		many, keep := size(40, 1000), size(3, 10)
-		s := settle(t, keep)
+		s := settle(t, keep, "udp")
 		before := snapshot.Take(t)
 		for i := keep; i < many; i++ {
 			s.container(s.name(i))
@@ -108,7 +108,7 @@ func TestRepair(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		many := size(30, 250)
-		s := settle(t, many)
+		s := settle(t, many, "tcp")
 		before := snapshot.Take(t)
 		conn, err := nftables.New()
 		must(t, err)
