@@ -108,7 +108,7 @@ func (f *Filter) Unground(ctx context.Context) error { return f.iptables.Ungroun
 
 // Hold is the chosen backend's, once it is sure that nobody has the ports under another.
 func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (bool, error) {
-	if err := f.elsewhere(ctx, o, c); err != nil {
+	if err := f.elsewhere(ctx, o, c, dead); err != nil {
 		return false, err
 	}
 	return f.choose(ctx).Hold(ctx, o, c, dead)

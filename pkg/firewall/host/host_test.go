@@ -151,6 +151,38 @@ func TestTaken(t *testing.T) {
 	}
 }
 
+// TestOtherBackend wants a port that one of ours has under one backend to be refused under the other, and to be given when he is dead.
+func TestOtherBackend(t *testing.T) {
+	for _, way := range [][2]Backend{{NFTables, IPTables}, {IPTables, NFTables}} {
+		t.Run(fmt.Sprintf("%s-%s", way[0], way[1]), func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				first, second, ctx := open(t, way[0]), open(t, way[1]), t.Context()
+				c, two := claims()[1], claims()[1]
+				c.Linked = true
+				_, err := first.Hold(ctx, somebody(), c, nil)
+				must(t, err)
+				other := owner.Of("far", "ctr2", "eth0")
+				two.Ports[0].Target = netip.MustParseAddrPort("10.1.0.3:80")
+				_, err = second.Hold(ctx, other, two, func(firewall.Holder) bool { return false })
+				if fault.Code(err) != fault.Taken || !strings.Contains(err.Error(), somebody().Text) || !strings.Contains(err.Error(), "8080") {
+					t.Fatalf("a port under the other backend: %v, want a fault that names its owner", err)
+				}
+				var asked []firewall.Holder
+				_, err = second.Hold(ctx, other, two, func(h firewall.Holder) bool { asked = append(asked, h); return true })
+				must(t, err)
+				if len(asked) != 1 || asked[0].ID != somebody().ID || !asked[0].Linked {
+					t.Errorf("was asked whether %v are dead", asked)
+				}
+				if held, err := first.Holds(ctx, somebody(), c.Role); held || err != nil {
+					t.Errorf("the dead one holds it still: %t, %v", held, err)
+				}
+				must(t, second.Held(ctx, other, two))
+			})
+		})
+	}
+}
+
 // referenceRules are what the reference leaves for a container that it calls ghost.
 const referenceRules = `*nat
 :CNI-HOSTPORT-DNAT - [0:0]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -19,13 +20,16 @@ import (
 // other is a port that somebody has under another backend than the chosen one, or by the reference.
 type other struct {
 	firewall.Port
-	network, container string // as far as they are known
+	holder             firewall.Holder // of one that is ours
+	by                 firewall.Filter // that has it; nil: it is not ours
+	network, container string          // of one that is not, as far as they are known
 	who                string
 	iptables           bool // where it is
 }
 
-// elsewhere refuses a claim of which somebody alive has a port under another backend: his rules come first, and nothing would get to ours.
-func (f *Filter) elsewhere(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+// elsewhere refuses a claim of which somebody alive has a port under another backend: only one of both would get the packets. What the dead have
+// goes.
+func (f *Filter) elsewhere(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) error {
 	if c.Role != firewall.Publish || len(c.Ports) == 0 {
 		return nil
 	}
@@ -34,20 +38,44 @@ func (f *Filter) elsewhere(ctx context.Context, o owner.Owner, c firewall.Claim)
 		return fmt.Errorf("ports of other backends: %w", err)
 	}
 	for _, p := range c.Ports {
-		for _, q := range others {
-			own := strings.HasPrefix(o.Text, q.network+"/"+q.container+"/") || q.network == "" && strings.Contains(o.Text, "/"+q.container+"/")
-			if own || !collide(p, q.Port) {
-				continue
+		at := slices.IndexFunc(others, func(q other) bool {
+			return !q.of(o) && (collide(p, q.Port) || q.by != nil && q.Target.Addr() == p.Target.Addr())
+		})
+		if at < 0 {
+			continue
+		}
+		q := others[at]
+		if !f.died(q, dead) {
+			what := fmt.Sprintf("host port %d", p.HostPort)
+			if !collide(p, q.Port) {
+				what = "published address " + p.Target.Addr().String() // the host's routes lead to one of two containers that have it
 			}
-			if !f.dies(q.network, q.container) {
-				return fault.New(fault.Taken, "delete that container, or ask for another port", "host port %d: held by %s", p.HostPort, q.who)
-			}
-			if err := f.evict(ctx, q); err != nil {
-				return err
-			}
+			return fault.New(fault.Taken, "delete that container, or ask for something else", "%s: held by %s", what, q.who)
+		}
+		if err := f.evict(ctx, q); err != nil {
+			return err
+		}
+		if q.by != nil { // with all that he had
+			others = slices.DeleteFunc(others, func(r other) bool { return r.by != nil && r.holder.ID == q.holder.ID })
 		}
 	}
 	return nil
+}
+
+// of says whether the port is the owner's own.
+func (q other) of(o owner.Owner) bool {
+	if q.by != nil {
+		return q.holder.ID == o.ID
+	}
+	return strings.HasPrefix(o.Text, q.network+"/"+q.container+"/") || q.network == "" && strings.Contains(o.Text, "/"+q.container+"/")
+}
+
+// died says whether who has the port is provably dead.
+func (f *Filter) died(q other, dead func(firewall.Holder) bool) bool {
+	if q.by != nil {
+		return dead != nil && dead(q.holder)
+	}
+	return f.dies(q.network, q.container)
 }
 
 // collide says whether two ports are for the same packets. One of one address and one of all may both be held.
@@ -62,23 +90,30 @@ func address(p firewall.Port) netip.Addr {
 	return p.HostIP
 }
 
-// ports lists what the reference has under nftables and, where nftables is chosen, what anybody has under iptables, which looks after its
-// own otherwise.
+// ports lists what the reference has under nftables, and what anybody has under the backend that is not chosen. The chosen one looks after its
+// own.
 func (f *Filter) ports(ctx context.Context) (list []other, err error) {
 	found, err := reference.Ports(f.nft.Conn)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range found {
-		list = append(list, other{p.Port, "", p.Container, "container " + p.Container + " of another suite of plugins", false})
+		list = append(list, other{Port: p.Port, container: p.Container, who: "container " + p.Container + " of another suite of plugins"})
 	}
 	if f.choose(ctx) != firewall.Filter(f.nft) {
-		return list, nil
+		held, err := f.nft.Ports(ctx)
+		for _, p := range held {
+			list = append(list, other{Port: p.Port, holder: p.Holder, by: f.nft, who: p.Text + ", under nftables"})
+		}
+		return list, f.tolerant(ctx, err)
 	}
 	foreign, err := f.iptables.Foreign(ctx)
 	for _, p := range foreign {
-		network, container := parse(p.Comment)
-		list = append(list, other{p.Port, network, container, "a container under iptables, " + p.Comment, true})
+		q := other{Port: p.Port, iptables: true, who: "a container under iptables, " + p.Comment}
+		if q.network, q.container = parse(p.Comment); p.Ours {
+			q.holder, q.by, q.who = p.Holder, f.iptables, p.Text+", under iptables"
+		}
+		list = append(list, q)
 	}
 	return list, err
 }
@@ -91,6 +126,9 @@ func parse(comment string) (network, container string) {
 
 // evict removes what somebody dead has to the target. His rules would come before ours.
 func (f *Filter) evict(ctx context.Context, q other) error {
+	if q.by != nil {
+		return q.by.Drop(ctx, q.holder.Owner, firewall.Claim{Role: firewall.Publish})
+	}
 	c := firewall.Claim{Role: firewall.Publish, Ports: []firewall.Port{q.Port}}
 	o := owner.Of(q.network, q.container, "any") // the reference does not tell interfaces apart
 	if q.iptables {

@@ -268,7 +268,7 @@ func (s *state) dropPublish(o owner.Owner, n names, c firewall.Claim, options Op
 		}
 	}
 	if s.nat.has(chain) && len(rest) > 0 {
-		s.publish(n, rest, nil, options.conditions(s.is4))
+		s.publish(n, rest, s.published(), options.conditions(s.is4))
 	} else {
 		s.raze(hostports, chain)
 	}

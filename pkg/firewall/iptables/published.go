@@ -40,8 +40,10 @@ func (f *Filter) Published(ctx context.Context, o owner.Owner, c firewall.Claim)
 
 // Foreign is a port that somebody has.
 type Foreign struct {
-	firewall.Port        // protocol, host address, host port and target
-	Comment       string // of the rules: the network and the container
+	firewall.Port          // protocol, host address, host port and target
+	Comment         string // of the rules: the network and the container
+	firewall.Holder        // of one that is ours
+	Ours            bool
 }
 
 // Foreign lists the ports that are held in iptables, in all families and flavours, by containers of ours or of the reference. It is for
@@ -81,7 +83,7 @@ func foreignIn(ctx context.Context, family family, kind flavour) (list []Foreign
 		return nil, err
 	}
 	for _, p := range s.published() {
-		list = append(list, Foreign{p.asPort(), s.commentOf(p.chain)})
+		list = append(list, Foreign{p.asPort(), s.commentOf(p.chain), p.Holder, p.known})
 	}
 	return list, nil
 }

@@ -183,6 +183,32 @@ func TestSiblings(t *testing.T) {
 	})
 }
 
+// TestSiblingStaysSpecific wants a port of one host address to go on winning over the same of all, held by another container, when a sibling with
+// which it shares its chain goes.
+func TestSiblingStaysSpecific(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		f, ctx := open(), t.Context()
+		hold := func(container, ifName, target, hostIP string, port uint16) owner.Owner {
+			o, p := owner.Of("testnet", container, ifName), four(unix.IPPROTO_TCP, port, "80")
+			p.Target = netip.MustParseAddrPort(target)
+			if hostIP != "" {
+				p.HostIP = netip.MustParseAddr(hostIP)
+			}
+			_, err := f.Hold(ctx, o, firewall.Claim{Role: firewall.Publish, Ports: []firewall.Port{p}}, nil)
+			must(t, err)
+			return o
+		}
+		sibling := hold("ctr1", "eth1", "10.22.0.3:80", "", 9090)
+		hold("ctr1", "eth0", "10.22.0.2:80", "192.0.2.1", 8080)
+		hold("ctr2", "eth0", "10.22.0.4:80", "", 8080)
+		must(t, f.Drop(ctx, sibling, firewall.Claim{Role: firewall.Publish}))
+		list := run(t, "iptables", "-t", "nat", "-S", hostports)
+		if specific, all := strings.Index(list, `id: \"ctr1\"`), strings.Index(list, `id: \"ctr2\"`); specific < 0 || all < specific {
+			t.Errorf("the port of all addresses comes first:\n%s", list)
+		}
+	})
+}
+
 // TestCutTag wants a GC to drop everything of an owner of whom another object told it, by a tag without room for the names.
 func TestCutTag(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {

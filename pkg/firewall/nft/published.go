@@ -38,6 +38,45 @@ func (f *Filter) Published(ctx context.Context, o owner.Owner, c firewall.Claim)
 	return ports, err
 }
 
+// HeldPort is a port that somebody has.
+type HeldPort struct {
+	firewall.Port // protocol, host address, host port and target
+	firewall.Holder
+}
+
+// Ports lists the ports that anybody has, without those under conditions, which are nobody's alone. It is for whoever publishes under another
+// backend.
+func (f *Filter) Ports(ctx context.Context) (ports []HeldPort, err error) {
+	w, err := begin(owner.Owner{}, firewall.Publish)
+	if err != nil {
+		return nil, err
+	}
+	defer f.lock()()
+	err = f.steady(ctx, func() (sure bool, err error) {
+		ports = nil
+		holders := make(map[owner.ID]firewall.Holder)
+		for _, name := range []string{"dnat4", "dnat6", "dnat4ip", "dnat6ip"} {
+			all, err := f.dump(w.table.set(name))
+			if err != nil {
+				return false, err
+			}
+			for _, e := range all {
+				o, ours := owner.Parse(e.Comment)
+				if _, known := holders[o.ID]; ours && !known {
+					if holders[o.ID], _, err = f.holder(w, &e); err != nil {
+						return false, err
+					}
+				}
+				if ours {
+					ports = append(ports, HeldPort{portIn(element{SetElement: e}), holders[o.ID]})
+				}
+			}
+		}
+		return false, nil
+	})
+	return ports, err
+}
+
 // portIn reads `protocol . host port : target`, with a host address before it or none.
 func portIn(e element) firewall.Port {
 	cut := len(e.Key) - len(service(0, 0))
