@@ -90,6 +90,7 @@ func (c Claim) Undo(ctx context.Context, s *site.Site) error {
 		return err
 	}
 	led := published(ctx, s, filter, c)
+	c.Promptly = cut(s, led) > 0 // who is sending now would begin the same flow again before long
 	err = filter.Drop(ctx, c.Owner, c.Claim)
 	if err == nil {
 		cut(s, led)

@@ -35,15 +35,15 @@ func divert(s *site.Site, ports []firewall.Port) {
 	})
 }
 
-// cut removes the flows that lead to what was just dropped.
-func cut(s *site.Site, ports []firewall.Port) {
-	track(s, ports, func(t *conntrack.Table) (int, error) { return t.Cut(ports) })
+// cut removes the flows that lead to what is dropped, and says how many.
+func cut(s *site.Site, ports []firewall.Port) int {
+	return track(s, ports, func(t *conntrack.Table) (int, error) { return t.Cut(ports) })
 }
 
-// track runs do on the host's connection tracking, if any of the ports needs it.
-func track(s *site.Site, ports []firewall.Port, do func(*conntrack.Table) (int, error)) {
+// track runs do on the host's connection tracking, if any of the ports needs it, and returns how many flows it removed.
+func track(s *site.Site, ports []firewall.Port, do func(*conntrack.Table) (int, error)) (n int) {
 	if !slices.ContainsFunc(ports, func(p firewall.Port) bool { return conntrack.Tracked(p.Protocol) }) {
-		return
+		return 0
 	}
 	err := s.Host.Do(func() error {
 		table, err := conntrack.Open()
@@ -51,8 +51,7 @@ func track(s *site.Site, ports []firewall.Port, do func(*conntrack.Table) (int, 
 			return err
 		}
 		defer table.Close()
-		n, err := do(table)
-		if n > 0 {
+		if n, err = do(table); n > 0 {
 			s.Logf("flows removed: %d", n)
 		}
 		return err
@@ -60,6 +59,7 @@ func track(s *site.Site, ports []firewall.Port, do func(*conntrack.Table) (int, 
 	if err != nil {
 		s.Logf("flows left as they are: %v", err)
 	}
+	return n
 }
 
 // tracks says whether the host's connection tracking answers.

@@ -9,7 +9,8 @@ import (
 )
 
 // Drop reads the keys of the claim; where the attachment counts more than these, it scans the role's sets as well. An owner
-// whose attachment is absent holds nothing, as both are written and removed in one transaction.
+// whose attachment is absent holds nothing, as both are written and removed in one transaction. What expires is found by packets for one more tick of
+// the kernel's clock; what is deleted, as the claim may ask, is not.
 func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) error {
 	w, err := parse(o, c)
 	if err != nil {
@@ -19,19 +20,19 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 		}
 	}
 	defer f.lock()()
-	left, err := f.drop(ctx, w)
+	left, err := f.drop(ctx, w, f.deletes || c.Promptly)
 	if err != nil || !left {
 		return err
 	}
 	f.deletes = true
-	_, err = f.drop(ctx, w)
+	_, err = f.drop(ctx, w, true)
 	return err
 }
 
 // drop removes what the owner holds, and says whether the kernel left it as it was.
-func (f *Filter) drop(ctx context.Context, w *want) (left bool, err error) {
+func (f *Filter) drop(ctx context.Context, w *want, deletes bool) (left bool, err error) {
 	vanish := expire
-	if f.deletes {
+	if deletes {
 		vanish = remove
 	}
 	var held []element
@@ -46,7 +47,7 @@ func (f *Filter) drop(ctx context.Context, w *want) (left bool, err error) {
 		}
 		return changes, err
 	})
-	if err != nil || len(held) == 0 || f.deletes {
+	if err != nil || len(held) == 0 || deletes {
 		return false, err
 	}
 	attachment := held[len(held)-1]

@@ -49,7 +49,7 @@ func TestExpiry(t *testing.T) {
 				t.Errorf("%s held again: %+v, %v, want one without a timeout", e.title, found, err)
 			}
 		}
-		f.deletes = true
+		c.Promptly = true
 		must(t, f.Drop(t.Context(), somebody(), c))
 		if e, err := f.find(w.attachment.set, w.attachment.key); err != nil || e != nil {
 			t.Errorf("after a drop by deletion: %+v, %v, want none", e, err)
