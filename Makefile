@@ -12,7 +12,7 @@ BUILD := go build -trimpath -ldflags "-s -w -X $(PLUGIN).version=$(VERSION) -X $
 # Debian keeps nft where an ordinary user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help build demo test test-long lint clean
+.PHONY: help build demo test test-long lint man clean
 
 help:
 	@echo 'make build      the plugins into bin/, cnitool into .tools/'
@@ -20,6 +20,7 @@ help:
 	@echo 'make test       every test; needs no root, five minutes at the most'
 	@echo 'make test-long  the same tests at full size, end to end for the bundle too'
 	@echo 'make lint       gofmt, go vet, staticcheck'
+	@echo 'make man        the manual pages into man/'
 	@echo 'make clean      removes what the others made'
 
 build:
@@ -45,5 +46,8 @@ lint:
 	go vet ./...
 	go tool staticcheck ./...
 
+man:
+	@go run ./docs/man man
+
 clean:
-	rm -rf bin .tools
+	rm -rf bin .tools man

@@ -18,16 +18,7 @@ import (
 
 // Main runs the command line and returns its exit status.
 func Main(bundle plugin.Bundle, args []string) int {
-	root := &cobra.Command{
-		Use:           "trestle",
-		Short:         "Container networking: the CNI plugins in one binary, and the tool that goes with them",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	names := slices.Sorted(maps.Keys(bundle))
-	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(names))
-	root.AddCommand(lsCommand(), showCommand(bundle), contextCommand(), traceCommand(), doctorCommand(bundle), lintCommand(bundle))
-	root.AddCommand(repairCommand(bundle), gcCommand(bundle))
+	root := Command(bundle)
 	root.SetArgs(args)
 	if err := root.ExecuteContext(context.Background()); err != nil {
 		var found status
@@ -41,6 +32,23 @@ func Main(bundle plugin.Bundle, args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// Command returns the command line: for Main, for the manual, and for the test that runs its examples.
+func Command(bundle plugin.Bundle) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "trestle",
+		Short: "Container networking: the CNI plugins in one binary, and the tool that goes with them",
+		Long: "Shows what container networking has made on this host, says why it does not work, and puts it right. The same binary is all CNI\n" +
+			"plugins of the suite: called by a plugin's name, or with CNI_COMMAND set, it is that plugin.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	names := slices.Sorted(maps.Keys(bundle))
+	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(names))
+	root.AddCommand(lsCommand(), showCommand(bundle), contextCommand(), traceCommand(), doctorCommand(bundle), lintCommand(bundle))
+	root.AddCommand(repairCommand(bundle), gcCommand(bundle))
+	return root
 }
 
 func pluginCommand(bundle plugin.Bundle) *cobra.Command {
@@ -77,7 +85,8 @@ func uninstallCommand(names []string) *cobra.Command {
 		Short: "Take the plugins away again, and put back what they replaced",
 		Long: "Refuses while this host has links or rules of these plugins: what comes after could not delete them. Delete the containers first\n" +
 			"(drain the node).",
-		Args: cobra.NoArgs,
+		Example: "  trestle uninstall --bin-dir /opt/cni/bin",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := noneAttached(c.Context()); err != nil {
 				return err

@@ -30,7 +30,7 @@ var floors = [][]string{
 	{"pkg/attach", "pkg/page", "pkg/doctor"},
 	{"pkg/tool"},
 	{"plugins"},
-	{"cmd"},
+	{"cmd", "docs/man"},
 }
 
 // libraries are what product code may import beside the standard library: the section "Libraries" of docs/design.md.
