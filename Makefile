@@ -33,11 +33,11 @@ demo: build
 	@test/demo/run
 
 test:
-	@test/need iproute2 nftables iptables curl procps strace containernetworking-plugins
+	@test/need iproute2 nftables iptables curl procps strace librsvg2-bin containernetworking-plugins
 	@go run ./test/tally -count=1 -timeout 10m ./...
 
 test-long:
-	@test/need iproute2 nftables iptables curl procps strace containernetworking-plugins
+	@test/need iproute2 nftables iptables curl procps strace librsvg2-bin containernetworking-plugins
 	@TRESTLE_LONG=1 go run ./test/tally -count=1 -timeout 4h ./...
 	@TRESTLE_LONG=1 E2E_PLUGINS=bundle go run ./test/tally -count=1 -timeout 4h ./test/e2e
 

@@ -1,0 +1,118 @@
+// Package draw makes a picture of a host's container networking: the outside world on top, then uplinks, the host that routes, what the
+// packet filter does for a network, bridges, the host ends of veth pairs, and at the bottom the containers with their interfaces.
+//
+// A Picture is plain data. One layout places it, for a terminal's cells as for pixels, and each format is one short writer.
+package draw
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// Kind says what a box is, and so at which height it is drawn.
+type Kind string
+
+// The kinds, from the top of the picture to its bottom.
+const (
+	Outside   Kind = "outside"   // where a default route leads
+	Uplink    Kind = "uplink"    // a link of the host that leads there
+	Router    Kind = "router"    // the host itself, which routes between its links
+	Filter    Kind = "filter"    // what the packet filter does for one network
+	Bridge    Kind = "bridge"    // a bridge of the host
+	HostEnd   Kind = "host-end"  // the host's end of a veth pair, or any other link of the host that no container holds
+	Namespace Kind = "namespace" // a container's network namespace
+	Interface Kind = "interface" // a link inside such a namespace
+)
+
+// State says how a box or an edge is.
+type State string
+
+// The states. The zero State is that of what is ours and as it should be.
+const (
+	Normal  State = ""
+	Broken  State = "broken"  // not as its plugin made it
+	Leaked  State = "leaked"  // nobody is left who would remove it
+	Foreign State = "foreign" // not ours: the runtime's, another plugin's, hand-made
+)
+
+// Line is one line of text in a box. About names the box that it tells of, if that is another one: it goes where that box goes.
+type Line struct {
+	Text  string `json:"text"`
+	About string `json:"about,omitempty"`
+}
+
+// Box is one thing that is drawn.
+type Box struct {
+	ID    string   `json:"id"`              // unique in the picture, and stable from one reading of the host to the next
+	Kind  Kind     `json:"kind"`            //
+	Lane  string   `json:"lane,omitempty"`  // the network that it belongs to; empty for the host's own
+	In    string   `json:"in,omitempty"`    // the namespace that an interface is in
+	Title string   `json:"title"`           //
+	Lines []Line   `json:"lines,omitempty"` //
+	State State    `json:"state,omitempty"` //
+	Why   string   `json:"why,omitempty"`   // what is wrong, or whose it is, in a few words
+	Names []string `json:"names,omitempty"` // other names by which a reader may look for it; they are not drawn
+}
+
+// Edge joins two boxes, the upper one first.
+type Edge struct {
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Label string `json:"label,omitempty"`
+	State State  `json:"state,omitempty"`
+}
+
+// Picture is all that is drawn. A layout draws the edges that lead downwards in the order of kinds, or from one interface to another; where
+// an interface has its host end above it, or a namespace something in it, no other edge gets there.
+type Picture struct {
+	Title string   `json:"title"`
+	Boxes []Box    `json:"boxes"`
+	Edges []Edge   `json:"edges"`
+	Notes []string `json:"notes,omitempty"` // what the picture leaves out, and why
+}
+
+// JSON writes the picture as data.
+func (p Picture) JSON() string {
+	text, _ := json.MarshalIndent(p, "", "  ") // strings alone: always has a JSON form
+	return string(text) + "\n"
+}
+
+// lanes lists the networks in the order in which they first appear.
+func (p Picture) lanes() []string {
+	var names []string
+	for _, b := range p.Boxes {
+		if b.Lane != "" && !slices.Contains(names, b.Lane) {
+			names = append(names, b.Lane)
+		}
+	}
+	return names
+}
+
+// word is the state in words, with its reason.
+func (b Box) word() string {
+	word := string(b.State)
+	if b.State == Foreign {
+		word = "not ours"
+	}
+	if b.State == Normal || b.Why == "" {
+		return word + b.Why
+	}
+	return word + ": " + b.Why
+}
+
+// keep leaves the boxes that the function wants, with what is in them, the edges between them and the lines about them.
+func (p Picture) keep(wanted func(Box) bool) Picture {
+	kept := map[string]bool{}
+	var boxes []Box
+	for _, b := range p.Boxes {
+		if kept[b.ID] = wanted(b); kept[b.ID] {
+			boxes = append(boxes, b)
+		}
+	}
+	for i, b := range boxes {
+		boxes[i].Lines = slices.DeleteFunc(slices.Clone(b.Lines), func(l Line) bool { return l.About != "" && !kept[l.About] })
+	}
+	p.Boxes = boxes
+	p.Edges = slices.DeleteFunc(slices.Clone(p.Edges), func(e Edge) bool { return !kept[e.From] || !kept[e.To] })
+	return p
+}
