@@ -93,6 +93,14 @@ func (w *World) flat() *World {
 	return &flat
 }
 
+// outer is the plugin that a runtime calls for the flat chain's member.
+func (c Chain) outer(member int) int {
+	if c.lists() {
+		return 0
+	}
+	return member
+}
+
 // Speaks says whether the chain's version of the protocol has the verb.
 func (c Chain) Speaks(verb string) bool {
 	switch verb {

@@ -69,10 +69,7 @@ func (w *World) driftAt(flat *World, member, index int) error {
 		return fmt.Errorf("undo of %s: %w", name, err)
 	}
 	if w.same(during, "") != nil {
-		if w.lists() {
-			member = 0
-		}
-		_, err := w.inProcess(call{verb: "CHECK", member: member, of: w.one, prev: result})
+		_, err := w.inProcess(call{verb: "CHECK", member: w.outer(member), of: w.one, prev: result})
 		if err == nil || !strings.Contains(err.Error(), name) {
 			return fmt.Errorf("%s: undone, and CHECK says: %v", name, err)
 		}

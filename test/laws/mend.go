@@ -20,11 +20,12 @@ func Mend(w *World) error {
 		return err
 	}
 	before := w.snapshot()
-	for member := range w.Plugins {
-		if w.kind(call{member: member}).Plan == nil {
+	flat := w.flat()
+	for member := range flat.Plugins {
+		if flat.kind(call{member: member}).gives() {
 			continue
 		}
-		p, err := w.planned(call{verb: "ADD", member: member, of: w.one})
+		p, err := flat.planned(call{verb: "ADD", member: member, of: w.one})
 		if err != nil {
 			return err
 		}
@@ -32,7 +33,7 @@ func Mend(w *World) error {
 			if !is[plan.Mendable](step) {
 				continue
 			}
-			if err := w.mendAt(member, i); err != nil {
+			if err := w.mendAt(flat, member, i); err != nil {
 				return fmt.Errorf("%s: %w", step, err)
 			}
 		}
@@ -40,18 +41,19 @@ func Mend(w *World) error {
 	return w.same(before, "mending and DEL")
 }
 
-// mendAt adds the container, undoes the step, wants REPAIR to make it again, and deletes the container.
-func (w *World) mendAt(member, index int) error {
+// mendAt adds the container, undoes the step of the flat chain's member, wants REPAIR to make it again, and deletes the container.
+func (w *World) mendAt(flat *World, member, index int) error {
 	result, err := w.add(w.inProcess, w.one)
 	if err != nil {
 		return err
 	}
 	during := w.snapshot()
-	name, err := w.undo(call{verb: "DEL", member: member, of: w.one, prev: result}, index)
+	undo := call{verb: "DEL", member: member, of: w.one, prev: result}
+	name, err := flat.undo(undo, index)
 	if err != nil {
 		return fmt.Errorf("undo of %s: %w", name, err)
 	}
-	repair := call{verb: "REPAIR", member: member, of: w.one, prev: result}
+	repair := call{verb: "REPAIR", member: w.outer(member), of: w.one, prev: result}
 	for range 2 { // the second finds all done
 		if _, err := w.inProcess(repair); err != nil {
 			return err
@@ -60,25 +62,24 @@ func (w *World) mendAt(member, index int) error {
 			return err
 		}
 	}
-	if err := w.mendDead(repair, index); err != nil {
-		return err
+	if flat.kind(undo).Name == "bridge" { // a chained plugin's attachment is carried by the link of the one that made it
+		if err := w.mendDead(repair, func() error { _, err := flat.undo(undo, index); return err }); err != nil {
+			return err
+		}
 	}
 	return w.del(w.inProcess, call{of: w.one, prev: result})
 }
 
-// mendDead removes the container's link, and wants REPAIR to leave the host as it is.
-func (w *World) mendDead(repair call, index int) error {
-	if w.kind(repair).Name != "bridge" {
-		return nil // a chained plugin's attachment is carried by the link of the one that made it
-	}
+// mendDead removes the container's link, sweeps, and wants REPAIR to leave the host as it is.
+func (w *World) mendDead(repair call, sweep func() error) error {
 	link, err := netlink.LinkByName(owner.Of(w.Network, w.one.ID, ifName).HostLink())
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	if err == nil {
+		err = sweep()
+	}
 	if err != nil {
-		return err
-	}
-	if err := netlink.LinkDel(link); err != nil {
-		return err
-	}
-	if _, err := w.undo(call{verb: "DEL", member: repair.member, of: w.one, prev: repair.prev}, index); err != nil {
 		return err
 	}
 	gone := w.snapshot()
