@@ -19,9 +19,8 @@ type end struct {
 	host   bool // it is in the host's
 }
 
-// takeLinks notes the links of a namespace.
-func (r *reader) takeLinks(n *Namespace, links []netlink.Link, ports map[int]*rtnl.BridgePort) {
-	hostNumber := r.hostNumber(n)
+// takeLinks notes the links of a namespace, which calls the host's by the number.
+func (r *reader) takeLinks(n *Namespace, links []netlink.Link, ports map[int]*rtnl.BridgePort, hostNumber int) {
 	names := make(map[int]string, len(links))
 	for _, link := range links {
 		names[link.Attrs().Index] = link.Attrs().Name
@@ -46,11 +45,11 @@ func (r *reader) takeLinks(n *Namespace, links []netlink.Link, ports map[int]*rt
 }
 
 // hostNumber is what the namespace that the thread is in calls the host's; -1 where it has no number for it.
-func (r *reader) hostNumber(n *Namespace) int {
+func (r *reader) hostNumber(n *Namespace, h *netlink.Handle) int {
 	if n.Host || r.own == nil {
 		return -1
 	}
-	number, err := netlink.GetNetNsIdByFd(int(r.own.Fd()))
+	number, err := h.GetNetNsIdByFd(int(r.own.Fd()))
 	if err != nil {
 		return -1
 	}

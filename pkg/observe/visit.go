@@ -9,10 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/procfile"
 	"github.com/trestle-cni/trestle/pkg/rtnl"
 	"github.com/trestle-cni/trestle/pkg/ruleset"
 )
@@ -22,7 +24,7 @@ const visitors = 4
 
 // visit reads every namespace of the list.
 func (r *reader) visit(ctx context.Context, list []*Namespace) {
-	queue := make(chan *Namespace)
+	var next atomic.Int64 // the host's own comes first, below
 	var all sync.WaitGroup
 	for range visitors {
 		all.Add(1)
@@ -30,17 +32,13 @@ func (r *reader) visit(ctx context.Context, list []*Namespace) {
 			defer all.Done()
 			// The thread ends with this: one that has been in a container must not run anything of the host's.
 			runtime.LockOSThread()
-			for n := range queue {
-				r.read(ctx, n)
+			for i := next.Add(1); int(i) < len(list) && ctx.Err() == nil; i = next.Add(1) {
+				r.read(ctx, list[i])
 				r.progress(len(list))
 			}
 		}()
 	}
 	r.onOwnThread(func() { r.read(ctx, list[0]) }) // in the namespace of the process; no right is needed
-	for _, n := range list[1:] {
-		queue <- n
-	}
-	close(queue)
 	all.Wait()
 }
 
@@ -118,7 +116,7 @@ func (r *reader) readAll(ctx context.Context, n *Namespace) error {
 	if err != nil {
 		return fmt.Errorf("ports of bridges: %w", err)
 	}
-	r.takeLinks(n, links, ports)
+	r.takeLinks(n, links, ports, r.hostNumber(n, h))
 	err = errors.Join(readAddresses(n, conn), readRoutes(n, h), readNeighbours(n, h))
 	readSysctls(n)
 	filter, unread := ruleset.Read(ctx)
@@ -148,7 +146,7 @@ func readSysctls(n *Namespace) {
 			}
 		}
 	}
-	if text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count"); err == nil {
+	if text, err := procfile.Read("/proc/sys/net/netfilter/nf_conntrack_count"); err == nil {
 		if count, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
 			n.Conntrack = count
 		}
@@ -156,7 +154,7 @@ func readSysctls(n *Namespace) {
 }
 
 func readSysctl(n *Namespace, key string) {
-	text, err := os.ReadFile("/proc/sys/net/" + key)
+	text, err := procfile.Read("/proc/sys/net/" + key)
 	if err == nil {
 		n.Sysctls[key] = strings.TrimSpace(string(text))
 	}

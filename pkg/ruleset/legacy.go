@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/procfile"
 )
 
 // readLegacy reads the tables of the kernel's ip_tables and ip6_tables. Their programs are run only where the kernel lists a table: to ask
@@ -19,7 +21,7 @@ func (r *Ruleset) readLegacy(ctx context.Context) {
 	for _, family := range []string{"ip", "ip6"} {
 		program := family + "tables"
 		file := "/proc/thread-self/net/" + family + "_tables_names"
-		names, err := os.ReadFile(file)
+		names, err := procfile.Read(file)
 		if err != nil || len(bytes.TrimSpace(names)) == 0 {
 			if err != nil && !os.IsNotExist(err) {
 				r.Gaps = append(r.Gaps, fmt.Sprintf("iptables-legacy: %v", err))

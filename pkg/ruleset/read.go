@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/nlsocket"
 )
 
 // Read reads the ruleset of the calling thread's network namespace. What cannot be read is among the gaps; an error means that nothing
@@ -31,13 +34,13 @@ func Read(ctx context.Context) (*Ruleset, error) {
 
 // kernel is a socket of nfnetlink, for dumps. The library google/nftables is not used for them: it leaves out the expressions that it does
 // not know, so that a rule would look as if it asked less than it does, and the verdicts in maps.
-type kernel struct{ *netlink.Conn }
+type kernel struct{ *nlsocket.Conn }
 
 // tries bounds how often a ruleset is read that changes while it is.
 const tries = 5
 
 func (r *Ruleset) readTables(ctx context.Context) error {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	conn, err := nlsocket.Open(unix.NETLINK_NETFILTER)
 	if err != nil {
 		if errors.Is(err, unix.EPROTONOSUPPORT) {
 			return nil // a kernel without nfnetlink filters nothing by nf_tables
@@ -45,9 +48,8 @@ func (r *Ruleset) readTables(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	k := kernel{conn}
-	for try := 1; ; try++ {
+	for try := 1; ctx.Err() == nil; try++ {
 		before, err := k.generation()
 		if err != nil {
 			return err
@@ -66,28 +68,49 @@ func (r *Ruleset) readTables(ctx context.Context) error {
 			return fmt.Errorf("the ruleset changed while it was read, %d times", tries)
 		}
 	}
+	return ctx.Err()
+}
+
+// ask sends one request and returns the bodies of the answers.
+func (k kernel) ask(message int, flags uint16, body []byte) (answers [][]byte, err error) {
+	request := make([]byte, unix.SizeofNlMsghdr, unix.SizeofNlMsghdr+len(body))
+	request = append(request, body...)
+	sequence := k.Next()
+	binary.NativeEndian.PutUint32(request, uint32(len(request)))
+	binary.NativeEndian.PutUint16(request[4:], unix.NFNL_SUBSYS_NFTABLES<<8|uint16(message))
+	binary.NativeEndian.PutUint16(request[6:], unix.NLM_F_REQUEST|flags)
+	binary.NativeEndian.PutUint32(request[8:], sequence)
+	exchange := k.Exchange(request, func(m nlsocket.Message) {
+		switch {
+		case m.Sequence != sequence, m.Type == unix.NLMSG_DONE:
+		case m.Type == unix.NLMSG_ERROR:
+			if errno := m.Errno(); errno != 0 {
+				err = errno
+			}
+		case m.Flags&unix.NLM_F_DUMP_INTR != 0:
+			err = unix.EINTR
+		case len(m.Data) >= len(header(0)):
+			answers = append(answers, bytes.Clone(m.Data))
+		}
+	})
+	return answers, errors.Join(exchange, err)
 }
 
 // generation returns the number that each change of the ruleset raises; 0 where nf_tables has never been used or is not there.
 func (k kernel) generation() (uint32, error) {
-	m := netlink.Message{Header: netlink.Header{Type: kind16(unix.NFT_MSG_GETGEN), Flags: netlink.Request}, Data: header(unix.AF_UNSPEC)}
-	answers, err := k.Execute(m)
+	answers, err := k.ask(unix.NFT_MSG_GETGEN, 0, header(unix.AF_UNSPEC))
 	if err != nil || len(answers) == 0 {
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) { // nf_tables is not in the kernel
 			return 0, nil
 		}
 		return 0, err
 	}
-	attrs, err := attributes(answers[0].Data[4:])
+	attrs, err := attributes(answers[0][4:])
 	return attrs.number(unix.NFTA_GEN_ID), err
 }
 
 // header is struct nfgenmsg.
 func header(family byte) []byte { return []byte{family, unix.NFNETLINK_V0, 0, 0} }
-
-func kind16(message int) netlink.HeaderType {
-	return netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | message)
-}
 
 // dump asks for all objects of one kind, and hands each to see with its family.
 func (k kernel) dump(message int, see func(family byte, a attrs) error, filter ...netlink.Attribute) error {
@@ -99,9 +122,7 @@ func (k kernel) dump(message int, see func(family byte, a attrs) error, filter .
 	if err != nil {
 		return err
 	}
-	answers, err := k.Execute(netlink.Message{
-		Header: netlink.Header{Type: kind16(message), Flags: netlink.Request | netlink.Dump}, Data: append(header(family), data...),
-	})
+	answers, err := k.ask(message, unix.NLM_F_DUMP, append(header(family), data...))
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
 		return nil // not in the kernel
 	}
@@ -109,11 +130,11 @@ func (k kernel) dump(message int, see func(family byte, a attrs) error, filter .
 		return err
 	}
 	for _, answer := range answers {
-		a, err := attributes(answer.Data[4:])
+		a, err := attributes(answer[4:])
 		if err != nil {
 			return err
 		}
-		if err := see(answer.Data[0], a); err != nil {
+		if err := see(answer[0], a); err != nil {
 			return err
 		}
 	}
@@ -171,7 +192,7 @@ func (k kernel) tables() ([]*Table, error) {
 		tables = append(tables, &Table{Family: familyName(family), Name: a.text(unix.NFTA_TABLE_NAME), Flavour: NFTables})
 		return nil
 	})
-	if err != nil {
+	if err != nil || len(tables) == 0 { // most containers have none
 		return nil, err
 	}
 	err = k.dump(unix.NFT_MSG_GETCHAIN, func(family byte, a attrs) error {

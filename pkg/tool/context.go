@@ -69,7 +69,7 @@ func (v viewing) answer(h *observe.Host, n *observe.Namespace, p *page.Page) any
 	if v.against != "" {
 		return p
 	}
-	return map[string]any{"namespace": n, "problems": h.Problems}
+	return contextAnswer{n, some(h.Problems)}
 }
 
 // printPage prints a page: its sections below each other, each a table.

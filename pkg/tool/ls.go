@@ -46,7 +46,7 @@ func (l listing) run(ctx context.Context, out, complaints io.Writer) error {
 	}
 	list := slices.DeleteFunc(host.Attachments, func(a *observe.Attachment) bool { return l.network != "" && a.Network != l.network })
 	if l.json {
-		return printJSON(out, map[string]any{"attachments": list, "problems": host.Problems})
+		return printJSON(out, listAnswer{some(list), some(host.Problems)})
 	}
 	l.print(newScreen(out), list, time.Now())
 	return nil

@@ -49,8 +49,8 @@ func show(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, 
 		p.Sections = append(p.Sections, s)
 	}
 	if asJSON {
-		return printJSON(out, map[string]any{"kind": thing.Kind, "name": thing.Name, "attachments": page.AttachmentsOf(host, thing),
-			"link": thing.Link, "page": p, "problems": host.Problems})
+		return printJSON(out, showAnswer{thing.Kind, thing.Name, some(page.AttachmentsOf(host, thing)), thing.Link, thing.Namespace, p,
+			some(host.Problems)})
 	}
 	printPage(newScreen(out), p)
 	return nil
