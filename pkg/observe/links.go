@@ -20,7 +20,7 @@ type end struct {
 }
 
 // takeLinks notes the links of a namespace, which calls the host's by the number.
-func (r *reader) takeLinks(n *Namespace, links []netlink.Link, ports map[int]*rtnl.BridgePort, hostNumber int) {
+func (r *reader) takeLinks(n *Namespace, links []rtnl.LinkData, hostNumber int) {
 	names := make(map[int]string, len(links))
 	for _, link := range links {
 		names[link.Attrs().Index] = link.Attrs().Name
@@ -32,7 +32,7 @@ func (r *reader) takeLinks(n *Namespace, links []netlink.Link, ports map[int]*rt
 		if a.MasterIndex != 0 {
 			l.Master = n.ID + "/" + names[a.MasterIndex]
 		}
-		if p := ports[a.Index]; p != nil {
+		if p := link.Port; p != nil {
 			l.Port = &BridgePort{State: p.State.String(), Hairpin: p.Hairpin, Isolated: p.Isolated}
 		}
 		l.Origin = originOf(n, l)

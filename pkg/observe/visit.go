@@ -108,17 +108,13 @@ func (r *reader) readAll(ctx context.Context, n *Namespace) error {
 		return err
 	}
 	defer conn.Close()
-	links, err := h.LinkList()
+	links, err := conn.Links()
 	if err != nil {
 		return fmt.Errorf("links: %w", err)
 	}
-	ports, err := conn.BridgePorts()
-	if err != nil {
-		return fmt.Errorf("ports of bridges: %w", err)
-	}
-	r.takeLinks(n, links, ports, r.hostNumber(n, h))
+	r.takeLinks(n, links, r.hostNumber(n, h))
 	err = errors.Join(readAddresses(n, conn), readRoutes(n, h), readNeighbours(n, h))
-	readSysctls(n)
+	readSysctls(n, links)
 	filter, unread := ruleset.Read(ctx)
 	if unread != nil {
 		r.problem("packet filter of "+n.Name, unread, "read it as root")
@@ -127,23 +123,24 @@ func (r *reader) readAll(ctx context.Context, n *Namespace) error {
 	return err
 }
 
-// sysctls are the keys that decide whether packets get through; %s is a link's name.
+// sysctls are the keys of a whole namespace that decide whether packets get through.
 var sysctls = [...]string{"ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/conf/all/disable_ipv6", "ipv4/conf/all/rp_filter",
-	"bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables", "ipv4/conf/%s/rp_filter", "ipv4/conf/%s/route_localnet",
-	"ipv6/conf/%s/accept_ra", "ipv6/conf/%s/disable_ipv6"}
+	"bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"}
 
-// readSysctls reads those that exist. Of the ports of a host's bridges none is read: what is decided for them is decided by their bridge.
-func readSysctls(n *Namespace) {
+// readSysctls reads those that exist. Those of links came with them: to open a file for each would take most of the time of a read. Of the ports
+// of a host's bridges none is told: what is decided for them is decided by their bridge.
+func readSysctls(n *Namespace, links []rtnl.LinkData) {
 	n.Sysctls, n.Conntrack = make(map[string]string), -1
 	for _, key := range sysctls {
-		if !strings.Contains(key, "%s") {
-			readSysctl(n, key)
+		readSysctl(n, key)
+	}
+	for _, l := range links {
+		if n.Host && l.Attrs().MasterIndex != 0 {
 			continue
 		}
-		for _, l := range n.Links {
-			if !n.Host || l.Master == "" {
-				readSysctl(n, fmt.Sprintf(key, l.Name))
-			}
+		for key, value := range l.Settings() {
+			family, name, _ := strings.Cut(key, "/")
+			n.Sysctls[family+"/conf/"+l.Attrs().Name+"/"+name] = strconv.Itoa(value)
 		}
 	}
 	if text, err := procfile.Read("/proc/sys/net/netfilter/nf_conntrack_count"); err == nil {

@@ -158,20 +158,6 @@ func (c *Conn) BridgePort(link string) (*BridgePort, error) {
 	return nil, nil
 }
 
-// BridgePorts reads the port data of all links that are ports of bridges, by their indexes.
-func (c *Conn) BridgePorts() (map[int]*BridgePort, error) {
-	r := Request(unix.RTM_GETLINK, unix.NLM_F_DUMP)
-	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
-	bodies, err := c.Read(r)
-	ports := make(map[int]*BridgePort)
-	for _, body := range bodies {
-		if port := bridgePort(body); port != nil {
-			ports[int(nl.DeserializeIfInfomsg(body).Index)] = port
-		}
-	}
-	return ports, err
-}
-
 func bridgePort(body []byte) *BridgePort {
 	info := attribute(body[unix.SizeofIfInfomsg:], unix.IFLA_LINKINFO)
 	if text(attribute(info, nl.IFLA_INFO_SLAVE_KIND)) != "bridge" {

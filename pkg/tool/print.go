@@ -115,6 +115,7 @@ func (t *table) print(s screen) {
 			width[i] = max(width[i], utf8.RuneCountInString(safe(c.text)))
 		}
 	}
+	var b strings.Builder
 	for _, row := range rows {
 		last := len(row) - 1
 		for last > 0 && row[last].text == "" {
@@ -122,11 +123,12 @@ func (t *table) print(s screen) {
 		}
 		for i, c := range row[:last+1] {
 			text := safe(c.text)
-			fmt.Fprint(s, s.paint(c.colour, text))
+			b.WriteString(s.paint(c.colour, text))
 			if i < last {
-				fmt.Fprint(s, strings.Repeat(" ", width[i]-utf8.RuneCountInString(text)+2))
+				b.WriteString(strings.Repeat(" ", width[i]-utf8.RuneCountInString(text)+2))
 			}
 		}
-		fmt.Fprintln(s)
+		b.WriteByte('\n')
 	}
+	fmt.Fprint(s, b.String())
 }
