@@ -13,9 +13,9 @@ func nearest(list []Thing, only Kind, name string) []Thing {
 	}
 	var near []candidate
 	for _, t := range list {
-		d := distance(name, t.Name)
+		d := Distance(name, t.Name)
 		if t.Kind == KindLink {
-			d = min(d, distance(name, t.Link.Name))
+			d = min(d, Distance(name, t.Link.Name))
 		}
 		if d <= (len(name)+2)/3 && (only == "" || t.Kind == only) {
 			near = append(near, candidate{t, d})
@@ -29,23 +29,28 @@ func nearest(list []Thing, only Kind, name string) []Thing {
 	return things
 }
 
-// distance is Levenshtein's: how many letters must be put in, taken out or changed.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+// Distance is how many letters must be put in, left out, changed, or changed with their neighbour to make b of a (optimal string alignment).
+func Distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	rows := make([][]int, len(x)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(y)+1)
+		rows[i][0] = i
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		for j := 1; j <= len(y); j++ {
+			change := 1
+			if x[i-1] == y[j-1] {
+				change = 0
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(row[j]+1, row[j+1]+1, cost)
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+change)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return rows[len(x)][len(y)]
 }

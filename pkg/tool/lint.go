@@ -13,6 +13,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/conflist"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/keys"
+	"github.com/trestle-cni/trestle/pkg/page"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -233,7 +234,7 @@ func complains(readers []*keys.Object, path string) bool {
 func meant(key string, known []string) string {
 	best, near := "", 3
 	for _, k := range known {
-		if d := distance(strings.ToLower(key), strings.ToLower(k)); d < near {
+		if d := page.Distance(strings.ToLower(key), strings.ToLower(k)); d < near {
 			best, near = k, d
 		}
 	}
