@@ -8,6 +8,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/phase"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -25,6 +26,7 @@ func (k Kind[C]) add(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	defer lock.Unlock()
+	phase.End(ctx, "namespaces opened, owner locked")
 	var m made
 	if err := v.build(ctx, &m); err != nil {
 		return fault.Join(err, v.unmake(withoutCancel(ctx), m))
@@ -50,9 +52,11 @@ func (v *verb[C]) build(ctx context.Context, m *made) error {
 	if err != nil {
 		return err
 	}
+	phase.End(ctx, "plan")
 	if err := p.Guard(ctx, v.site); err != nil {
 		return err
 	}
+	phase.End(ctx, "guard")
 	if v.ipam() != "" {
 		if p, err = v.reserve(ctx, p, m); err != nil {
 			return err
@@ -71,6 +75,7 @@ func (v *verb[C]) build(ctx context.Context, m *made) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	defer func() { phase.End(ctx, "result") }()
 	return v.req.Print(p.Result)
 }
 
@@ -89,6 +94,7 @@ func (v *verb[C]) reserve(ctx context.Context, p plan.Plan, m *made) (plan.Plan,
 	if err != nil {
 		return p, err
 	}
+	phase.End(ctx, "IPAM", v.ipam())
 	if p, err = v.plan(result); err != nil {
 		return p, err
 	}

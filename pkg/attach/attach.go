@@ -3,11 +3,11 @@ package attach
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"net"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -93,7 +93,7 @@ func (k Kind[C]) enter(req *plugin.Request) (*verb[C], error) {
 func (k Kind[C]) begin(req *plugin.Request, config C, netns string) (*verb[C], error) {
 	v := &verb[C]{Kind: k, req: req, config: config}
 	v.call = Call{Owner: owner.Of(req.Network, req.ContainerID, req.IfName), IfName: req.IfName, Netns: req.Netns}
-	if _, err := rand.Read(v.call.Seed[:]); err != nil {
+	if _, err := unix.Getrandom(v.call.Seed[:], 0); err != nil { // crypto/rand tests itself first
 		return nil, err
 	}
 	options := site.Options{Netns: netns, Logf: req.Logf}

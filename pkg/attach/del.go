@@ -7,6 +7,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/phase"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -38,6 +39,7 @@ func (k Kind[C]) del(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	defer lock.Unlock()
+	phase.End(ctx, "namespaces opened, owner locked")
 	if sandbox == plugin.SandboxOwnHost {
 		return v.delOwnHost(ctx, why)
 	}
@@ -62,6 +64,7 @@ func (v *verb[C]) remove(ctx context.Context) error {
 		return err
 	}
 	_, released := v.req.Delegate(ctx, v.ipam(), "DEL")
+	phase.End(ctx, "IPAM", v.ipam())
 	return fault.Join(err, released)
 }
 

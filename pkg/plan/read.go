@@ -10,6 +10,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/pkg/phase"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
@@ -43,6 +44,7 @@ func apply(ctx context.Context, step Step, s *site.Site) (bool, error) {
 		return false, fmt.Errorf("%s: not begun: %w", step, err)
 	}
 	created, err := step.Apply(ctx, s)
+	phase.End(ctx, "make", step)
 	if err != nil {
 		return created, fmt.Errorf("%s: %w", step, err)
 	}
@@ -88,6 +90,7 @@ func (p Plan) verifyGround(ctx context.Context, s *site.Site) error {
 		if err := step.Verify(ctx, s); err != nil {
 			return fmt.Errorf("%s: %w", step, err)
 		}
+		phase.End(ctx, "look at", step)
 	}
 	return nil
 }
@@ -119,6 +122,7 @@ func undo(ctx context.Context, steps []Step, s *site.Site) error {
 			continue
 		}
 		err := step.Undo(ctx, s)
+		phase.End(ctx, "undo", step)
 		switch {
 		case err == nil:
 		case is[Carrier](step):
@@ -154,6 +158,7 @@ func (p Plan) Verify(ctx context.Context, s *site.Site) error {
 		if err := step.Verify(ctx, s); err != nil {
 			drifts = append(drifts, fmt.Sprintf("%s: %v", step, err))
 		}
+		phase.End(ctx, "verify", step)
 	}
 	if len(drifts) == 0 {
 		return nil

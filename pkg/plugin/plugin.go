@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/phase"
 )
 
 // Plugin is a name, the versions that it speaks, and the verbs. Address plugins fill in the verbs themselves; package attach
@@ -117,6 +118,7 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 	if env["CNI_COMMAND"] == "" {
 		return about(p, s)
 	}
+	ctx = phase.Watch(ctx, env, s.Err, p.Name)
 	version := Current
 	err := func() (err error) {
 		defer func() {
@@ -136,6 +138,7 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 			return err
 		}
 		req.bundle = b
+		phase.End(ctx, "environment and configuration")
 		return p.verb(req.Command)(ctx, req)
 	}()
 	if err == nil {
