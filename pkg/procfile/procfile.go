@@ -10,8 +10,11 @@ import (
 )
 
 // Read returns what the file has. Most have less than 128 bytes, and come with one read.
-func Read(path string) ([]byte, error) {
-	file, err := open(path, unix.O_RDONLY)
+func Read(path string) ([]byte, error) { return ReadIn(unix.AT_FDCWD, path) }
+
+// ReadIn is Read with a path that is looked for in an open directory.
+func ReadIn(dir int, path string) ([]byte, error) {
+	file, err := open(dir, path, unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -35,8 +38,11 @@ func Read(path string) ([]byte, error) {
 }
 
 // Write gives the file a value, in one write as the kernel wants it. It makes no file.
-func Write(path, value string) error {
-	file, err := open(path, unix.O_WRONLY)
+func Write(path, value string) error { return WriteIn(unix.AT_FDCWD, path, value) }
+
+// WriteIn is Write with a path that is looked for in an open directory.
+func WriteIn(dir int, path, value string) error {
+	file, err := open(dir, path, unix.O_WRONLY)
 	if err != nil {
 		return err
 	}
@@ -47,9 +53,9 @@ func Write(path, value string) error {
 	return nil
 }
 
-func open(path string, how int) (int, error) {
+func open(dir int, path string, how int) (int, error) {
 	for {
-		file, err := unix.Open(path, how|unix.O_CLOEXEC, 0)
+		file, err := unix.Openat(dir, path, how|unix.O_CLOEXEC, 0)
 		if err == nil || !errors.Is(err, unix.EINTR) {
 			if err != nil {
 				return -1, &fs.PathError{Op: "open", Path: path, Err: err}

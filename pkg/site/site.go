@@ -96,6 +96,7 @@ type Side struct {
 	name   string
 	handle *netlink.Handle // opened at first use
 	home   int             // descriptor of the host's namespace, to which the thread returns; unused on the host's side
+	sys    map[string]int  // descriptors of directories below /proc/sys, as the namespace has them
 }
 
 // Do runs f on a thread in the namespace, for what is bound to a thread: sysctls, new sockets. f must not start goroutines that rely on it.
@@ -156,6 +157,9 @@ func (s *Side) close() {
 	if s.Conn != nil {
 		s.Conn.Close()
 	}
+	for _, dir := range s.sys {
+		unix.Close(dir)
+	}
 	if s.NS >= 0 {
 		unix.Close(s.NS)
 		unix.Close(s.home)
@@ -164,7 +168,7 @@ func (s *Side) close() {
 
 func openHost() (*Side, error) {
 	conn, err := rtnl.Open()
-	return &Side{Conn: conn, NS: -1, name: "host"}, err
+	return &Side{Conn: conn, NS: -1, name: "host", sys: make(map[string]int)}, err
 }
 
 // openContainer opens a side at a namespace other than the process's.
@@ -178,7 +182,7 @@ func openContainer(path string) (*Side, error) {
 		unix.Close(ns)
 		return nil, err
 	}
-	s := &Side{NS: ns, name: path, home: home}
+	s := &Side{NS: ns, name: path, home: home, sys: make(map[string]int)}
 	err = s.Do(func() (err error) {
 		s.Conn, err = rtnl.Open()
 		return err
