@@ -57,7 +57,7 @@ func (f *Filter) amend(ctx context.Context, t *table, how manner, decide func() 
 		case misses(err) && built && again:
 			return fault.New(fault.Unsupported, "load the kernel's modules nft_nat, nft_masq, nft_ct and nft_fib_inet",
 				"table %s: the kernel lacks a part of it: %w", t, err)
-		case misses(err) && how != mend:
+		case misses(err) && how == keep:
 			how = mend
 		case !passing(err):
 			return explain(err)
@@ -79,18 +79,17 @@ func (f *Filter) attempt(t *table, how manner, decide func() ([]change, error)) 
 	if err != nil {
 		return false, err
 	}
-	if how != mend {
-		err := f.commit(gen, changes)
-		if err == nil && how == keep && len(changes) > 0 {
-			f.carry(gen)
+	var ground []change
+	if how == mend {
+		if ground, err = f.foundation(t); err != nil {
+			return false, err
 		}
-		return false, err
 	}
-	ground, err := f.foundation(t)
-	if err != nil {
-		return false, err
+	err = f.commit(gen, append(ground, changes...))
+	if err == nil && how != raze && len(ground) == 0 && len(changes) > 0 {
+		f.carry(gen)
 	}
-	return len(ground) > 0, f.commit(gen, append(ground, changes...))
+	return len(ground) > 0, err
 }
 
 // commit sends the changes, to be taken only if the generation is still the one given. Sending nothing always succeeds.

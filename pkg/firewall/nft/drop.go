@@ -76,7 +76,7 @@ func (f *Filter) held(w *want) (held []element, err error) {
 		return held, nil
 	}
 	if len(held) != count {
-		if held, err = f.scan(w); err != nil {
+		if held, err = f.scan(w, count); err != nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,9 @@
 package nft
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/google/nftables"
 
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -95,24 +98,83 @@ type element struct {
 	rule *nftables.Rule
 }
 
+// everything is the number of a scan that must look everywhere.
+const everything = -1
+
 // scan returns what the owner holds in a role, without the attachment, by looking at every element of the role's sets, and every
-// conditional rule.
-func (f *Filter) scan(w *want) (held []element, err error) {
+// conditional rule. Where it is known how many there are, it ends when it has found as many. The ranges come last, because to read those of
+// others takes ten times as long as other elements; mostly those of the owner's own addresses are enough, and they can be asked for.
+func (f *Filter) scan(w *want, number int) (held []element, err error) {
+	var ranges []*nftables.Set
 	for _, name := range w.sets {
-		set := w.table.set(name)
-		all, err := f.dump(set)
-		if err != nil {
+		if set := w.table.set(name); set.Interval {
+			ranges = append(ranges, set)
+		} else if held, err = f.scanSet(held, w, set); err != nil {
 			return nil, err
-		}
-		for _, e := range all {
-			if belongs(&e, w.owner) {
-				held = append(held, element{set: set, SetElement: e})
-			}
 		}
 	}
 	rules, err := f.rulesOf(w)
+	if err != nil {
+		return nil, err
+	}
 	for _, r := range rules {
 		held = append(held, element{rule: r})
 	}
+	own, err := f.ownRanges(w, ranges, held)
+	if err != nil || len(held)+len(own) == number {
+		return append(held, own...), err
+	}
+	for _, set := range ranges {
+		if held, err = f.scanSet(held, w, set); err != nil {
+			return nil, err
+		}
+	}
+	return held, nil
+}
+
+// scanSet appends the owner's elements of a set.
+func (f *Filter) scanSet(held []element, w *want, set *nftables.Set) ([]element, error) {
+	elements, err := f.dump(set)
+	for _, e := range elements {
+		if belongs(&e, w.owner) {
+			held = append(held, element{set: set, SetElement: e})
+		}
+	}
 	return held, err
+}
+
+// ownRanges asks, for each address that the elements are about, for the range in which the address itself is: that of its subnet.
+func (f *Filter) ownRanges(w *want, ranges []*nftables.Set, held []element) (own []element, err error) {
+	asked := make(map[string]bool)
+	for _, e := range held {
+		addr := e.address()
+		for _, set := range ranges {
+			probe := append(addr, addr...)
+			if len(addr) == 0 || uint32(len(probe)) != set.KeyType.Bytes || asked[set.Name+string(probe)] {
+				continue
+			}
+			asked[set.Name+string(probe)] = true
+			found, err := f.find(set, probe)
+			if err != nil {
+				return nil, err
+			}
+			if belongs(found, w.owner) {
+				own = append(own, element{set: set, SetElement: *found})
+			}
+		}
+	}
+	return own, nil
+}
+
+// address returns the container's address that an element is about: a map of ports has it in its values, a set before all else in its keys.
+func (e element) address() []byte {
+	switch {
+	case e.set == nil:
+		return nil
+	case e.set.IsMap:
+		return addressIn(e.Val).Addr().AsSlice()
+	case strings.HasSuffix(e.set.Name, "6"):
+		return slices.Clone(e.Key[:min(16, len(e.Key))])
+	}
+	return slices.Clone(e.Key[:min(4, len(e.Key))])
 }

@@ -127,7 +127,7 @@ func (f *Filter) takeOver(d *draft, w *want, e entry, found *nftables.SetElement
 
 // forget adds to the draft the removal of what the owner of w holds and keep does not want, and makes the rules those of w.
 func (f *Filter) forget(d *draft, w *want, keep func(element) bool) error {
-	held, err := f.scan(w)
+	held, err := f.scan(w, everything)
 	if err != nil {
 		return err
 	}
