@@ -12,13 +12,15 @@ BUILD := go build -trimpath -ldflags "-s -w -X $(PLUGIN).version=$(VERSION) -X $
 # Debian keeps nft where an ordinary user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help build demo test test-long lint man clean
+.PHONY: help build demo test test-long bench bench-long lint man clean
 
 help:
 	@echo 'make build      the plugins into bin/, cnitool into .tools/'
 	@echo 'make demo       the tutorial of container networking as a run, under 30 seconds'
 	@echo 'make test       every test; needs no root, five minutes at the most'
 	@echo 'make test-long  the same tests at full size, end to end for the bundle too'
+	@echo 'make bench      ours beside the reference and the kernel: tables and plots into docs/benchmarks/'
+	@echo 'make bench-long the whole matrix'
 	@echo 'make lint       gofmt, go vet, staticcheck'
 	@echo 'make man        the manual pages into man/'
 	@echo 'make clean      removes what the others made'
@@ -40,6 +42,14 @@ test-long:
 	@test/need iproute2 nftables iptables curl procps strace librsvg2-bin containernetworking-plugins
 	@TRESTLE_LONG=1 go run ./test/tally -count=1 -timeout 4h ./...
 	@TRESTLE_LONG=1 E2E_PLUGINS=bundle go run ./test/tally -count=1 -timeout 4h ./test/e2e
+
+bench:
+	@test/need nftables iptables strace containernetworking-plugins
+	@go run ./test/bench -out docs/benchmarks
+
+bench-long:
+	@test/need nftables iptables strace containernetworking-plugins
+	@go run ./test/bench -long -out docs/benchmarks
 
 lint:
 	@test -z "$$(gofmt -l .)" || { echo 'gofmt: these files want it:'; gofmt -l .; exit 1; }

@@ -4,17 +4,15 @@ package nstest
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/trestle-cni/trestle/test/space"
 )
 
 // marker names, in the child's environment, the test that it was started for.
@@ -27,7 +25,7 @@ const marker = "NSTEST_CHILD"
 func Run(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	if os.Getenv(marker) == t.Name() {
-		prepare(t)
+		must(t, space.Settle())
 		f(t)
 		return
 	}
@@ -37,15 +35,8 @@ func Run(t *testing.T, f func(t *testing.T)) {
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.run="+pattern(t.Name()), "-test.v", "-test.timeout="+timeout)
 	cmd.Env = append(os.Environ(), marker+"="+t.Name())
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWUSER,
-		// Once the user is mapped: files below /proc/net belong to whoever is root at a namespace's birth (net/netfilter/x_tables.c).
-		Unshareflags:               syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
-		UidMappings:                []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings:                []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-		GidMappingsEnableSetgroups: false,
-		Pdeathsig:                  syscall.SIGKILL,
-	}
+	cmd.SysProcAttr = space.Attributes(true)
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	runtime.LockOSThread() // Pdeathsig is sent when the thread that forked ends
@@ -73,95 +64,22 @@ func pattern(name string) string {
 	return strings.Join(parts, "/")
 }
 
-func prepare(t *testing.T) {
-	t.Helper()
-	must(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
-	for _, dir := range []string{"/run", "/var/lib", "/etc/cni"} {
-		if _, err := os.Stat(dir); err != nil {
-			continue // /etc/cni need not exist, and an ordinary user cannot make it
-		}
-		must(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755"))
-	}
-	must(t, os.MkdirAll("/run/netns", 0o755))
-	linkUp(t, "lo")
-}
-
-func linkUp(t *testing.T, name string) {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	must(t, err)
-	defer unix.Close(fd)
-	req, err := unix.NewIfreq(name)
-	must(t, err)
-	must(t, unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, req))
-	req.SetUint16(req.Uint16() | unix.IFF_UP)
-	must(t, unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req))
-}
-
 // Namespace makes a network namespace and returns its path, /run/netns/<name>, as ip-netns(8) would have it. Its lo is down.
 func Namespace(t testing.TB, name string) string {
 	t.Helper()
-	path := filepath.Join("/run/netns", name)
-	must(t, os.MkdirAll("/run/netns", 0o755))
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o444)
+	path, err := space.Make(name)
 	must(t, err)
-	file.Close()
-	must(t, aside(func() error {
-		own, err := os.Open("/proc/thread-self/ns/net")
-		if err != nil {
-			return err
-		}
-		defer own.Close()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("unshare: %w", err)
-		}
-		if err := unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, ""); err != nil {
-			return err
-		}
-		return unix.Setns(int(own.Fd()), unix.CLONE_NEWNET) // the thread may take its time to end, and would keep it alive
-	}))
 	return path
-}
-
-// aside runs f on a thread that ends with it. It is never the process's first thread, which cannot end, and of which /proc/self
-// speaks: a test would see itself in f's namespace.
-func aside(f func() error) error {
-	errs := make(chan error)
-	go func() {
-		defer close(errs)      // f may end the goroutine by t.Fatal
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		if unix.Gettid() == unix.Getpid() {
-			err := aside(f) // this thread waits, so that one is another
-			runtime.UnlockOSThread()
-			errs <- err
-			return
-		}
-		errs <- f()
-	}()
-	return <-errs
 }
 
 // Remove takes the namespace's name away, as a runtime does when a container has gone. The namespace dies when nobody else is in it.
 func Remove(t testing.TB, path string) {
 	t.Helper()
-	must(t, unix.Unmount(path, unix.MNT_DETACH))
-	must(t, os.Remove(path))
+	must(t, space.Remove(path))
 }
 
 // In runs f on a thread inside the namespace and returns its error. Sockets that f opens stay there.
-func In(path string, f func() error) error {
-	return aside(func() error {
-		file, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("enter %s: %w", path, err)
-		}
-		return f()
-	})
-}
+func In(path string, f func() error) error { return space.In(path, f) }
 
 func must(t testing.TB, err error) {
 	t.Helper()

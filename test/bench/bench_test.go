@@ -1,0 +1,93 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trestle-cni/trestle/test/bench/figure"
+	"github.com/trestle-cni/trestle/test/bench/host"
+)
+
+func TestMain(m *testing.M) {
+	host.Serve()
+	os.Exit(m.Run())
+}
+
+// A run of two rounds measures what it says: no call fails, each verb has a time for each round, and the report is written.
+func TestRun(t *testing.T) {
+	w, err := build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := scenarios(options{rounds: 2})
+	one := list[0]
+	one.only = []string{"bundle", "one exec", "floor", "a start"}
+	r, err := measure(one, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Series) != 4+4+2+1 {
+		t.Errorf("%d series", len(r.Series))
+	}
+	for _, s := range r.Series {
+		if s.Failed > 0 || len(s.Seen.All(nil)) != 2 || s.Seen.Median(nil) <= 0 {
+			t.Errorf("%s %s: %+v", s.Contestant, s.Verb, s)
+		}
+	}
+	report := &Report{Machine: machine(t.Context(), w), Results: []*Result{r}}
+	dir := t.TempDir()
+	if err := report.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"report.txt", "report.json", "one-ADD.svg", "one-DEL.svg"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Programs are counted: one for each plugin of the list and, of separate binaries, the address plugin.
+func TestExecs(t *testing.T) {
+	w, err := build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := measure(Scenario{Name: "execs", Rounds: 1, Columns: []Column{traced()}, only: []string{"separate", "bundle", "one exec"}}, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"separate": 3, "bundle": 2, "one exec": 1} {
+		for _, verb := range verbs {
+			if got := r.find(name, "", verb).Execs; got != want {
+				t.Errorf("%s %s: %d programs, want %d", name, verb, got, want)
+			}
+		}
+	}
+}
+
+// TestText holds the table against figures that can be computed by hand.
+func TestText(t *testing.T) {
+	series := func(name, verb string, starts int, seen float64) Series {
+		return Series{Contestant: name, Column: plain(""), Verb: verb, Starts: starts, CPU: 1, Seen: figure.Rounds{{seen}, {seen}}, Rate: figure.Rounds{{1}, {1}}}
+	}
+	r := &Result{Scenario: "one", Title: "One", Rounds: 2, Series: []Series{series("reference", "ADD", 0, 100), series("one exec", "ADD", 1, 10),
+		series("floor", "ADD", 0, 4), series("a start", "ADD", 0, 1), series("one exec", "AGAIN", 1, 3)}}
+	var got []string
+	for l := range strings.Lines(r.text()) {
+		got = append(got, strings.Join(strings.Fields(l), " "))
+	}
+	want := []string{"One (one, 2 rounds)",
+		"verb column contestant p50 ms p95 p99 a second cpu ms faster than the reference of floor and starts of the first column failed",
+		"ADD reference 100 100 100 1.00 1.00 - - - 0",
+		"ADD one exec 10.0 10.0 10.0 1.00 1.00 10.0 2.00 - 0",
+		"ADD floor 4.00 4.00 4.00 1.00 1.00 25.0 - - 0",
+		"ADD a start 1.00 1.00 1.00 1.00 1.00 - - - 0",
+		"AGAIN one exec 3.00 3.00 3.00 1.00 1.00 - 3.00 - 0"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

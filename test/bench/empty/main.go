@@ -1,0 +1,4 @@
+// Command empty does nothing: the least that a plugin's process costs.
+package main
+
+func main() {}

@@ -1,0 +1,135 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/invoke"
+	"github.com/containernetworking/cni/pkg/version"
+)
+
+// Program is the driver that runs a program and waits for it, with the means by which libcni runs a plugin.
+const Program = "program"
+
+// cache is libcni's folder for the results of ADD.
+const cache = "/var/lib/cni"
+
+// traces is where strace(1) writes to.
+const traces = "/run/traces"
+
+// through drives plugins as a runtime does: libcni, with its cache.
+func (s *Server) through(o Order, path string, how invoke.Exec) (driver, error) {
+	list, err := libcni.ConfListFromBytes(o.Conflist)
+	if err != nil {
+		return nil, err
+	}
+	cni := libcni.NewCNIConfigWithCacheDir([]string{path}, cache, timed{how})
+	return func(ctx context.Context, verb string, pod int) error {
+		call := &libcni.RuntimeConf{ContainerID: fmt.Sprint("pod", pod), NetNS: s.pods[pod], IfName: "eth0",
+			CapabilityArgs: map[string]any{"portMappings": o.Mappings.of(pod)}}
+		switch verb {
+		case "ADD":
+			_, err := cni.AddNetworkList(ctx, list, call)
+			return err
+		case "CHECK":
+			return cni.CheckNetworkList(ctx, list, call)
+		case "DEL":
+			return cni.DelNetworkList(ctx, list, call)
+		}
+		return fmt.Errorf("verb %q: unknown", verb)
+	}, nil
+}
+
+// mapping is an entry of the capability portMappings.
+type mapping struct {
+	HostPort      int    `json:"hostPort"`
+	ContainerPort int    `json:"containerPort"`
+	Protocol      string `json:"protocol"`
+}
+
+func (m Mappings) of(pod int) []mapping {
+	list := make([]mapping, m.Count)
+	for i := range list {
+		list[i] = mapping{m.HostPort(pod, i), 80 + i, m.Protocol}
+	}
+	return list
+}
+
+// stopwatch adds up what the plugins of one call take.
+type stopwatch struct{ total time.Duration }
+
+type watchKey struct{}
+
+// timed has each plugin's time added to the call's stopwatch.
+type timed struct{ invoke.Exec }
+
+// ExecPlugin runs a plugin.
+func (t timed) ExecPlugin(ctx context.Context, path string, stdin []byte, environ []string) ([]byte, error) {
+	began := time.Now()
+	out, err := t.Exec.ExecPlugin(ctx, path, stdin, environ)
+	if watch, ok := ctx.Value(watchKey{}).(*stopwatch); ok {
+		watch.total += time.Since(began)
+	}
+	return out, err
+}
+
+// outside starts plugins as libcni does, or under strace(1).
+func outside(o Order) invoke.Exec {
+	plain := &invoke.DefaultExec{RawExec: &invoke.RawExec{}}
+	if o.Trace {
+		return traced{plain}
+	}
+	return plain
+}
+
+// traced starts plugins under strace(1), which writes down each program that they start, and theirs.
+type traced struct{ invoke.Exec }
+
+// ExecPlugin runs a plugin.
+func (t traced) ExecPlugin(ctx context.Context, path string, stdin []byte, environ []string) ([]byte, error) {
+	if err := os.MkdirAll(traces, 0o755); err != nil {
+		return nil, err
+	}
+	log, err := os.CreateTemp(traces, "execs")
+	if err != nil {
+		return nil, err
+	}
+	log.Close()
+	cmd := exec.CommandContext(ctx, "strace", "-f", "-qq", "-z", "-e", "trace=execve", "-e", "signal=none", "-o", log.Name(), path)
+	cmd.Env, cmd.Stdin = environ, bytes.NewReader(stdin)
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("strace %s: %w: %s", filepath.Base(path), err, out)
+	}
+	return out, nil
+}
+
+// execsIn counts the programs in what strace(1) wrote: a line each.
+func execsIn(file string) (int, error) {
+	text, err := os.ReadFile(file)
+	return strings.Count(string(text), "execve("), err
+}
+
+// start runs a program for each call.
+func start(o Order) (driver, error) {
+	if _, err := os.Stat(o.Dir); err != nil {
+		return nil, err
+	}
+	how := timed{&invoke.DefaultExec{RawExec: &invoke.RawExec{}, PluginDecoder: version.PluginDecoder{}}}
+	return func(ctx context.Context, verb string, _ int) error {
+		args := &invoke.Args{Command: verb, ContainerID: "pod", NetNS: "/run/netns/pod", IfName: "eth0", Path: filepath.Dir(o.Dir)}
+		_, err := how.ExecPlugin(ctx, o.Dir, o.Conflist, args.AsEnv())
+		if err != nil {
+			return errors.Join(fmt.Errorf("start %s", o.Dir), err)
+		}
+		return nil
+	}, nil
+}

@@ -1,0 +1,75 @@
+// Command bench measures CNI plugins as a runtime calls them, ours beside others' and beside what the kernel itself takes.
+//
+//	go run ./test/bench                      the tables in a few minutes (make bench)
+//	go run ./test/bench -long                with 10,000 pods, 500 ports of everybody and more rounds
+//	go run ./test/bench -only one            one scenario: one, family, ports, pods, crowd, mix
+//	PEERS="name=dir ..." go run ./test/bench others' plugins, too
+//
+// Each contestant has a host of its own (namespaces of network and mounts), so nothing of the machine is touched. In each round all contestants do the
+// same, one after the other; what disturbs the machine for a while disturbs all. docs/benchmarks explains what is measured and what is not.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/trestle-cni/trestle/test/bench/host"
+)
+
+func main() {
+	host.Serve() // in the process of a host it does not return
+	var o options
+	flag.BoolVar(&o.long, "long", false, "the whole matrix")
+	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each scenario; 0: as many as it needs")
+	flag.StringVar(&o.only, "only", "", "one scenario alone")
+	flag.StringVar(&o.out, "out", "", "folder for report.txt, report.json and the plots; empty: only print")
+	flag.Parse()
+	if err := run(context.Background(), o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are what is asked for.
+type options struct {
+	long   bool
+	rounds int
+	only   string
+	out    string
+}
+
+// run measures scenario by scenario, prints each table as soon as it is there, and writes the report at the end.
+func run(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp("", "trestle-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	works, err := build(ctx, dir)
+	if err != nil {
+		return err
+	}
+	report := &Report{Machine: machine(ctx, works), Begun: time.Now().UTC().Truncate(time.Second)}
+	fmt.Print(report.Machine)
+	for _, s := range scenarios(o) {
+		if o.only != "" && o.only != s.Name {
+			continue
+		}
+		result, err := measure(s, works)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		report.Results = append(report.Results, result)
+		fmt.Print("\n", result.text())
+	}
+	report.Took = time.Since(report.Begun).Round(time.Second)
+	fmt.Printf("\n%s in all\n", report.Took)
+	if o.out == "" {
+		return nil
+	}
+	return report.write(filepath.Clean(o.out))
+}

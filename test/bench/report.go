@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Report is a whole run.
+type Report struct {
+	Machine Machine       `json:"machine"`
+	Begun   time.Time     `json:"begun"`
+	Took    time.Duration `json:"took"`
+	Results []*Result     `json:"results"`
+}
+
+// Machine is where it was.
+type Machine struct {
+	Processor string   `json:"processor"`
+	Cores     int      `json:"cores"`
+	Kernel    string   `json:"kernel"`
+	Go        string   `json:"go"`
+	Load      string   `json:"load"` // of one, five and fifteen minutes, before the run
+	Plugins   []string `json:"plugins"`
+}
+
+func (m Machine) String() string {
+	return fmt.Sprintf("%s, %d cores, Linux %s, %s; load before the run %s\n%s\n", m.Processor, m.Cores, m.Kernel, m.Go, m.Load, strings.Join(m.Plugins, "\n"))
+}
+
+func machine(ctx context.Context, w works) Machine {
+	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Processor: fact("/proc/cpuinfo", "model name"), Kernel: line("/proc/sys/kernel/osrelease")}
+	if fields := strings.Fields(line("/proc/loadavg")); len(fields) > 2 {
+		m.Load = strings.Join(fields[:3], " ")
+	}
+	m.Plugins = []string{"trestle: " + about(ctx, filepath.Join(w.bundle, "bridge"))}
+	for _, p := range w.peers {
+		m.Plugins = append(m.Plugins, p.name+": "+about(ctx, filepath.Join(p.dir, "bridge")))
+	}
+	return m
+}
+
+// about is the first line of what a plugin says of itself.
+func about(ctx context.Context, file string) string {
+	out, _ := exec.CommandContext(ctx, file).CombinedOutput() // some end with an error
+	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return first
+}
+
+func line(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func fact(file, key string) string {
+	for l := range strings.Lines(line(file)) {
+		if name, value, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(name) == key {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}
+
+// write writes the report, the numbers and the plots.
+func (r *Report) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s%s, %s\n", r.Machine, r.Begun.Format(time.DateTime), r.Took)
+	for _, result := range r.Results {
+		text.WriteString("\n" + result.text())
+	}
+	numbers, err := json.Marshal(r)
+	return errors.Join(err, os.WriteFile(filepath.Join(dir, "report.txt"), []byte(text.String()), 0o644),
+		os.WriteFile(filepath.Join(dir, "report.json"), append(numbers, '\n'), 0o644), r.plot(dir))
+}

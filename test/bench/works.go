@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+const module = "github.com/trestle-cni/trestle/"
+
+// works are the plugins that take part, by the folders that they are in.
+type works struct {
+	separate string // ours, a binary each
+	bundle   string // ours, one binary under all names
+	empty    string // a program that does nothing
+	peers    []peer
+}
+
+// peer is somebody else's plugins.
+type peer struct{ name, dir string }
+
+// build builds ours into the folder, and finds the peers.
+func build(ctx context.Context, dir string) (w works, err error) {
+	w = works{separate: filepath.Join(dir, "separate"), bundle: filepath.Join(dir, "bundle"), empty: filepath.Join(dir, "empty")}
+	if err := os.MkdirAll(w.bundle, 0o755); err != nil {
+		return w, err
+	}
+	err = errors.Join(program(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", w.separate+"/", module+"cmd/..."),
+		program(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", w.empty, module+"test/bench/empty"))
+	if err == nil {
+		err = program(ctx, filepath.Join(w.separate, "trestle"), "install", "--bin-dir", w.bundle)
+	}
+	if err != nil {
+		return w, err
+	}
+	w.peers = []peer{{"reference", "/usr/lib/cni"}}
+	for _, pair := range strings.Fields(os.Getenv("PEERS")) {
+		name, dir, ok := strings.Cut(pair, "=")
+		if !ok {
+			return w, fmt.Errorf("PEERS: %q: must be name=dir", pair)
+		}
+		w.peers = append(w.peers, peer{name, dir})
+	}
+	for _, p := range w.peers {
+		if _, err := os.Stat(filepath.Join(p.dir, "bridge")); err != nil {
+			return w, fmt.Errorf("peer %s: %w: see test/need", p.name, err)
+		}
+	}
+	return w, nil
+}
+
+func program(ctx context.Context, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
