@@ -133,6 +133,29 @@ func (r *Ruleset) Translates() bool {
 	})
 }
 
+// Bridged says whether any table is of the family bridge.
+func (r *Ruleset) Bridged() bool {
+	return slices.ContainsFunc(r.Tables, func(t *Table) bool { return t.Family == "bridge" })
+}
+
+// Complete fills in what is known of a rule that the kernel names by family, table, chain and handle.
+func (r *Ruleset) Complete(m *Met, family byte, table string) {
+	m.Flavour, m.Table = NFTables, familyName(family)+" "+table
+	for _, t := range r.Tables {
+		if t.Flavour == Legacy || t.String() != m.Table {
+			continue
+		}
+		m.Flavour = t.Flavour
+		if c := t.Chain(m.Chain); c != nil {
+			for _, rule := range c.Rules {
+				if rule.Handle == m.Handle {
+					m.Text = rule.Text
+				}
+			}
+		}
+	}
+}
+
 // Hook is where packets come to a base chain.
 type Hook string
 

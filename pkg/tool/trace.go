@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/trace"
@@ -17,8 +20,8 @@ var namespaces = []string{"/run/netns", "/run/docker/netns"}
 
 // tracing is what the command trace is asked for.
 type tracing struct {
-	results       string
-	six, asObject bool
+	results             string
+	six, live, asObject bool
 }
 
 func traceCommand() *cobra.Command {
@@ -32,11 +35,14 @@ func traceCommand() *cobra.Command {
 		Example: "  trestle trace web api:80\n  trestle trace outside 192.0.2.1:8080\n  trestle trace web 203.0.113.9:53/udp",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			return o.run(c.Context(), c.OutOrStdout(), args[0], args[1])
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, unix.SIGTERM)
+			defer stop()
+			return o.run(ctx, c.OutOrStdout(), args[0], args[1])
 		},
 	}
 	c.Flags().StringVar(&o.results, "cache-dir", cache.Dir, "where runtimes keep libcni's results")
 	c.Flags().BoolVarP(&o.six, "ipv6", "6", false, "ask for IPv6 where an end has both")
+	c.Flags().BoolVar(&o.live, "live", false, "send one packet as well (tcp, udp or a ping), and tell the rules that it and its answer met; needs root")
 	c.Flags().BoolVar(&o.asObject, "json", false, "print JSON")
 	return c
 }
@@ -52,6 +58,11 @@ func (o *tracing) run(ctx context.Context, out io.Writer, from, to string) error
 		return err
 	}
 	a := town.Ask(q)
+	if o.live {
+		if a.Live, err = town.Probe(ctx, q); err != nil {
+			return err
+		}
+	}
 	if o.asObject {
 		err = printJSON(out, a)
 	} else {

@@ -185,7 +185,8 @@ func (t *Town) comeFromOutside(q *Question, source netip.Addr, is4 bool) error {
 	}
 	r, err := q.From.route(&ruleset.Packet{Destination: q.Source}, nil, nil)
 	if err != nil || r.kind != unix.RTN_UNICAST {
-		return fault.New(fault.Config, "name an address to which the host has a route", "%s: the host has no route there: nothing comes from there", q.Source)
+		return fault.New(fault.Config, "name an address to which the host has a route", "%s: the host has no route there: nothing comes from there",
+			q.Source)
 	}
 	if q.Entry = r.out.Name; r.gateway.IsValid() && !source.IsValid() {
 		q.Source = r.gateway // whom the host knows there
@@ -202,7 +203,8 @@ func (t *Town) targetOf(q *Question, place *Place, is4 bool) (netip.Addr, error)
 		return anybody6, nil
 	}
 	if place == t.Host() && q.From != place {
-		r, err := q.From.route(&ruleset.Packet{Destination: map[bool]netip.Addr{true: anybody4, false: anybody6}[is4]}, nil, nil)
+		somewhere := map[bool]netip.Addr{true: anybody4, false: anybody6}[is4]
+		r, err := q.From.route(&ruleset.Packet{Destination: somewhere}, nil, nil)
 		if err == nil && r.gateway.IsValid() && place.holder(r.gateway) != nil {
 			return r.gateway, nil
 		}

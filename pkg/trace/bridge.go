@@ -9,8 +9,11 @@ import (
 // toBridge takes a frame in at a port. next is whose address it has.
 func (j *journey) toBridge(p *Place, port *link, next netip.Addr) *end {
 	bridge := p.links[port.MasterIndex]
-	if bridge == nil || !bridge.up() {
-		return j.drop(p, "ip link set BRIDGE up", "the bridge of %s is down", port.Name)
+	if bridge == nil {
+		return j.lose(p, "port %s: its bridge appeared meanwhile", port.Name)
+	}
+	if !bridge.up() {
+		return j.drop(p, "ip link set "+bridge.Name+" up", "bridge %s is down", bridge.Name)
 	}
 	if port.port.State != forwarding {
 		return j.drop(p, "", "port %s of %s is %s", port.Name, bridge.Name, port.port.State)

@@ -21,7 +21,23 @@ func (a *Answer) Text() string {
 	}
 	hops(&b, "there", a.There)
 	hops(&b, "back", a.Back)
+	if a.Live != nil {
+		a.Live.text(&b)
+	}
 	return b.String()
+}
+
+func (l *Live) text(b *strings.Builder) {
+	fmt.Fprintf(b, "\nlive: %s", l.Outcome)
+	if l.Why != "" {
+		fmt.Fprintf(b, ": %s", l.Why)
+	}
+	b.WriteString("\n")
+	hops(b, "live, there", l.There)
+	hops(b, "live, back", l.Back)
+	for _, s := range l.Silent {
+		fmt.Fprintf(b, "not heard: %s\n", s)
+	}
 }
 
 func hops(b *strings.Builder, title string, list []Hop) {

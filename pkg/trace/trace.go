@@ -45,6 +45,8 @@ type Answer struct {
 	Seen  netip.Addr `json:"seen,omitzero"`
 	There []Hop      `json:"there"`
 	Back  []Hop      `json:"back,omitempty"`
+	// Live is what a real packet met, where one was sent.
+	Live *Live `json:"live,omitempty"`
 }
 
 // clientPort stands for the port that a client's kernel would choose.
@@ -159,7 +161,7 @@ func listens(p *Place, packet *ruleset.Packet) bool {
 		}
 		for _, s := range list {
 			a := s.Addr()
-			if s.Port() == packet.DestinationPort && (a.IsUnspecified() || a.Unmap() == packet.Destination) {
+			if s.Port() == packet.DestinationPort && (a.IsUnspecified() || a == packet.Destination) {
 				return true
 			}
 		}
@@ -191,7 +193,7 @@ func (p *Place) sockets(family, protocol uint8) (list []netip.AddrPort, known bo
 			continue
 		}
 		if a, ok := netip.AddrFromSlice(s.ID.Source); ok {
-			list = append(list, netip.AddrPortFrom(a, s.ID.SourcePort))
+			list = append(list, netip.AddrPortFrom(a.Unmap(), s.ID.SourcePort)) // the library has IPv4 in IPv6
 		}
 	}
 	return list, true

@@ -181,13 +181,34 @@ func (j *journey) noRoute(p *Place, in *link, err error) *end {
 		return j.drop(p, "sysctl -w net.ipv4.conf."+in.Name+".route_localnet=1", "%s, and not by lo: a martian (route_localnet of %s is 0)", to, in.Name)
 	case errors.Is(err, unix.EHOSTUNREACH) && to.Is4() && forwarding == "0":
 		return j.drop(p, "sysctl -w net.ipv4.ip_forward=1"+within(p), "%s does not forward IPv4 (net.ipv4.conf.%s.forwarding is 0)", p.Name, in.Name)
-	case errors.Is(err, unix.EXDEV):
-		return j.drop(p, fmt.Sprintf("sysctl -w net.ipv4.conf.%s.rp_filter=2%s, or mend the route to %s", in.Name, within(p), from),
-			"rp_filter of %s: answers to %s would not go back there", in.Name, from)
-	case errors.Is(err, unix.EINVAL):
-		return j.drop(p, "", "source %s may not come in by %s: it is an address of %s itself, or none that a sender may have", from, in.Name, p.Name)
+	case p.holder(from) != nil:
+		return j.drop(p, "", "source %s may not come in by %s: it is an address of %s itself", from, in.Name, p.Name)
+	}
+	if _, err := p.route(&ruleset.Packet{Destination: to, Mark: j.packet.Mark}, nil, nil); err == nil && to.Is4() {
+		if back := p.reversePath(from, in); back != "" {
+			return j.drop(p, fmt.Sprintf("sysctl -w net.ipv4.conf.%s.rp_filter=2%s, or mend the route to %s", in.Name, within(p), from),
+				"rp_filter of %s: %s", in.Name, back)
+		}
+		return j.drop(p, "", "source %s may not come in by %s: it is none that a sender may have", from, in.Name)
 	}
 	return j.drop(p, "ip route add "+to.String()+" ..."+within(p), "no route to %s: %v", to, err)
+}
+
+// reversePath says why a packet from the address may not come in by the link (rp_filter); empty: it may. The kernel tells this and other
+// reasons by one error.
+func (p *Place) reversePath(from netip.Addr, in *link) string {
+	own, _ := p.sysctl("ipv4/conf/" + in.Name + "/rp_filter")
+	all, _ := p.sysctl("ipv4/conf/all/rp_filter")
+	back, err := p.route(&ruleset.Packet{Destination: from}, nil, nil)
+	switch mode := max(own, all); {
+	case mode == "0":
+		return ""
+	case err != nil:
+		return fmt.Sprintf("there is no route back to %s", from)
+	case mode == "1" && back.out != in:
+		return fmt.Sprintf("the way back to %s is by %s, and the filter is strict", from, back.out.Name)
+	}
+	return ""
 }
 
 func within(p *Place) string {
