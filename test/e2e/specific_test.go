@@ -16,6 +16,7 @@ func TestSpecific(t *testing.T) {
 	for _, backend := range backends {
 		for _, order := range [][]string{{"all", "one"}, {"one", "all"}} {
 			t.Run(order[0]+"-first/"+backend, func(t *testing.T) {
+				t.Parallel()
 				nstest.Run(t, func(t *testing.T) {
 					w, keys := newStreet(t), fmt.Sprintf(`"backend": %q`, backend)
 					for _, name := range order {

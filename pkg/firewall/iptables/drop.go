@@ -48,24 +48,22 @@ func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) (t
 	}
 	defer k.close()
 	n, named := namesOf(o)
-	for _, family := range families() {
-		for _, kind := range []flavour{onNFT, legacy} {
-			there, err := k.has(ctx, family, kind, "raw", ledgerChain(o, r))
-			if err == nil && !there && named {
-				there, err = k.has(ctx, family, kind, "nat", n.chains(r)...)
-			}
-			if err != nil {
-				return nil, err
-			}
-			if !there {
-				continue
-			}
-			t, err := find(ctx, family, kind)
-			if err != nil {
-				return nil, err
-			}
-			tools = append(tools, t)
+	for _, p := range places() {
+		there, err := k.has(ctx, p, "raw", ledgerChain(o, r))
+		if err == nil && !there && named {
+			there, err = k.has(ctx, p, "nat", n.chains(r)...)
 		}
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			continue
+		}
+		t, err := find(ctx, p.family, p.flavour)
+		if err != nil {
+			return nil, err
+		}
+		tools = append(tools, t)
 	}
 	return tools, nil
 }

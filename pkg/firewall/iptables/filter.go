@@ -159,7 +159,7 @@ func (f *Filter) open(ctx context.Context, family family, o owner.Owner, c firew
 			return nil, err
 		}
 		defer k.close()
-		there, err := k.has(ctx, family, t.flavour, "raw", ledgerChain(o, c.Role))
+		there, err := k.has(ctx, place{family, t.flavour}, "raw", ledgerChain(o, c.Role))
 		if err != nil || !there {
 			return nil, err
 		}
@@ -236,12 +236,10 @@ func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (boo
 		return false, err
 	}
 	defer k.close()
-	for _, family := range families() {
-		for _, kind := range []flavour{onNFT, legacy} {
-			there, err := k.has(ctx, family, kind, "raw", ledgerChain(o, r))
-			if there || err != nil {
-				return there, err
-			}
+	for _, p := range places() {
+		there, err := k.has(ctx, p, "raw", ledgerChain(o, r))
+		if there || err != nil {
+			return there, err
 		}
 	}
 	return false, nil

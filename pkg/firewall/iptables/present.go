@@ -72,22 +72,22 @@ func (f family) table(name string) *nftables.Table {
 }
 
 // hasTable says whether the table is there.
-func (k *kernel) hasTable(f family, kind flavour, name string) bool {
-	if kind == onNFT {
-		own := f.table(name)
+func (k *kernel) hasTable(p place, name string) bool {
+	if p.flavour == onNFT {
+		own := p.table(name)
 		return slices.ContainsFunc(k.tables, func(t *nftables.Table) bool { return t.Name == own.Name && t.Family == own.Family })
 	}
-	return slices.ContainsFunc(bytes.Fields(k.names[f.is4]), func(field []byte) bool { return string(field) == name })
+	return slices.ContainsFunc(bytes.Fields(k.names[p.is4]), func(field []byte) bool { return string(field) == name })
 }
 
 // has says whether any of the chains is there. Of nf_tables it asks for each by name, in constant time and without a tool; of ip_tables
 // it must list all chains, where the table is there.
-func (k *kernel) has(ctx context.Context, f family, kind flavour, table string, chains ...string) (bool, error) {
-	if !k.hasTable(f, kind, table) {
+func (k *kernel) has(ctx context.Context, p place, table string, chains ...string) (bool, error) {
+	if !k.hasTable(p, table) {
 		return false, nil
 	}
-	if kind == legacy {
-		t, err := find(ctx, f, legacy)
+	if p.flavour == legacy {
+		t, err := find(ctx, p.family, legacy)
 		if err != nil {
 			return false, nil // without a tool nothing here could have made them
 		}
@@ -95,7 +95,7 @@ func (k *kernel) has(ctx context.Context, f family, kind flavour, table string, 
 		return err == nil && slices.ContainsFunc(chains, rules.has), err
 	}
 	for _, chain := range chains {
-		_, err := k.conn.ListChain(f.table(table), chain)
+		_, err := k.conn.ListChain(p.table(table), chain)
 		if err == nil {
 			return true, nil
 		}
@@ -120,14 +120,12 @@ func (f *Filter) everywhere(ctx context.Context, table string) (tools []*tool, e
 		return nil, err
 	}
 	defer k.close()
-	for _, family := range families() {
-		for _, kind := range []flavour{onNFT, legacy} {
-			if !k.hasTable(family, kind, table) {
-				continue
-			}
-			if t, err := find(ctx, family, kind); err == nil { // without a tool nothing here could have made anything
-				tools = append(tools, t)
-			}
+	for _, p := range places() {
+		if !k.hasTable(p, table) {
+			continue
+		}
+		if t, err := find(ctx, p.family, p.flavour); err == nil { // without a tool nothing here could have made anything
+			tools = append(tools, t)
 		}
 	}
 	return tools, nil

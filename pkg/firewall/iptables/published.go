@@ -54,27 +54,25 @@ func (f *Filter) Foreign(ctx context.Context) (list []Foreign, err error) {
 		return nil, err
 	}
 	defer k.close()
-	for _, family := range families() {
-		for _, kind := range []flavour{onNFT, legacy} {
-			there, err := k.has(ctx, family, kind, "nat", hostports)
-			if err != nil {
-				return nil, err
-			}
-			if !there || kind == onNFT && k.empty(family, "nat", hostports) {
-				continue // the reference never removes the chain: most often there is nothing in it
-			}
-			some, err := foreignIn(ctx, family, kind)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, some...)
+	for _, p := range places() {
+		there, err := k.has(ctx, p, "nat", hostports)
+		if err != nil {
+			return nil, err
 		}
+		if !there || p.flavour == onNFT && k.empty(p.family, "nat", hostports) {
+			continue // the reference never removes the chain: most often there is nothing in it
+		}
+		some, err := foreignIn(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, some...)
 	}
 	return list, nil
 }
 
-func foreignIn(ctx context.Context, family family, kind flavour) (list []Foreign, err error) {
-	t, err := find(ctx, family, kind)
+func foreignIn(ctx context.Context, where place) (list []Foreign, err error) {
+	t, err := find(ctx, where.family, where.flavour)
 	if err != nil {
 		return nil, err
 	}

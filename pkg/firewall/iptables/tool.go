@@ -37,6 +37,20 @@ func families() []family {
 	return []family{{"iptables", true, "224.0.0.0/4", "127.0.0.0/8", 32}, {"ip6tables", false, "ff00::/8", "::1/128", 128}}
 }
 
+// place is where rules can be: what is made of one place is not seen in another.
+type place struct {
+	family
+	flavour
+}
+
+// places are all that there are.
+func places() (list []place) {
+	for _, f := range families() {
+		list = append(list, place{f, onNFT}, place{f, legacy})
+	}
+	return list
+}
+
 func (f family) has(a netip.Addr) bool { return a.Is4() == f.is4 }
 
 // host is the address as a rule has it.
