@@ -12,7 +12,12 @@ BUILD := go build -trimpath -ldflags "-s -w -X $(PLUGIN).version=$(VERSION) -X $
 # Debian keeps nft where an ordinary user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help build demo test test-long bench bench-long lint man clean
+# Debian's runtimes; containerd-2.4 is built for test-runtimes-new. PLUGINS names the plugins to try, BESIDE others to compare, CHECKS a part of a check's name.
+RUNTIMES := containerd-1.6 podman buildah ctr cnitool
+PACKAGES := containerd runc podman conmon buildah containernetworking-plugins iproute2 nftables iptables
+WITH     := $(if $(PLUGINS),-plugins $(PLUGINS)) $(if $(BESIDE),-beside $(BESIDE)) $(if $(CHECKS),-only '$(CHECKS)') $(if $(RECORD),-record $(RECORD))
+
+.PHONY: help build demo test test-long test-runtimes test-runtimes-new bench bench-long lint man clean
 
 help:
 	@echo 'make build      the plugins into bin/, cnitool into .tools/'
@@ -21,6 +26,8 @@ help:
 	@echo 'make test-long  the same tests at full size, end to end for the bundle too'
 	@echo 'make bench      ours beside the reference and the kernel: tables and plots into docs/benchmarks/'
 	@echo 'make bench-long the whole matrix'
+	@echo 'make test-runtimes      real container runtimes, as root: $(RUNTIMES)'
+	@echo 'make test-runtimes-new  containerd 2.4, built from source (some minutes)'
 	@echo 'make lint       gofmt, go vet, staticcheck'
 	@echo 'make man        the manual pages into man/'
 	@echo 'make clean      removes what the others made'
@@ -51,10 +58,20 @@ bench-long:
 	@test/need nftables iptables strace containernetworking-plugins
 	@go run ./test/bench -long -out docs/benchmarks
 
+test-runtimes:
+	@test/need $(PACKAGES)
+	@test/runtimes/run $(WITH) $(RUNTIMES)
+
+test-runtimes-new:
+	@test/need $(PACKAGES)
+	@test/runtimes/run $(WITH) containerd-2.4
+
 lint:
 	@test -z "$$(gofmt -l .)" || { echo 'gofmt: these files want it:'; gofmt -l .; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
+	go -C test/runtimes vet ./...
+	cd test/runtimes && "$$(go -C ../.. tool -n staticcheck)" ./...
 
 man:
 	@go run ./docs/man man

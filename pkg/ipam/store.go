@@ -113,7 +113,7 @@ func (s *Store) Reserve(addr netip.Addr, a Attachment) error {
 		}
 	}
 	if err != nil {
-		return fault.New(fault.IO, ioHint, "%s: reserve: %w", addr, err)
+		return fault.New(fault.IO, ioHint, "%s: reserve in %s: %w", addr, s.dir.Name(), err)
 	}
 	x.add(Reservation{addr, a.Holder})
 	return s.mend()
