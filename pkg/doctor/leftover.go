@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/observe"
 )
@@ -20,6 +22,7 @@ func leftoverChecks() []Check {
 			(*Picture).tornResults, nil},
 		{"netns-stale", Warning, "a name in the directory of namespaces that is none: it misleads tools, and a runtime may not be able to use it",
 			(*Picture).staleNames, nil},
+		{"unseen", Warning, "what is not looked at may be wrong, and doctor says nothing of it", (*Picture).unseen, nil},
 		{"drift", Error, "something is not as ADD made it",
 			(*Picture).drift, []string{"rules-gone", "forwarding-ipv4", "forwarding-ipv6", "bridge-down", "link-down",
 				"interface-down", "port-detached", "gateway-missing", "mtu-pair", "default-route-missing", "address-twice", "mac-twice", "route-localnet",
@@ -103,6 +106,31 @@ func (p *Picture) drift() (found []Finding) {
 				What:   complaint,
 				Remedy: "trestle repair mends rules; else delete the container and add it again", Fix: &Fix{Kind: Repair}})
 		}
+	}
+	return found
+}
+
+// unseen tells what could not be looked at. Results that cannot be read have a check of their own.
+func (p *Picture) unseen() (found []Finding) {
+	const remedy = "run trestle doctor as root"
+	for _, problem := range p.Host.Problems {
+		if problem.Object != "results of runtimes" {
+			found = append(found, Finding{Object: problem.Object, What: problem.Cause, Remedy: cmp.Or(problem.Remedy, remedy)})
+		}
+	}
+	closed := 0
+	var first *observe.Namespace
+	for _, n := range p.Host.Namespaces {
+		if n.Closed != "" && len(n.Paths) > 0 {
+			closed++
+			first = cmp.Or(first, n)
+		}
+	}
+	if first != nil {
+		found = append(found, Finding{Object: "namespace " + first.Name, What: fmt.Sprintf("%s (%d such namespaces)", first.Closed, closed), Remedy: remedy})
+	}
+	if filter := p.Host.Own().Filter; filter != nil && len(filter.Gaps) > 0 {
+		found = append(found, Finding{Object: "packet filter", What: strings.Join(filter.Gaps, "; "), Remedy: remedy})
 	}
 	return found
 }

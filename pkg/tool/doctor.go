@@ -63,7 +63,7 @@ func (e *examination) run(ctx context.Context, bundle plugin.Bundle, in io.Reade
 		}
 	}
 	if e.asObject {
-		err = printJSON(out, map[string]any{"findings": append([]doctor.Finding{}, found...)})
+		err = printJSON(out, doctorAnswer{append([]doctor.Finding{}, found...)})
 	} else {
 		err = printFindings(out, found)
 	}
@@ -71,6 +71,11 @@ func (e *examination) run(ctx context.Context, bundle plugin.Bundle, in io.Reade
 		return status(doctor.Status(found))
 	}
 	return err
+}
+
+// doctorAnswer is what `trestle doctor --json` prints.
+type doctorAnswer struct {
+	Findings []doctor.Finding `json:"findings"` // the errors first
 }
 
 func printFindings(out io.Writer, found []doctor.Finding) error {

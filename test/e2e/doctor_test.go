@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/trestle-cni/trestle/pkg/doctor"
@@ -18,6 +19,7 @@ type planted struct {
 	id, plant string
 	fix       bool // --fix cures it
 	before    string
+	user      bool // doctor is run by somebody who may do nothing here
 	dies      string
 }
 
@@ -80,6 +82,7 @@ echo 0 > /proc/sys/net/bridge/bridge-nf-call-iptables`},
 		{id: "half-made", plant: "rm /var/lib/cni/results/plain-* /var/lib/cni/networks/plain/10.5.0.2; ip -n plain addr flush dev eth0"},
 		{id: "result-torn", plant: "for f in /var/lib/cni/results/plain-*; do echo '{' > $f; done"},
 		{id: "netns-stale", plant: ": > /run/netns/stale", fix: true},
+		{id: "unseen", user: true},
 		{id: "drift", plant: "nft flush set inet trestle masq4", fix: true},
 	}
 }
@@ -105,7 +108,7 @@ func diagnose(t *testing.T, f planted) {
 	setUp, err := filepath.Abs("testdata/doctor.sh")
 	must(t, err)
 	shell(t, ". "+setUp, os.Getenv(pluginsVar))
-	if found := examined(t); len(found) > 0 {
+	if found := (planted{}).examined(t); len(found) > 0 {
 		t.Fatalf("on a healthy host: %+v", found)
 	}
 	shell(t, veth+f.before)
@@ -113,7 +116,7 @@ func diagnose(t *testing.T, f planted) {
 		(&street{T: t}).dies(f.dies)
 	}
 	shell(t, veth+f.plant)
-	found := examined(t)
+	found := f.examined(t)
 	if len(found) == 0 {
 		t.Fatal("nothing was found")
 	}
@@ -130,8 +133,8 @@ func diagnose(t *testing.T, f planted) {
 	if !f.fix {
 		return
 	}
-	out := examine(t, "--fix", "--yes")
-	if found := examined(t); len(found) > 0 {
+	out := f.examine(t, "--fix", "--yes")
+	if found := f.examined(t); len(found) > 0 {
 		t.Errorf("after the fix: %+v\n%s", found, out)
 	}
 	shell(t, `for ns in one:net two:net four:four plain:plain; do
@@ -153,10 +156,14 @@ func shell(t *testing.T, script string, args ...string) {
 }
 
 // examine runs doctor, whose status says how bad it is.
-func examine(t *testing.T, args ...string) []byte {
+func (f planted) examine(t *testing.T, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(os.Getenv(pluginsVar), "trestle"), append([]string{"doctor", "--conf-dir", "/run/net.d", "--bin-dir", "/run/bin"}, args...)...)
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv(pathVar)+":/usr/sbin:/sbin")
+	if f.user { // root of a namespace of its own, which is nobody here
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: []syscall.SysProcIDMap{{Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{Size: 1}}}
+	}
 	var complaints strings.Builder
 	cmd.Stderr = &complaints
 	out, _ := cmd.Output()
@@ -166,10 +173,10 @@ func examine(t *testing.T, args ...string) []byte {
 	return out
 }
 
-func examined(t *testing.T) []doctor.Finding {
+func (f planted) examined(t *testing.T) []doctor.Finding {
 	t.Helper()
 	var reply struct{ Findings []doctor.Finding }
-	out := examine(t, "--json")
+	out := f.examine(t, "--json")
 	if err := json.Unmarshal(out, &reply); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
