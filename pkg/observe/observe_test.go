@@ -29,11 +29,17 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// read reads the host, and leaves out the namespaces of other tests' processes, which come and go.
 func read(t testing.TB) *Host {
 	t.Helper()
 	host, err := Read(t.Context(), Options{})
 	must(t, err)
-	return host
+	return ownOnly(host)
+}
+
+func ownOnly(h *Host) *Host {
+	h.Namespaces = slices.DeleteFunc(h.Namespaces, func(n *Namespace) bool { return !n.Host && len(n.Paths) == 0 })
+	return h
 }
 
 // container makes a namespace whose eth0 leads to a link of the host, both up, with an address.
@@ -69,11 +75,10 @@ func container(t testing.TB, name string) string {
 func text(t *testing.T, h *Host) string {
 	t.Helper()
 	for _, n := range h.Namespaces {
-		n.Neighbours, n.Conntrack = nil, 0
+		n.Neighbours, n.Conntrack, n.Processes = nil, 0, nil
 		for _, l := range n.Links {
-			for i := range l.Addresses {
-				l.Addresses[i].Tentative = false
-			}
+			l.Running, l.Port = false, nil
+			l.Addresses = slices.DeleteFunc(l.Addresses, func(a Address) bool { return a.Prefix.Addr().Is6() })
 		}
 		n.Routes = slices.DeleteFunc(n.Routes, func(r Route) bool { return r.Destination.Addr().Is6() })
 	}
@@ -191,7 +196,7 @@ func withoutRights(t *testing.T) *Host {
 	}
 	host := &Host{}
 	must(t, json.Unmarshal(out.Bytes(), host))
-	return host
+	return ownOnly(host)
 }
 
 // noRoot is SECBIT_NOROOT of include/uapi/linux/securebits.h: who is root gets no capability by an exec.

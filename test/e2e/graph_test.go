@@ -38,6 +38,9 @@ func TestGraph(t *testing.T) {
 					compare(t, kept, normal(read(t, dir+"/host"+ending)))
 				}
 				holdImage(t, dir+"/host.svg")
+				for _, ending := range []string{".ls", ".show", ".context"} {
+					compare(t, "testdata/graph/"+scene+ending, normal(aged(read(t, dir+"/host"+ending))))
+				}
 			})
 		})
 	}
@@ -48,7 +51,27 @@ const drawing = `
 draw() { unshare --pid --fork --mount-proc bin/trestle graph "$@"; }
 draw --width 120 -o "$OUT/host.txt"
 for ending in svg dot mmd; do draw -o "$OUT/host.$ending"; done
+tell() { unshare --pid --fork --mount-proc bin/trestle "$@"; }
+tell ls --wide >"$OUT/host.ls"
+tell ls --json | head -n 80 >>"$OUT/host.ls"
+tell show "container:$(tell ls --wide | awk 'NR == 2 { print $2 }')" >"$OUT/host.show"
+last=$(ls /run/netns | tail -n 1)
+tell context | head -n 60 >"$OUT/host.context"
+tell context "$last" >>"$OUT/host.context"
+tell context "$last" --diff=outside >>"$OUT/host.context"
 `
+
+// aged has the same letters for what time and the kernel choose, and leaves out what the kernel does some time later by itself.
+func aged(text string) string {
+	for _, change := range [][2]string{
+		{`\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b`, "xx:xx:xx:xx:xx:xx"}, {`(?m)^.*fe80::.*\n`, ""}, {`\d{4}-\d\d-\d\dT[\d:]+Z`, "(then)"},
+		{` \d+[smh] `, " 0s "}, {`, no carrier`, ""}, {`\((disabled|forwarding)`, "(forwarding"}, {`up, disabled`, "up, forwarding"}, {`(conntrack_count +)\d+`, "${1}N"}, {`  +`, "  "}, {` +\n`, "\n"},
+		{`"inode": \d+`, `"inode": N`},
+	} {
+		text = regexp.MustCompile(change[0]).ReplaceAllString(text, change[1])
+	}
+	return text
+}
 
 func read(t *testing.T, file string) string {
 	t.Helper()
