@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,6 +66,49 @@ func TestExecs(t *testing.T) {
 			if got := r.find(name, "", verb).Execs; got != want {
 				t.Errorf("%s %s: %d programs, want %d", name, verb, got, want)
 			}
+		}
+	}
+}
+
+// Pods are present on as many networks as they need: a bridge has no room for all.
+func TestFill(t *testing.T) {
+	m, err := prepare(Contestant{Name: "inside", driver: host.Inside, one: true, lists: true}, plain(""), 1)
+	if m != nil {
+		defer m.host.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Present, m.first = 7, 7
+	if err := errors.Join(m.host.Pods(8), m.fill(3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.play(); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range m.results() {
+		if s.Failed > 0 {
+			t.Errorf("%s: %s", s.Verb, s.Error)
+		}
+	}
+}
+
+// The floor does work: what it made is there, so that it cannot be made again, and what it removed is gone.
+func TestFloor(t *testing.T) {
+	m, err := prepare(Contestant{Name: "floor", driver: host.Floor}, plain(""), 1)
+	if m != nil {
+		defer m.host.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		verb  string
+		fails bool
+	}{{"ADD", false}, {"ADD", true}, {"DEL", false}, {"DEL", true}} {
+		out, err := m.host.Do(m.order(step.verb, 0, 1))
+		if err != nil || (out.Failed > 0) != step.fails {
+			t.Errorf("%s: %v %+v", step.verb, err, out)
 		}
 	}
 }

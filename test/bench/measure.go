@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -71,11 +72,13 @@ func measure(s Scenario, w works) (*Result, error) {
 			}
 		}
 	}
+	// One may feel what the kernel still has to do for the one before it, so each round has an order of its own.
+	random := rand.New(rand.NewPCG(3, 4))
 	for round := range s.Rounds {
 		progress("%s: round %d of %d", s.Name, round+1, s.Rounds)
-		for _, m := range matches {
-			if err := m.play(); err != nil {
-				return nil, fmt.Errorf("%s: %w", m.Name(), err)
+		for _, i := range random.Perm(len(matches)) {
+			if err := matches[i].play(); err != nil {
+				return nil, fmt.Errorf("%s: %w", matches[i].Name(), err)
 			}
 		}
 	}
@@ -100,12 +103,8 @@ func prepare(c Contestant, col Column, rounds int) (*match, error) {
 	if err := h.Pods(col.Present + col.Calls*rounds); err != nil {
 		return m, err
 	}
-	if col.Present > 0 {
-		fill := m.order("ADD", 0, col.Present)
-		fill.Driver = host.Inside
-		if out, err := h.Do(fill); err != nil || out.Failed > 0 {
-			return m, fmt.Errorf("%d pods to begin with: %d failed: %s: %w", col.Present, out.Failed, out.Error, err)
-		}
+	if err := m.fill(bridgeful); err != nil {
+		return m, err
 	}
 	if c.driver == host.Floor {
 		_, err = h.Do(m.order("LEARN", m.first, col.Calls*rounds))
@@ -113,8 +112,28 @@ func prepare(c Contestant, col Column, rounds int) (*match, error) {
 	return m, err
 }
 
+// bridgeful is how many of the pods that are present a network has: a bridge has 1,023 ports at the most (BR_MAX_PORTS, net/bridge/br_private.h).
+const bridgeful = 1000
+
+// fill attaches the pods that are present, in the host's process, so many to a network. The first network is that of the measured pods.
+func (m *match) fill(each int) error {
+	for first := 0; first < m.Present; first += each {
+		progress("%s: %d of %d pods to begin with", m.Name(), first, m.Present)
+		o := m.order("ADD", first, min(each, m.Present-first))
+		o.Driver, o.Parallel, o.Conflist = host.Inside, 1, m.conflist(m.Column, first/each)
+		out, err := m.host.Do(o)
+		if err == nil && out.Failed > 0 {
+			err = fmt.Errorf("%d failed: %s", out.Failed, out.Error)
+		}
+		if err != nil {
+			return fmt.Errorf("%d pods to begin with: %w", m.Present, err)
+		}
+	}
+	return nil
+}
+
 func (m *match) order(verb string, first, count int) host.Order {
-	return host.Order{Verb: verb, Driver: m.driver, Dir: m.dir, Conflist: m.conflist(m.Column), Mappings: m.Mappings, First: first, Count: count,
+	return host.Order{Verb: verb, Driver: m.driver, Dir: m.dir, Conflist: m.conflist(m.Column, 0), Mappings: m.Mappings, First: first, Count: count,
 		Parallel: m.Parallel, Trace: m.Traced}
 }
 
@@ -150,7 +169,7 @@ func (m *match) record(verb string, out host.Outcome) {
 	}
 	s.Seen = append(s.Seen, seen)
 	s.Rate = append(s.Rate, []float64{float64(len(out.Seen)) / out.Wall.Seconds()})
-	s.cpu, s.calls = s.cpu+out.CPU, s.calls+len(out.Seen)
+	s.cpu, s.calls = s.cpu+out.CPU, s.calls+len(out.Seen)+out.Failed
 	s.Failed += out.Failed
 	s.Execs = out.Execs
 	if s.Error == "" {

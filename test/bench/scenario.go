@@ -130,18 +130,15 @@ func (w works) contestants(only []string) (list []Contestant) {
 	})
 }
 
-// conflist is the network of the column in the contestant's form. The reference of Debian knows no key of ours, so there is none in it.
-func (c Contestant) conflist(col Column) []byte {
-	ranges := map[string]string{"4": `[{"subnet": "10.64.0.0/14"}]`, "6": `[{"subnet": "fd00:64::/64"}]`}
-	sets := ranges["4"] + ", " + ranges["6"]
-	if col.Family != "both" {
-		sets = ranges[col.Family]
-	}
-	plugins := fmt.Sprintf(`[{"type": "bridge", "bridge": "bench0", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true,
-		"ipam": {"type": "host-local", "ranges": [%s]}}, {"type": "portmap", "capabilities": {"portMappings": true}}]`, sets)
+// conflist is the nth network of the column in the contestant's form. The reference of Debian knows no key of ours, so there is none in it.
+func (c Contestant) conflist(col Column, n int) []byte {
+	four, six := fmt.Sprintf(`[{"subnet": "10.%d.0.0/16"}]`, 64+n), fmt.Sprintf(`[{"subnet": "fd00:%d::/64"}]`, 64+n)
+	sets := map[string]string{"4": four, "6": six, "both": four + ", " + six}[col.Family]
+	plugins := fmt.Sprintf(`[{"type": "bridge", "bridge": "bench%d", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true,
+		"ipam": {"type": "host-local", "ranges": [%s]}}, {"type": "portmap", "capabilities": {"portMappings": true}}]`, n, sets)
 	if c.one {
 		plugins = `[{"type": "trestle", "capabilities": {"portMappings": true}, "plugins": ` + plugins + `}]`
 	}
-	text, _ := json.Marshal(map[string]any{"cniVersion": "1.0.0", "name": "bench", "plugins": json.RawMessage(plugins)})
+	text, _ := json.Marshal(map[string]any{"cniVersion": "1.0.0", "name": fmt.Sprint("bench", n), "plugins": json.RawMessage(plugins)})
 	return text
 }
