@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
-	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -16,7 +15,11 @@ func (k Kind[C]) check(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	defer v.site.Close()
-	p, err := v.planAgain()
+	prev, err := v.prevResult()
+	if err != nil {
+		return err
+	}
+	p, err := v.plan(prev)
 	if err != nil {
 		return err
 	}
@@ -30,25 +33,25 @@ func (k Kind[C]) check(ctx context.Context, req *plugin.Request) error {
 
 // repair makes anew what others may sweep away of an attachment that lives, and then reports every drift that is left.
 func (k Kind[C]) repair(ctx context.Context, req *plugin.Request) error {
-	v, leave, err := k.enterAlone(ctx, req)
+	v, err := k.enter(req)
 	if err != nil {
 		return err
 	}
-	defer leave()
-	p, err := v.planAgain()
+	defer v.site.Close()
+	lock, err := v.site.LockOwner(ctx, v.call.Owner)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	prev, err := v.prevResult()
+	if err != nil {
+		return err
+	}
+	p, err := v.plan(prev)
 	if err != nil {
 		return err
 	}
 	return p.Repair(ctx, v.site)
-}
-
-// planAgain is the plan of what prevResult says was made.
-func (v *verb[C]) planAgain() (plan.Plan, error) {
-	prev, err := v.prevResult()
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	return v.plan(prev)
 }
 
 // status says whether an ADD can succeed now.

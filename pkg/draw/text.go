@@ -33,7 +33,7 @@ func (p Picture) Text(t Terminal) string {
 		}
 	}
 	g.texts(s.texts)
-	return strings.Trim(g.print(t), "\n") + "\n"
+	return g.print(t)
 }
 
 // grid is a terminal's cells.

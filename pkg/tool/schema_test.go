@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -74,12 +75,17 @@ type schema struct {
 // readComments notes what the comments of a package say of its types and their fields.
 func (s *schema) readComments(t *testing.T, dir string) {
 	t.Helper()
-	packages, err := parser.ParseDir(token.NewFileSet(), dir, nil, parser.ParseComments)
+	paths, err := filepath.Glob(dir + "/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, p := range packages {
-		ast.Inspect(p, func(n ast.Node) bool {
+	for _, path := range paths {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := file.Name.Name
+		ast.Inspect(file, func(n ast.Node) bool {
 			decl, ok := n.(*ast.GenDecl)
 			if ok && decl.Tok == token.CONST {
 				s.readValues(name, decl)

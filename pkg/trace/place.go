@@ -58,12 +58,13 @@ func (p *Place) read(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: links: %w", p.Name, err)
 	}
+	addrs, err := p.conn.AllAddrs()
+	if err != nil {
+		return fmt.Errorf("%s: addresses: %w", p.Name, err)
+	}
 	p.links = make(map[int]*link)
 	for _, l := range list {
-		own := &link{LinkAttrs: *l.Attrs(), kind: l.Type()}
-		if own.addrs, err = p.conn.Addrs(own.Index); err != nil {
-			return fmt.Errorf("%s: addresses of %s: %w", p.Name, own.Name, err)
-		}
+		own := &link{LinkAttrs: *l.Attrs(), kind: l.Type(), addrs: addrs[l.Attrs().Index]}
 		if own.MasterIndex != 0 {
 			if own.port, err = p.conn.BridgePort(own.Name); err != nil && !errors.Is(err, unix.ENODEV) {
 				return fmt.Errorf("%s: port %s: %w", p.Name, own.Name, err)

@@ -24,9 +24,6 @@ func host(arguments []string) error {
 		return err
 	}
 	t := &Trial{Runtime: candidate.Runtime, traits: candidate.traits, work: work}
-	if _, err := os.Stat(filepath.Join(binDir, "trestle")); err == nil {
-		t.traits |= Adopt
-	}
 	before, err := t.begin()
 	if err := say(verdict("starts, and runs a pod", err)); err != nil {
 		return err
@@ -45,7 +42,7 @@ func host(arguments []string) error {
 	if record == "" {
 		return nil
 	}
-	return keepCalls(filepath.Join(record, name+".json"))
+	return copyFile(callsFile, filepath.Join(record, name+".calls"))
 }
 
 func verdict(check string, err error) Verdict {
