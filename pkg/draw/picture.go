@@ -43,20 +43,20 @@ type Line struct {
 
 // Box is one thing that is drawn.
 type Box struct {
-	ID    string   `json:"id"`              // unique in the picture, and stable from one reading of the host to the next
-	Kind  Kind     `json:"kind"`            //
-	Lane  string   `json:"lane,omitempty"`  // the network that it belongs to; empty for the host's own
-	In    string   `json:"in,omitempty"`    // the namespace that an interface is in
-	Title string   `json:"title"`           //
-	Lines []Line   `json:"lines,omitempty"` //
-	State State    `json:"state,omitempty"` //
+	ID    string   `json:"id"` // unique in the picture, and stable from one reading of the host to the next
+	Kind  Kind     `json:"kind"`
+	Lane  string   `json:"lane,omitempty"` // the network that it belongs to; empty for the host's own
+	In    string   `json:"in,omitempty"`   // the namespace that an interface is in
+	Title string   `json:"title"`          // its first line of text
+	Lines []Line   `json:"lines,omitempty"`
+	State State    `json:"state,omitempty"` // absent for what is ours and as it should be
 	Why   string   `json:"why,omitempty"`   // what is wrong, or whose it is, in a few words
 	Names []string `json:"names,omitempty"` // other names by which a reader may look for it; they are not drawn
 }
 
 // Edge joins two boxes, the upper one first.
 type Edge struct {
-	From  string `json:"from"`
+	From  string `json:"from"` // a box's id
 	To    string `json:"to"`
 	Label string `json:"label,omitempty"`
 	State State  `json:"state,omitempty"`
@@ -73,6 +73,7 @@ type Picture struct {
 
 // JSON writes the picture as data.
 func (p Picture) JSON() string {
+	p.Boxes, p.Edges = append([]Box{}, p.Boxes...), append([]Edge{}, p.Edges...) // a list is never null
 	text, _ := json.MarshalIndent(p, "", "  ") // strings alone: always has a JSON form
 	return string(text) + "\n"
 }

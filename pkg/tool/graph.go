@@ -21,7 +21,7 @@ import (
 type graph struct {
 	format, file, focus string
 	width               int
-	ascii, open         bool
+	ascii, open, json   bool
 }
 
 func graphCommand() *cobra.Command {
@@ -39,6 +39,7 @@ func graphCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&g.format, "format", "", "text, svg, dot, mermaid or json (default text)")
+	c.Flags().BoolVar(&g.json, "json", false, "the same as --format json (docs/schema.md)")
 	c.Flags().StringVarP(&g.file, "output", "o", "", "write to this file")
 	c.Flags().StringVar(&g.focus, "focus", "", "draw only what is connected to this container, address, link, MAC or network")
 	c.Flags().IntVar(&g.width, "width", 0, "columns of a picture in text (default the terminal's, or 120)")
@@ -77,6 +78,9 @@ var formats = map[string]string{"text": ".txt", "svg": ".svg", "dot": ".dot", "m
 
 // settle finds the format, before anything is read.
 func (g *graph) settle() error {
+	if g.json {
+		g.format = "json"
+	}
 	if g.open && g.format == "" {
 		g.format = "svg"
 	}

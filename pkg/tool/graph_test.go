@@ -13,7 +13,7 @@ func TestGraphFormats(t *testing.T) {
 		want  string
 	}{
 		{graph{}, "text"}, {graph{file: "a.svg"}, "svg"}, {graph{file: "a.mmd"}, "mermaid"}, {graph{file: "a.svg", format: "dot"}, "dot"},
-		{graph{file: "a"}, "text"}, {graph{format: "json"}, "json"},
+		{graph{file: "a"}, "text"}, {graph{format: "json"}, "json"}, {graph{json: true, file: "a.svg"}, "json"},
 	} {
 		if err := c.given.settle(); err != nil || c.given.format != c.want {
 			t.Errorf("%+v: %v, want %s", c.given, err, c.want)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/trestle-cni/trestle/pkg/draw"
 	"github.com/trestle-cni/trestle/pkg/page"
 	"github.com/trestle-cni/trestle/pkg/trace"
 )
@@ -29,6 +30,7 @@ var answers = []struct {
 	{"trestle show WHAT", showAnswer{}},
 	{"trestle context [NAMESPACE]", contextAnswer{}},
 	{"trestle context [NAMESPACE] --diff", page.Page{}},
+	{"trestle graph", draw.Picture{}},
 	{"trestle trace FROM TO", trace.Answer{}},
 	{"trestle doctor", doctorAnswer{}},
 }
@@ -38,7 +40,7 @@ const schemaPage = "../../docs/schema.md"
 // docs/schema.md is made from the types that are printed and their comments, so that no field is printed that is not there.
 func TestSchemaPage(t *testing.T) {
 	s := &schema{words: make(map[string]string), seen: make(map[reflect.Type]bool)}
-	for _, dir := range []string{".", "../observe", "../page", "../ruleset", "../trace", "../doctor"} {
+	for _, dir := range []string{".", "../observe", "../page", "../ruleset", "../trace", "../doctor", "../draw"} {
 		s.readComments(t, dir)
 	}
 	s.WriteString("# What --json prints\n\nAn object a command, with the fields below. Fields that are optional are left out where there is nothing to say. Identifiers are made of\n" +
