@@ -2,7 +2,7 @@
 //
 //	go run ./test/bench                      the tables in a few minutes (make bench)
 //	go run ./test/bench -long                with 10,000 pods, 500 ports of everybody and more rounds
-//	go run ./test/bench -only one            one scenario: one, family, ports, pods, crowd, mix
+//	go run ./test/bench -only one            one scenario: one, execs, family, ports, pods, parallel
 //	PEERS="name=dir ..." go run ./test/bench others' plugins, too
 //
 // Each contestant has a host of its own (namespaces of network and mounts), so nothing of the machine is touched. In each round all contestants do the
@@ -67,6 +67,9 @@ func run(ctx context.Context, o options) error {
 		fmt.Print("\n", result.text())
 	}
 	report.Took = time.Since(report.Begun).Round(time.Second)
+	if len(report.Results) == 0 {
+		return fmt.Errorf("scenario %q: there is none of that name", o.only)
+	}
 	fmt.Printf("\n%s in all\n", report.Took)
 	if o.out == "" {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/trestle-cni/trestle/test/bench/figure"
@@ -173,7 +174,7 @@ func (m *match) record(verb string, out host.Outcome) {
 	s.Failed += out.Failed
 	s.Execs = out.Execs
 	if s.Error == "" {
-		s.Error = out.Error
+		s.Error = strings.Join(strings.Fields(out.Error), " ")
 	}
 }
 
