@@ -15,23 +15,31 @@ import (
 
 // add is: guard, parse, IPAM, plan, apply, print. On an error all that was made is undone, and the error names the step.
 func (k Kind[C]) add(ctx context.Context, req *plugin.Request) error {
-	v, err := k.enter(req)
+	v, leave, err := k.enterAlone(ctx, req)
 	if err != nil {
 		return err
 	}
-	defer v.site.Close()
-	// One lock an owner over guard, reservation and links: of two ADDs for one interface the second finds the first.
-	lock, err := v.site.LockOwner(ctx, v.call.Owner)
-	if err != nil {
-		return err
-	}
-	defer lock.Unlock()
+	defer leave()
 	phase.End(ctx, "namespaces opened, owner locked")
 	var m made
 	if err := v.build(ctx, &m); err != nil {
 		return fault.Join(err, v.unmake(withoutCancel(ctx), m))
 	}
 	return nil
+}
+
+// enterAlone enters, and keeps everybody else from this attachment until leave: one lock an owner is over guard, reservation and links, so that of
+// two ADDs for one interface the second finds the first.
+func (k Kind[C]) enterAlone(ctx context.Context, req *plugin.Request) (v *verb[C], leave func(), err error) {
+	if v, err = k.enter(req); err != nil {
+		return nil, nil, err
+	}
+	lock, err := v.site.LockOwner(ctx, v.call.Owner)
+	if err != nil {
+		v.site.Close()
+		return nil, nil, err
+	}
+	return v, func() { lock.Unlock(); v.site.Close() }, nil
 }
 
 // made is what an ADD has to take back when it fails.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -15,11 +16,7 @@ func (k Kind[C]) check(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	defer v.site.Close()
-	prev, err := v.prevResult()
-	if err != nil {
-		return err
-	}
-	p, err := v.plan(prev)
+	p, err := v.planAgain()
 	if err != nil {
 		return err
 	}
@@ -33,25 +30,25 @@ func (k Kind[C]) check(ctx context.Context, req *plugin.Request) error {
 
 // repair makes anew what others may sweep away of an attachment that lives, and then reports every drift that is left.
 func (k Kind[C]) repair(ctx context.Context, req *plugin.Request) error {
-	v, err := k.enter(req)
+	v, leave, err := k.enterAlone(ctx, req)
 	if err != nil {
 		return err
 	}
-	defer v.site.Close()
-	lock, err := v.site.LockOwner(ctx, v.call.Owner)
-	if err != nil {
-		return err
-	}
-	defer lock.Unlock()
-	prev, err := v.prevResult()
-	if err != nil {
-		return err
-	}
-	p, err := v.plan(prev)
+	defer leave()
+	p, err := v.planAgain()
 	if err != nil {
 		return err
 	}
 	return p.Repair(ctx, v.site)
+}
+
+// planAgain is the plan of what prevResult says was made.
+func (v *verb[C]) planAgain() (plan.Plan, error) {
+	prev, err := v.prevResult()
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	return v.plan(prev)
 }
 
 // status says whether an ADD can succeed now.

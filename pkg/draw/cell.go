@@ -32,11 +32,11 @@ func (l *layout) measureCell(c *cell) {
 			lower = max(lower, h+l.m.padY)
 		}
 	}
-	c.w = max(region, 0)
+	c.w = odd(max(region, 0))
 	if b := l.box[c.id]; b.Kind == Namespace {
 		w, h := l.size(b.ID)
 		w = max(w, 2*(l.labelWidth(c.id)+l.m.gapX), (l.ports[c.id]+1)*l.m.portGap())
-		c.w, c.lower = max(w, c.w+2*(l.m.padX+l.m.border)), lower+h
+		c.w, c.lower = odd(max(w, c.w+2*(l.m.padX+l.m.border))), lower+h
 	}
 }
 
@@ -49,7 +49,7 @@ func (l *layout) endWidth(e end) int {
 			w = max(w, own, 2*(l.labelWidth(id)+l.m.gapX), (l.ports[id]+1)*l.m.portGap())
 		}
 	}
-	return w
+	return odd(w)
 }
 
 // placeCell puts the cell's boxes where they belong, with the wires between host ends and interfaces.

@@ -86,13 +86,14 @@ func (l *layout) columnWidth(c *column) int {
 	if c.outside != "" {
 		c.w = max(c.w, l.single(c.outside))
 	}
+	c.w = odd(c.w)
 	return c.w
 }
 
 // single is the width of a box in the rows above the networks.
 func (l *layout) single(id string) int {
 	w, _ := l.size(id)
-	return max(w, 2*(l.labelWidth(id)+l.m.gapX), (l.ports[id]+1)*l.m.portGap())
+	return odd(max(w, 2*(l.labelWidth(id)+l.m.gapX), (l.ports[id]+1)*l.m.portGap()))
 }
 
 // heights measures the rows, and how far below its top each has the upper edges of its namespaces.

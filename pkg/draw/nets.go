@@ -104,7 +104,7 @@ func (l *layout) collectLabels() {
 func (l *layout) size(id string) (w, h int) {
 	w, h = l.m.size(*l.box[id])
 	if l.ports[id] > 1 {
-		w = max(w, (l.ports[id]+1)*l.m.portGap())
+		w = odd(max(w, (l.ports[id]+1)*l.m.portGap()))
 	}
 	return w, h
 }

@@ -79,8 +79,11 @@ func (l *layout) widen(a *lane) {
 		w, _ := l.size(id)
 		side := l.labelWidth(id) + l.m.gapX + (l.ports[id]+1)*l.m.portGap()
 		a.w = max(a.w, w+2*l.m.frame, l.nameWidth(a)+side+2*l.m.frame+l.m.gapX, 2*side+2*l.m.frame)
+		if l.ports[id] > 0 { // a wire comes down in the middle, right of the name
+			a.w = max(a.w, 2*(l.nameWidth(a)+l.m.frame+l.m.gapX+l.ports[id]*l.m.portGap()))
+		}
 	}
-	a.w = max(a.w, l.nameWidth(a)+2*l.m.frame)
+	a.w = odd(max(a.w, l.nameWidth(a)+2*l.m.frame))
 }
 
 // hasWire says whether a wire comes down to the cell.

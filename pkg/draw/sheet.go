@@ -133,10 +133,13 @@ func (m metric) size(b Box) (w, h int) {
 		w, h = max(w, t.w), h+m.line
 	}
 	if m.isBare(b.Kind) {
-		return w, h
+		return odd(w), h
 	}
-	return w + 2*(m.padX+m.border), h + 2*(m.padY+m.border)
+	return odd(w + 2*(m.padX+m.border)), h + 2*(m.padY+m.border)
 }
+
+// odd is the width or one more: what is odd has a middle, and one in the middle of another has the same.
+func odd(w int) int { return w | 1 }
 
 func (m metric) isBare(k Kind) bool { return m.bare && (k == HostEnd || k == Interface) }
 

@@ -33,7 +33,7 @@ func (p Picture) Text(t Terminal) string {
 		}
 	}
 	g.texts(s.texts)
-	return g.print(t)
+	return strings.Trim(g.print(t), "\n") + "\n"
 }
 
 // grid is a terminal's cells.

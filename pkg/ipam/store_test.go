@@ -266,7 +266,11 @@ func TestUnusable(t *testing.T) {
 		must(t, s.Close())
 		must(t, unix.Mount("", base, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
 		s = open(t, base)
-		checkIO(t, "read-only", s.Reserve(addr("10.1.0.2"), Attachment{Holder: Holder{"ctr1", "eth0"}}), Usable(base, "net"), Usable(base, "other"))
+		readOnly := s.Reserve(addr("10.1.0.2"), Attachment{Holder: Holder{"ctr1", "eth0"}})
+		checkIO(t, "read-only", readOnly, Usable(base, "net"), Usable(base, "other"))
+		if !strings.Contains(readOnly.Error(), base) { // an operator sees it as the runtime's error, far from the configuration
+			t.Errorf("read-only: %v, want it to name the directory", readOnly)
+		}
 	})
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "net"), nil, 0o600))

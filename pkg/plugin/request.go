@@ -163,15 +163,11 @@ func (r *Request) PrevResult() (*types100.Result, error) {
 
 // ParseResult reads a result; one without a version has the version given.
 func ParseResult(raw []byte, version string) (*types100.Result, error) {
-	var head map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &head); err != nil {
-		return nil, err
+	var own struct {
+		Version string `json:"cniVersion"`
 	}
-	var own string
-	if err := json.Unmarshal(head["cniVersion"], &own); err != nil || own == "" {
-		head["cniVersion"], _ = json.Marshal(version)
-		var err error
-		if raw, err = json.Marshal(head); err != nil {
+	if err := json.Unmarshal(raw, &own); err != nil || own.Version == "" {
+		if raw, err = withVersion(raw, version); err != nil {
 			return nil, err
 		}
 	}
@@ -180,6 +176,19 @@ func ParseResult(raw []byte, version string) (*types100.Result, error) {
 		return nil, err
 	}
 	return types100.NewResultFromResult(result)
+}
+
+// withVersion returns a result with the version in the place of its own.
+func withVersion(raw []byte, version string) ([]byte, error) {
+	var head map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return nil, err
+	}
+	if head == nil {
+		return raw, nil // null
+	}
+	head["cniVersion"], _ = json.Marshal(version)
+	return json.Marshal(head)
 }
 
 // Print writes the result of an ADD in the configuration's version. It fails before writing anything where that version cannot

@@ -117,3 +117,15 @@ func TestPrintFails(t *testing.T) {
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+// What a delegate prints may be anything. Null has no version to be given.
+func TestParseNoResult(t *testing.T) {
+	for _, text := range []string{"null", "", "7", "[]", `{"cniVersion": 7, "ips": 7}`} {
+		if result, err := ParseResult([]byte(text), "1.0.0"); err == nil {
+			t.Errorf("%q: %v, want an error", text, result)
+		}
+	}
+	if _, err := ParseResult([]byte(`{"cniVersion": 7}`), "1.0.0"); err != nil {
+		t.Errorf("a version that is none is replaced: %v", err)
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/observe"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -33,38 +34,57 @@ func repairCommand(bundle plugin.Bundle) *cobra.Command {
 
 // repair asks the plugins of every cached attachment. One that resists does not keep the others from being mended.
 func repair(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, results, network string) error {
+	host, err := observe.Read(ctx, observe.Options{Results: results})
+	if err != nil {
+		return err
+	}
 	entries, unread := cache.Read(results)
 	if unread != nil {
 		fmt.Fprintln(complaints, unread)
 	}
-	whole, mended, gone, bad := 0, 0, 0, 0
+	m := mending{bundle: bundle, host: host, out: out, complaints: complaints}
 	for _, e := range entries {
-		if network != "" && e.Network != network {
-			continue
-		}
-		name := e.Network + "/" + e.ContainerID + "/" + e.IfName
-		made, err := repairOne(ctx, bundle, e)
-		for _, line := range made {
-			fmt.Fprintf(out, "%s: %s\n", name, line)
-		}
-		switch {
-		case fault.Code(err) == fault.Namespace:
-			gone++
-		case err != nil:
-			bad++
-			fmt.Fprintf(complaints, "%s: %v\n", name, err)
-		case len(made) > 0:
-			mended++
-		default:
-			whole++
+		if network == "" || e.Network == network {
+			m.mend(ctx, e)
 		}
 	}
-	fmt.Fprintf(out, "%d mended, %d were whole, %d are gone (see trestle gc)\n", mended, whole, gone)
-	if bad > 0 || unread != nil {
+	fmt.Fprintf(out, "%d mended, %d were whole, %d are gone (see trestle gc)\n", m.mended, m.whole, m.gone)
+	if m.bad > 0 || unread != nil {
 		return fault.New(fault.Drift, "delete those containers and add them again", "%d attachments are not as they were made; unread results: %v",
-			bad, unread != nil)
+			m.bad, unread != nil)
 	}
 	return nil
+}
+
+// mending is a repair at work.
+type mending struct {
+	bundle                   plugin.Bundle
+	host                     *observe.Host
+	out, complaints          io.Writer
+	whole, mended, gone, bad int
+}
+
+func (m *mending) mend(ctx context.Context, e cache.Entry) {
+	name := e.Network + "/" + e.ContainerID + "/" + e.IfName
+	if a := m.host.Attachment(name); a != nil && a.Origin == observe.Reference && a.State == observe.Whole {
+		m.whole++ // the reference's rules are there, and a DEL of ours finds them
+		return
+	}
+	made, err := repairOne(ctx, m.bundle, e)
+	for _, line := range made {
+		fmt.Fprintf(m.out, "%s: %s\n", name, line)
+	}
+	switch {
+	case fault.Code(err) == fault.Namespace:
+		m.gone++
+	case err != nil:
+		m.bad++
+		fmt.Fprintf(m.complaints, "%s: %v\n", name, err)
+	case len(made) > 0:
+		m.mended++
+	default:
+		m.whole++
+	}
 }
 
 func repairOne(ctx context.Context, bundle plugin.Bundle, e cache.Entry) (made []string, err error) {

@@ -105,7 +105,7 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if !strings.Contains(string(out), "\n6  They go, and nothing is left\n") || bytes.Contains(out, []byte("\x1b[")) {
+	if !strings.Contains(string(out), "\n8  All of it once more, drawn\n") || bytes.Contains(out, []byte("\x1b[")) {
 		t.Errorf("not all scenes, or colour where there is no terminal:\n%s", out)
 	}
 }

@@ -19,10 +19,12 @@ func checks() []Check {
 		{"a namespace that vanished, and no DEL", Silent, 0, forgotten},
 		{"a plugin of the chain fails: rolled back", 0, 0, failing("portmap")},
 		{"a DEL fails once, and is retried", Redo, 0, retried},
-		{"CHECK tells the truth", Verify, 0, verified},
+		{"CHECK is silent of a healthy pod", Verify, 0, silent},
+		{"CHECK names what was broken", Verify, 0, verified},
 		{"GC takes away what nobody deletes", Verify, 0, collected},
 		{"STATUS is the node's condition", Status, 0, conditioned},
 		{"podman network create (firewall and tuning from Debian)", Own, 0, network},
+		{"adoption: from the reference, and back", Adopt, 0, adoption},
 
 		{"bad input: broken conflist beside a good one", 0, 0, broken},
 		{"bad input: conflist renamed in", 0, 0, renamed},

@@ -47,6 +47,7 @@ const (
 	Node                     // has a node's condition, and loopback
 	Own                      // writes networks of its own
 	Silent                   // sends no DEL where the namespace's name has gone
+	Adopt                    // the plugins have the tool, which can take over from the reference
 	Early                    // reads no conflist of 1.1.0
 )
 

@@ -24,6 +24,9 @@ func host(arguments []string) error {
 		return err
 	}
 	t := &Trial{Runtime: candidate.Runtime, traits: candidate.traits, work: work}
+	if _, err := os.Stat(filepath.Join(binDir, "trestle")); err == nil {
+		t.traits |= Adopt
+	}
 	before, err := t.begin()
 	if err := say(verdict("starts, and runs a pod", err)); err != nil {
 		return err
@@ -42,7 +45,7 @@ func host(arguments []string) error {
 	if record == "" {
 		return nil
 	}
-	return copyFile(callsFile, filepath.Join(record, name+".calls"))
+	return keepCalls(filepath.Join(record, name+".json"))
 }
 
 func verdict(check string, err error) Verdict {

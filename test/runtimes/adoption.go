@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// adoption: a node changes hands with pods running, from Debian's reference to these plugins and back. Traffic goes on, whoever made a pod it can be
+// deleted, and the tool refuses to leave while pods are there that only it can delete.
+func adoption(t *Trial) error {
+	real, ours := filepath.Join(topDir, "real"), filepath.Join(topDir, "ours")
+	if err := errors.Join(os.Rename(real, ours), os.CopyFS(real, os.DirFS(spare))); err != nil {
+		return err
+	}
+	before, err := state()
+	if err != nil {
+		return err
+	}
+	tool := func(verb string, more ...string) error {
+		_, err := program(filepath.Join(ours, "trestle"), append([]string{verb, "--bin-dir", real}, more...)...)
+		return err
+	}
+	err = errors.Join(t.adopted(before, func() error { return tool("install", "--replace") }), t.returned(func() error { return tool("uninstall") }))
+	// What the reference leaves of itself, its tables, is no business of the next check's.
+	program("nft", "delete", "table", "ip", "nat")
+	program("nft", "delete", "table", "ip6", "nat")
+	return errors.Join(err, os.RemoveAll(real), os.Rename(ours, real))
+}
+
+func (t *Trial) adopted(before string, install func() error) error {
+	port := 18090 * uint16(t.traits/Ports&1)
+	old, err1 := t.pod(port)
+	other, err2 := t.pod(0)
+	if err := errors.Join(err1, err2); err != nil {
+		return fmt.Errorf("by the reference: %w", err)
+	}
+	if err := errors.Join(serving(old), install(), serving(old), t.reached(old)); err != nil {
+		return err
+	}
+	young, err := t.pod(0)
+	if err != nil {
+		return err
+	}
+	x, err1 := moved(young)
+	y, err2 := moved(other)
+	if err := errors.Join(err1, err2, asks(x.namespace, "tcp", y.four+":8080", other.Name+" sees "+x.four)); err != nil {
+		return err
+	}
+	return errors.Join(t.gone(old), t.gone(other), t.gone(young), eventually(func() error { return t.finish(before) }))
+}
+
+// returned goes back to the reference: not while a pod of ours is there.
+func (t *Trial) returned(uninstall func() error) error {
+	p, err := t.pod(0)
+	if err != nil {
+		return err
+	}
+	if err := uninstall(); err == nil || !strings.Contains(err.Error(), "attachments are of these plugins") {
+		return fmt.Errorf("uninstall with a pod running: %v", err)
+	}
+	if err := errors.Join(t.gone(p), uninstall()); err != nil {
+		return err
+	}
+	if p, err = t.pod(0); err != nil {
+		return fmt.Errorf("by the reference again: %w", err)
+	}
+	return errors.Join(serving(p), t.gone(p))
+}
+
+// reached asks the pod from the outside by its port, where it has one.
+func (t *Trial) reached(p *Pod) error {
+	if p.Host == 0 {
+		return nil
+	}
+	return asks(outside, "tcp", fmt.Sprintf("%s:%d", host4, p.Host), p.Name+" sees "+outside4)
+}
