@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,13 +27,20 @@ func Main(bundle plugin.Bundle, args []string) int {
 		if errors.As(err, &found) {
 			return int(found)
 		}
-		fmt.Fprintf(os.Stderr, "trestle: %v\n", err)
+		complain(os.Stderr, err.Error())
 		if hint := fault.Hint(err); hint != "" {
-			fmt.Fprintf(os.Stderr, "trestle: %s\n", hint)
+			complain(os.Stderr, hint)
 		}
 		return 1
 	}
 	return 0
+}
+
+// complain prints for a person. There may be names in the text, and so anything, but each of its lines is one.
+func complain(out io.Writer, text string) {
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(out, "trestle: %s\n", safe(strings.TrimSuffix(line, "\n")))
+	}
 }
 
 // Command returns the command line: for Main, for the manual, and for the test that runs its examples.
