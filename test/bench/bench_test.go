@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,5 +134,23 @@ func TestText(t *testing.T) {
 		"AGAIN one exec 3.00 3.00 3.00 1.00 1.00 - 3.00 - 0"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A target is met or not where the run can tell.
+func TestVerdict(t *testing.T) {
+	least, most := target{atLeast: true}, target{}
+	for _, c := range []struct {
+		target
+		low, value, high float64
+		want             string
+	}{
+		{least, 11, 12, 13, "met"}, {least, 7, 8, 9, "not met"}, {least, 9, 11, 12, "within the noise"},
+		{most, 7, 8, 9, "met"}, {most, 11, 12, 13, "not met"}, {most, 9, 11, 12, "within the noise"},
+		{most, math.NaN(), math.NaN(), math.NaN(), "not measured"}, {least, 10, 10, 10, "met"}, {most, 10, 10, 10, "met"},
+	} {
+		if got := c.verdict(figure.Estimate{Value: c.value, Low: c.low, High: c.high}, 10); got != c.want {
+			t.Errorf("at least %v, %v: %s, want %s", c.atLeast, c.value, got, c.want)
+		}
 	}
 }

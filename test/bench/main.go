@@ -70,7 +70,7 @@ func run(ctx context.Context, o options) error {
 	if len(report.Results) == 0 {
 		return fmt.Errorf("scenario %q: there is none of that name", o.only)
 	}
-	fmt.Printf("\n%s in all\n", report.Took)
+	fmt.Printf("\n%s\n%s in all\n", report.judge(), report.Took)
 	if o.out == "" {
 		return nil
 	}

@@ -81,6 +81,7 @@ func (r *Report) write(dir string) error {
 	for _, result := range r.Results {
 		text.WriteString("\n" + result.text())
 	}
+	text.WriteString("\n" + r.judge())
 	numbers, err := json.Marshal(r)
 	return errors.Join(err, os.WriteFile(filepath.Join(dir, "report.txt"), []byte(text.String()), 0o644),
 		os.WriteFile(filepath.Join(dir, "report.json"), append(numbers, '\n'), 0o644), r.plot(dir))
