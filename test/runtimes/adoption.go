@@ -31,7 +31,7 @@ func adoption(t *Trial) error {
 }
 
 func (t *Trial) adopted(before string, install func() error) error {
-	port := 18090 * uint16(t.traits/Ports&1)
+	port := t.port(18090)
 	old, err1 := t.pod(port)
 	other, err2 := t.pod(0)
 	if err := errors.Join(err1, err2); err != nil {

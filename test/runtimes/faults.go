@@ -30,10 +30,7 @@ func crowd(t *Trial) error {
 	pods := make([]*Pod, many)
 	for i := range pods {
 		t.made++
-		pods[i] = &Pod{Name: fmt.Sprintf("pod%d", t.made)}
-		if t.traits&Ports != 0 {
-			pods[i].Host = uint16(18100 + i)
-		}
+		pods[i] = &Pod{Name: fmt.Sprintf("pod%d", t.made), Host: t.port(uint16(18100 + i))}
 	}
 	t.pods = append(t.pods, pods...)
 	if err := together(pods, t.Run); err != nil {
@@ -65,7 +62,7 @@ func together(pods []*Pod, f func(*Pod) error) error {
 
 // restart: the daemon goes and comes back while pods run; they go on, a new one joins them, and all can be removed.
 func restart(t *Trial) error {
-	old, err := t.pod(18082 * uint16(t.traits/Ports&1))
+	old, err := t.pod(t.port(18082))
 	if err != nil {
 		return err
 	}
@@ -81,7 +78,7 @@ func restart(t *Trial) error {
 
 // vanished: everything in a pod is killed and its namespace goes, as in a crash, before the runtime is told to stop it.
 func vanished(t *Trial) error {
-	p, err := t.pod(18083 * uint16(t.traits/Ports&1))
+	p, err := t.pod(t.port(18083))
 	if err != nil {
 		return err
 	}
@@ -136,13 +133,13 @@ func failing(last string) func(*Trial) error {
 		if err := spoil("ADD", last); err != nil {
 			return err
 		}
-		return errors.Join(t.refused(18084*uint16(t.traits/Ports&1), last+": made to fail"), unspoil("ADD", last))
+		return errors.Join(t.refused(t.port(18084), last+": made to fail"), unspoil("ADD", last))
 	}
 }
 
 // retried: a DEL fails, and the runtime does it again, by itself or when it is told to.
 func retried(t *Trial) error {
-	p, err := t.pod(18085 * uint16(t.traits/Ports&1))
+	p, err := t.pod(t.port(18085))
 	if err != nil {
 		return err
 	}
@@ -167,7 +164,7 @@ func orders(t *Trial) error {
 		if err != nil {
 			return err
 		}
-		a, err1 := t.pod(18086 * uint16(t.traits/Ports&1))
+		a, err1 := t.pod(t.port(18086))
 		b, err2 := t.pod(0)
 		if err := errors.Join(err1, err2); err != nil {
 			return err

@@ -16,7 +16,7 @@ const good = confDir + "/10-node.conflist"
 func started(t *Trial) error {
 	var p *Pod
 	err := eventually(func() (err error) {
-		if p, err = t.pod(18077 * uint16(t.traits/Ports&1)); err != nil {
+		if p, err = t.pod(t.port(18077)); err != nil {
 			t.Remove(p)
 		}
 		return err

@@ -26,8 +26,8 @@ type Trial struct {
 // Check is one thing that is seen to. It ends with no pod and no trace of one, whatever it did.
 type Check struct {
 	name    string
-	needs   Trait
-	without Trait
+	needs   Trait // the runtimes that it is for have all of these,
+	without Trait // and none of these
 	see     func(*Trial) error
 }
 
@@ -49,6 +49,14 @@ func (t *Trial) pod(host uint16) (*Pod, error) {
 	}
 	_, err := p.namespace()
 	return p, err
+}
+
+// port is the host's port where the runtime publishes ports, else 0.
+func (t *Trial) port(host uint16) uint16 {
+	if t.traits&Ports == 0 {
+		return 0
+	}
+	return host
 }
 
 // refused wants a pod not to start, with an error that has the words.

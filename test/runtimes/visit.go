@@ -65,7 +65,7 @@ func (t *Trial) begin() (before string, err error) {
 	if err := t.Start(); err != nil {
 		return before, err
 	}
-	p, err := t.pod(18079 * uint16(t.traits/Ports&1))
+	p, err := t.pod(t.port(18079))
 	if err == nil {
 		err = serving(p)
 	}
@@ -123,6 +123,6 @@ func candidates(work string) map[string]candidate {
 		"ctr":            {&ctr{old}, 0},
 		"podman":         {&podman{image}, Ports | Silent | Own | Early},
 		"buildah":        {&buildah{image}, 0},
-		"cnitool":        {&cnitool{tool: filepath.Join(work, "cnitool"), app: filepath.Join(work, "app")}, Ports | Verify},
+		"cnitool":        {&cnitool{tool: filepath.Join(work, "cnitool"), app: filepath.Join(work, "app")}, Ports | Redo | Verify},
 	}
 }
