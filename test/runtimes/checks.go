@@ -19,6 +19,7 @@ func checks() []Check {
 		{"a namespace that vanished, and no DEL", Silent, 0, forgotten},
 		{"a plugin of the chain fails: rolled back", 0, 0, failing("portmap")},
 		{"a DEL fails once, and is retried", Redo, 0, retried},
+		{"a DEL fails, and nobody repeats it: GC", 0, Redo, unrepeated},
 		{"CHECK is silent of a healthy pod", Verify, 0, silent},
 		{"CHECK names what was broken", Verify, 0, verified},
 		{"GC takes away what nobody deletes", Verify, 0, collected},
