@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -80,9 +81,15 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-// normal has the same letters for what is drawn by lot or by the kernel's count, of the same length.
+// normal has the same letters for what is drawn by lot, and numbers namespaces as they come.
 func normal(text string) string {
-	text = regexp.MustCompile(`netns/\d+`).ReplaceAllString(text, "netns/N")
+	numbers := map[string]string{}
+	text = regexp.MustCompile(`netns/\d+`).ReplaceAllStringFunc(text, func(id string) string {
+		if numbers[id] == "" {
+			numbers[id] = fmt.Sprintf("netns/%d", len(numbers)+1)
+		}
+		return numbers[id]
+	})
 	return regexp.MustCompile(`\bveth[0-9a-f]{8}\b`).ReplaceAllString(text, "vethxxxxxxxx") // the reference's
 }
 

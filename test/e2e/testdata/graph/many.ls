@@ -209,8 +209,8 @@ front  cnitool-ffc3a31b9b01af34b81a  eth0  10.50.0.117/24  vethb676dbf9626  0s  
   "origin": "trestle",
   "state": "whole",
   "netns": "/run/netns/job-26",
-  "namespace": "netns/N",
-  "link": "netns/N/eth0",
+  "namespace": "netns/1",
+  "link": "netns/1/eth0",
   "hostLink": "netns/host/veth95e50a1efc9",
   "bridge": "netns/host/back0",
   "addresses": [
@@ -227,8 +227,8 @@ front  cnitool-ffc3a31b9b01af34b81a  eth0  10.50.0.117/24  vethb676dbf9626  0s  
   "origin": "trestle",
   "state": "whole",
   "netns": "/run/netns/job-36",
-  "namespace": "netns/N",
-  "link": "netns/N/eth0",
+  "namespace": "netns/2",
+  "link": "netns/2/eth0",
   "hostLink": "netns/host/vethca167ad90da",
   "bridge": "netns/host/back0",
   "addresses": [
@@ -245,8 +245,8 @@ front  cnitool-ffc3a31b9b01af34b81a  eth0  10.50.0.117/24  vethb676dbf9626  0s  
   "origin": "trestle",
   "state": "whole",
   "netns": "/run/netns/job-39",
-  "namespace": "netns/N",
-  "link": "netns/N/eth0",
+  "namespace": "netns/3",
+  "link": "netns/3/eth0",
   "hostLink": "netns/host/vethb2e6b55b461",
   "bridge": "netns/host/back0",
   "addresses": [
@@ -263,8 +263,8 @@ front  cnitool-ffc3a31b9b01af34b81a  eth0  10.50.0.117/24  vethb676dbf9626  0s  
   "origin": "trestle",
   "state": "whole",
   "netns": "/run/netns/job-64",
-  "namespace": "netns/N",
-  "link": "netns/N/eth0",
+  "namespace": "netns/4",
+  "link": "netns/4/eth0",
   "hostLink": "netns/host/veth97199588517",
   "bridge": "netns/host/back0",
   "addresses": [

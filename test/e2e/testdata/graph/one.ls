@@ -10,8 +10,8 @@ ports  cnitool-82e215debf7df4651d36  eth0  10.20.0.2/24  veth1b216dff394  8080>8
   "origin": "trestle",
   "state": "whole",
   "netns": "/run/netns/web",
-  "namespace": "netns/N",
-  "link": "netns/N/eth0",
+  "namespace": "netns/1",
+  "link": "netns/1/eth0",
   "hostLink": "netns/host/veth1b216dff394",
   "bridge": "netns/host/ports0",
   "addresses": [

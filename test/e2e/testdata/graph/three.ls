@@ -15,8 +15,8 @@ ports  cnitool-dfb70d5f5b13417473cf  eth0  10.20.0.4/24  8081>80/tcp  0s  leaked
   "origin": "trestle",
   "state": "whole",
   "netns": "/run/netns/db",
-  "namespace": "netns/N",
-  "link": "netns/N/eth0",
+  "namespace": "netns/1",
+  "link": "netns/1/eth0",
   "hostLink": "netns/host/vethf8d9b20acdf",
   "bridge": "netns/host/back0",
   "addresses": [
@@ -33,8 +33,8 @@ ports  cnitool-dfb70d5f5b13417473cf  eth0  10.20.0.4/24  8081>80/tcp  0s  leaked
   "origin": "trestle",
   "state": "whole",
   "netns": "/run/netns/web",
-  "namespace": "netns/N",
-  "link": "netns/N/eth1",
+  "namespace": "netns/2",
+  "link": "netns/2/eth1",
   "hostLink": "netns/host/veth9e8e9d05ccf",
   "bridge": "netns/host/back0",
   "addresses": [
@@ -51,8 +51,8 @@ ports  cnitool-dfb70d5f5b13417473cf  eth0  10.20.0.4/24  8081>80/tcp  0s  leaked
   "origin": "reference",
   "state": "whole",
   "netns": "/run/netns/old",
-  "namespace": "netns/N",
-  "link": "netns/N/eth0",
+  "namespace": "netns/3",
+  "link": "netns/3/eth0",
   "hostLink": "netns/host/vethxxxxxxxx",
   "bridge": "netns/host/old0",
   "addresses": [
@@ -72,8 +72,8 @@ ports  cnitool-dfb70d5f5b13417473cf  eth0  10.20.0.4/24  8081>80/tcp  0s  leaked
   "link eth0: down"
   ],
   "netns": "/run/netns/api",
-  "namespace": "netns/N",
-  "link": "netns/N/eth0",
+  "namespace": "netns/4",
+  "link": "netns/4/eth0",
   "hostLink": "netns/host/veth628cbbe9e18",
   "bridge": "netns/host/ports0",
   "addresses": [
