@@ -4,6 +4,7 @@ package draw
 func (l *layout) sheet() sheet {
 	l.across()
 	width := l.width()
+	l.center(width)
 	l.down()
 	l.placeHeader(width)
 	for _, a := range l.lanes {
@@ -75,6 +76,17 @@ func (l *layout) width() int {
 	}
 	return max(right-l.m.gapX, head-2*l.m.gapX, l.m.width(l.m.clean(l.p.Title), titleText),
 		l.m.longest*l.m.width("m", plainText)) // a note needs that at least
+}
+
+// center moves the lanes of each band to the middle, where what is above them is wider.
+func (l *layout) center(width int) {
+	right := map[int]int{}
+	for _, a := range l.lanes {
+		right[a.band] = max(right[a.band], a.x+a.w)
+	}
+	for _, a := range l.lanes {
+		a.x += (l.m.gapX + width - right[a.band]) / 2
+	}
 }
 
 // columnWidth is the room for a place outside and its uplinks.
