@@ -27,7 +27,7 @@ func TestRun(t *testing.T) {
 	}
 	list := scenarios(options{rounds: 2})
 	one := list[0]
-	one.only = []string{"bundle", "one exec", "floor", "a start"}
+	one.only, one.ours = []string{"bundle", "one exec", "floor", "a start"}, true
 	r, err := measure(one, w)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func TestExecs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := measure(Scenario{Name: "execs", Rounds: 1, Columns: []Column{traced()}, only: []string{"separate", "bundle", "one exec"}}, w)
+	r, err := measure(Scenario{Name: "execs", Rounds: 1, Columns: []Column{traced()}, only: ways, ours: true}, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,11 +116,11 @@ func TestFloor(t *testing.T) {
 
 // TestText holds the table against figures that can be computed by hand.
 func TestText(t *testing.T) {
-	series := func(name, verb string, starts int, seen float64) Series {
+	one := func(name, verb string, starts int, seen float64) Series {
 		return Series{Contestant: name, Column: plain(""), Verb: verb, Starts: starts, CPU: 1, Seen: figure.Rounds{{seen}, {seen}}, Rate: figure.Rounds{{1}, {1}}}
 	}
-	r := &Result{Scenario: "one", Title: "One", Rounds: 2, Series: []Series{series("reference", "ADD", 0, 100), series("one exec", "ADD", 1, 10),
-		series("floor", "ADD", 0, 4), series("a start", "ADD", 0, 1), series("one exec", "AGAIN", 1, 3)}}
+	r := &Result{Scenario: "one", Title: "One", Rounds: 2, Series: []Series{one("reference", "ADD", 0, 100), one("one exec", "ADD", 1, 10),
+		one("floor", "ADD", 0, 4), one("a start", "ADD", 0, 1), one("one exec", "AGAIN", 1, 3)}}
 	var got []string
 	for l := range strings.Lines(r.text()) {
 		got = append(got, strings.Join(strings.Fields(l), " "))

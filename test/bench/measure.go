@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 
 // verbs are what is measured of each pod, in their order. AGAIN is a DEL of what is deleted already.
 var verbs = []string{"ADD", "CHECK", "DEL", "AGAIN"}
+
+// series are all that have a line: the verbs, and MIX, which is ADDs and DELs by turns.
+var series = append(slices.Clone(verbs), "MIX")
 
 // Result is what a scenario came to.
 type Result struct {
@@ -60,7 +64,7 @@ func measure(s Scenario, w works) (*Result, error) {
 		}
 	}()
 	for _, col := range s.Columns {
-		for _, c := range w.contestants(s.only) {
+		for _, c := range w.contestants(s) {
 			if c.driver == host.Program && col.Name != s.Columns[0].Name {
 				continue // it is the same in every column
 			}
@@ -140,6 +144,9 @@ func (m *match) order(verb string, first, count int) host.Order {
 
 // play is one round.
 func (m *match) play() error {
+	if m.Mixed {
+		return m.mix()
+	}
 	for _, verb := range verbs {
 		if !m.lists && (verb == "CHECK" || verb == "AGAIN") || m.driver == host.Program && verb != "ADD" {
 			continue
@@ -156,6 +163,22 @@ func (m *match) play() error {
 	}
 	m.first += m.Calls
 	return nil
+}
+
+// mix adds half of the round's pods, which is not measured, then deletes those and adds the others by turns, and clears away.
+func (m *match) mix() error {
+	half := m.Calls / 2
+	if _, err := m.host.Do(m.order("ADD", m.first, half)); err != nil {
+		return err
+	}
+	out, err := m.host.Do(m.order("MIX", m.first, m.Calls))
+	if err != nil {
+		return err
+	}
+	m.record("MIX", out)
+	_, err = m.host.Do(m.order("DEL", m.first+half, half))
+	m.first += m.Calls
+	return err
 }
 
 func (m *match) record(verb string, out host.Outcome) {
@@ -179,7 +202,7 @@ func (m *match) record(verb string, out host.Outcome) {
 }
 
 func (m *match) results() (list []Series) {
-	for _, verb := range verbs {
+	for _, verb := range series {
 		if s := m.series[verb]; s != nil {
 			s.CPU = milliseconds(s.cpu) / float64(max(s.calls, 1))
 			list = append(list, *s)

@@ -13,7 +13,8 @@ type Scenario struct {
 	Name, Title string
 	Rounds      int
 	Columns     []Column
-	only        []string // contestants; nil: all
+	only        []string // of ours and the floor; nil: all
+	ours        bool     // no peers: the pods that are present are ours
 }
 
 // Column is what is done in each round of one column.
@@ -23,8 +24,10 @@ type Column struct {
 	Parallel int           `json:"parallel"` // calls at a time
 	Calls    int           `json:"calls"`    // of each verb in a round
 	Mappings host.Mappings `json:"mappings"`
-	Family   string        `json:"family"` // 4, 6 or both
-	Traced   bool          `json:"traced"` // count programs instead of time
+	Family   string        `json:"family"`  // 4, 6 or both
+	Backend  string        `json:"backend"` // of ours; empty: as without the key
+	Mixed    bool          `json:"mixed"`   // ADDs and DELs by turns
+	Traced   bool          `json:"traced"`  // count programs instead of time
 }
 
 // plain is a column with one pod after the other, one port, IPv4.
@@ -32,15 +35,21 @@ func plain(name string) Column {
 	return Column{Name: name, Parallel: 1, Calls: 1, Mappings: host.Mappings{Count: 1, Protocol: "tcp"}, Family: "4"}
 }
 
+// ways are our forms, without the floor.
+var ways = []string{"separate", "bundle", "one exec"}
+
 // scenarios are the questions, in the order of the page.
 func scenarios(o options) []Scenario {
 	list := []Scenario{
 		{Name: "one", Title: "One pod at a time, on an empty host", Rounds: 40, Columns: []Column{plain("")}},
-		{Name: "execs", Title: "Programs started", Rounds: 1, Columns: []Column{traced()}, only: []string{"reference", "separate", "bundle", "one exec"}},
-		{Name: "family", Title: "By family", Rounds: 25, Columns: families(), only: []string{"reference", "separate", "bundle", "one exec"}},
-		{Name: "ports", Title: "By published ports, udp", Rounds: 6, Columns: ports(o.long)},
-		{Name: "pods", Title: "By pods present", Rounds: 25, Columns: crowds(o.long), only: []string{"bundle", "one exec", "separate"}},
-		{Name: "parallel", Title: "Many at a time", Rounds: 4, Columns: parallel(), only: []string{"reference", "separate", "bundle", "one exec"}},
+		{Name: "execs", Title: "Programs started", Rounds: 1, Columns: []Column{traced()}, only: ways},
+		{Name: "family", Title: "By family", Rounds: 25, Columns: families(), only: ways},
+		{Name: "ports", Title: "By published ports, udp", Rounds: 6, Columns: ports("udp", o.long)},
+		{Name: "pods", Title: "By pods present", Rounds: 25, Columns: crowds(o.long), only: []string{"bundle", "one exec", "separate", "floor", "a start"}, ours: true},
+		{Name: "backend", Title: "By backend of ours", Rounds: 15, Columns: backends(), only: ways},
+		{Name: "tcp", Title: "By published ports, tcp", Rounds: 6, Columns: ports("tcp", o.long), only: ways},
+		{Name: "parallel", Title: "Many at a time", Rounds: 4, Columns: parallel(), only: ways},
+		{Name: "mix", Title: "ADDs and DELs by turns, 16 at a time", Rounds: 4, Columns: []Column{mixed()}, only: ways},
 	}
 	for i := range list {
 		if o.long {
@@ -68,16 +77,33 @@ func families() (list []Column) {
 	return list
 }
 
-func ports(long bool) (list []Column) {
+func ports(protocol string, long bool) (list []Column) {
 	for _, count := range []int{1, 10, 100, 500} {
 		if count == 500 && !long {
 			continue // the reference takes half a minute for each
 		}
 		c := plain(fmt.Sprint(count))
-		c.Mappings = host.Mappings{Count: count, Protocol: "udp"}
+		c.Mappings = host.Mappings{Count: count, Protocol: protocol}
 		list = append(list, c)
 	}
 	return list
+}
+
+// backends has the reference beside ours on the same packet filter.
+func backends() (list []Column) {
+	for _, backend := range []string{"nftables", "iptables"} {
+		c := plain(backend)
+		c.Backend = backend
+		list = append(list, c)
+	}
+	return list
+}
+
+// mixed is half of the calls ADDs, and half DELs of pods that were added before.
+func mixed() Column {
+	c := plain("")
+	c.Parallel, c.Calls, c.Mixed = 16, 32, true
+	return c
 }
 
 func crowds(long bool) (list []Column) {
@@ -112,30 +138,36 @@ type Contestant struct {
 }
 
 // contestants are all that take part, the peers first.
-func (w works) contestants(only []string) (list []Contestant) {
-	for _, p := range w.peers {
-		list = append(list, Contestant{Name: p.name, dir: p.dir, lists: true})
+func (w works) contestants(s Scenario) (list []Contestant) {
+	if !s.ours {
+		for _, p := range w.peers {
+			list = append(list, Contestant{Name: p.name, dir: p.dir, lists: true})
+		}
 	}
-	list = append(list,
-		Contestant{Name: "separate", dir: w.separate, starts: 3, lists: true},
-		Contestant{Name: "bundle", dir: w.bundle, starts: 2, lists: true},
-		Contestant{Name: "one exec", dir: w.bundle, starts: 1, one: true, lists: true},
-		Contestant{Name: "floor", driver: host.Floor},
-		Contestant{Name: "a start", driver: host.Program, dir: w.empty})
-	if only == nil {
-		return list
+	for _, c := range []Contestant{
+		{Name: "separate", dir: w.separate, starts: 3, lists: true},
+		{Name: "bundle", dir: w.bundle, starts: 2, lists: true},
+		{Name: "one exec", dir: w.bundle, starts: 1, one: true, lists: true},
+		{Name: "floor", driver: host.Floor},
+		{Name: "a start", driver: host.Program, dir: w.empty},
+	} {
+		if s.only == nil || slices.Contains(s.only, c.Name) {
+			list = append(list, c)
+		}
 	}
-	return slices.DeleteFunc(list, func(c Contestant) bool {
-		return !slices.Contains(only, c.Name) && !slices.ContainsFunc(w.peers[1:], func(p peer) bool { return p.name == c.Name })
-	})
+	return list
 }
 
 // conflist is the nth network of the column in the contestant's form. The reference of Debian knows no key of ours, so there is none in it.
 func (c Contestant) conflist(col Column, n int) []byte {
 	four, six := fmt.Sprintf(`[{"subnet": "10.%d.0.0/16"}]`, 64+n), fmt.Sprintf(`[{"subnet": "fd00:%d::/64"}]`, 64+n)
 	sets := map[string]string{"4": four, "6": six, "both": four + ", " + six}[col.Family]
-	plugins := fmt.Sprintf(`[{"type": "bridge", "bridge": "bench%d", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true,
-		"ipam": {"type": "host-local", "ranges": [%s]}}, {"type": "portmap", "capabilities": {"portMappings": true}}]`, n, sets)
+	masquerade, ports := "", ""
+	if col.Backend != "" && c.starts > 0 {
+		masquerade, ports = fmt.Sprintf(`"ipMasqBackend": %q, `, col.Backend), fmt.Sprintf(`"backend": %q, `, col.Backend)
+	}
+	plugins := fmt.Sprintf(`[{"type": "bridge", "bridge": "bench%d", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true, %s
+		"ipam": {"type": "host-local", "ranges": [%s]}}, {"type": "portmap", %s"capabilities": {"portMappings": true}}]`, n, masquerade, sets, ports)
 	if c.one {
 		plugins = `[{"type": "trestle", "capabilities": {"portMappings": true}, "plugins": ` + plugins + `}]`
 	}

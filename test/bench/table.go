@@ -41,7 +41,7 @@ func (r *Result) text() string {
 		r.execs(w)
 	} else {
 		fmt.Fprintln(w, "verb\tcolumn\tcontestant\tp50 ms\tp95\tp99\ta second\tcpu ms\tfaster than the reference\tof floor and starts\tof the first column\tfailed\t")
-		for _, verb := range verbs {
+		for _, verb := range series {
 			for _, s := range r.Series {
 				if s.Verb == verb {
 					r.line(w, s)

@@ -19,7 +19,7 @@ const marker = "BENCH_HOST"
 
 // Order is a number of calls of one verb, each for another pod.
 type Order struct {
-	Verb     string   // ADD, CHECK or DEL; a driver may have others
+	Verb     string   // ADD, CHECK, DEL, or MIX for DELs of the first half and ADDs of the second by turns; a driver may have others
 	Driver   string   // Floor, Inside, Program, or empty: the plugins of Dir through libcni
 	Dir      string   // where the plugins are; for Program that program
 	Conflist []byte   // of the network

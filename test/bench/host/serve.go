@@ -115,8 +115,12 @@ func (c *crowd) work(ctx context.Context) {
 			return
 		}
 		watch := new(stopwatch)
+		verb, pod := c.Verb, c.First+n
+		if verb == "MIX" { // DELs of the first half and ADDs of the second by turns
+			verb, pod = [2]string{"DEL", "ADD"}[n%2], c.First+n/2+n%2*(c.Count/2)
+		}
 		began := time.Now()
-		err := c.drive(context.WithValue(ctx, watchKey{}, watch), c.Verb, c.First+n)
+		err := c.drive(context.WithValue(ctx, watchKey{}, watch), verb, pod)
 		c.record(time.Since(began), watch.total, err)
 	}
 }
