@@ -74,7 +74,7 @@ type Picture struct {
 // JSON writes the picture as data.
 func (p Picture) JSON() string {
 	p.Boxes, p.Edges = append([]Box{}, p.Boxes...), append([]Edge{}, p.Edges...) // a list is never null
-	text, _ := json.MarshalIndent(p, "", "  ") // strings alone: always has a JSON form
+	text, _ := json.MarshalIndent(p, "", "  ")                                   // strings alone: always has a JSON form
 	return string(text) + "\n"
 }
 
