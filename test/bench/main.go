@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -26,6 +27,7 @@ func main() {
 	flag.BoolVar(&o.long, "long", false, "the whole matrix")
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each scenario; 0: as many as it needs")
 	flag.StringVar(&o.only, "only", "", "one scenario alone")
+	flag.StringVar(&o.from, "from", "", "a report.json to write tables and plots of again, instead of a run")
 	flag.StringVar(&o.out, "out", "", "folder for report.txt, report.json and the plots; empty: only print")
 	flag.Parse()
 	if err := run(context.Background(), o); err != nil {
@@ -39,11 +41,15 @@ type options struct {
 	long   bool
 	rounds int
 	only   string
+	from   string
 	out    string
 }
 
 // run measures scenario by scenario, prints each table as soon as it is there, and writes the report at the end.
 func run(ctx context.Context, o options) error {
+	if o.from != "" {
+		return again(o.from, o.out)
+	}
 	dir, err := os.MkdirTemp("", "trestle-bench-")
 	if err != nil {
 		return err
@@ -75,4 +81,17 @@ func run(ctx context.Context, o options) error {
 		return nil
 	}
 	return report.write(filepath.Clean(o.out))
+}
+
+// again writes what a run has measured.
+func again(file, dir string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	report := new(Report)
+	if err := json.Unmarshal(text, report); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return report.write(filepath.Clean(dir))
 }

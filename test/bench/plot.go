@@ -20,7 +20,7 @@ func (r *Report) plot(dir string) error {
 		for _, verb := range []string{"ADD", "DEL"} {
 			file := filepath.Join(dir, fmt.Sprintf("%s-%s.svg", result.Scenario, verb))
 			switch result.Scenario {
-			case "execs":
+			case "execs", "mix": // a table says it all
 			case "one":
 				errs = append(errs, result.bars(verb, file))
 			default:
@@ -80,12 +80,16 @@ func (r *Result) lines(verb, file string) error {
 			args = append(args, name, points)
 		}
 	}
+	if len(args) == 0 {
+		return nil // nothing to compare
+	}
 	if err := plotutil.AddLinePoints(p, args...); err != nil {
 		return err
 	}
 	p.NominalX(columns...)
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: 3}
-	p.Legend.Top = true
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: 0}
+	p.Legend.Top, p.Legend.Left = true, true
+	p.Y.Max *= 8 // room for the legend above the lines
 	return p.Save(16*vg.Centimeter, 9*vg.Centimeter, file)
 }
 

@@ -84,7 +84,7 @@ func (r *Result) line(w *tabwriter.Writer, s Series) {
 // faster is how many times the peer's time (or how many times its rate, where calls go at once) a call takes.
 func (r *Result) faster(s Series) figure.Estimate {
 	p := r.find("reference", s.Column.Name, s.Verb)
-	if p == nil || s.Contestant == "reference" || s.Contestant == "a start" {
+	if p == nil || len(p.Seen.All(nil)) == 0 || s.Contestant == "reference" || s.Contestant == "a start" {
 		return none
 	}
 	return figure.Over(r.Rounds, func(pick []int) float64 {
