@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -42,11 +46,10 @@ func repair(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle
 	if unread != nil {
 		fmt.Fprintln(complaints, unread)
 	}
-	m := mending{bundle: bundle, host: host, out: out, complaints: complaints}
-	for _, e := range entries {
-		if network == "" || e.Network == network {
-			m.mend(ctx, e)
-		}
+	entries = slices.DeleteFunc(entries, func(e cache.Entry) bool { return network != "" && e.Network != network })
+	m := mending{out: out, complaints: complaints}
+	for i, o := range mendAll(ctx, bundle, host, entries) {
+		m.tell(entries[i], o)
 	}
 	fmt.Fprintf(out, "%d mended, %d were whole, %d are gone (see trestle gc)\n", m.mended, m.whole, m.gone)
 	if m.bad > 0 || unread != nil {
@@ -56,41 +59,62 @@ func repair(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle
 	return nil
 }
 
-// mending is a repair at work.
+// outcome is what became of one attachment.
+type outcome struct {
+	made []string
+	err  error
+}
+
+// mendAll mends several at a time, as runtimes call plugins. The outcomes are in the order of the entries.
+func mendAll(ctx context.Context, bundle plugin.Bundle, host *observe.Host, entries []cache.Entry) []outcome {
+	outcomes := make([]outcome, len(entries))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(entries); i = int(next.Add(1)) - 1 {
+				outcomes[i] = repairOne(ctx, bundle, host, entries[i])
+			}
+		})
+	}
+	workers.Wait()
+	return outcomes
+}
+
+// mending is what a repair tells.
 type mending struct {
-	bundle                   plugin.Bundle
-	host                     *observe.Host
 	out, complaints          io.Writer
 	whole, mended, gone, bad int
 }
 
-func (m *mending) mend(ctx context.Context, e cache.Entry) {
-	name := e.Network + "/" + e.ContainerID + "/" + e.IfName
-	if a := m.host.Attachment(name); a != nil && a.Origin == observe.Reference && a.State == observe.Whole {
-		m.whole++ // the reference's rules are there, and a DEL of ours finds them
-		return
-	}
-	made, err := repairOne(ctx, m.bundle, e)
-	for _, line := range made {
+func (m *mending) tell(e cache.Entry, o outcome) {
+	name := attachment(e)
+	for _, line := range o.made {
 		fmt.Fprintf(m.out, "%s: %s\n", name, line)
 	}
 	switch {
-	case fault.Code(err) == fault.Namespace:
+	case fault.Code(o.err) == fault.Namespace:
 		m.gone++
-	case err != nil:
+	case o.err != nil:
 		m.bad++
-		fmt.Fprintf(m.complaints, "%s: %v\n", name, err)
-	case len(made) > 0:
+		fmt.Fprintf(m.complaints, "%s: %v\n", name, o.err)
+	case len(o.made) > 0:
 		m.mended++
 	default:
 		m.whole++
 	}
 }
 
-func repairOne(ctx context.Context, bundle plugin.Bundle, e cache.Entry) (made []string, err error) {
+func attachment(e cache.Entry) string { return e.Network + "/" + e.ContainerID + "/" + e.IfName }
+
+func repairOne(ctx context.Context, bundle plugin.Bundle, host *observe.Host, e cache.Entry) (o outcome) {
+	if a := host.Attachment(attachment(e)); a != nil && a.Origin == observe.Reference && a.State == observe.Whole {
+		return o // the reference's rules are there, and a DEL of ours finds them
+	}
 	r, err := requestFor(e, bundle)
 	if err != nil {
-		return nil, err
+		return outcome{err: err}
 	}
-	return r.call(ctx, bundle, "REPAIR")
+	o.made, o.err = r.call(ctx, bundle, "REPAIR")
+	return o
 }
