@@ -51,7 +51,7 @@ func (e *examination) examine(ctx context.Context, bundle plugin.Bundle) ([]doct
 		p.Torn = append(p.Torn, err.Error())
 	}
 	for _, entry := range entries {
-		id := entry.Network + "/" + entry.ContainerID + "/" + entry.IfName
+		id := attachment(entry)
 		if a := host.Attachment(id); a != nil && a.Origin == observe.Reference {
 			p.Checks[id] = strings.Join(a.Why, "; ") // a CHECK of ours would miss our own rules
 			continue

@@ -105,6 +105,7 @@ func (m *mending) tell(e cache.Entry, o outcome) {
 	}
 }
 
+// attachment is the identifier that package observe has for the entry's.
 func attachment(e cache.Entry) string { return e.Network + "/" + e.ContainerID + "/" + e.IfName }
 
 func repairOne(ctx context.Context, bundle plugin.Bundle, host *observe.Host, e cache.Entry) (o outcome) {

@@ -27,11 +27,7 @@ func Plugin() plugin.Plugin {
 // add runs ADD down the list, each with the result of the one before. Where one fails it has undone its own work, and those before it are
 // deleted.
 func add(ctx context.Context, req *plugin.Request) error {
-	c, err := parse(req)
-	if err != nil {
-		return err
-	}
-	result, err := req.PrevResult()
+	c, result, err := parseAfter(req)
 	if err != nil {
 		return err
 	}
@@ -48,6 +44,16 @@ func add(ctx context.Context, req *plugin.Request) error {
 		return fault.Join(err, c.delete(context.WithoutCancel(ctx), req, done, result))
 	}
 	return nil
+}
+
+// parseAfter reads the list, and the result of the plugins before it.
+func parseAfter(req *plugin.Request) (config, *types100.Result, error) {
+	c, err := parse(req)
+	if err != nil {
+		return c, nil, err
+	}
+	result, err := req.PrevResult()
+	return c, result, err
 }
 
 // del runs DEL up the list. It tries all and joins the errors: one plugin's trouble is no reason to leave the others' work behind.
@@ -77,11 +83,7 @@ func (c config) delete(ctx context.Context, req *plugin.Request, links []link, r
 
 // check runs CHECK down the list with the final result, and reports what each finds.
 func check(ctx context.Context, req *plugin.Request) error {
-	c, err := parse(req)
-	if err != nil {
-		return err
-	}
-	result, err := req.PrevResult()
+	c, result, err := parseAfter(req)
 	if err != nil {
 		return err
 	}
@@ -90,11 +92,7 @@ func check(ctx context.Context, req *plugin.Request) error {
 
 // repair runs REPAIR down the list with the final result. Plugins that are not of this binary do not know the verb, and are left out.
 func repair(ctx context.Context, req *plugin.Request) error {
-	c, err := parse(req)
-	if err != nil {
-		return err
-	}
-	result, err := req.PrevResult()
+	c, result, err := parseAfter(req)
 	if err != nil {
 		return err
 	}
