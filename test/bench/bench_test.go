@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -27,7 +29,7 @@ func TestRun(t *testing.T) {
 	}
 	list := scenarios(options{rounds: 2})
 	one := list[0]
-	one.only, one.ours = []string{"bundle", "one exec", "floor", "a start"}, true
+	one.only, one.Columns[0].alone = []string{"bundle", "one exec", "floor", "a start"}, true
 	r, err := measure(one, w)
 	if err != nil {
 		t.Fatal(err)
@@ -58,13 +60,15 @@ func TestExecs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := measure(Scenario{Name: "execs", Rounds: 1, Columns: []Column{traced()}, only: ways, ours: true}, w)
+	col := traced()[0]
+	col.alone = true
+	r, err := measure(Scenario{Name: "execs", Rounds: 1, Columns: []Column{col}, only: ways}, w)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]int{"separate": 3, "bundle": 2, "one exec": 1} {
 		for _, verb := range verbs {
-			if got := r.find(name, "", verb).Execs; got != want {
+			if got := r.find(name, col.Name, verb).Execs; got != want {
 				t.Errorf("%s %s: %d programs, want %d", name, verb, got, want)
 			}
 		}
@@ -73,7 +77,7 @@ func TestExecs(t *testing.T) {
 
 // Pods are present on as many networks as they need: a bridge has no room for all.
 func TestFill(t *testing.T) {
-	m, err := prepare(Contestant{Name: "inside", driver: host.Inside, one: true, lists: true}, plain(""), 1)
+	m, err := prepare(Contestant{Name: "inside", driver: host.Inside, one: true, lists: true}, plain(""), 1, nil)
 	if m != nil {
 		defer m.host.Close()
 	}
@@ -84,7 +88,7 @@ func TestFill(t *testing.T) {
 	if err := errors.Join(m.host.Pods(8), m.fill(3)); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.play(); err != nil {
+	if err := m.play(nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range m.results() {
@@ -94,9 +98,39 @@ func TestFill(t *testing.T) {
 	}
 }
 
+// Flows go through the first port and the last one of many, each takes its time, and it is the published port that they go through.
+func TestReach(t *testing.T) {
+	col := reaches(false)[1]
+	col.Calls = 3
+	m, err := prepare(Contestant{Name: filled, driver: host.Inside, one: true}, col, 2, nil)
+	if m != nil {
+		defer m.host.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	if err := errors.Join(m.play(random), m.play(random)); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range m.results() {
+		if len(s.Seen.All(nil)) != 6 || s.Seen.Median(nil) <= 0 || s.Rate.Median(nil) <= 0 {
+			t.Errorf("%s: %+v", s.Verb, s)
+		}
+	}
+	if len(m.series) != len(reached) {
+		t.Errorf("%d series", len(m.series))
+	}
+	beyond := m.through("tcp", true)
+	beyond.Pod++
+	if _, err := m.host.Flows(beyond); err == nil {
+		t.Error("a flow through a port that nobody published came through")
+	}
+}
+
 // The floor does work: what it made is there, so that it cannot be made again, and what it removed is gone.
 func TestFloor(t *testing.T) {
-	m, err := prepare(Contestant{Name: "floor", driver: host.Floor}, plain(""), 1)
+	m, err := prepare(Contestant{Name: "floor", driver: host.Floor}, plain(""), 1, nil)
 	if m != nil {
 		defer m.host.Close()
 	}
@@ -134,6 +168,29 @@ func TestText(t *testing.T) {
 		"AGAIN one exec 3.00 3.00 3.00 1.00 1.00 - 3.00 - 0"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A last port is held against the first port of the first column, and what a run has no figure for stands among the targets all the same.
+func TestJudge(t *testing.T) {
+	flows := func(column, verb string, seen float64) Series {
+		return Series{Contestant: filled, Column: plain(column), Verb: verb, Seen: figure.Rounds{{seen}, {seen}}}
+	}
+	execs := Series{Contestant: "separate", Column: plain("1 port"), Verb: "ADD", Execs: 3, Named: 2}
+	report := &Report{Results: []*Result{
+		{Scenario: "reach", Rounds: 2, Series: []Series{flows("10", "TCP first", 0.05), flows("10", "TCP last", 0.07), flows("10000", "TCP last", 0.06)}},
+		{Scenario: "execs", Rounds: 1, Series: []Series{execs}},
+	}}
+	got := report.judge()
+	for _, want := range []string{
+		`connect through the last of 10,000 ports, of the first of 10 +ours +<= 1\.10 +1\.20 +not met`,
+		`first packet through the last of 10,000 ports, of the first of 10 +ours +<= 1\.10 +- +not measured`,
+		`programs besides the named plugins, ADD +separate +<= 1\.00 +1\.00 +met`,
+		`programs besides the named plugins, ADD +one exec +<= 0\.00 +- +not measured`,
+	} {
+		if !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("no line of %s in\n%s", want, got)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -15,8 +16,11 @@ import (
 // verbs are what is measured of each pod, in their order. AGAIN is a DEL of what is deleted already.
 var verbs = []string{"ADD", "CHECK", "DEL", "AGAIN"}
 
-// series are all that have a line: the verbs, and MIX, which is ADDs and DELs by turns.
-var series = append(slices.Clone(verbs), "MIX")
+// reached is what is measured of published ports: connections and first datagrams, through the first port and the last.
+var reached = []string{"TCP first", "TCP last", "UDP first", "UDP last"}
+
+// series are all that have a line: the verbs, MIX, which is ADDs and DELs by turns, and flows.
+var series = slices.Concat(verbs, []string{"MIX"}, reached)
 
 // Result is what a scenario came to.
 type Result struct {
@@ -33,6 +37,7 @@ type Series struct {
 	Column     Column  `json:"column"`
 	Verb       string  `json:"verb"`
 	Starts     int     `json:"starts"` // processes that an ADD of this form starts
+	Named      int     `json:"named"`  // plugins that the conflist names
 	Failed     int     `json:"failed"`
 	Error      string  `json:"error,omitempty"`
 	Execs      int     `json:"execs,omitempty"`
@@ -56,63 +61,100 @@ type match struct {
 
 // measure carries out a scenario: all hosts are made ready, and then round by round each has its turn.
 func measure(s Scenario, w works) (*Result, error) {
-	r := &Result{Scenario: s.Name, Title: s.Title, Rounds: s.Rounds}
-	var matches []*match
+	matches, err := s.ready(w)
 	defer func() {
 		for _, m := range matches {
-			m.host.Close()
+			m.host.Close() // of those who share it the second time is in vain
 		}
 	}()
-	for _, col := range s.Columns {
-		for _, c := range w.contestants(s) {
-			if c.driver == host.Program && col.Name != s.Columns[0].Name {
-				continue // it is the same in every column
-			}
-			m, err := prepare(c, col, s.Rounds)
-			if m != nil {
-				matches = append(matches, m)
-			}
-			if err != nil {
-				return nil, fmt.Errorf("%s, column %q: %w", c.Name, col.Name, err)
-			}
-		}
+	if err != nil {
+		return nil, err
 	}
 	// One may feel what the kernel still has to do for the one before it, so each round has an order of its own.
 	random := rand.New(rand.NewPCG(3, 4))
 	for round := range s.Rounds {
 		progress("%s: round %d of %d", s.Name, round+1, s.Rounds)
 		for _, i := range random.Perm(len(matches)) {
-			if err := matches[i].play(); err != nil {
+			if err := matches[i].play(random); err != nil {
 				return nil, fmt.Errorf("%s: %w", matches[i].Name(), err)
 			}
 		}
 	}
 	progress("")
+	r := &Result{Scenario: s.Name, Title: s.Title, Rounds: s.Rounds, Notes: s.notes()}
 	for _, m := range matches {
 		r.Series = append(r.Series, m.results()...)
 	}
 	return r, nil
 }
 
+// ready makes all hosts ready. What it returns beside an error is to be closed, too.
+func (s Scenario) ready(w works) (matches []*match, err error) {
+	for _, col := range s.Columns {
+		var ours *match
+		for _, c := range w.contestants(s) {
+			if c.driver == host.Program && col.Name != s.Columns[0].Name || c.peer && col.alone {
+				continue // a program's start is the same in every column
+			}
+			var beside *match
+			if s.shared && !c.peer {
+				beside = ours
+			}
+			m, err := prepare(c, col, s.Rounds, beside)
+			if m != nil {
+				matches = append(matches, m)
+			}
+			if err != nil {
+				return matches, fmt.Errorf("%s, column %q: %w", c.Name, col.Name, err)
+			}
+			if !c.peer {
+				ours = m
+			}
+		}
+	}
+	return matches, nil
+}
+
+// notes says what peers are not measured in.
+func (s Scenario) notes() []string {
+	var without []string
+	for _, col := range s.Columns {
+		if col.alone {
+			without = append(without, col.Name)
+		}
+	}
+	if without == nil || s.why == "" {
+		return nil
+	}
+	return []string{"without peers: " + strings.Join(without, ", ") + ": " + s.why}
+}
+
 // Name tells contestant and column.
 func (m *match) Name() string { return m.Contestant.Name + " " + m.Column.Name }
 
-// prepare makes the host, its pods, and those that are present before. None of it is measured.
-func prepare(c Contestant, col Column, rounds int) (*match, error) {
+// prepare makes the host, its pods, and those that are present before; or further pods on the host of another match. None of it is measured.
+func prepare(c Contestant, col Column, rounds int, beside *match) (m *match, err error) {
 	progress("%s %s: makes ready", c.Name, col.Name)
-	h, err := host.Start()
-	if err != nil {
+	m = &match{Contestant: c, Column: col, series: make(map[string]*Series), first: col.Present}
+	if beside != nil {
+		m.host, m.first = beside.host, beside.first+col.Calls*rounds
+	} else if m.host, err = host.Start(); err != nil {
 		return nil, err
 	}
-	m := &match{Contestant: c, Column: col, host: h, series: make(map[string]*Series), first: col.Present}
-	if err := h.Pods(col.Present + col.Calls*rounds); err != nil {
-		return m, err
+	pods := m.first
+	if !col.Reach {
+		pods += col.Calls * rounds
 	}
-	if err := m.fill(bridgeful); err != nil {
-		return m, err
+	err = m.host.Pods(pods)
+	if beside == nil {
+		err = errors.Join(err, m.fill(bridgeful))
 	}
-	if c.driver == host.Floor {
-		_, err = h.Do(m.order("LEARN", m.first, col.Calls*rounds))
+	switch {
+	case err != nil:
+	case col.Reach:
+		err = errors.Join(m.host.Reach(m.through("tcp", false)), m.host.Reach(m.through("tcp", true)))
+	case c.driver == host.Floor:
+		_, err = m.host.Do(m.order("LEARN", m.first, col.Calls*rounds))
 	}
 	return m, err
 }
@@ -120,12 +162,17 @@ func prepare(c Contestant, col Column, rounds int) (*match, error) {
 // bridgeful is how many of the pods that are present a network has: a bridge has 1,023 ports at the most (BR_MAX_PORTS, net/bridge/br_private.h).
 const bridgeful = 1000
 
-// fill attaches the pods that are present, in the host's process, so many to a network. The first network is that of the measured pods.
+// fill attaches the pods that are present, so many to a network: a peer's by the peer, ours in the host's process, which leaves the same
+// and is quicker. The first network is that of the measured pods.
 func (m *match) fill(each int) error {
-	for first := 0; first < m.Present; first += each {
+	step := min(50, each) // between two lines of progress
+	for first := 0; first < m.Present; first += step {
 		progress("%s: %d of %d pods to begin with", m.Name(), first, m.Present)
-		o := m.order("ADD", first, min(each, m.Present-first))
-		o.Driver, o.Parallel, o.Conflist = host.Inside, 1, m.conflist(m.Column, first/each)
+		o := m.order("ADD", first, min(step, m.Present-first))
+		o.Parallel, o.Trace, o.Conflist = 1, false, m.conflist(m.Column, first/each)
+		if !m.peer {
+			o.Driver = host.Inside
+		}
 		out, err := m.host.Do(o)
 		if err == nil && out.Failed > 0 {
 			err = fmt.Errorf("%d failed: %s", out.Failed, out.Error)
@@ -143,9 +190,12 @@ func (m *match) order(verb string, first, count int) host.Order {
 }
 
 // play is one round.
-func (m *match) play() error {
-	if m.Mixed {
+func (m *match) play(random *rand.Rand) error {
+	switch {
+	case m.Mixed:
 		return m.mix()
+	case m.Reach:
+		return m.begin(random)
 	}
 	for _, verb := range verbs {
 		if !m.lists && (verb == "CHECK" || verb == "AGAIN") || m.driver == host.Program && verb != "ADD" {
@@ -181,10 +231,32 @@ func (m *match) mix() error {
 	return err
 }
 
+// begin has flows begin through the first port and the last, in an order that is drawn.
+func (m *match) begin(random *rand.Rand) error {
+	for _, i := range random.Perm(len(reached)) {
+		network, port, _ := strings.Cut(reached[i], " ")
+		out, err := m.host.Flows(m.through(strings.ToLower(network), port == "last"))
+		if err != nil {
+			return err
+		}
+		m.record(reached[i], out)
+	}
+	return nil
+}
+
+// through is a round's flows through the first port that is published or the last.
+func (m *match) through(network string, last bool) host.Flows {
+	f := host.Flows{Network: network, Mappings: m.Mappings, Count: m.Calls}
+	if last {
+		f.Pod, f.Port = m.Present-1, m.Mappings.Count-1
+	}
+	return f
+}
+
 func (m *match) record(verb string, out host.Outcome) {
 	s := m.series[verb]
 	if s == nil {
-		s = &Series{Contestant: m.Contestant.Name, Column: m.Column, Verb: verb, Starts: m.starts}
+		s = &Series{Contestant: m.Contestant.Name, Column: m.Column, Verb: verb, Starts: m.starts, Named: m.named}
 		m.series[verb] = s
 	}
 	var seen []float64

@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"math"
 	"path/filepath"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -17,15 +18,18 @@ import (
 func (r *Report) plot(dir string) error {
 	var errs []error
 	for _, result := range r.Results {
-		for _, verb := range []string{"ADD", "DEL"} {
-			file := filepath.Join(dir, fmt.Sprintf("%s-%s.svg", result.Scenario, verb))
-			switch result.Scenario {
-			case "execs", "mix": // a table says it all
-			case "one":
-				errs = append(errs, result.bars(verb, file))
-			default:
-				errs = append(errs, result.lines(verb, file))
-			}
+		draw, of := result.lines, []string{"ADD", "DEL"}
+		switch result.Scenario {
+		case "execs", "mix": // a table says it all
+			continue
+		case "one":
+			draw = result.bars
+		case "reach":
+			of = []string{"TCP last", "UDP last"}
+		}
+		for _, verb := range of {
+			file := fmt.Sprintf("%s-%s.svg", result.Scenario, strings.ReplaceAll(verb, " ", "-"))
+			errs = append(errs, draw(verb, filepath.Join(dir, file)))
 		}
 	}
 	return errors.Join(errs...)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,37 +22,62 @@ type Report struct {
 	Results []*Result     `json:"results"`
 }
 
-// Machine is where it was.
+// Machine is where it was, and what was there.
 type Machine struct {
 	Processor string   `json:"processor"`
 	Cores     int      `json:"cores"`
+	Memory    string   `json:"memory"`
 	Kernel    string   `json:"kernel"`
 	Go        string   `json:"go"`
 	Load      string   `json:"load"` // of one, five and fifteen minutes, before the run
 	Plugins   []string `json:"plugins"`
+	Tools     []string `json:"tools"` // that the plugins start
 }
 
 func (m Machine) String() string {
-	return fmt.Sprintf("%s, %d cores, Linux %s, %s; load before the run %s\n%s\n", m.Processor, m.Cores, m.Kernel, m.Go, m.Load, strings.Join(m.Plugins, "\n"))
+	return fmt.Sprintf("%s, %d cores, %s, Linux %s, %s; load before the run %s\n%s\n", m.Processor, m.Cores, m.Memory, m.Kernel, m.Go, m.Load,
+		strings.Join(slices.Concat(m.Plugins, m.Tools), "\n"))
 }
 
 func machine(ctx context.Context, w works) Machine {
-	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Processor: fact("/proc/cpuinfo", "model name"), Kernel: line("/proc/sys/kernel/osrelease")}
+	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Processor: fact("/proc/cpuinfo", "model name"), Memory: fact("/proc/meminfo", "MemTotal"),
+		Kernel: line("/proc/sys/kernel/osrelease")}
 	if fields := strings.Fields(line("/proc/loadavg")); len(fields) > 2 {
 		m.Load = strings.Join(fields[:3], " ")
 	}
-	m.Plugins = []string{"trestle: " + about(ctx, filepath.Join(w.bundle, "bridge"))}
+	m.Plugins = []string{"trestle: " + revision(ctx)}
 	for _, p := range w.peers {
-		m.Plugins = append(m.Plugins, p.name+": "+about(ctx, filepath.Join(p.dir, "bridge")))
+		file := filepath.Join(p.dir, "bridge")
+		m.Plugins = append(m.Plugins, strings.TrimSuffix(fmt.Sprintf("%s: %s, %s", p.name, says(ctx, file), packaged(ctx, file)), ", "))
 	}
+	m.Tools = []string{says(ctx, "iptables", "--version"), says(ctx, "nft", "--version")}
 	return m
 }
 
-// about is the first line of what a plugin says of itself.
-func about(ctx context.Context, file string) string {
-	out, _ := exec.CommandContext(ctx, file).CombinedOutput() // some end with an error
+// says is the first line of what a program says of itself.
+func says(ctx context.Context, name string, args ...string) string {
+	out, _ := exec.CommandContext(ctx, name, args...).CombinedOutput() // some end with an error
 	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return first
+}
+
+// packaged is Debian's package that the file is of, with its version; empty for none.
+func packaged(ctx context.Context, file string) string {
+	out, err := exec.CommandContext(ctx, "dpkg-query", "--search", file).Output()
+	name, _, ok := strings.Cut(string(out), ":")
+	if err != nil || !ok {
+		return ""
+	}
+	return says(ctx, "dpkg-query", "--show", "--showformat", "${Package} ${Version}", name)
+}
+
+// revision is the commit of the working directory, which ours are built from.
+func revision(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
 }
 
 func line(file string) string {

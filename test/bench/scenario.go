@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/trestle-cni/trestle/test/bench/host"
 )
@@ -14,7 +12,9 @@ type Scenario struct {
 	Rounds      int
 	Columns     []Column
 	only        []string // of ours and the floor; nil: all
-	ours        bool     // no peers: the pods that are present are ours
+	costly      bool     // as many rounds in the whole matrix
+	shared      bool     // ours have one host in each column, with pods of their own: what is present is the same for them
+	why         string   // peers are not in some columns
 }
 
 // Column is what is done in each round of one column.
@@ -25,9 +25,11 @@ type Column struct {
 	Calls    int           `json:"calls"`    // of each verb in a round
 	Mappings host.Mappings `json:"mappings"`
 	Family   string        `json:"family"`  // 4, 6 or both
-	Backend  string        `json:"backend"` // of ours; empty: as without the key
+	Backend  string        `json:"backend"` // empty: as without the key
 	Mixed    bool          `json:"mixed"`   // ADDs and DELs by turns
 	Traced   bool          `json:"traced"`  // count programs instead of time
+	Reach    bool          `json:"reach"`   // flows through the ports of those present, instead of verbs
+	alone    bool          // no peers
 }
 
 // plain is a column with one pod after the other, one port, IPv4.
@@ -42,17 +44,20 @@ var ways = []string{"separate", "bundle", "one exec"}
 func scenarios(o options) []Scenario {
 	list := []Scenario{
 		{Name: "one", Title: "One pod at a time, on an empty host", Rounds: 40, Columns: []Column{plain("")}},
-		{Name: "execs", Title: "Programs started", Rounds: 1, Columns: []Column{traced()}, only: ways},
+		{Name: "execs", Title: "Programs started", Rounds: 1, Columns: traced(), only: ways, costly: true},
 		{Name: "family", Title: "By family", Rounds: 25, Columns: families(), only: ways},
-		{Name: "ports", Title: "By published ports, udp", Rounds: 6, Columns: ports("udp", o.long)},
-		{Name: "pods", Title: "By pods present", Rounds: 25, Columns: crowds(o.long), only: []string{"bundle", "one exec", "separate", "floor", "a start"}, ours: true},
-		{Name: "backend", Title: "By backend of ours", Rounds: 15, Columns: backends(), only: ways},
-		{Name: "tcp", Title: "By published ports, tcp", Rounds: 6, Columns: ports("tcp", o.long), only: ways},
+		{Name: "ports", Title: "By published ports, udp", Rounds: 6, Columns: ports("udp", o.long), costly: true, why: "an ADD of theirs takes half a minute"},
+		{Name: "tcp", Title: "By published ports, tcp", Rounds: 6, Columns: ports("tcp", o.long), only: ways, costly: true, why: "an ADD of theirs takes half a minute"},
+		{Name: "pods", Title: "By pods present", Rounds: 25, Columns: crowds(o.long), costly: true, shared: true,
+			why: "to fill a host by their own ADDs takes minutes to hours"},
+		{Name: "backend", Title: "By backend", Rounds: 15, Columns: backends(), only: ways},
 		{Name: "parallel", Title: "Many at a time", Rounds: 4, Columns: parallel(), only: ways},
 		{Name: "mix", Title: "ADDs and DELs by turns, 16 at a time", Rounds: 4, Columns: []Column{mixed()}, only: ways},
+		{Name: "reach", Title: "Through the first and the last of the published ports", Rounds: 40, Columns: reaches(o.long), only: []string{filled},
+			why: "to publish so many by their own ADDs takes minutes to hours"},
 	}
 	for i := range list {
-		if o.long {
+		if o.long && !list[i].costly {
 			list[i].Rounds *= 2
 		}
 		if o.rounds > 0 {
@@ -62,10 +67,15 @@ func scenarios(o options) []Scenario {
 	return list
 }
 
-func traced() Column {
-	c := plain("")
-	c.Traced = true
-	return c
+// traced has the columns of the programs that are counted: one port, and what else a form might start more for.
+func traced() []Column {
+	one, ten, both := plain("1 port"), plain("10 ports"), plain("both families")
+	ten.Mappings.Count, both.Family = 10, "both"
+	list := []Column{one, ten, both}
+	for i := range list {
+		list[i].Traced = true
+	}
+	return list
 }
 
 func families() (list []Column) {
@@ -79,17 +89,15 @@ func families() (list []Column) {
 
 func ports(protocol string, long bool) (list []Column) {
 	for _, count := range []int{1, 10, 100, 500} {
-		if count == 500 && !long {
-			continue // the reference takes half a minute for each
-		}
 		c := plain(fmt.Sprint(count))
+		c.alone = count == 500 && !long
 		c.Mappings = host.Mappings{Count: count, Protocol: protocol}
 		list = append(list, c)
 	}
 	return list
 }
 
-// backends has the reference beside ours on the same packet filter.
+// backends hands the key to all. Debian's reference does not know it, and uses iptables in both columns.
 func backends() (list []Column) {
 	for _, backend := range []string{"nftables", "iptables"} {
 		c := plain(backend)
@@ -112,7 +120,18 @@ func crowds(long bool) (list []Column) {
 			continue
 		}
 		c := plain(fmt.Sprint(present))
-		c.Present = present
+		c.Present, c.alone = present, present > 100 && !long || present > 1000
+		list = append(list, c)
+	}
+	return list
+}
+
+// reaches has so many ports, over tcp and udp, as pods that have them in equal shares.
+func reaches(long bool) (list []Column) {
+	for _, share := range []struct{ pods, each int }{{1, 10}, {10, 10}, {100, 10}, {100, 100}} {
+		c := plain(fmt.Sprint(share.pods * share.each))
+		c.Reach, c.Present, c.Calls, c.Mappings = true, share.pods, 100, host.Mappings{Count: share.each, Protocol: "both"}
+		c.alone = share.pods > 10 && !long || share.each > 10
 		list = append(list, c)
 	}
 	return list
@@ -125,52 +144,4 @@ func parallel() (list []Column) {
 		list = append(list, c)
 	}
 	return list
-}
-
-// Contestant is one way to have a pod attached.
-type Contestant struct {
-	Name   string
-	driver string
-	dir    string
-	starts int  // processes that an ADD starts
-	one    bool // the whole list in one plugin
-	lists  bool // it has all verbs
-}
-
-// contestants are all that take part, the peers first.
-func (w works) contestants(s Scenario) (list []Contestant) {
-	if !s.ours {
-		for _, p := range w.peers {
-			list = append(list, Contestant{Name: p.name, dir: p.dir, lists: true})
-		}
-	}
-	for _, c := range []Contestant{
-		{Name: "separate", dir: w.separate, starts: 3, lists: true},
-		{Name: "bundle", dir: w.bundle, starts: 2, lists: true},
-		{Name: "one exec", dir: w.bundle, starts: 1, one: true, lists: true},
-		{Name: "floor", driver: host.Floor},
-		{Name: "a start", driver: host.Program, dir: w.empty},
-	} {
-		if s.only == nil || slices.Contains(s.only, c.Name) {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
-// conflist is the nth network of the column in the contestant's form. The reference of Debian knows no key of ours, so there is none in it.
-func (c Contestant) conflist(col Column, n int) []byte {
-	four, six := fmt.Sprintf(`[{"subnet": "10.%d.0.0/16"}]`, 64+n), fmt.Sprintf(`[{"subnet": "fd00:%d::/64"}]`, 64+n)
-	sets := map[string]string{"4": four, "6": six, "both": four + ", " + six}[col.Family]
-	masquerade, ports := "", ""
-	if col.Backend != "" && c.starts > 0 {
-		masquerade, ports = fmt.Sprintf(`"ipMasqBackend": %q, `, col.Backend), fmt.Sprintf(`"backend": %q, `, col.Backend)
-	}
-	plugins := fmt.Sprintf(`[{"type": "bridge", "bridge": "bench%d", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true, %s
-		"ipam": {"type": "host-local", "ranges": [%s]}}, {"type": "portmap", %s"capabilities": {"portMappings": true}}]`, n, masquerade, sets, ports)
-	if c.one {
-		plugins = `[{"type": "trestle", "capabilities": {"portMappings": true}, "plugins": ` + plugins + `}]`
-	}
-	text, _ := json.Marshal(map[string]any{"cniVersion": "1.0.0", "name": fmt.Sprint("bench", n), "plugins": json.RawMessage(plugins)})
-	return text
 }

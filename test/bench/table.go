@@ -62,16 +62,22 @@ func (r *Result) text() string {
 }
 
 func (r *Result) execs(w *tabwriter.Writer) {
-	fmt.Fprintln(w, "contestant\tADD\tCHECK\tDEL\tDEL again\t")
+	fmt.Fprintln(w, "column\tcontestant\tADD\tCHECK\tDEL\tDEL again\tnamed\t")
 	for _, s := range r.Series {
 		if s.Verb == "ADD" {
-			fmt.Fprintf(w, "%s\t", s.Contestant)
+			fmt.Fprintf(w, "%s\t%s\t", s.Column.Name, s.Contestant)
 			for _, verb := range verbs {
 				fmt.Fprintf(w, "%d\t", r.find(s.Contestant, s.Column.Name, verb).Execs)
 			}
-			fmt.Fprintln(w)
+			fmt.Fprintf(w, "%d\t\n", s.Named)
 		}
 	}
+}
+
+// besides is how many programs a call starts that the conflist does not name.
+func (r *Result) besides(s Series) figure.Estimate {
+	v := float64(s.Execs - s.Named)
+	return figure.Estimate{Value: v, Low: v, High: v}
 }
 
 func (r *Result) line(w *tabwriter.Writer, s Series) {
@@ -111,10 +117,10 @@ func (r *Result) overFloor(s Series) figure.Estimate {
 	})
 }
 
-// overFirst is the time over that of the same contestant in the first column.
+// overFirst is the time over that of the same contestant in the first column; of the last port over that of the first one there.
 func (r *Result) overFirst(s Series) figure.Estimate {
-	first := r.find(s.Contestant, r.columns()[0], s.Verb)
-	if first == nil || first.Column.Name == s.Column.Name || s.Column.Parallel > 1 {
+	first := r.find(s.Contestant, r.columns()[0], strings.Replace(s.Verb, "last", "first", 1))
+	if first == nil || first.Column.Name == s.Column.Name && first.Verb == s.Verb || s.Column.Parallel > 1 {
 		return none
 	}
 	return figure.Over(r.Rounds, func(pick []int) float64 { return s.Seen.Median(pick) / first.Seen.Median(pick) })
@@ -141,6 +147,8 @@ func number(v float64) string {
 		return fmt.Sprintf("%.0f", v)
 	case v >= 10:
 		return fmt.Sprintf("%.1f", v)
+	case v > 0 && v < 0.1:
+		return fmt.Sprintf("%.4f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
 }

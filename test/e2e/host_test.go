@@ -15,6 +15,7 @@ import (
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/peer"
 	"github.com/trestle-cni/trestle/test/snapshot"
+	"github.com/trestle-cni/trestle/test/space"
 )
 
 const netnsDir = "/run/netns/"
@@ -108,35 +109,7 @@ func routerCmd(ts *testscript.TestScript, neg bool, args []string) {
 func outsideCmd(ts *testscript.TestScript, neg bool, args []string) {
 	plain(ts, neg, "outside NAME", len(args) == 1)
 	netnsCmd(ts, false, args)
-	there, err := os.Open(netnsDir + args[0])
-	ts.Check(err)
-	defer there.Close()
-	ts.Check(netlink.LinkAdd(&netlink.Veth{
-		LinkAttrs: netlink.LinkAttrs{Name: "uplink"}, PeerName: "eth0", PeerNamespace: netlink.NsFd(int(there.Fd())),
-	}))
-	ts.Check(addresses("uplink", "192.0.2.1/24", "2001:db8::1/64"))
-	ts.Check(nstest.In(netnsDir+args[0], func() error { return addresses("eth0", "192.0.2.2/24", "2001:db8::2/64") }))
-}
-
-// addresses sets a link up with addresses that can be used at once: without duplicate address detection.
-func addresses(name string, cidrs ...string) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	for _, cidr := range cidrs {
-		address, err := netlink.ParseAddr(cidr)
-		if err != nil {
-			return err
-		}
-		if strings.Contains(cidr, ":") {
-			address.Flags = unix.IFA_F_NODAD
-		}
-		if err := netlink.AddrAdd(link, address); err != nil {
-			return fmt.Errorf("%s %s: %w", name, cidr, err)
-		}
-	}
-	return netlink.LinkSetUp(link)
+	ts.Check(space.Uplink(netnsDir + args[0]))
 }
 
 // veth VARIABLE CONTAINER IFNAME: sets the variable to the name of the interface's other end, on the host.

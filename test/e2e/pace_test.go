@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/google/nftables"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/peer"
 )
 
 // way is how a host comes to have published ports: each container has one, of tcp and of udp.
@@ -215,25 +215,10 @@ func (p pace) best(other pace) pace {
 func (w *street) pace(network, to string) pace {
 	w.Helper()
 	const flows = 300
-	times := make([]time.Duration, 0, flows)
-	must(w.T, in(outsider, func() error {
-		for range flows {
-			began := time.Now()
-			conn, err := net.DialTimeout(network, to, patience)
-			if err != nil {
-				return err
-			}
-			if network == "udp" {
-				_ = conn.SetDeadline(time.Now().Add(patience))
-				_, _ = conn.Write([]byte("?"))
-				_, err = conn.Read(make([]byte, 100))
-			}
-			times = append(times, time.Since(began))
-			if conn.Close(); err != nil {
-				return err
-			}
-		}
-		return nil
+	var times []time.Duration
+	must(w.T, in(outsider, func() (err error) {
+		times, err = peer.Flows(network, to, flows, patience)
+		return err
 	}))
 	total := time.Duration(0)
 	for _, each := range times {

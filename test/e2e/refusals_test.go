@@ -10,6 +10,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/snapshot"
+	"github.com/trestle-cni/trestle/test/space"
 )
 
 // refusal is one bad input, and the answer. Nothing may have changed after it.
@@ -201,7 +202,7 @@ var loopbackRefusals = []refusal{
 	{
 		name: "lo has an address for others", plugin: "loopback", config: loConfig, code: fault.Taken, says: []string{"10.7.0.1/32"},
 		stage: func(t *testing.T) {
-			must(t, nstest.In(netnsDir+"c1", func() error { return addresses("lo", "10.7.0.1/32") }))
+			must(t, nstest.In(netnsDir+"c1", func() error { return space.Addresses("lo", "10.7.0.1/32") }))
 		},
 	},
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/space"
 )
 
 // street is a host with a world outside, for tests of traffic: the host is 192.0.2.1 and 2001:db8::1 there, outside is .2 and ::2.
@@ -28,14 +29,7 @@ const outsider = "outside"
 func newStreet(t *testing.T) *street {
 	w := &street{T: t, results: make(map[string][]byte), servers: make(map[string][]io.Closer)}
 	w.container(outsider)
-	there, err := os.Open(netnsDir + outsider)
-	must(t, err)
-	defer there.Close()
-	must(t, netlink.LinkAdd(&netlink.Veth{
-		LinkAttrs: netlink.LinkAttrs{Name: "uplink"}, PeerName: "eth0", PeerNamespace: netlink.NsFd(int(there.Fd())),
-	}))
-	must(t, errors.Join(addresses("uplink", "192.0.2.1/24", "2001:db8::1/64"),
-		nstest.In(netnsDir+outsider, func() error { return addresses("eth0", "192.0.2.2/24", "2001:db8::2/64") })))
+	must(t, space.Uplink(netnsDir+outsider))
 	return w
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/rpc"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/trestle-cni/trestle/test/space"
@@ -33,11 +34,14 @@ type Order struct {
 // Mappings are the ports that each pod publishes.
 type Mappings struct {
 	Count    int    // of ports a pod
-	Protocol string // tcp or udp
+	Protocol string // tcp, udp, or both for each port with either
 }
 
-// firstPort is the first pod's first host port.
-const firstPort = 1024
+// firstPort is the first pod's first host port, and containerPort what it leads to.
+const (
+	firstPort     = 1024
+	containerPort = 80
+)
 
 // HostPort is the number of a pod's port on the host. A pod has the same number of ports as every other one.
 func (m Mappings) HostPort(pod, port int) int {
@@ -66,6 +70,7 @@ func Start() (*Host, error) {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), marker+"=1", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	cmd.SysProcAttr = space.Attributes(os.Getuid() != 0)
+	cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWPID // for a /proc of its own, see Serve
 	cmd.Stderr = os.Stderr
 	in, err1 := cmd.StdinPipe()
 	out, err2 := cmd.StdoutPipe()

@@ -56,9 +56,15 @@ type mapping struct {
 }
 
 func (m Mappings) of(pod int) []mapping {
-	list := make([]mapping, m.Count)
-	for i := range list {
-		list[i] = mapping{m.HostPort(pod, i), 80 + i, m.Protocol}
+	protocols := []string{m.Protocol}
+	if m.Protocol == "both" {
+		protocols = []string{"tcp", "udp"}
+	}
+	list := []mapping{}
+	for i := range m.Count {
+		for _, protocol := range protocols {
+			list = append(list, mapping{m.HostPort(pod, i), containerPort + i, protocol})
+		}
 	}
 	return list
 }

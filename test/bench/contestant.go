@@ -1,0 +1,61 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/trestle-cni/trestle/test/bench/host"
+)
+
+// Contestant is one way to have a pod attached.
+type Contestant struct {
+	Name   string
+	driver string
+	dir    string
+	starts int  // processes that an ADD starts
+	named  int  // plugins that the conflist names
+	peer   bool // somebody else's
+	one    bool // the whole list in one plugin
+	lists  bool // it has all verbs
+}
+
+// filled is ours where nothing is measured but what the pods of a host meet: what all forms leave in the kernel is the same.
+const filled = "ours"
+
+// contestants are all that take part, the peers first.
+func (w works) contestants(s Scenario) (list []Contestant) {
+	for _, p := range w.peers {
+		list = append(list, Contestant{Name: p.name, dir: p.dir, peer: true, named: 2, lists: true})
+	}
+	for _, c := range []Contestant{
+		{Name: "separate", dir: w.separate, starts: 3, named: 2, lists: true},
+		{Name: "bundle", dir: w.bundle, starts: 2, named: 2, lists: true},
+		{Name: "one exec", dir: w.bundle, starts: 1, named: 1, one: true, lists: true},
+		{Name: "floor", driver: host.Floor},
+		{Name: "a start", driver: host.Program, dir: w.empty},
+		{Name: filled, driver: host.Inside, one: true},
+	} {
+		if s.only == nil && c.Name != filled || slices.Contains(s.only, c.Name) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// conflist is the nth network of the column in the contestant's form. No key is in it that the reference does not have.
+func (c Contestant) conflist(col Column, n int) []byte {
+	four, six := fmt.Sprintf(`[{"subnet": "10.%d.0.0/16"}]`, 64+n), fmt.Sprintf(`[{"subnet": "fd00:%d::/64"}]`, 64+n)
+	sets := map[string]string{"4": four, "6": six, "both": four + ", " + six}[col.Family]
+	masquerade, ports := "", ""
+	if col.Backend != "" {
+		masquerade, ports = fmt.Sprintf(`"ipMasqBackend": %q, `, col.Backend), fmt.Sprintf(`"backend": %q, `, col.Backend)
+	}
+	plugins := fmt.Sprintf(`[{"type": "bridge", "bridge": "bench%d", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true, %s
+		"ipam": {"type": "host-local", "ranges": [%s]}}, {"type": "portmap", %s"capabilities": {"portMappings": true}}]`, n, masquerade, sets, ports)
+	if c.one {
+		plugins = `[{"type": "trestle", "capabilities": {"portMappings": true}, "plugins": ` + plugins + `}]`
+	}
+	text, _ := json.Marshal(map[string]any{"cniVersion": "1.0.0", "name": fmt.Sprint("bench", n), "plugins": json.RawMessage(plugins)})
+	return text
+}
