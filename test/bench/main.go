@@ -26,6 +26,7 @@ func main() {
 	var o options
 	flag.BoolVar(&o.long, "long", false, "the whole matrix")
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each scenario; 0: as many as it needs")
+	flag.BoolVar(&o.alone, "alone", false, "no peers")
 	flag.StringVar(&o.only, "only", "", "one scenario alone")
 	flag.StringVar(&o.from, "from", "", "a report.json to write tables and plots of again, instead of a run")
 	flag.StringVar(&o.out, "out", "", "folder for report.txt, report.json and the plots; empty: only print")
@@ -39,6 +40,7 @@ func main() {
 // options are what is asked for.
 type options struct {
 	long   bool
+	alone  bool
 	rounds int
 	only   string
 	from   string
@@ -58,6 +60,9 @@ func run(ctx context.Context, o options) error {
 	works, err := build(ctx, dir)
 	if err != nil {
 		return err
+	}
+	if o.alone {
+		works.peers = nil
 	}
 	report := &Report{Machine: machine(ctx, works), Begun: time.Now().UTC().Truncate(time.Second)}
 	fmt.Print(report.Machine)
