@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -24,11 +25,13 @@ var series = slices.Concat(verbs, []string{"MIX"}, reached)
 
 // Result is what a scenario came to.
 type Result struct {
-	Scenario string   `json:"scenario"`
-	Title    string   `json:"title"`
-	Rounds   int      `json:"rounds"`
-	Series   []Series `json:"series"`
-	Notes    []string `json:"notes,omitempty"` // what was not measured, and why
+	Scenario string `json:"scenario"`
+	Title    string `json:"title"`
+	Rounds   int    `json:"rounds"`
+	// Took is the time of all, with what is not measured: hosts made ready.
+	Took   time.Duration `json:"took"`
+	Series []Series      `json:"series"`
+	Notes  []string      `json:"notes,omitempty"` // what was not measured, and why
 }
 
 // Series is one verb of one contestant in one column.
@@ -61,6 +64,7 @@ type match struct {
 
 // measure carries out a scenario: all hosts are made ready, and then round by round each has its turn.
 func measure(s Scenario, w works) (*Result, error) {
+	began := time.Now()
 	matches, err := s.ready(w)
 	defer func() {
 		for _, m := range matches {
@@ -81,7 +85,7 @@ func measure(s Scenario, w works) (*Result, error) {
 		}
 	}
 	progress("")
-	r := &Result{Scenario: s.Name, Title: s.Title, Rounds: s.Rounds, Notes: s.notes()}
+	r := &Result{Scenario: s.Name, Title: s.Title, Rounds: s.Rounds, Took: time.Since(began).Round(time.Second), Notes: s.notes()}
 	for _, m := range matches {
 		r.Series = append(r.Series, m.results()...)
 	}
@@ -169,7 +173,7 @@ func (m *match) fill(each int) error {
 	for first := 0; first < m.Present; first += step {
 		progress("%s: %d of %d pods to begin with", m.Name(), first, m.Present)
 		o := m.order("ADD", first, min(step, m.Present-first))
-		o.Parallel, o.Trace, o.Conflist = 1, false, m.conflist(m.Column, first/each)
+		o.Parallel, o.Trace, o.Conflist = runtime.NumCPU(), false, m.conflist(m.Column, first/each)
 		if !m.peer {
 			o.Driver = host.Inside
 		}

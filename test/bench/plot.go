@@ -91,9 +91,13 @@ func (r *Result) lines(verb, file string) error {
 		return err
 	}
 	p.NominalX(columns...)
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: 0}
 	p.Legend.Top, p.Legend.Left = true, true
-	p.Y.Max *= 8 // room for the legend above the lines
+	if r.Scenario == "reach" { // which is to be flat
+		p.Y.Min, p.Y.Max = 0, 2*p.Y.Max
+	} else {
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: 0}
+		p.Y.Max *= 8 // room for the legend above the lines
+	}
 	return p.Save(16*vg.Centimeter, 9*vg.Centimeter, file)
 }
 

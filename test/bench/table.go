@@ -35,7 +35,7 @@ func (r *Result) columns() (names []string) {
 // with its 95 % interval.
 func (r *Result) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%s, %d rounds)\n", r.Title, r.Scenario, r.Rounds)
+	fmt.Fprintf(&b, "%s (%s, %d rounds, %s)\n", r.Title, r.Scenario, r.Rounds, r.Took)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	if r.Scenario == "execs" {
 		r.execs(w)
