@@ -7,8 +7,8 @@ import (
 )
 
 // Flows begins so many flows to a server of Serve at the address, one after the other, from the calling thread's network namespace, and
-// returns what each took: where the network is tcp until it is connected, where it is udp from the first datagram of a new socket to
-// the answer. A flow that takes longer than the patience ends it with an error.
+// returns what each that succeeded took: where the network is tcp until it is connected, where it is udp from the first datagram of a new socket to
+// the answer. The first that fails ends it, by an error or after the patience.
 func Flows(network, to string, count int, patience time.Duration) ([]time.Duration, error) {
 	times := make([]time.Duration, 0, count)
 	for range count {
@@ -21,11 +21,12 @@ func Flows(network, to string, count int, patience time.Duration) ([]time.Durati
 			_ = conn.SetDeadline(began.Add(patience))
 			_, err = askDatagram(conn)
 		}
-		times = append(times, time.Since(began))
+		took := time.Since(began)
 		conn.Close()
 		if err != nil {
 			return times, fmt.Errorf("%s %s: %w", network, to, err)
 		}
+		times = append(times, took)
 	}
 	return times, nil
 }
