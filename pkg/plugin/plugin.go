@@ -60,7 +60,8 @@ type Streams struct {
 	Out, Err io.Writer
 }
 
-// Main runs p as this process and ends it. A SIGTERM, SIGINT or SIGHUP makes an ADD undo what it did and report an error, and a DEL nothing.
+// Main runs p as this process and ends it. A SIGTERM, SIGINT or SIGHUP ends a wait of an ADD, which undoes what it did and reports an error; where
+// nothing is waited for it comes too late, as it does for a DEL.
 func Main(p Plugin) { Bundle{p.Name: p}.Main(p.Name) }
 
 // Bundle is the plugins that one binary holds, by name.
@@ -68,29 +69,14 @@ type Bundle map[string]Plugin
 
 // Main runs the named plugin as this process, as the function Main does. The name must be one of the bundle's.
 func (b Bundle) Main(name string) {
-	// A plugin does one thing after the other. With two processors the scheduler wakes a thread for each to find that out, a tenth of an ADD.
-	runtime.GOMAXPROCS(1)
+	env := Environment(os.Environ())
+	if env["CNI_COMMAND"] == "DEL" {
+		// The kernel removes a link for 10 ms and more. With two processors the scheduler wakes threads all the while, to find nothing to do.
+		runtime.GOMAXPROCS(1)
+	}
 	// The runtime may close its end of the pipe first: then printing fails, and the ADD is undone. A death by SIGPIPE would leave it.
 	signal.Ignore(syscall.SIGPIPE)
-	env := Environment(os.Environ())
-	ctx, stop := interruptible(env["CNI_COMMAND"])
-	code := b.Run(ctx, name, env, Streams{os.Stdin, os.Stdout, os.Stderr})
-	stop()
-	os.Exit(code)
-}
-
-// interruptible returns the context that a signal cancels. To listen to signals takes a thread and a dozen wake-ups, 0.3 ms, so that it is only
-// done where there is something to undo or to end early: a DEL that was begun is finished whatever comes, and the other verbs are over by then.
-func interruptible(command string) (ctx context.Context, stop func()) {
-	signals := []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}
-	switch command {
-	case "DEL":
-		signal.Ignore(signals...)
-	case "", "VERSION":
-	default:
-		return signal.NotifyContext(context.Background(), signals...)
-	}
-	return context.Background(), func() {}
+	os.Exit(b.Run(interruptible(env["CNI_COMMAND"]), name, env, Streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
 // Environment turns KEY=VALUE lines into a map; the last of equal keys wins.

@@ -101,11 +101,14 @@ func NewVeth(v Veth) *nl.NetlinkRequest {
 	if v.Master != 0 {
 		r.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(v.Master))))
 	}
+	for _, a := range oneQueue() {
+		r.AddData(a)
+	}
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(nl.IFLA_INFO_KIND, []byte("veth"))
 	peer := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
 	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC)
-	for _, a := range linkAttrs(v.Peer, v.PeerMAC, v.MTU) {
+	for _, a := range append(linkAttrs(v.Peer, v.PeerMAC, v.MTU), oneQueue()...) {
 		peer.AddChild(a)
 	}
 	if v.PeerNS >= 0 {
@@ -113,6 +116,15 @@ func NewVeth(v Veth) *nl.NetlinkRequest {
 	}
 	r.AddData(info)
 	return r
+}
+
+// oneQueue asks for what the kernel would come to anyway: it makes room for a queue a processor, and lets an end of a pair use one. To take the
+// others back it waits for a grace period at each end, with everybody else's requests waiting for it.
+func oneQueue() []*nl.RtAttr {
+	return []*nl.RtAttr{
+		nl.NewRtAttr(unix.IFLA_NUM_TX_QUEUES, nl.Uint32Attr(1)),
+		nl.NewRtAttr(unix.IFLA_NUM_RX_QUEUES, nl.Uint32Attr(1)),
+	}
 }
 
 func linkAttrs(name string, mac net.HardwareAddr, mtu int) []*nl.RtAttr {

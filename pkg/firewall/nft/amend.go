@@ -47,8 +47,7 @@ func (f *Filter) amend(ctx context.Context, t *table, how manner, decide func() 
 	if err := f.connect(); err != nil {
 		return explain(err)
 	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
+	began := time.Now()
 	for again := false; ; {
 		built, err := f.attempt(t, how, decide)
 		switch {
@@ -62,8 +61,8 @@ func (f *Filter) amend(ctx context.Context, t *table, how manner, decide func() 
 		case !passing(err):
 			return explain(err)
 		}
-		if ctx.Err() != nil {
-			return late(ctx, err)
+		if why := over(ctx, began); why != nil {
+			return late(why, err)
 		}
 		again = built
 	}
@@ -123,8 +122,7 @@ func (f *Filter) steady(ctx context.Context, look func() (sure bool, err error))
 	if err := f.connect(); err != nil {
 		return explain(err)
 	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
+	began := time.Now()
 	for {
 		before, err := f.generation()
 		if err != nil {
@@ -141,8 +139,8 @@ func (f *Filter) steady(ctx context.Context, look func() (sure bool, err error))
 		if before == after {
 			return explain(found)
 		}
-		if ctx.Err() != nil {
-			return late(ctx, found)
+		if why := over(ctx, began); why != nil {
+			return late(why, found)
 		}
 	}
 }

@@ -136,16 +136,21 @@ func explain(err error) error {
 	return fmt.Errorf("nf_tables: %w", err)
 }
 
-// bounded gives the context the default deadline when it has none.
-func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return context.WithCancel(ctx)
+// over says why a call that began then is not to try once more: the context has ended, or, where it names no deadline, the default one is past.
+func over(ctx context.Context, began time.Time) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	default:
 	}
-	return context.WithTimeout(ctx, patience)
+	if _, ok := ctx.Deadline(); !ok && time.Since(began) > patience {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
-// late is the fault of a call whose deadline came before a quiet moment. Last is what the last attempt failed with, if anything.
-func late(ctx context.Context, last error) error {
+// late is the fault of a call that ended, for the reason given, before a quiet moment. Last is what the last attempt failed with, if anything.
+func late(why, last error) error {
 	return fault.New(fault.TryLater, "see who changes the ruleset all the time: nft monitor",
-		"nf_tables: the ruleset changed during every attempt: %w", errors.Join(ctx.Err(), last))
+		"nf_tables: the ruleset changed during every attempt: %w", errors.Join(why, last))
 }
