@@ -27,22 +27,34 @@ const Self = "/proc/self/exe"
 // is nil for every command but ADD. Where the file found is this very binary, the plugin is called in this process, with nothing of an
 // exec missing: an environment, streams and an error object of its own.
 func (r *Request) Delegate(ctx context.Context, kind, command string) (*types100.Result, error) {
-	if slices.Contains(r.Path, Self) {
-		return r.Invoke(ctx, kind, command, r.Config)
-	}
-	file, err := r.find(kind)
+	to, err := r.delegate(kind)
 	if err != nil {
 		return nil, err
 	}
-	to := r.exec(file)
-	if p, held := r.bundle[kind]; held && isSelf(file) {
-		to = r.inside(p)
+	out, err := r.invoke(ctx, to, kind, command, r.Config)
+	if err != nil || command != "ADD" {
+		return nil, err
 	}
-	return r.invoke(ctx, to, kind, command, r.Config)
+	return r.resultOf(to, kind, out)
 }
 
-// Invoke calls the plugin kind with a configuration of its own: from this binary if it holds such a plugin, else as Delegate does.
-func (r *Request) Invoke(ctx context.Context, kind, command string, config []byte) (*types100.Result, error) {
+func (r *Request) delegate(kind string) (callee, error) {
+	if p, held := r.bundle[kind]; held && slices.Contains(r.Path, Self) {
+		return r.inside(p), nil
+	}
+	file, err := r.find(kind)
+	if err != nil {
+		return callee{}, err
+	}
+	if p, held := r.bundle[kind]; held && isSelf(file) {
+		return r.inside(p), nil
+	}
+	return r.exec(file), nil
+}
+
+// Invoke calls the plugin kind with a configuration of its own: from this binary if it holds such a plugin, else as Delegate does. It returns
+// what an ADD printed, which is a result.
+func (r *Request) Invoke(ctx context.Context, kind, command string, config []byte) ([]byte, error) {
 	if p, held := r.bundle[kind]; held {
 		return r.invoke(ctx, r.inside(p), kind, command, config)
 	}
@@ -50,7 +62,12 @@ func (r *Request) Invoke(ctx context.Context, kind, command string, config []byt
 	if err != nil {
 		return nil, err
 	}
-	return r.invoke(ctx, r.exec(file), kind, command, config)
+	to := r.exec(file)
+	out, err := r.invoke(ctx, to, kind, command, config)
+	if err == nil && command == "ADD" {
+		_, err = r.resultOf(to, kind, out)
+	}
+	return out, err
 }
 
 // Bundled says whether this binary holds the plugin.
@@ -62,19 +79,20 @@ type callee struct {
 	call  func(ctx context.Context, env map[string]string, config []byte) ([]byte, error)
 }
 
-func (r *Request) invoke(ctx context.Context, to callee, kind, command string, config []byte) (*types100.Result, error) {
+func (r *Request) invoke(ctx context.Context, to callee, kind, command string, config []byte) ([]byte, error) {
 	env := maps.Clone(r.Environ)
 	env["CNI_COMMAND"] = command
 	out, err := to.call(ctx, env, config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
-	if command != "ADD" {
-		return nil, nil
-	}
+	return out, nil
+}
+
+func (r *Request) resultOf(from callee, kind string, out []byte) (*types100.Result, error) {
 	result, err := ParseResult(out, r.Version)
 	if err != nil {
-		return nil, fault.New(fault.Delegate, "is "+to.where+" a CNI plugin?", "%s: result: %w: %.200q", kind, err, out)
+		return nil, fault.New(fault.Delegate, "is "+from.where+" a CNI plugin?", "%s: result: %w: %.200q", kind, err, out)
 	}
 	return result, nil
 }

@@ -194,28 +194,24 @@ func withVersion(raw []byte, version string) ([]byte, error) {
 // Print writes the result of an ADD in the configuration's version. It fails before writing anything where that version cannot
 // express the result.
 func (r *Request) Print(result *types100.Result) error {
-	text, err := EncodeResult(result, r.Version)
+	var converted types.Result
+	var text bytes.Buffer
+	converted, err := result.GetAsVersion(r.Version)
+	if err == nil {
+		err = converted.PrintTo(&text)
+	}
 	if err != nil {
 		return fault.New(fault.Version, "use cniVersion 0.3.0 or later", "result: cniVersion %s cannot express it: %w", r.Version, err)
 	}
-	if _, err := r.Streams.Out.Write(text); err != nil {
+	return r.PassOn(text.Bytes())
+}
+
+// PassOn writes what another plugin printed as the result of an ADD in the configuration's version.
+func (r *Request) PassOn(result []byte) error {
+	if _, err := r.Streams.Out.Write(result); err != nil {
 		return fault.New(fault.IO, "", "standard output: %w", err)
 	}
 	return nil
-}
-
-// EncodeResult returns the result as JSON in the given version. The error is that the version cannot express it.
-func EncodeResult(result *types100.Result, version string) ([]byte, error) {
-	var converted types.Result
-	converted, err := result.GetAsVersion(version)
-	if err != nil {
-		return nil, err
-	}
-	var text bytes.Buffer
-	if err := converted.PrintTo(&text); err != nil {
-		return nil, err
-	}
-	return text.Bytes(), nil
 }
 
 // printError is the one place where an error becomes JSON.

@@ -6,10 +6,9 @@ package chain
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
-
-	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/plugin"
@@ -27,10 +26,11 @@ func Plugin() plugin.Plugin {
 // add runs ADD down the list, each with the result of the one before. Where one fails it has undone its own work, and those before it are
 // deleted.
 func add(ctx context.Context, req *plugin.Request) error {
-	c, result, err := parseAfter(req)
+	c, err := parse(req)
 	if err != nil {
 		return err
 	}
+	result := req.Keys.Raw("prevResult")
 	var done []link
 	for _, l := range c.links {
 		next, err := c.call(ctx, req, l, "ADD", result)
@@ -40,20 +40,10 @@ func add(ctx context.Context, req *plugin.Request) error {
 		result = next
 		done = append(done, l)
 	}
-	if err := req.Print(result); err != nil {
+	if err := req.PassOn(result); err != nil {
 		return fault.Join(err, c.delete(context.WithoutCancel(ctx), req, done, result))
 	}
 	return nil
-}
-
-// parseAfter reads the list, and the result of the plugins before it.
-func parseAfter(req *plugin.Request) (config, *types100.Result, error) {
-	c, err := parse(req)
-	if err != nil {
-		return c, nil, err
-	}
-	result, err := req.PrevResult()
-	return c, result, err
 }
 
 // del runs DEL up the list. It tries all and joins the errors: one plugin's trouble is no reason to leave the others' work behind.
@@ -65,14 +55,10 @@ func del(ctx context.Context, req *plugin.Request) error {
 	if err != nil {
 		req.Logf("DEL goes on in spite of: %v", err)
 	}
-	result, err := req.PrevResult()
-	if err != nil {
-		req.Logf("DEL goes on without prevResult: %v", err)
-	}
-	return c.delete(ctx, req, c.links, result)
+	return c.delete(ctx, req, c.links, req.Keys.Raw("prevResult"))
 }
 
-func (c config) delete(ctx context.Context, req *plugin.Request, links []link, result *types100.Result) error {
+func (c config) delete(ctx context.Context, req *plugin.Request, links []link, result json.RawMessage) error {
 	var errs []error
 	for _, l := range slices.Backward(links) {
 		_, err := c.call(ctx, req, l, "DEL", result)
@@ -83,21 +69,21 @@ func (c config) delete(ctx context.Context, req *plugin.Request, links []link, r
 
 // check runs CHECK down the list with the final result, and reports what each finds.
 func check(ctx context.Context, req *plugin.Request) error {
-	c, result, err := parseAfter(req)
+	c, err := parse(req)
 	if err != nil {
 		return err
 	}
-	return c.each(ctx, req, "CHECK", result)
+	return c.each(ctx, req, "CHECK", req.Keys.Raw("prevResult"))
 }
 
 // repair runs REPAIR down the list with the final result. Plugins that are not of this binary do not know the verb, and are left out.
 func repair(ctx context.Context, req *plugin.Request) error {
-	c, result, err := parseAfter(req)
+	c, err := parse(req)
 	if err != nil {
 		return err
 	}
 	c.links = slices.DeleteFunc(c.links, func(l link) bool { return !req.Bundled(l.kind) })
-	return c.each(ctx, req, "REPAIR", result)
+	return c.each(ctx, req, "REPAIR", req.Keys.Raw("prevResult"))
 }
 
 // gc runs GC down the list.
@@ -118,7 +104,7 @@ func status(ctx context.Context, req *plugin.Request) error {
 	return c.each(ctx, req, "STATUS", nil)
 }
 
-func (c config) each(ctx context.Context, req *plugin.Request, command string, result *types100.Result) error {
+func (c config) each(ctx context.Context, req *plugin.Request, command string, result json.RawMessage) error {
 	var errs []error
 	for _, l := range c.links {
 		_, err := c.call(ctx, req, l, command, result)

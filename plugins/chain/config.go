@@ -8,9 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	types100 "github.com/containernetworking/cni/pkg/types/100"
-
-	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -90,8 +87,8 @@ func (c config) rejectMissing(k *keys.Object) {
 	}
 }
 
-// call calls one plugin of the list with what a runtime would give it.
-func (c config) call(ctx context.Context, req *plugin.Request, l link, command string, result *types100.Result) (*types100.Result, error) {
+// call calls one plugin of the list with what a runtime would give it, and returns the result that an ADD printed.
+func (c config) call(ctx context.Context, req *plugin.Request, l link, command string, result json.RawMessage) (json.RawMessage, error) {
 	full := maps.Clone(l.entry)
 	for key, value := range c.shared {
 		full.set(key, value)
@@ -99,14 +96,7 @@ func (c config) call(ctx context.Context, req *plugin.Request, l link, command s
 	full.set("name", quote(req.Network))
 	full.set("cniVersion", quote(req.Version))
 	full.set("runtimeConfig", c.given(l))
-	full.set("prevResult", nil)
-	if result != nil {
-		text, err := plugin.EncodeResult(result, req.Version)
-		if err != nil {
-			return nil, fault.New(fault.Version, "use cniVersion 0.3.0 or later", "%s: prevResult: %w", l.kind, err)
-		}
-		full.set("prevResult", text)
-	}
+	full.set("prevResult", result)
 	return req.Invoke(ctx, l.kind, command, full.text())
 }
 
