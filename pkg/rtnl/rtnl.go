@@ -13,7 +13,10 @@ import (
 )
 
 // Conn is one rtnetlink socket. It is not for use by several goroutines at once.
-type Conn struct{ sock *nlsocket.Conn }
+type Conn struct {
+	sock    *nlsocket.Conn
+	changes int
+}
 
 // Open opens a socket in the calling thread's network namespace, where it stays.
 func Open() (*Conn, error) {
@@ -24,7 +27,7 @@ func Open() (*Conn, error) {
 	// Extended acknowledgements carry the kernel's own words; strict checking makes it honour a dump's filter.
 	sock.Set(unix.NETLINK_EXT_ACK)
 	sock.Set(unix.NETLINK_GET_STRICT_CHK)
-	return &Conn{sock}, nil
+	return &Conn{sock: sock}, nil
 }
 
 // Close closes the socket.
@@ -35,12 +38,18 @@ func Request(kind, flags int) *nl.NetlinkRequest {
 	return nl.NewNetlinkRequest(kind, flags|unix.NLM_F_ACK)
 }
 
+// LinkChanges counts the requests to change a link that were sent.
+func (c *Conn) LinkChanges() int { return c.changes }
+
 // Send sends the requests in one datagram. The kernel carries them out one after the other before the send returns, so a signal that
 // ends the process cannot come between them. An error is that of the first request that failed; later ones were tried all the same.
 func (c *Conn) Send(requests ...*nl.NetlinkRequest) error {
 	var datagram []byte
 	waiting := make(map[uint32]bool, len(requests))
 	for _, r := range requests {
+		if r.Type >= unix.RTM_NEWLINK && r.Type <= unix.RTM_SETLINK {
+			c.changes++
+		}
 		r.Seq = c.sock.Next()
 		waiting[r.Seq] = true
 		datagram = append(datagram, r.Serialize()...)

@@ -19,7 +19,10 @@ import (
 const patience = 30 * time.Second
 
 // Lock is an advisory lock on a file. It ends with Unlock or with the process, however that ends.
-type Lock struct{ file *os.File }
+type Lock struct {
+	file *os.File
+	site *Site
+}
 
 // Unlock releases the lock; a second call does nothing.
 func (l *Lock) Unlock() { l.file.Close() }
@@ -31,7 +34,7 @@ func (s *Site) LockGround(ctx context.Context, name string, alone bool) (*Lock, 
 	if err != nil {
 		return nil, err
 	}
-	l := &Lock{file}
+	l := &Lock{file, s}
 	return l, l.Change(ctx, alone)
 }
 
@@ -57,7 +60,7 @@ func (s *Site) LockOwner(ctx context.Context, o owner.Owner) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lock{file}
+	l := &Lock{file, s}
 	at := int64(binary.BigEndian.Uint64(o.ID.Owner[:]) >> 2)
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: at &^ 7, Len: 8}
 	return l, l.take(ctx, func(wait bool) error {
@@ -82,8 +85,10 @@ func (s *Site) lockFile(name string) (*os.File, error) {
 	return file, nil
 }
 
-// take asks for the lock without waiting, which mostly is enough and costs no second thread, then waits for it. An error closes the file.
+// take asks for the lock without waiting, which mostly is enough and costs no second thread, then waits for it. An error closes the file. What was
+// seen before is forgotten: its last holder may have changed it.
 func (l *Lock) take(ctx context.Context, lock func(wait bool) error) error {
+	defer l.site.forget()
 	err := lock(false)
 	switch {
 	case err == nil:

@@ -97,6 +97,9 @@ type Side struct {
 	handle *netlink.Handle // opened at first use
 	home   int             // descriptor of the host's namespace, to which the thread returns; unused on the host's side
 	sys    map[string]int  // descriptors of directories below /proc/sys, as the namespace has them
+
+	links   map[string]netlink.Link // read since the last change
+	changes int                     // of links, by Conn, until then
 }
 
 // Do runs f on a thread in the namespace, for what is bound to a thread: sysctls, new sockets. f must not start goroutines that rely on it.
@@ -130,14 +133,39 @@ func (s *Side) Watch(group uint) (events *rtnl.Events, err error) {
 	return events, err
 }
 
-// LinkByName reads one link. The error is ENODEV where there is none.
-func (s *Side) LinkByName(name string) (netlink.Link, error) { return s.Conn.LinkByName(name) }
+// LinkByName returns one link as it was when this side last changed a link, took a lock or was told to Forget; what was not read since then is read
+// now. So all that is looked at before a change is seen in one state, and read once. The error is ENODEV where there is none.
+func (s *Side) LinkByName(name string) (netlink.Link, error) {
+	if changes := s.Conn.LinkChanges(); s.links == nil || changes != s.changes {
+		s.links, s.changes = make(map[string]netlink.Link), changes
+	}
+	if link, known := s.links[name]; known {
+		return link, nil
+	}
+	link, err := s.Conn.LinkByName(name)
+	if err == nil {
+		s.links[name] = link
+	}
+	return link, err
+}
+
+// Forget makes LinkByName read again: for whoever waits for what others change.
+func (s *Side) Forget() { s.links = nil }
+
+func (s *Site) forget() {
+	for _, side := range []*Side{s.Host, s.Container} {
+		if side != nil {
+			side.Forget()
+		}
+	}
+}
 
 // LinkByIndex reads one link. The error is ENODEV where there is none.
 func (s *Side) LinkByIndex(index int) (netlink.Link, error) { return s.Conn.LinkByIndex(index) }
 
-// Handle is the library's, for the rarer requests. Its socket is opened at the first call.
+// Handle is the library's, for the rarer requests, changes among them. Its socket is opened at the first call.
 func (s *Side) Handle() (*netlink.Handle, error) {
+	s.Forget()
 	if s.handle != nil {
 		return s.handle, nil
 	}

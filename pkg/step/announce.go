@@ -117,8 +117,12 @@ func solicitedNode(addr netip.Addr) netip.Addr {
 	return netip.AddrFrom16(group)
 }
 
-// await returns when look says true, which it mostly does at once, and otherwise looks again after each event of the group.
-func await(ctx context.Context, side *site.Side, group uint, look func() (bool, error)) error {
+// await returns when see says true, which it mostly does at once, and otherwise looks again after each event of the group.
+func await(ctx context.Context, side *site.Side, group uint, see func() (bool, error)) error {
+	look := func() (bool, error) {
+		side.Forget()
+		return see()
+	}
 	if done, err := look(); done || err != nil {
 		return err
 	}

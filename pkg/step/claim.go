@@ -79,8 +79,8 @@ func Dead(s *site.Site, h firewall.Holder) bool {
 	if !h.Linked {
 		return false
 	}
-	link, err := find(s.Host, h.HostLink())
-	return err == nil && link == nil
+	_, err := s.Host.Conn.LinkByName(h.HostLink()) // as it is now
+	return absentLink(err)
 }
 
 // Undo drops what the owner holds in the role, be the values known or not.

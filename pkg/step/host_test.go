@@ -61,6 +61,7 @@ func (h *host) must(err error) {
 // run runs a command on the host, inside one in the container. Its words are separated by spaces or, where they have any, by line ends.
 func (h *host) run(command string) string {
 	h.Helper()
+	defer h.forget()
 	separator := " "
 	if strings.Contains(command, "\n") {
 		separator = "\n"
@@ -75,6 +76,7 @@ func (h *host) run(command string) string {
 
 func (h *host) inside(command string) (out string) {
 	h.Helper()
+	defer h.forget()
 	h.must(nstest.In(h.netns, func() error { out = h.run(command); return nil }))
 	return out
 }
@@ -162,3 +164,11 @@ func (h *host) join(name string, number byte, addresses ...string) string {
 }
 
 func (h *host) String() string { return fmt.Sprintf("host of %s", h.Name()) }
+
+// forget is for who lets somebody else change links, which a verb would not see.
+func (h *host) forget() {
+	h.Host.Forget()
+	if h.Container != nil {
+		h.Container.Forget()
+	}
+}
