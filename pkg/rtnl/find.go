@@ -6,8 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// skipStats is RTEXT_FILTER_SKIP_STATS of include/uapi/linux/rtnetlink.h: half of what the kernel says of a link is counters.
-const skipStats = 1 << 3
+// withoutStatistics asks for a link without its counters, which are half of what the kernel says of it.
+func withoutStatistics(r *nl.NetlinkRequest) *nl.NetlinkRequest {
+	r.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStatistics)))
+	return r
+}
 
 // LinkByName reads one link. The error is ENODEV where there is none.
 func (c *Conn) LinkByName(name string) (netlink.Link, error) {
@@ -20,8 +23,7 @@ func (c *Conn) LinkByIndex(index int) (netlink.Link, error) {
 }
 
 func (c *Conn) link(request *nl.NetlinkRequest) (netlink.Link, error) {
-	request.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats)))
-	bodies, err := c.Read(request)
+	bodies, err := c.Read(withoutStatistics(request))
 	if err != nil {
 		return nil, err
 	}

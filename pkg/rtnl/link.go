@@ -160,7 +160,7 @@ func (s PortState) String() string {
 
 // BridgePort reads the port data of one link; nil when it is not the port of a bridge.
 func (c *Conn) BridgePort(link string) (*BridgePort, error) {
-	bodies, err := c.Read(byName(unix.RTM_GETLINK, link))
+	bodies, err := c.Read(withoutStatistics(byName(unix.RTM_GETLINK, link)))
 	if err != nil {
 		return nil, err
 	}
@@ -175,27 +175,21 @@ func bridgePort(body []byte) *BridgePort {
 	if text(attribute(info, nl.IFLA_INFO_SLAVE_KIND)) != "bridge" {
 		return nil
 	}
-	attrs, err := nl.ParseRouteAttr(attribute(info, nl.IFLA_INFO_SLAVE_DATA))
-	if err != nil {
-		return nil
+	data := attribute(info, nl.IFLA_INFO_SLAVE_DATA)
+	flag := func(kind uint16) bool {
+		value := attribute(data, kind)
+		return len(value) == 1 && value[0] != 0
 	}
-	port := &BridgePort{}
-	for _, a := range attrs {
-		switch a.Attr.Type {
-		case nl.IFLA_BRPORT_STATE:
-			port.State = PortState(a.Value[0])
-		case nl.IFLA_BRPORT_MODE:
-			port.Hairpin = a.Value[0] != 0
-		case nl.IFLA_BRPORT_ISOLATED:
-			port.Isolated = a.Value[0] != 0
-		}
+	port := &BridgePort{Hairpin: flag(nl.IFLA_BRPORT_MODE), Isolated: flag(nl.IFLA_BRPORT_ISOLATED)}
+	if state := attribute(data, nl.IFLA_BRPORT_STATE); len(state) == 1 {
+		port.State = PortState(state[0])
 	}
 	return port
 }
 
 // FiltersIPv6 says whether the named link is a bridge whose own option sends its frames through the filters of IPv6.
 func (c *Conn) FiltersIPv6(link string) (bool, error) {
-	bodies, err := c.Read(byName(unix.RTM_GETLINK, link))
+	bodies, err := c.Read(withoutStatistics(byName(unix.RTM_GETLINK, link)))
 	if err != nil || len(bodies) == 0 {
 		return false, err
 	}
@@ -207,16 +201,17 @@ func (c *Conn) FiltersIPv6(link string) (bool, error) {
 	return len(own) == 1 && own[0] != 0, nil
 }
 
-// attribute returns the value of the first attribute of that type; nil when there is none.
+// attribute returns the value of the first attribute of that type (struct rtattr, rtnetlink(7)); nil when there is none.
 func attribute(data []byte, kind uint16) []byte {
-	attrs, err := nl.ParseRouteAttr(data)
-	if err != nil {
-		return nil
-	}
-	for _, a := range attrs {
-		if a.Attr.Type&^unix.NLA_F_NESTED == kind {
-			return a.Value
+	for len(data) >= unix.SizeofRtAttr {
+		size := int(nl.NativeEndian().Uint16(data))
+		if size < unix.SizeofRtAttr || size > len(data) {
+			return nil
 		}
+		if nl.NativeEndian().Uint16(data[2:])&^unix.NLA_F_NESTED == kind {
+			return data[unix.SizeofRtAttr:size]
+		}
+		data = data[min((size+unix.RTA_ALIGNTO-1)&^(unix.RTA_ALIGNTO-1), len(data)):]
 	}
 	return nil
 }

@@ -11,15 +11,14 @@ type LinkData struct {
 	netlink.Link
 	Port *BridgePort // nil when it is not the port of a bridge
 
-	ipv4, ipv6 []byte // arrays of int32: its sysctls
+	ipv4, ipv6 Conf // its sysctls
 }
 
 // Links reads all links of the namespace in one dump, without their statistics.
 func (c *Conn) Links() ([]LinkData, error) {
 	r := Request(unix.RTM_GETLINK, unix.NLM_F_DUMP)
 	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
-	r.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStatistics)))
-	bodies, err := c.Read(r)
+	bodies, err := c.Read(withoutStatistics(r))
 	if err != nil {
 		return nil, err
 	}
@@ -36,31 +35,30 @@ func (c *Conn) Links() ([]LinkData, error) {
 	return links, nil
 }
 
-// Numbers that golang.org/x/sys lacks: IFLA_INET_CONF and IFLA_INET6_CONF of include/uapi/linux/if_link.h; IPV4_DEVCONF_* of linux/ip.h, less
-// one, as the array begins with the first; DEVCONF_* of linux/ipv6.h.
+// Numbers that golang.org/x/sys lacks: IFLA_INET_CONF and IFLA_INET6_CONF of include/uapi/linux/if_link.h; IPV4_DEVCONF_* of linux/ip.h;
+// DEVCONF_* of linux/ipv6.h, and one, as that array begins with zero.
 const (
 	skipStatistics = 1 << 3 // RTEXT_FILTER_SKIP_STATS, linux/rtnetlink.h
 
 	iflaInetConf  = 1
 	iflaInet6Conf = 2
 
-	ipv4RPFilter      = 8 - 1
-	ipv4RouteLocalnet = 26 - 1
-	ipv6AcceptRA      = 3
-	ipv6Disable       = 26
+	rpFilter     = 8
+	ipv6AcceptRA = 3 + 1
+	ipv6Disable  = 26 + 1
 )
 
 // Settings are those of the link's sysctls that decide whether packets get through, by family and name: ipv4/rp_filter. A link without IPv6 has
 // none of its.
 func (l LinkData) Settings() map[string]int {
 	settings := make(map[string]int, 4)
-	put := func(key string, array []byte, at int) {
-		if len(array) >= 4*(at+1) {
-			settings[key] = int(int32(nl.NativeEndian().Uint32(array[4*at:])))
+	put := func(key string, conf Conf, number int) {
+		if value, known := conf.Get(number); known {
+			settings[key] = value
 		}
 	}
-	put("ipv4/rp_filter", l.ipv4, ipv4RPFilter)
-	put("ipv4/route_localnet", l.ipv4, ipv4RouteLocalnet)
+	put("ipv4/rp_filter", l.ipv4, rpFilter)
+	put("ipv4/route_localnet", l.ipv4, RouteLocalnet)
 	put("ipv6/accept_ra", l.ipv6, ipv6AcceptRA)
 	put("ipv6/disable_ipv6", l.ipv6, ipv6Disable)
 	return settings
