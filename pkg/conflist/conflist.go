@@ -9,8 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/containernetworking/cni/pkg/utils"
 	"github.com/containernetworking/cni/pkg/version"
+
+	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
 // Complaint is one thing that is wrong, and where. A line of 0 is about the whole file.
@@ -125,7 +126,7 @@ func (f *File) header() {
 	case name == nil || name.Kind == Null:
 		f.complain(f.Root, "name: missing")
 	case name.Kind == String:
-		if err := utils.ValidateNetworkName(f.Name); err != nil {
+		if !owner.ValidName(f.Name) {
 			f.complain(name, "name: %q: must begin with a letter or digit, and have letters, digits, _ . - alone", f.Name)
 		}
 	}

@@ -1,8 +1,8 @@
 package draw
 
 import (
-	"encoding/xml"
 	"fmt"
+	"html"
 	"strings"
 	"unicode"
 )
@@ -139,11 +139,7 @@ func (p Picture) description() string {
 		counts[Outside], counts[Uplink], counts[Bridge], counts[Namespace], ill[Broken], ill[Leaked], ill[Foreign])
 }
 
-func escape(s string) string {
-	var out strings.Builder
-	_ = xml.EscapeText(&out, []byte(Clean(s))) // a Builder takes everything
-	return out.String()
-}
+func escape(s string) string { return html.EscapeString(Clean(s)) }
 
 // pixels is the width of a line of text, as the widest of the fonts asked for would have it.
 func pixels(s string, r role) int {

@@ -3,7 +3,6 @@ package ipam
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,7 +42,7 @@ func (h header) encode() []byte {
 	for _, word := range h[:14] {
 		out = binary.LittleEndian.AppendUint64(out, word)
 	}
-	return binary.LittleEndian.AppendUint64(out, uint64(crc32.ChecksumIEEE(out)))
+	return binary.LittleEndian.AppendUint64(out, uint64(fnv1a(out)))
 }
 
 func readHeader(file *os.File) (h header, ok bool) {
@@ -55,7 +54,7 @@ func readHeader(file *os.File) (h header, ok bool) {
 		h[i] = binary.LittleEndian.Uint64(raw[8*i:])
 	}
 	info, err := file.Stat()
-	whole := h[0] == magic && h[14] == uint64(crc32.ChecksumIEEE(raw[:8*14])) && h[10]&(h[10]-1) == 0 && h[10] >= minSlots && h[10] <= maxSlots
+	whole := h[0] == magic && h[14] == uint64(fnv1a(raw[:8*14])) && h[10]&(h[10]-1) == 0 && h[10] >= minSlots && h[10] <= maxSlots
 	return h, whole && err == nil && info.Size() == headerSize+int64(h[10])*slotSize
 }
 

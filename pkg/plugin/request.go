@@ -14,6 +14,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/keys"
+	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
 // Request is one call, checked as far as every plugin needs it checked.
@@ -90,7 +91,7 @@ func (r *Request) checkEnvironment() error {
 		return fault.New(fault.Environment, "use ADD, DEL, CHECK, GC, STATUS or VERSION", "CNI_COMMAND: %q: unknown command", r.Command)
 	}
 	attached := r.Command != "GC" && r.Command != "STATUS"
-	if attached && r.ContainerID != "" && !validName(r.ContainerID) {
+	if attached && r.ContainerID != "" && !owner.ValidName(r.ContainerID) {
 		return fault.New(fault.Environment, "use letters, digits, _ . and -, a letter or digit first",
 			"CNI_CONTAINERID: %q: not a container ID", r.ContainerID)
 	}
@@ -120,7 +121,7 @@ func (r *Request) readHeader(supported []string) error {
 	switch {
 	case name == "":
 		return fault.New(fault.Config, "give the network a name", "name: missing")
-	case !validName(name):
+	case !owner.ValidName(name):
 		return fault.New(fault.Config, "use letters, digits, _ . and -, a letter or digit first", "name: %q: not a network name", name)
 	}
 	r.Network = name
@@ -128,18 +129,6 @@ func (r *Request) readHeader(supported []string) error {
 		version = "0.1.0"
 	}
 	return r.checkVersion(version, supported)
-}
-
-// validName is the specification's rule for network names and container IDs.
-func validName(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !alnum && (i == 0 || c != '_' && c != '.' && c != '-') {
-			return false
-		}
-	}
-	return name != ""
 }
 
 // ValidLinkName is the kernel's rule for interface names, which are 1 to 15 bytes long: dev_valid_name in net/core/dev.c.

@@ -3,7 +3,7 @@ package nft
 import (
 	"bytes"
 	"fmt"
-	"hash/crc32"
+	"hash/fnv"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +27,7 @@ type memory struct {
 // seen is the file's text for a generation.
 func (f *Filter) seen(gen uint32) []byte {
 	text := fmt.Appendf(nil, "v%d %s generation %d whole", version, f.memory.id, gen)
-	return fmt.Appendf(text, " %08x\n", crc32.ChecksumIEEE(text)) // a reader may see half of one text and half of another
+	return fmt.Appendf(text, " %08x\n", fnv1a(text)) // a reader may see half of one text and half of another
 }
 
 // known says whether the constant part is known to be whole at the generation.
@@ -91,4 +91,11 @@ func after(gen uint32) uint32 { return max(gen+1, 1) }
 func (f *Filter) Remember(dir string) *Filter {
 	f.memory.path = filepath.Join(dir, "nftables.seen")
 	return f
+}
+
+// fnv1a is a checksum that has no tables to make first.
+func fnv1a(text []byte) uint32 {
+	sum := fnv.New32a()
+	sum.Write(text)
+	return sum.Sum32()
 }
