@@ -53,8 +53,8 @@ func scenarios(o options) []Scenario {
 		{Name: "backend", Title: "By backend", Rounds: 15, Columns: backends(), only: ways},
 		{Name: "parallel", Title: "Many at a time", Rounds: 4, Columns: parallel(), only: ways},
 		{Name: "mix", Title: "ADDs and DELs by turns, 16 at a time", Rounds: 4, Columns: []Column{mixed()}, only: ways},
-		{Name: "reach", Title: "By published ports, flows through the first and the last", Rounds: 40, Columns: reaches(o.long), only: []string{filled},
-			why: "to publish so many by their own ADDs takes minutes to hours"},
+		{Name: "reach", Title: "By published ports, flows through the first and the last", Rounds: 80, Columns: reaches(o.long), only: []string{filled},
+			costly: true, why: "to publish so many by their own ADDs takes minutes to hours"},
 	}
 	for i := range list {
 		if o.long && !list[i].costly {
