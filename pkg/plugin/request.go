@@ -184,8 +184,13 @@ func withVersion(raw []byte, version string) ([]byte, error) {
 // express the result.
 func (r *Request) Print(result *types100.Result) error {
 	var converted types.Result
-	var text bytes.Buffer
 	converted, err := result.GetAsVersion(r.Version)
+	if current, ok := converted.(*types100.Result); ok {
+		if text, ok := encode(current); ok {
+			return r.PassOn(text)
+		}
+	}
+	var text bytes.Buffer
 	if err == nil {
 		err = converted.PrintTo(&text)
 	}
