@@ -39,6 +39,8 @@ func delegate(kind string) int {
 		return 2
 	case "dies":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "is signalled":
+		return signalled()
 	}
 	return 99
 }
