@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/filelock"
 )
 
 // lockPatience is how long a command waits for another one on the same network when its context names no earlier deadline. A
@@ -28,17 +29,14 @@ func lock(ctx context.Context, file *os.File) error {
 	}
 	ctx, stop := context.WithTimeout(ctx, lockPatience)
 	defer stop()
-	done := make(chan error, 1)
-	go func() { done <- unix.Flock(fd, unix.LOCK_EX) }() // abandoned at the deadline; the lock would go with the closed file
-	select {
-	case err := <-done:
+	err := filelock.Wait(ctx, func() error { return unix.Flock(fd, unix.LOCK_EX) }, func() {}) // given up, the lock goes with the closed file
+	switch {
+	case err == nil || ctx.Err() == nil:
 		return lockError(file, err)
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return fmt.Errorf("%s: %w", file.Name(), context.Canceled)
-		}
-		return fault.New(fault.TryLater, "look what that process waits for", "%s: locked by %s", file.Name(), lockHolder(file))
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%s: %w", file.Name(), context.Canceled)
 	}
+	return fault.New(fault.TryLater, "look what that process waits for", "%s: locked by %s", file.Name(), lockHolder(file))
 }
 
 func lockError(file *os.File, err error) error {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/filelock"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -100,33 +101,18 @@ func (l *Lock) take(ctx context.Context, lock func(wait bool) error) error {
 	return fmt.Errorf("lock %s: %w", l.file.Name(), err)
 }
 
-// wait calls a blocking lock call on a thread of its own. When the deadline comes first that thread is left to itself: the lock that it
-// may still get is given back at once, and nobody else waits for one who gave up.
 func (l *Lock) wait(ctx context.Context, lock func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		err := lock()
-		for errors.Is(err, unix.EINTR) {
-			err = lock()
-		}
-		done <- err
-	}()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	select {
-	case err := <-done:
-		if err != nil {
-			l.Unlock()
-			return fmt.Errorf("lock %s: %w", l.file.Name(), err)
-		}
+	err := filelock.Wait(ctx, lock, l.Unlock)
+	switch {
+	case err == nil:
 		return nil
-	case <-ctx.Done():
-		go func() {
-			<-done
-			l.Unlock()
-		}()
-		return fault.New(fault.TryLater, "see who holds it: fuser "+l.file.Name(), "lock %s: held by another process: %w", l.file.Name(), ctx.Err())
+	case ctx.Err() != nil:
+		return fault.New(fault.TryLater, "see who holds it: fuser "+l.file.Name(), "lock %s: held by another process: %w", l.file.Name(), err)
 	}
+	l.Unlock()
+	return fmt.Errorf("lock %s: %w", l.file.Name(), err)
 }
 
 // Ready says whether the locks' directory can be used.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/filelock"
 )
 
 // Run is the directory of the lock; that of the other locks, package site.
@@ -55,26 +56,13 @@ func await(ctx context.Context, file *os.File) (*os.File, error) {
 	path := file.Name()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX)
-		for errors.Is(err, unix.EINTR) {
-			err = unix.Flock(int(file.Fd()), unix.LOCK_EX)
-		}
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		if err == nil && ctx.Err() == nil {
-			return file, nil
-		}
-		file.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, errors.Join(err, ctx.Err()))
-	case <-ctx.Done():
-		go func() { // nobody else waits for one who gave up
-			<-done
-			file.Close()
-		}()
-		return nil, fault.New(fault.TryLater, "see who holds it: fuser "+path, "lock %s: held by another process: %w", path, ctx.Err())
+	err := filelock.Wait(ctx, func() error { return unix.Flock(int(file.Fd()), unix.LOCK_EX) }, func() { file.Close() })
+	switch {
+	case err == nil:
+		return file, nil
+	case ctx.Err() != nil:
+		return nil, fault.New(fault.TryLater, "see who holds it: fuser "+path, "lock %s: held by another process: %w", path, err)
 	}
+	file.Close()
+	return nil, fmt.Errorf("lock %s: %w", path, err)
 }

@@ -47,8 +47,11 @@ func (f *Filter) amend(ctx context.Context, t *table, how manner, decide func() 
 	if err := f.connect(); err != nil {
 		return explain(err)
 	}
-	began := time.Now()
-	for again := false; ; {
+	began, again := time.Now(), false
+	for tries := 0; ; tries++ {
+		if tries == hurried {
+			defer f.queue(ctx)()
+		}
 		built, err := f.attempt(t, how, decide)
 		switch {
 		case err == nil:

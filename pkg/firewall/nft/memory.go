@@ -87,8 +87,9 @@ func (f *Filter) carry(gen uint32) {
 // after is the generation that a transaction at gen makes: the next number that is not 0 (nf_tables_commit in net/netfilter/nf_tables_api.c).
 func after(gen uint32) uint32 { return max(gen+1, 1) }
 
-// Remember makes the filter keep what it has seen in a file of the directory, which need not outlive a boot.
+// Remember makes the filter keep what it has seen in a file of the directory, which need not outlive a boot, and queue there.
 func (f *Filter) Remember(dir string) *Filter {
+	f.run = dir
 	f.memory.path = filepath.Join(dir, "nftables.seen")
 	return f
 }

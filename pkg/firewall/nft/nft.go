@@ -3,7 +3,8 @@
 // The rules are constant. What changes with an attachment are elements of sets and maps: one an address or port, each with its
 // owner in the comment, so that ADD and DEL cost nearly the same whether ten attachments are present or ten thousand. Every change
 // is one transaction that the kernel takes only if nobody else committed since we looked (the generation id,
-// NFNL_BATCH_GENID in linux/netfilter/nfnetlink.h); otherwise we look again. So no lock is needed against other processes.
+// NFNL_BATCH_GENID in linux/netfilter/nfnetlink.h); otherwise we look again. So no lock is needed against other processes; who
+// fails repeatedly takes one, so that a crowd does its work in turn.
 //
 // Each table has a map named attachment with one element an attachment and role. Its key is owner.Key; its value says how many
 // elements the owner holds in the role. It is a map and not a set because of that number: a DEL whose configuration names the
@@ -28,7 +29,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -36,10 +36,6 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/nftconn"
 )
-
-// patience bounds the attempts of one call when its context has no deadline. Each attempt that fails means that somebody else
-// succeeded, and takes well under a millisecond.
-const patience = 5 * time.Second
 
 // Filter is the nf_tables of one network namespace.
 type Filter struct {
@@ -49,6 +45,7 @@ type Filter struct {
 	conn    *nftconn.Conn
 	deletes bool // the kernel was seen to ignore a new timeout
 	memory  memory
+	run     string // the directory of the lock; empty: nobody queues
 }
 
 var _ firewall.Filter = (*Filter)(nil)
@@ -134,19 +131,6 @@ func explain(err error) error {
 			"nf_tables: not in this kernel, or too old: %w", err)
 	}
 	return fmt.Errorf("nf_tables: %w", err)
-}
-
-// over says why a call that began then is not to try once more: the context has ended, or, where it names no deadline, the default one is past.
-func over(ctx context.Context, began time.Time) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	default:
-	}
-	if _, ok := ctx.Deadline(); !ok && time.Since(began) > patience {
-		return context.DeadlineExceeded
-	}
-	return nil
 }
 
 // late is the fault of a call that ended, for the reason given, before a quiet moment. Last is what the last attempt failed with, if anything.
