@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"github.com/trestle-cni/trestle/test/bench/host"
@@ -34,6 +35,8 @@ func (w works) contestants(s Scenario) (list []Contestant) {
 		{Name: "one exec", dir: w.bundle, starts: 1, named: 1, one: true, lists: true},
 		{Name: "floor", driver: host.Floor},
 		{Name: "a start", driver: host.Program, dir: w.empty},
+		{Name: "a start, bridge", driver: host.Program, dir: filepath.Join(w.separate, "bridge")},
+		{Name: "a start, bundle", driver: host.Program, dir: filepath.Join(w.bundle, "bridge")},
 		{Name: filled, driver: host.Inside, one: true},
 	} {
 		if s.only == nil && c.Name != filled || slices.Contains(s.only, c.Name) {

@@ -124,14 +124,14 @@ func execsIn(file string) (int, error) {
 	return strings.Count(string(text), "execve("), err
 }
 
-// start runs a program for each call.
+// start runs a program for each call, and asks it for its versions: of all that can be asked of a plugin, that takes the least.
 func start(o Order) (driver, error) {
 	if _, err := os.Stat(o.Dir); err != nil {
 		return nil, err
 	}
 	how := timed{&invoke.DefaultExec{RawExec: &invoke.RawExec{}, PluginDecoder: version.PluginDecoder{}}}
-	return func(ctx context.Context, verb string, _ int) error {
-		args := &invoke.Args{Command: verb, ContainerID: "pod", NetNS: "/run/netns/pod", IfName: "eth0", Path: filepath.Dir(o.Dir)}
+	return func(ctx context.Context, _ string, _ int) error {
+		args := &invoke.Args{Command: "VERSION", ContainerID: "pod", NetNS: "/run/netns/pod", IfName: "eth0", Path: filepath.Dir(o.Dir)}
 		_, err := how.ExecPlugin(ctx, o.Dir, o.Conflist, args.AsEnv())
 		if err != nil {
 			return errors.Join(fmt.Errorf("start %s", o.Dir), err)
