@@ -45,8 +45,7 @@ func (c Claim) Guard(ctx context.Context, s *site.Site) error {
 	return err
 }
 
-// Apply makes the tables whole, since a claim in a table that somebody emptied would be in vain, and holds the claim. What a dead owner
-// held is taken over.
+// Apply holds the claim, with what carries it. What a dead owner held is taken over.
 func (c Claim) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	if c.idle() {
 		return false, nil
@@ -61,11 +60,6 @@ func (c Claim) Apply(ctx context.Context, s *site.Site) (bool, error) {
 		}
 		s.Logf("%s: taken over from %s, whose link %s is gone", c, h, h.HostLink())
 		return true
-	}
-	if c.Role != firewall.Antispoof { // whose table is its own, and not part of every host's ground
-		if err := filter.Ground(ctx); err != nil {
-			return false, err
-		}
 	}
 	created, err := filter.Hold(ctx, c.Owner, c.Claim, dead)
 	if err == nil && created {

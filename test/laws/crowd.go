@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
@@ -23,14 +24,19 @@ func Together(w *World) error {
 		containers = append(containers, w.container(len(containers)+1))
 	}
 	var states []string
-	for range max(1, w.Rounds) {
+	for round := range max(1, w.Rounds) {
+		began := time.Now()
 		state, results, err := w.crowd(containers, w.together)
 		if err != nil {
 			return fmt.Errorf("%d ADDs at the same time: %w", n, err)
 		}
 		states = append(states, state)
+		added := time.Since(began)
 		if err := w.disperse(containers, results); err != nil {
 			return err
+		}
+		if w.Rounds > 1 {
+			w.Logf("round %d: %d containers, %.0f s to add and look, %.0f s in all", round+1, n, added.Seconds(), time.Since(began).Seconds())
 		}
 	}
 	inTurn, _, err := w.crowd(containers, w.inTurn)

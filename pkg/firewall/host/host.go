@@ -106,12 +106,19 @@ func (f *Filter) Grounded(ctx context.Context) error { return f.choose(ctx).Grou
 // Unground is both backends'.
 func (f *Filter) Unground(ctx context.Context) error { return f.iptables.Unground(ctx) } // who hands it on to the other
 
-// Hold is the chosen backend's, once it is sure that nobody has the ports under another.
+// Hold is the chosen backend's, once it is sure that nobody has the ports under another. Iptables looks at its constant part with the rest; nft's own
+// Hold makes what is missing of it, but a claim would be in vain in tables that somebody emptied.
 func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (bool, error) {
 	if err := f.elsewhere(ctx, o, c, dead); err != nil {
 		return false, err
 	}
-	return f.choose(ctx).Hold(ctx, o, c, dead)
+	chosen := f.choose(ctx)
+	if chosen == firewall.Filter(f.nft) && len(c.Masq)+len(c.Ports) > 0 { // the table for frames is no part of every host's
+		if err := f.nft.Ground(ctx); err != nil {
+			return false, err
+		}
+	}
+	return chosen.Hold(ctx, o, c, dead)
 }
 
 // Held is the chosen backend's.

@@ -37,17 +37,16 @@ func (f *Filter) elsewhere(ctx context.Context, o owner.Owner, c firewall.Claim,
 	if err != nil {
 		return fmt.Errorf("ports of other backends: %w", err)
 	}
+	others = slices.DeleteFunc(others, func(q other) bool { return q.of(o) })
+	held := indexOf(others)
 	for _, p := range c.Ports {
-		at := slices.IndexFunc(others, func(q other) bool {
-			return !q.of(o) && (collide(p, q.Port) || q.by != nil && q.Target.Addr() == p.Target.Addr())
-		})
-		if at < 0 {
+		q, found := held.rival(p)
+		if !found {
 			continue
 		}
-		q := others[at]
 		if !f.died(q, dead) {
 			what := fmt.Sprintf("host port %d", p.HostPort)
-			if !collide(p, q.Port) {
+			if packetsOf(p) != packetsOf(q.Port) {
 				what = "published address " + p.Target.Addr().String() // the host's routes lead to one of two containers that have it
 			}
 			return fault.New(fault.Taken, "delete that container, or ask for something else", "%s: held by %s", what, q.who)
@@ -57,6 +56,7 @@ func (f *Filter) elsewhere(ctx context.Context, o owner.Owner, c firewall.Claim,
 		}
 		if q.by != nil { // with all that he had
 			others = slices.DeleteFunc(others, func(r other) bool { return r.by != nil && r.holder.ID == q.holder.ID })
+			held = indexOf(others)
 		}
 	}
 	return nil
@@ -78,16 +78,46 @@ func (f *Filter) died(q other, dead func(firewall.Holder) bool) bool {
 	return f.dies(q.network, q.container)
 }
 
-// collide says whether two ports are for the same packets. One of one address and one of all may both be held.
-func collide(p, q firewall.Port) bool {
-	return p.Protocol == q.Protocol && p.HostPort == q.HostPort && p.Target.Addr().Is4() == q.Target.Addr().Is4() && address(p) == address(q)
+// packets are those that a port is for. One of one address and one of all may both be held.
+type packets struct {
+	protocol uint8
+	port     uint16
+	is4      bool
+	addr     netip.Addr // zero: every address of the host
 }
 
-func address(p firewall.Port) netip.Addr {
+func packetsOf(p firewall.Port) packets {
+	at := packets{p.Protocol, p.HostPort, p.Target.Addr().Is4(), p.HostIP}
 	if p.HostIP.IsUnspecified() {
-		return netip.Addr{}
+		at.addr = netip.Addr{}
 	}
-	return p.HostIP
+	return at
+}
+
+// index finds ports of others: by their packets, and those of ours by the address that they lead to.
+type index struct {
+	packets map[packets]other
+	targets map[netip.Addr]other
+}
+
+func indexOf(others []other) index {
+	i := index{make(map[packets]other), make(map[netip.Addr]other)}
+	for _, q := range slices.Backward(others) { // the first counts
+		i.packets[packetsOf(q.Port)] = q
+		if q.by != nil {
+			i.targets[q.Target.Addr()] = q
+		}
+	}
+	return i
+}
+
+// rival returns who has the port, or else who publishes ports of the address that it leads to.
+func (i index) rival(p firewall.Port) (other, bool) {
+	q, found := i.packets[packetsOf(p)]
+	if !found {
+		q, found = i.targets[p.Target.Addr()]
+	}
+	return q, found
 }
 
 // ports lists what the reference has under nftables, and what anybody has under the backend that is not chosen. The chosen one looks after its

@@ -59,7 +59,7 @@ func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) (t
 		if !there {
 			continue
 		}
-		t, err := find(ctx, p.family, p.flavour)
+		t, err := f.find(ctx, p.family, p.flavour)
 		if err != nil {
 			return nil, err
 		}

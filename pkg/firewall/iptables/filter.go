@@ -35,7 +35,7 @@ type Options struct {
 	Gone         Gone            // nil: of nobody it is provable
 	Link         firewall.Filter // answers for the role Antispoof, which is about frames that iptables never sees
 	Run          string          // directory of the lock; empty: Run
-	// Conn is the connection to nf_tables that the host's filters share; nil: one is opened for each look.
+	// Conn is the connection to nf_tables that the host's filters share; nil: one is opened for each look, and each table read each time.
 	Conn func() (*nftconn.Conn, error)
 }
 
@@ -56,7 +56,10 @@ func (o Options) conditions(is4 bool) string {
 }
 
 // Filter is the iptables of the network namespace of the process.
-type Filter struct{ options Options }
+type Filter struct {
+	options  Options
+	readings readings
+}
 
 var _ firewall.Filter = (*Filter)(nil)
 
@@ -65,7 +68,7 @@ func Open(o Options) *Filter {
 	if o.Run == "" {
 		o.Run = Run
 	}
-	return &Filter{o}
+	return &Filter{options: o, readings: readings{conn: o.Conn}}
 }
 
 // Close closes the filter for frames.
@@ -74,7 +77,7 @@ func (f *Filter) Close() error { return f.options.Link.Close() }
 // Ready says whether the tool is there, and can read the two tables.
 func (f *Filter) Ready(ctx context.Context) error {
 	for _, family := range families() {
-		t, err := find(ctx, family, "")
+		t, err := f.find(ctx, family, "")
 		if err == nil {
 			_, err = t.load(ctx)
 		}
@@ -149,7 +152,7 @@ func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 
 // open reads the family by the tool of the host's choice; nil where nothing of the owner's is there or to be made.
 func (f *Filter) open(ctx context.Context, family family, o owner.Owner, c firewall.Claim) (*state, error) {
-	t, err := find(ctx, family, "")
+	t, err := f.find(ctx, family, "")
 	if len(addrs(c)) == 0 && !family.is4 {
 		if err != nil {
 			return nil, nil // without a tool nothing here could have made anything

@@ -27,13 +27,16 @@ func (f family) guardRules() []string {
 // Ground makes the guard of IPv4, which route_localnet needs; that of IPv6 comes with the first claim. The shared chains of published ports are
 // made by the first port, as in the reference.
 func (f *Filter) Ground(ctx context.Context) error {
+	s, err := f.ground(ctx)
+	if err != nil || len(s.toRaw) == 0 {
+		return err // most often it is there, and a look needs no lock
+	}
 	lock, err := f.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	s, err := f.ground(ctx)
-	if err != nil {
+	if s, err = f.ground(ctx); err != nil {
 		return err
 	}
 	return s.made(ctx, lock)
@@ -41,7 +44,7 @@ func (f *Filter) Ground(ctx context.Context) error {
 
 // ground reads the table of the guard and notes what is missing.
 func (f *Filter) ground(ctx context.Context) (*state, error) {
-	t, err := find(ctx, families()[0], "")
+	t, err := f.find(ctx, families()[0], "")
 	if err != nil {
 		return nil, err
 	}

@@ -10,13 +10,18 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall"
 )
 
-// mapping is one published port in the rules: some that mark what is to be masqueraded, then the one that translates.
-type mapping struct {
-	rules    []string
+// packets are those that a mapping is for.
+type packets struct {
 	protocol string
 	hostIP   netip.Addr // zero: every address
 	port     uint16
-	target   netip.AddrPort
+}
+
+// mapping is one published port in the rules: some that mark what is to be masqueraded, then the one that translates.
+type mapping struct {
+	rules []string
+	packets
+	target netip.AddrPort
 }
 
 // mappings reads an attachment's chain. What follows the last translation is nobody's.
@@ -24,30 +29,26 @@ func (r *ruleset) mappings(chain string) (list []mapping) {
 	var m mapping
 	for _, rule := range r.chains[chain] {
 		m.rules = append(m.rules, rule)
-		if value(rule, "-j") != "DNAT" {
+		all := words(rule)
+		if all.value("-j") != "DNAT" {
 			continue
 		}
-		m.protocol = value(rule, "-p")
-		if p, err := netip.ParsePrefix(value(rule, "-d")); err == nil {
+		m.protocol = all.value("-p")
+		if p, err := netip.ParsePrefix(all.value("-d")); err == nil {
 			m.hostIP = p.Addr()
 		}
-		port, _ := strconv.ParseUint(value(rule, "--dport"), 10, 16) // one that is none matches nothing that we claim
+		port, _ := strconv.ParseUint(all.value("--dport"), 10, 16) // one that is none matches nothing that we claim
 		m.port = uint16(port)
-		m.target, _ = netip.ParseAddrPort(value(rule, "--to-destination"))
+		m.target, _ = netip.ParseAddrPort(all.value("--to-destination"))
 		list = append(list, m)
 		m = mapping{}
 	}
 	return list
 }
 
-// is says whether both are for the same packets.
-func (m mapping) is(other mapping) bool {
-	return m.protocol == other.protocol && m.hostIP == other.hostIP && m.port == other.port
-}
-
 // mapping turns a port into rules, in the form in which iptables-save prints what the reference writes.
 func (f family) mapping(p firewall.Port, mark string) mapping {
-	m := mapping{protocol: firewall.ProtocolName(p.Protocol), hostIP: hostIP(p), port: p.HostPort, target: p.Target}
+	m := mapping{packets: packets{firewall.ProtocolName(p.Protocol), hostIP(p), p.HostPort}, target: p.Target}
 	match := fmt.Sprintf("-p %[1]s -m %[1]s --dport %[2]d ", m.protocol, m.port)
 	if m.hostIP.IsValid() {
 		match = "-d " + f.host(m.hostIP) + " " + match

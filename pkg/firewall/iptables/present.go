@@ -16,6 +16,7 @@ import (
 
 // kernel answers which tables and chains there are. It never makes one, as naming a table to the tool would.
 type kernel struct {
+	filter *Filter
 	conn   *nftconn.Conn
 	own    bool              // the connection was opened for this look
 	tables []*nftables.Table // of nf_tables
@@ -28,7 +29,7 @@ func (f *Filter) look() (*kernel, error) {
 	if open == nil {
 		open = nftconn.Open
 	}
-	k := &kernel{names: make(map[bool][]byte), own: f.options.Conn == nil}
+	k := &kernel{filter: f, names: make(map[bool][]byte), own: f.options.Conn == nil}
 	var err error
 	if k.conn, err = open(); err == nil {
 		k.tables, err = k.conn.ListTables()
@@ -87,7 +88,7 @@ func (k *kernel) has(ctx context.Context, p place, table string, chains ...strin
 		return false, nil
 	}
 	if p.flavour == legacy {
-		t, err := find(ctx, p.family, legacy)
+		t, err := k.filter.find(ctx, p.family, legacy)
 		if err != nil {
 			return false, nil // without a tool nothing here could have made them
 		}
@@ -124,7 +125,7 @@ func (f *Filter) everywhere(ctx context.Context, table string) (tools []*tool, e
 		if !k.hasTable(p, table) {
 			continue
 		}
-		if t, err := find(ctx, p.family, p.flavour); err == nil { // without a tool nothing here could have made anything
+		if t, err := f.find(ctx, p.family, p.flavour); err == nil { // without a tool nothing here could have made anything
 			tools = append(tools, t)
 		}
 	}

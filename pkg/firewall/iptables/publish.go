@@ -29,15 +29,16 @@ func (p published) who(s *state) string {
 
 // published lists all mappings that packets can get to.
 func (s *state) published() (list []published) {
-	var seen []string
+	seen := make(map[string]bool)
 	for _, rule := range s.nat.chains[hostports] {
-		chain := value(rule, "-j")
-		if slices.Contains(seen, chain) {
+		entry := words(rule)
+		chain := entry.value("-j")
+		if seen[chain] {
 			continue
 		}
-		seen = append(seen, chain)
+		seen[chain] = true
 		for _, m := range s.nat.mappings(chain) {
-			p := published{mapping: m, chain: chain, conditional: len(words(rule)) > entryWords}
+			p := published{mapping: m, chain: chain, conditional: len(entry) > entryWords}
 			p.Holder, p.known = s.holder(firewall.Publish, chain, m.target.Addr())
 			list = append(list, p)
 		}
@@ -45,7 +46,16 @@ func (s *state) published() (list []published) {
 	return list
 }
 
-// wanted turns the claim's ports into mappings.
+// byPackets finds who has what.
+func byPackets(all []published) map[packets][]published {
+	index := make(map[packets][]published, len(all))
+	for _, p := range all {
+		index[p.packets] = append(index[p.packets], p)
+	}
+	return index
+}
+
+// wanted turns the claim's ports into mappings, one each.
 func (s *state) wanted(o Options, c firewall.Claim) (list []mapping, err error) {
 	mark := o.MarkChain
 	if mark == "" {
@@ -76,11 +86,12 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 	}
 	chain, conditions := n.dnatChain(), options.conditions(s.is4)
 	all := slices.DeleteFunc(s.published(), func(p published) bool { return p.known && slices.Contains(ghosts, p.ID) })
-	for _, p := range c.Ports {
+	has := byPackets(all)
+	for i, p := range c.Ports {
 		if conditions != "" {
 			break // packets that pass us by may be for another
 		}
-		if err := s.takePort(o, chain, p, list, all); err != nil {
+		if err := s.takePort(o, chain, p, list[i], has[list[i].packets]); err != nil {
 			return err
 		}
 	}
@@ -91,7 +102,7 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 		}
 	}
 	s.frame(options, masks(c))
-	s.publish(n, append(rest, list...), all, conditions)
+	s.publish(n, append(rest, list...), has, conditions)
 	return nil
 }
 
@@ -116,13 +127,10 @@ func (s *state) takeTargets(o owner.Owner, own names, c firewall.Claim, options 
 }
 
 // takePort sees to it that nobody else has the port: by an error if somebody lives who has it, and else by deleting that mapping.
-func (s *state) takePort(o owner.Owner, chain string, port firewall.Port, list []mapping, all []published) error {
-	wanted := list[slices.IndexFunc(list, func(m mapping) bool {
-		return m.is(mapping{protocol: firewall.ProtocolName(port.Protocol), hostIP: hostIP(port), port: port.HostPort})
-	})]
+func (s *state) takePort(o owner.Owner, chain string, port firewall.Port, wanted mapping, there []published) error {
 	found := "nothing"
-	for _, p := range all {
-		if !p.is(wanted) || p.conditional && p.chain != chain {
+	for _, p := range there {
+		if p.conditional && p.chain != chain {
 			continue
 		}
 		found = fmt.Sprintf("%s for %s", p.target, p.who(s))
@@ -186,15 +194,14 @@ func (s *state) ensure(chain, rule string) {
 
 // publish makes the chain, and the entries that lead to it, as they should be. Where a port of one address is somebody else's on every
 // address, the entry comes before all others, so that the specific one wins.
-func (s *state) publish(n names, list []mapping, all []published, conditions string) {
+func (s *state) publish(n names, list []mapping, has map[packets][]published, conditions string) {
 	chain := n.dnatChain()
 	var rules []string
 	var front, back []mapping
 	for _, m := range ordered(list, s.nat.mappings(chain)) {
 		rules = append(rules, m.rules...)
-		if m.hostIP.IsValid() && slices.ContainsFunc(all, func(p published) bool {
-			return p.chain != chain && p.is(mapping{protocol: m.protocol, port: m.port})
-		}) {
+		everywhere := packets{protocol: m.protocol, port: m.port}
+		if m.hostIP.IsValid() && slices.ContainsFunc(has[everywhere], func(p published) bool { return p.chain != chain }) {
 			front = append(front, m)
 		} else {
 			back = append(back, m)
@@ -221,9 +228,13 @@ func (s *state) publish(n names, list []mapping, all []published, conditions str
 
 // ordered returns the list with what is there already in its place, and ports of one address before those of all: the first rule wins.
 func ordered(list, there []mapping) []mapping {
+	places := make(map[packets]int)
+	for i, m := range slices.Backward(there) {
+		places[m.packets] = i
+	}
 	place := func(m mapping) int {
-		at := slices.IndexFunc(there, m.is)
-		if at < 0 {
+		at, known := places[m.packets]
+		if !known {
 			at = len(there)
 		}
 		if !m.hostIP.IsValid() {
@@ -268,7 +279,7 @@ func (s *state) dropPublish(o owner.Owner, n names, c firewall.Claim, options Op
 		}
 	}
 	if s.nat.has(chain) && len(rest) > 0 {
-		s.publish(n, rest, s.published(), options.conditions(s.is4))
+		s.publish(n, rest, byPackets(s.published()), options.conditions(s.is4))
 	} else {
 		s.raze(hostports, chain)
 	}

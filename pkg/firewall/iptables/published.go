@@ -62,7 +62,7 @@ func (f *Filter) Foreign(ctx context.Context) (list []Foreign, err error) {
 		if !there || p.flavour == onNFT && k.empty(p.family, "nat", hostports) {
 			continue // the reference never removes the chain: most often there is nothing in it
 		}
-		some, err := foreignIn(ctx, p)
+		some, err := f.foreignIn(ctx, p)
 		if err != nil {
 			return nil, err
 		}
@@ -71,8 +71,8 @@ func (f *Filter) Foreign(ctx context.Context) (list []Foreign, err error) {
 	return list, nil
 }
 
-func foreignIn(ctx context.Context, where place) (list []Foreign, err error) {
-	t, err := find(ctx, where.family, where.flavour)
+func (f *Filter) foreignIn(ctx context.Context, where place) (list []Foreign, err error) {
+	t, err := f.find(ctx, where.family, where.flavour)
 	if err != nil {
 		return nil, err
 	}

@@ -37,10 +37,10 @@ func (r *ruleset) has(chain string) bool {
 // contains says whether the chain has exactly this rule.
 func (r *ruleset) contains(chain, rule string) bool { return slices.Contains(r.chains[chain], rule) }
 
-// jumps returns the rules of the chain that lead to the target.
+// jumps returns the rules of the chain that lead to the target, whose name is nowhere quoted.
 func (r *ruleset) jumps(chain, target string) (rules []string) {
 	for _, rule := range r.chains[chain] {
-		if target == value(rule, "-j") {
+		if strings.Contains(rule, target) && target == value(rule, "-j") {
 			rules = append(rules, rule)
 		}
 	}
@@ -51,7 +51,7 @@ func (r *ruleset) jumps(chain, target string) (rules []string) {
 func (r *ruleset) referenced(target string, but ...string) bool {
 	for _, rules := range r.chains {
 		for _, rule := range rules {
-			if value(rule, "-j") == target && !slices.Contains(but, rule) {
+			if strings.Contains(rule, target) && value(rule, "-j") == target && !slices.Contains(but, rule) {
 				return true
 			}
 		}
@@ -61,17 +61,34 @@ func (r *ruleset) referenced(target string, but ...string) bool {
 
 // value returns what follows the option in a rule, unquoted; empty when the rule does not have it, or has it negated.
 func value(rule, option string) string {
-	all := words(rule)
-	for i, word := range all[:max(0, len(all)-1)] {
-		if word == option && (i == 0 || all[i-1] != "!") {
-			return all[i+1]
+	if !strings.Contains(rule, option) { // most often it is asked which of many rules has it
+		return ""
+	}
+	return words(rule).value(option)
+}
+
+// phrase is a rule in words.
+type phrase []string
+
+// value returns what follows the option; empty when it is not there, or negated.
+func (p phrase) value(option string) string {
+	for i, word := range p[:max(0, len(p)-1)] {
+		if word == option && (i == 0 || p[i-1] != "!") {
+			return p[i+1]
 		}
 	}
 	return ""
 }
 
 // words splits a rule as iptables-restore does: at spaces outside of quotes.
-func words(rule string) (list []string) {
+func words(rule string) phrase {
+	if rule != "" && !strings.ContainsAny(rule, `"\\`) {
+		return strings.FieldsFunc(rule, func(c rune) bool { return c == ' ' })
+	}
+	return quotedWords(rule)
+}
+
+func quotedWords(rule string) (list phrase) {
 	var word strings.Builder
 	quoted, escaped, open := false, false, false
 	for _, c := range []byte(rule) {

@@ -7,7 +7,7 @@ import (
 )
 
 func TestWords(t *testing.T) {
-	for rule, want := range map[string][]string{
+	for rule, want := range map[string]phrase{
 		``:                                   nil,
 		`-j X`:                               {"-j", "X"},
 		`--comment "a \"b\" 'c' \\" -j X`:    {"--comment", `a "b" 'c' \`, "-j", "X"},

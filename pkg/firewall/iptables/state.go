@@ -95,8 +95,10 @@ func (s *state) addressOf(o owner.Owner, r firewall.Role, a netip.Addr) bool {
 // holder returns who has the address in the role with the chain, by the ledger. Two containers of two networks may have one address.
 func (s *state) holder(r firewall.Role, chain string, a netip.Addr) (firewall.Holder, bool) {
 	for _, e := range s.entries {
-		n, ok := namesOf(e.Owner)
-		if ok && e.role == r && e.addr == a && n.chain(r) == chain {
+		if e.role != r || e.addr != a {
+			continue
+		}
+		if n, ok := namesOf(e.Owner); ok && n.chain(r) == chain {
 			return e.Holder, true
 		}
 	}

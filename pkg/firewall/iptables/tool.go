@@ -8,10 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
@@ -61,14 +58,15 @@ type tool struct {
 	family
 	flavour
 	save, restore string // paths
+	readings      *readings
 }
 
 // find returns the tool of the family: that of the host's choice where no flavour is named, which is what `iptables` is, and else one of
 // the flavour. It runs nothing where the programs are links to a well-known one.
-func find(ctx context.Context, f family, want flavour) (*tool, error) {
-	candidates := []string{f.program}
+func (f *Filter) find(ctx context.Context, in family, want flavour) (*tool, error) {
+	candidates := []string{in.program}
 	if want != "" {
-		candidates = append(candidates, f.program+"-"+string(want))
+		candidates = append(candidates, in.program+"-"+string(want))
 	}
 	for _, name := range candidates {
 		save, restore := program(name+"-save"), program(name+"-restore")
@@ -80,7 +78,7 @@ func find(ctx context.Context, f family, want flavour) (*tool, error) {
 			return nil, err
 		}
 		if want == "" || want == kind {
-			return &tool{f, kind, save, restore}, nil
+			return &tool{in, kind, save, restore, &f.readings}, nil
 		}
 	}
 	return nil, fault.New(fault.Unsupported, "install iptables, or choose the backend nftables", "%s: not found in PATH", candidates[len(candidates)-1])
@@ -121,78 +119,6 @@ func flavourOf(ctx context.Context, program string) (flavour, error) {
 		return onNFT, nil
 	}
 	return legacy, nil // before 1.8 there was no other
-}
-
-// read returns one table.
-func (t *tool) read(ctx context.Context, table string) (*ruleset, error) {
-	out, err := t.run(exec.CommandContext(ctx, t.save, "-t", table))
-	if err != nil {
-		return nil, err
-	}
-	return parse(out), nil
-}
-
-// lines are what is to be written to one table.
-type lines struct {
-	table string
-	list  []string
-}
-
-// together is how many lines always fit one transaction. iptables-nft sends it in one datagram, and for somebody who is root in a user
-// namespace alone that is bounded (net.core.wmem_max, 212992 bytes by default).
-const together = 256
-
-// write carries out the lines, table by table in the order given: all of a table's or none, and nothing after a table that failed. What is too long
-// for that goes in parts, in its order: a container's chain, to which nothing leads yet, before what leads to it. The lock goes with the tool.
-func (t *tool) write(ctx context.Context, lock *os.File, tables ...lines) error {
-	total := 0
-	for _, l := range tables {
-		total += len(l.list)
-	}
-	if total <= together {
-		return t.commit(ctx, lock, tables...)
-	}
-	for _, l := range tables {
-		err := t.commit(ctx, lock, l)
-		if tooLong(err) {
-			err = t.inParts(ctx, lock, l)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t *tool) inParts(ctx context.Context, lock *os.File, l lines) error {
-	for some := range slices.Chunk(l.list, together) {
-		if err := t.commit(ctx, lock, lines{l.table, some}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// tooLong says whether the tool failed with EMSGSIZE, which it writes with a capital.
-func tooLong(err error) bool {
-	return err != nil && strings.Contains(strings.ToLower(err.Error()), unix.EMSGSIZE.Error())
-}
-
-// commit is one run of the tool.
-func (t *tool) commit(ctx context.Context, lock *os.File, tables ...lines) error {
-	var text strings.Builder
-	for _, l := range tables {
-		if len(l.list) > 0 {
-			text.WriteString("*" + l.table + "\n" + strings.Join(l.list, "\n") + "\nCOMMIT\n")
-		}
-	}
-	if text.Len() == 0 {
-		return nil
-	}
-	cmd := exec.CommandContext(ctx, t.restore, "--noflush", "--wait")
-	cmd.Stdin, cmd.ExtraFiles = strings.NewReader(text.String()), []*os.File{lock}
-	_, err := t.run(cmd)
-	return err
 }
 
 func (t *tool) run(cmd *exec.Cmd) (string, error) {
