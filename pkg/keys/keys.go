@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -35,9 +34,12 @@ func (c Complaint) String() string { return c.Path + ": " + c.Text }
 
 // Parse reads the object in data. The error is that of a document that is not a JSON object.
 func Parse(data []byte) (*Object, error) {
-	values, err := members(data)
-	if err != nil {
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
 		return nil, fault.New(fault.Decoding, "pass one JSON object", "configuration: %w", err)
+	}
+	values, is := members(data)
+	if !is {
+		return nil, fault.New(fault.Decoding, "pass one JSON object", "configuration: must be an object")
 	}
 	return &Object{values: values, complaints: new([]Complaint)}, nil
 }
@@ -61,40 +63,6 @@ func (o *Object) Asked(path string) (list []string) {
 
 // Complaints returns what Err returns as one fault.
 func (o *Object) Complaints() []Complaint { return *o.complaints }
-
-// members reads an object's members in their order, so that the last of equal keys wins whatever their case.
-func members(data []byte) (map[string]json.RawMessage, error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	start, err := dec.Token()
-	if err != nil {
-		return nil, err
-	}
-	if start != json.Delim('{') {
-		return nil, fmt.Errorf("%v: must be an object", start)
-	}
-	values := make(map[string]json.RawMessage)
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return nil, err
-		}
-		name := strings.ToLower(key.(string))
-		if _, seen := values[name]; !seen || string(value) != "null" {
-			values[name] = value
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one JSON document")
-	}
-	return values, nil
-}
 
 // Err returns all complaints as one fault with code Config, or nil. It is shared by an object and all objects read from it.
 func (o *Object) Err() error {
@@ -217,8 +185,8 @@ func (o *Object) nested(path string, raw json.RawMessage) *Object {
 	if raw == nil || string(raw) == "null" {
 		return inner
 	}
-	values, err := members(raw)
-	if err != nil {
+	values, is := members(raw)
+	if !is {
 		(&Object{complaints: o.complaints}).Reject(path, raw, "must be an object")
 	}
 	inner.values = values

@@ -66,7 +66,8 @@ func choose(t testing.TB, kind string) {
 func open() *Filter { return opened(Options{MarkBit: DefaultMarkBit}) }
 
 func opened(o Options) *Filter {
-	o.Link = nft.Open()
+	link := nft.Open()
+	o.Link, o.Conn = link, link.Conn
 	return Open(o)
 }
 

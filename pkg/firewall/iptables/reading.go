@@ -2,8 +2,12 @@ package iptables
 
 import (
 	"context"
+	"errors"
 	"os/exec"
+	"slices"
 	"sync"
+
+	"github.com/google/nftables"
 
 	"github.com/trestle-cni/trestle/pkg/nftconn"
 )
@@ -24,19 +28,39 @@ type reading struct {
 }
 
 // generation returns that of nf_tables now; 0, which none has, where it is not to be had.
-func (r *readings) generation() uint32 {
+func (r *readings) generation() (id uint32) {
+	r.ask(func(conn *nftconn.Conn) {
+		if now, err := conn.GetGen(); err == nil {
+			id = now.ID
+		}
+	})
+	return id
+}
+
+// have says whether the tables are known to be there.
+func (r *readings) have(tables ...*nftables.Table) bool {
+	found := 0
+	r.ask(func(conn *nftconn.Conn) {
+		there, _ := conn.ListTables() // nothing is known where that fails
+		for _, t := range there {
+			if slices.ContainsFunc(tables, func(wanted *nftables.Table) bool { return wanted.Name == t.Name && wanted.Family == t.Family }) {
+				found++
+			}
+		}
+	})
+	return found == len(tables)
+}
+
+// ask has the connection, if there is one, to itself.
+func (r *readings) ask(question func(*nftconn.Conn)) {
 	if r.conn == nil {
-		return 0
+		return
 	}
-	conn, err := r.conn()
-	if err != nil {
-		return 0
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	if conn, err := r.conn(); err == nil {
+		question(conn)
 	}
-	now, err := conn.GetGen()
-	if err != nil {
-		return 0
-	}
-	return now.ID
 }
 
 // read returns one table. Nobody changes what it returns.
@@ -44,11 +68,9 @@ func (t *tool) read(ctx context.Context, table string) (*ruleset, error) {
 	if t.flavour == legacy {
 		return t.print(ctx, table)
 	}
-	t.readings.lock.Lock()
-	defer t.readings.lock.Unlock()
 	name, before := t.save+" "+table, t.readings.generation()
-	if last := t.readings.kept[name]; last.ruleset != nil && last.generation == before {
-		return last.ruleset, nil
+	if rules := t.readings.at(before, name); rules != nil {
+		return rules, nil
 	}
 	rules, err := t.print(ctx, table)
 	if err == nil && before != 0 && t.readings.generation() == before {
@@ -57,7 +79,39 @@ func (t *tool) read(ctx context.Context, table string) (*ruleset, error) {
 	return rules, err
 }
 
+// both returns the tables raw and nat. They are printed at the same time where both are there: to print one that is not makes it, and two who make
+// something may be in each other's way.
+func (t *tool) both(ctx context.Context) (raw, nat *ruleset, err error) {
+	if t.flavour == legacy || !t.readings.have(t.table("raw"), t.table("nat")) {
+		if raw, err = t.read(ctx, "raw"); err == nil {
+			nat, err = t.read(ctx, "nat")
+		}
+		return raw, nat, err
+	}
+	failed := make(chan error)
+	go func() {
+		var err error
+		raw, err = t.read(ctx, "raw")
+		failed <- err
+	}()
+	nat, err = t.read(ctx, "nat")
+	err = errors.Join(<-failed, err)
+	return raw, nat, err
+}
+
+// at returns the table as it is at the generation, nil where that is not known.
+func (r *readings) at(generation uint32, name string) *ruleset {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	if last, known := r.kept[name]; known && last.generation == generation {
+		return last.ruleset
+	}
+	return nil
+}
+
 func (r *readings) keep(name string, last reading) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
 	if r.kept == nil {
 		r.kept = make(map[string]reading)
 	}

@@ -39,10 +39,7 @@ type entry struct {
 func (t *tool) load(ctx context.Context) (*state, error) {
 	s := &state{tool: t, answers: make(map[owner.ID]bool)}
 	var err error
-	if s.raw, err = t.read(ctx, "raw"); err != nil {
-		return nil, err
-	}
-	if s.nat, err = t.read(ctx, "nat"); err != nil {
+	if s.raw, s.nat, err = t.both(ctx); err != nil {
 		return nil, err
 	}
 	for _, name := range s.raw.names {

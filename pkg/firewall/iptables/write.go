@@ -24,19 +24,25 @@ const together = 256
 // failed. Where the tool may not send as much at a time, a table goes in parts, in its order: a container's chain, to which nothing leads yet,
 // before what leads to it. The lock goes with the tool.
 func (t *tool) write(ctx context.Context, lock *os.File, tables ...lines) error {
+	text := t.input(tables...)
+	if text == "" {
+		return nil
+	}
+	cmd := exec.CommandContext(ctx, t.restore, "--noflush", "--wait")
+	cmd.Stdin, cmd.ExtraFiles = strings.NewReader(text), []*os.File{lock}
+	_, err := t.run(cmd)
+	return err
+}
+
+// input is what the tool reads, a transaction from each asterisk to the COMMIT.
+func (t *tool) input(tables ...lines) string {
 	var text strings.Builder
 	for _, l := range tables {
 		for some := range slices.Chunk(l.list, t.most(len(l.list))) {
 			text.WriteString("*" + l.table + "\n" + strings.Join(some, "\n") + "\nCOMMIT\n")
 		}
 	}
-	if text.Len() == 0 {
-		return nil
-	}
-	cmd := exec.CommandContext(ctx, t.restore, "--noflush", "--wait")
-	cmd.Stdin, cmd.ExtraFiles = strings.NewReader(text.String()), []*os.File{lock}
-	_, err := t.run(cmd)
-	return err
+	return text.String()
 }
 
 // most is how many of so many lines the tool can send in one transaction. It asks the kernel for room first, which that gives to whoever has
