@@ -85,10 +85,19 @@ func TestVeth(t *testing.T) {
 		if outer.HardwareAddr.String() != mac.String() || outer.MTU != 1300 || outer.MasterIndex != v.Master || len(outer.Alias) != 255 {
 			t.Errorf("host end: %+v", outer)
 		}
+		one := func(end *netlink.LinkAttrs) {
+			if end.NumTxQueues != 1 || end.NumRxQueues != 1 {
+				t.Errorf("%s: %d and %d queues, want one each way", end.Name, end.NumTxQueues, end.NumRxQueues)
+			}
+		}
+		one(outer)
 		must(t, nstest.In(path, func() error {
 			inner, err := netlink.LinkByName("eth0")
 			if err == nil && (inner.Attrs().HardwareAddr.String() != peerMAC.String() || inner.Attrs().MTU != 1300) {
 				t.Errorf("container's end: %+v", inner.Attrs())
+			}
+			if err == nil {
+				one(inner.Attrs())
 			}
 			return err
 		}))
