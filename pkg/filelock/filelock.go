@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Wait calls a lock call that blocks, on a thread of its own. Where ctx ends first the error is ctx's, and that thread is left to itself: the lock
-// that it may still get is given back at once by release, because nobody waits for one who gave up.
+// Wait calls a lock call that blocks, on a thread of its own. Where ctx ends first the error is ctx's, and that thread is left to itself. With an error
+// release is called, once: at once, or when the thread that was left has what it waited for, because nobody waits for one who gave up.
 func Wait(ctx context.Context, lock func() error, release func()) error {
 	done := make(chan error, 1)
 	go func() {
@@ -21,6 +21,9 @@ func Wait(ctx context.Context, lock func() error, release func()) error {
 	}()
 	select {
 	case err := <-done:
+		if err != nil {
+			release()
+		}
 		return err
 	case <-ctx.Done():
 		go func() {

@@ -111,7 +111,6 @@ func (l *Lock) wait(ctx context.Context, lock func() error) error {
 	case ctx.Err() != nil:
 		return fault.New(fault.TryLater, "see who holds it: fuser "+l.file.Name(), "lock %s: held by another process: %w", l.file.Name(), err)
 	}
-	l.Unlock()
 	return fmt.Errorf("lock %s: %w", l.file.Name(), err)
 }
 

@@ -63,6 +63,5 @@ func await(ctx context.Context, file *os.File) (*os.File, error) {
 	case ctx.Err() != nil:
 		return nil, fault.New(fault.TryLater, "see who holds it: fuser "+path, "lock %s: held by another process: %w", path, err)
 	}
-	file.Close()
 	return nil, fmt.Errorf("lock %s: %w", path, err)
 }

@@ -32,14 +32,10 @@ func (f *Filter) queue(ctx context.Context) (leave func()) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	leave = func() { file.Close() }
-	err = filelock.Wait(ctx, func() error { return unix.Flock(int(file.Fd()), unix.LOCK_EX) }, leave)
-	switch {
-	case err == nil:
-		return leave
-	case ctx.Err() == nil:
-		leave()
+	if filelock.Wait(ctx, func() error { return unix.Flock(int(file.Fd()), unix.LOCK_EX) }, leave) != nil {
+		return nobody
 	}
-	return nobody
+	return leave
 }
 
 // over says why a call that began then is not to try once more: the context has ended, or, where it names no deadline, the default one is past.
