@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/checksum"
 )
 
 // The index stands in <data directory>/.trestle/<network>: a page with the header, then the table. The header's words are 8 bytes
@@ -42,7 +44,7 @@ func (h header) encode() []byte {
 	for _, word := range h[:14] {
 		out = binary.LittleEndian.AppendUint64(out, word)
 	}
-	return binary.LittleEndian.AppendUint64(out, uint64(fnv1a(out)))
+	return binary.LittleEndian.AppendUint64(out, uint64(checksum.Of(out)))
 }
 
 func readHeader(file *os.File) (h header, ok bool) {
@@ -54,7 +56,7 @@ func readHeader(file *os.File) (h header, ok bool) {
 		h[i] = binary.LittleEndian.Uint64(raw[8*i:])
 	}
 	info, err := file.Stat()
-	whole := h[0] == magic && h[14] == uint64(fnv1a(raw[:8*14])) && h[10]&(h[10]-1) == 0 && h[10] >= minSlots && h[10] <= maxSlots
+	whole := h[0] == magic && h[14] == uint64(checksum.Of(raw[:8*14])) && h[10]&(h[10]-1) == 0 && h[10] >= minSlots && h[10] <= maxSlots
 	return h, whole && err == nil && info.Size() == headerSize+int64(h[10])*slotSize
 }
 

@@ -3,8 +3,9 @@ package ipam
 import (
 	"encoding/binary"
 	"errors"
-	"hash/fnv"
 	"io"
+
+	"github.com/trestle-cni/trestle/pkg/checksum"
 )
 
 // A table is a hash table in a file: slots of a fixed size, searched from the place that the key's hash says. It is read and
@@ -53,7 +54,7 @@ func (s slot) encode() []byte {
 	copy(out[8:], s.id[:])
 	copy(out[24:], s.value[:])
 	if s.kind != 0 {
-		binary.LittleEndian.PutUint32(out[60:], fnv1a(out[:60]))
+		binary.LittleEndian.PutUint32(out[60:], checksum.Of(out[:60]))
 	}
 	return out[:]
 }
@@ -63,7 +64,7 @@ func decodeSlot(in *[slotSize]byte) (slot, bool) {
 	if s.kind == 0 {
 		return slot{}, *in == [slotSize]byte{}
 	}
-	return s, binary.LittleEndian.Uint32(in[60:]) == fnv1a(in[:60])
+	return s, binary.LittleEndian.Uint32(in[60:]) == checksum.Of(in[:60])
 }
 
 // home is the place where the search for the key begins: FNV-1a over it.
@@ -173,11 +174,4 @@ func (m memory) WriteAt(p []byte, at int64) (int, error) {
 		return 0, io.ErrShortWrite
 	}
 	return copy(m[at:], p), nil
-}
-
-// fnv1a is a checksum that has no tables to make first. It tells a slot that was written in part.
-func fnv1a(text []byte) uint32 {
-	sum := fnv.New32a()
-	sum.Write(text)
-	return sum.Sum32()
 }

@@ -19,7 +19,7 @@ const module = "github.com/trestle-cni/trestle/"
 // floors lists the rooms from the ground up. A room may import rooms of lower floors only. A folder below a listed one is on its floor
 // unless it is listed itself.
 var floors = [][]string{
-	{"pkg/fault", "pkg/owner", "pkg/nlsocket", "pkg/cache", "pkg/draw", "pkg/procfile", "pkg/phase", "pkg/filelock"},
+	{"pkg/fault", "pkg/owner", "pkg/nlsocket", "pkg/cache", "pkg/draw", "pkg/procfile", "pkg/phase", "pkg/filelock", "pkg/checksum"},
 	{"pkg/rtnl", "pkg/nftconn", "pkg/ruleset", "pkg/conflist"},
 	{"pkg/keys", "pkg/firewall"},
 	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/conntrack", "pkg/condition", "pkg/ipam"},

@@ -159,13 +159,13 @@ func segment(to string, flag byte) error {
 	header[12], header[13] = 5<<4, flag
 	source := name.(*unix.SockaddrInet4).Addr
 	pseudo := append(append(source[:], dst[:]...), 0, unix.IPPROTO_TCP, 0, byte(len(header)))
-	binary.BigEndian.PutUint16(header[16:], checksum(append(pseudo, header...)))
+	binary.BigEndian.PutUint16(header[16:], internetChecksum(append(pseudo, header...)))
 	_, err = unix.Write(fd, header)
 	return err
 }
 
-// checksum is that of RFC 1071.
-func checksum(data []byte) uint16 {
+// internetChecksum is that of RFC 1071.
+func internetChecksum(data []byte) uint16 {
 	var sum uint32
 	for i := 0; i+1 < len(data); i += 2 {
 		sum += uint32(binary.BigEndian.Uint16(data[i:]))

@@ -3,11 +3,11 @@ package nft
 import (
 	"bytes"
 	"fmt"
-	"hash/fnv"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/checksum"
 	"github.com/trestle-cni/trestle/pkg/procfile"
 )
 
@@ -27,7 +27,7 @@ type memory struct {
 // seen is the file's text for a generation.
 func (f *Filter) seen(gen uint32) []byte {
 	text := fmt.Appendf(nil, "v%d %s generation %d whole", version, f.memory.id, gen)
-	return fmt.Appendf(text, " %08x\n", fnv1a(text)) // a reader may see half of one text and half of another
+	return fmt.Appendf(text, " %08x\n", checksum.Of(text)) // a reader may see half of one text and half of another
 }
 
 // known says whether the constant part is known to be whole at the generation.
@@ -92,11 +92,4 @@ func (f *Filter) Remember(dir string) *Filter {
 	f.run = dir
 	f.memory.path = filepath.Join(dir, "nftables.seen")
 	return f
-}
-
-// fnv1a is a checksum that has no tables to make first.
-func fnv1a(text []byte) uint32 {
-	sum := fnv.New32a()
-	sum.Write(text)
-	return sum.Sum32()
 }
