@@ -54,7 +54,7 @@ func (l *link) ruleset() ruleset.Link {
 
 // read reads the links and the ruleset.
 func (p *Place) read(ctx context.Context) error {
-	list, err := p.LinkList()
+	list, err := p.conn.Links()
 	if err != nil {
 		return fmt.Errorf("%s: links: %w", p.Name, err)
 	}
@@ -64,12 +64,7 @@ func (p *Place) read(ctx context.Context) error {
 	}
 	p.links = make(map[int]*link)
 	for _, l := range list {
-		own := &link{LinkAttrs: *l.Attrs(), kind: l.Type(), addrs: addrs[l.Attrs().Index]}
-		if own.MasterIndex != 0 {
-			if own.port, err = p.conn.BridgePort(own.Name); err != nil && !errors.Is(err, unix.ENODEV) {
-				return fmt.Errorf("%s: port %s: %w", p.Name, own.Name, err)
-			}
-		}
+		own := &link{LinkAttrs: *l.Attrs(), kind: l.Type(), addrs: addrs[l.Attrs().Index], port: l.Port}
 		p.links[own.Index] = own
 	}
 	return p.do(func() (err error) {
