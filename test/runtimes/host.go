@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"syscall"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -146,25 +145,4 @@ func prune() {
 			os.Remove(dirs[i])
 		}
 	}
-}
-
-// addresses sets a link up with addresses that can be used at once.
-func addresses(name string, cidrs ...string) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	for _, cidr := range cidrs {
-		address, err := netlink.ParseAddr(cidr)
-		if err != nil {
-			return err
-		}
-		if address.IP.To4() == nil {
-			address.Flags = unix.IFA_F_NODAD
-		}
-		if err := netlink.AddrAdd(link, address); err != nil {
-			return fmt.Errorf("%s %s: %w", name, cidr, err)
-		}
-	}
-	return netlink.LinkSetUp(link)
 }

@@ -8,13 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/test/peer"
+	"github.com/trestle-cni/trestle/test/space"
 )
 
-// The host's addresses on its uplink, and those of the client at its other end, who has no route to any container.
+// The host's addresses on its uplink (space.Uplink), and those of the client at its other end, who has no route to any container.
 const (
 	host4, outside4 = "192.0.2.1", "192.0.2.2"
 	host6, outside6 = "2001:db8::1", "2001:db8::2"
@@ -37,30 +37,16 @@ func eventually(f func() error) error {
 
 // uplink makes the outside, with a server that everybody may ask.
 func uplink() error {
-	if err := addresses("lo"); err != nil {
+	if err := space.Addresses("lo"); err != nil {
 		return err
 	}
 	if err := makeNamespace(outside); err != nil {
 		return err
 	}
-	there, err := os.Open(outside)
-	if err != nil {
-		return err
-	}
-	defer there.Close()
-	err = netlink.LinkAdd(&netlink.Veth{
-		LinkAttrs: netlink.LinkAttrs{Name: "uplink"}, PeerName: "eth0", PeerNamespace: netlink.NsFd(int(there.Fd())),
-	})
-	if err != nil {
-		return err
-	}
-	if err := addresses("uplink", host4+"/24", host6+"/64"); err != nil {
+	if err := space.Uplink(outside); err != nil {
 		return err
 	}
 	return in(outside, func() error {
-		if err := addresses("eth0", outside4+"/24", outside6+"/64"); err != nil {
-			return err
-		}
 		var errs []error
 		for _, network := range []string{"tcp4", "tcp6", "udp4", "udp6"} {
 			_, err := peer.Serve("outside", network, ":8080")
