@@ -26,8 +26,8 @@ type clock struct {
 	last time.Time
 }
 
-// Watch returns a context whose phases are written to out, if the environment asks for that. The first line is what the process has used of the processor so far: the runtime
-// and the packages' initialisation, when it is called first thing.
+// Watch returns a context whose phases are written to out, if the environment asks for that. The first line is what the process has used of
+// the processor so far: the runtime and the packages' initialisation, when it is called first thing.
 func Watch(ctx context.Context, env map[string]string, out io.Writer, who string) context.Context {
 	if env[Variable] == "" {
 		return ctx

@@ -15,14 +15,13 @@ func ending() []os.Signal { return []os.Signal{syscall.SIGTERM, syscall.SIGINT, 
 // interruptible returns the context of a call that changes something. The signals do not kill it, since that would leave things half done. A DEL that
 // was begun is finished whatever comes; what else there is can be interrupted while it waits.
 func interruptible(command string) context.Context {
-	switch command {
-	case "", "VERSION":
-		return context.Background()
-	case "DEL":
-		signal.Ignore(ending()...)
+	if command == "" || command == "VERSION" {
 		return context.Background()
 	}
 	signal.Ignore(ending()...)
+	if command == "DEL" {
+		return context.Background()
+	}
 	return &waiting{Context: context.Background()}
 }
 

@@ -17,8 +17,14 @@ func (c *Conn) IPv4Conf(link string) (Conf, error) {
 	if err != nil || len(bodies) == 0 {
 		return nil, err
 	}
-	families := attribute(bodies[0][unix.SizeofIfInfomsg:], unix.IFLA_AF_SPEC)
-	return attribute(attribute(families, unix.AF_INET), iflaInetConf), nil
+	ipv4, _ := confs(bodies[0])
+	return ipv4, nil
+}
+
+// confs returns the settings that are in what the kernel says of a link.
+func confs(body []byte) (ipv4, ipv6 Conf) {
+	families := attribute(body[unix.SizeofIfInfomsg:], unix.IFLA_AF_SPEC)
+	return attribute(attribute(families, unix.AF_INET), iflaInetConf), attribute(attribute(families, unix.AF_INET6), iflaInet6Conf)
 }
 
 // Conf are the settings of a link, as the kernel lists them: an array of int32.

@@ -28,9 +28,8 @@ func (c *Conn) Links() ([]LinkData, error) {
 		if err != nil {
 			return nil, err
 		}
-		families := attribute(body[unix.SizeofIfInfomsg:], unix.IFLA_AF_SPEC)
-		links = append(links, LinkData{Link: link, Port: bridgePort(body),
-			ipv4: attribute(attribute(families, unix.AF_INET), iflaInetConf), ipv6: attribute(attribute(families, unix.AF_INET6), iflaInet6Conf)})
+		ipv4, ipv6 := confs(body)
+		links = append(links, LinkData{Link: link, Port: bridgePort(body), ipv4: ipv4, ipv6: ipv6})
 	}
 	return links, nil
 }

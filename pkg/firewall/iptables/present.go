@@ -75,10 +75,13 @@ func (f family) table(name string) *nftables.Table {
 // hasTable says whether the table is there.
 func (k *kernel) hasTable(p place, name string) bool {
 	if p.flavour == onNFT {
-		own := p.table(name)
-		return slices.ContainsFunc(k.tables, func(t *nftables.Table) bool { return t.Name == own.Name && t.Family == own.Family })
+		return among(k.tables, p.table(name))
 	}
 	return slices.ContainsFunc(bytes.Fields(k.names[p.is4]), func(field []byte) bool { return string(field) == name })
+}
+
+func among(tables []*nftables.Table, wanted *nftables.Table) bool {
+	return slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == wanted.Name && t.Family == wanted.Family })
 }
 
 // has says whether any of the chains is there. Of nf_tables it asks for each by name, in constant time and without a tool; of ip_tables

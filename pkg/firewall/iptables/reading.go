@@ -39,16 +39,9 @@ func (r *readings) generation() (id uint32) {
 
 // have says whether the tables are known to be there.
 func (r *readings) have(tables ...*nftables.Table) bool {
-	found := 0
-	r.ask(func(conn *nftconn.Conn) {
-		there, _ := conn.ListTables() // nothing is known where that fails
-		for _, t := range there {
-			if slices.ContainsFunc(tables, func(wanted *nftables.Table) bool { return wanted.Name == t.Name && wanted.Family == t.Family }) {
-				found++
-			}
-		}
-	})
-	return found == len(tables)
+	var there []*nftables.Table
+	r.ask(func(conn *nftconn.Conn) { there, _ = conn.ListTables() }) // nothing is known where that fails
+	return !slices.ContainsFunc(tables, func(t *nftables.Table) bool { return !among(there, t) })
 }
 
 // ask has the connection, if there is one, to itself.
