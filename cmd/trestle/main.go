@@ -8,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/trestle-cni/trestle/pkg/operator/tool"
 	"github.com/trestle-cni/trestle/pkg/plugin"
-	"github.com/trestle-cni/trestle/pkg/tool"
 	"github.com/trestle-cni/trestle/plugins/bridge"
 	"github.com/trestle-cni/trestle/plugins/chain"
 	hostlocal "github.com/trestle-cni/trestle/plugins/host-local"

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra/doc"
 
+	"github.com/trestle-cni/trestle/pkg/operator/tool"
 	"github.com/trestle-cni/trestle/pkg/plugin"
-	"github.com/trestle-cni/trestle/pkg/tool"
 )
 
 func main() {

@@ -7,7 +7,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/rtnl"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/site"
 	"github.com/trestle-cni/trestle/test/nstest"
 )

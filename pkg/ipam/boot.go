@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/procfile"
+	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 )
 
 // unknownBoot is the boot's name where the kernel does not say it.

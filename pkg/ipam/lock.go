@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
-	"github.com/trestle-cni/trestle/pkg/filelock"
+	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 )
 
 // lockPatience is how long a command waits for another one on the same network when its context names no earlier deadline. A

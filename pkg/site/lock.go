@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
-	"github.com/trestle-cni/trestle/pkg/filelock"
+	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 

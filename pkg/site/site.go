@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/rtnl"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 )
 
 // Site holds the two ends of one attachment. It is used by one verb at a time.

@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/procfile"
-	"github.com/trestle-cni/trestle/pkg/rtnl"
+	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 )
 
 // Sysctl returns the value of a key below /proc/sys/net, written with slashes (net/ipv4/ip_forward), so that interface names with dots are safe.

@@ -8,8 +8,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/conntrack"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/firewall/conntrack"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 

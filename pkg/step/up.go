@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
-	"github.com/trestle-cni/trestle/pkg/rtnl"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 

@@ -12,8 +12,8 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/owner"
-	"github.com/trestle-cni/trestle/pkg/rtnl"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 

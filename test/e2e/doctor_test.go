@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/trestle-cni/trestle/pkg/doctor"
+	"github.com/trestle-cni/trestle/pkg/operator/doctor"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 

@@ -10,8 +10,8 @@ import (
 	"github.com/containernetworking/cni/libcni"
 	"github.com/spf13/cobra"
 
+	"github.com/trestle-cni/trestle/pkg/operator/tool"
 	"github.com/trestle-cni/trestle/pkg/plugin"
-	"github.com/trestle-cni/trestle/pkg/tool"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/nftables"
 
-	"github.com/trestle-cni/trestle/pkg/trace"
+	"github.com/trestle-cni/trestle/pkg/operator/trace"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/peer"
 )

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/trace"
+	"github.com/trestle-cni/trestle/pkg/operator/trace"
 )
 
 // foretold asks trace the questions that were asked by traffic, and holds its verdicts against what happened: who reaches whom, and as whom

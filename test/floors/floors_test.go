@@ -19,16 +19,16 @@ const module = "github.com/trestle-cni/trestle/"
 // floors lists the rooms from the ground up. A room may import rooms of lower floors only. A folder below a listed one is on its floor
 // unless it is listed itself.
 var floors = [][]string{
-	{"pkg/fault", "pkg/owner", "pkg/nlsocket", "pkg/cache", "pkg/draw", "pkg/procfile", "pkg/phase", "pkg/filelock", "pkg/checksum"},
-	{"pkg/rtnl", "pkg/nftconn", "pkg/ruleset", "pkg/conflist"},
+	{"pkg/fault", "pkg/owner", "pkg/kernel/nlsocket", "pkg/cache", "pkg/operator/draw", "pkg/kernel/procfile", "pkg/phase", "pkg/kernel/filelock", "pkg/checksum"},
+	{"pkg/kernel/rtnl", "pkg/kernel/nftconn", "pkg/operator/ruleset", "pkg/operator/conflist"},
 	{"pkg/keys", "pkg/firewall"},
-	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/conntrack", "pkg/condition", "pkg/ipam"},
+	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/firewall/conntrack", "pkg/condition", "pkg/ipam"},
 	{"pkg/firewall/host"},
 	{"pkg/site"},
 	{"pkg/step", "pkg/plan"},
-	{"pkg/plugin", "pkg/observe", "pkg/trace"},
-	{"pkg/attach", "pkg/page", "pkg/doctor", "pkg/portrait"},
-	{"pkg/tool"},
+	{"pkg/plugin", "pkg/operator/observe", "pkg/operator/trace"},
+	{"pkg/attach", "pkg/operator/page", "pkg/operator/doctor", "pkg/operator/portrait"},
+	{"pkg/operator/tool"},
 	{"plugins"},
 	{"cmd", "docs/man"},
 }
@@ -139,7 +139,7 @@ func TestPluginsLinkLittle(t *testing.T) {
 				t.Errorf("cmd/%s links %s", name, dep)
 			case isPlugin && strings.Split(other, "/")[0] != name:
 				t.Errorf("cmd/%s links the plugin %s", name, other)
-			case name == "host-local" && (strings.HasPrefix(room(dep), "pkg/firewall") || room(dep) == "pkg/rtnl"):
+			case name == "host-local" && (strings.HasPrefix(room(dep), "pkg/firewall") || room(dep) == "pkg/kernel/rtnl"):
 				t.Errorf("cmd/host-local links %s, and touches no kernel object", room(dep))
 			}
 		}

@@ -22,7 +22,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/nftconn"
+	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
-	"github.com/trestle-cni/trestle/pkg/filelock"
+	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 )
 
 // Run is the directory of the lock; that of the other locks, package site.

@@ -10,8 +10,8 @@ import (
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/nftconn"
-	"github.com/trestle-cni/trestle/pkg/procfile"
+	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
+	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 )
 
 // kernel answers which tables and chains there are. It never makes one, as naming a table to the tool would.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/nftables"
 
-	"github.com/trestle-cni/trestle/pkg/nftconn"
+	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
 )
 
 // readings are the tables of iptables-nft as they were read last. A call looks at one several times, each time in its own right, and the program

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/checksum"
-	"github.com/trestle-cni/trestle/pkg/procfile"
+	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 )
 
 // memory is a file that says at which generation of which network namespace the constant part was last seen whole. To see that takes

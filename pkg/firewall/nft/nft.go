@@ -34,7 +34,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/nftconn"
+	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
 )
 
 // Filter is the nf_tables of one network namespace.

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/filelock"
+	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 )
 
 // patience bounds the attempts of one call when its context has no deadline.

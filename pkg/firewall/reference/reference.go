@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/nftconn"
+	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/nftconn"
+	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/test/nstest"
 )

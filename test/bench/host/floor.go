@@ -13,7 +13,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/rtnl"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 )
 
 // Floor is the driver that makes and removes what our ADD makes in the kernel, and no more, from one process that is running, with its

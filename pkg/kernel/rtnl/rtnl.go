@@ -1,0 +1,137 @@
+// Package rtnl adds to vishvananda/netlink what a short-lived plugin needs of rtnetlink(7) and the library's handle does not
+// give: several requests in one send, reads of one object where the library lists all, and waiting for an event.
+package rtnl
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/kernel/nlsocket"
+)
+
+// Conn is one rtnetlink socket. It is not for use by several goroutines at once.
+type Conn struct {
+	sock    *nlsocket.Conn
+	changes int
+}
+
+// Open opens a socket in the calling thread's network namespace, where it stays.
+func Open() (*Conn, error) {
+	sock, err := nlsocket.Open(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("rtnetlink: %w", err)
+	}
+	// Extended acknowledgements carry the kernel's own words; strict checking makes it honour a dump's filter.
+	sock.Set(unix.NETLINK_EXT_ACK)
+	sock.Set(unix.NETLINK_GET_STRICT_CHK)
+	return &Conn{sock: sock}, nil
+}
+
+// Close closes the socket.
+func (c *Conn) Close() { c.sock.Close() }
+
+// Request begins a request of the given type (RTM_NEWLINK ...) that the kernel acknowledges.
+func Request(kind, flags int) *nl.NetlinkRequest {
+	return nl.NewNetlinkRequest(kind, flags|unix.NLM_F_ACK)
+}
+
+// LinkChanges counts the requests to change a link that were sent.
+func (c *Conn) LinkChanges() int { return c.changes }
+
+// Send sends the requests in one datagram. The kernel carries them out one after the other before the send returns, so a signal that
+// ends the process cannot come between them. An error is that of the first request that failed; later ones were tried all the same.
+func (c *Conn) Send(requests ...*nl.NetlinkRequest) error {
+	var datagram []byte
+	waiting := make(map[uint32]bool, len(requests))
+	for _, r := range requests {
+		if r.Type >= unix.RTM_NEWLINK && r.Type <= unix.RTM_SETLINK {
+			c.changes++
+		}
+		r.Seq = c.sock.Next()
+		waiting[r.Seq] = true
+		datagram = append(datagram, r.Serialize()...)
+	}
+	var first error
+	err := c.sock.Exchange(datagram, func(m nlsocket.Message) {
+		if m.Type != unix.NLMSG_ERROR || !waiting[m.Sequence] {
+			return
+		}
+		delete(waiting, m.Sequence)
+		if err := acknowledgement(m); err != nil && first == nil {
+			first = err
+		}
+	})
+	if err == nil && first == nil && len(waiting) > 0 {
+		err = errUnanswered
+	}
+	return errors.Join(err, first)
+}
+
+var (
+	errInterrupted = errors.New("dump interrupted") // NLM_F_DUMP_INTR, netlink(7)
+	errUnanswered  = errors.New("rtnetlink: no answer")
+)
+
+// Read sends one request and returns the bodies of its answers. A dump that was interrupted by a change is asked for again.
+func (c *Conn) Read(request *nl.NetlinkRequest) ([][]byte, error) {
+	for {
+		bodies, err := c.read(request)
+		if !errors.Is(err, errInterrupted) {
+			return bodies, err
+		}
+	}
+}
+
+func (c *Conn) read(request *nl.NetlinkRequest) (bodies [][]byte, err error) {
+	request.Seq = c.sock.Next()
+	request.Flags &^= unix.NLM_F_ACK
+	var said error
+	err = c.sock.Exchange(request.Serialize(), func(m nlsocket.Message) {
+		if m.Flags&unix.NLM_F_DUMP_INTR != 0 {
+			said = errInterrupted
+		}
+		switch {
+		case m.Sequence != request.Seq || m.Type == unix.NLMSG_DONE:
+		case m.Type == unix.NLMSG_ERROR:
+			said = acknowledgement(m)
+		default:
+			bodies = append(bodies, append([]byte(nil), m.Data...))
+		}
+	})
+	if err == nil {
+		err = said
+	}
+	return bodies, err
+}
+
+// acknowledgement returns the error in an NLMSG_ERROR, with the kernel's text where it gave one (struct nlmsgerr, netlink(7)).
+func acknowledgement(m nlsocket.Message) error {
+	errno := m.Errno()
+	if errno == 0 {
+		return nil
+	}
+	if m.Flags&unix.NLM_F_ACK_TLVS == 0 {
+		return errno
+	}
+	echoed := int(nl.NativeEndian().Uint32(m.Data[4:]))
+	if m.Flags&unix.NLM_F_CAPPED != 0 {
+		echoed = unix.SizeofNlMsghdr
+	}
+	start := 4 + (echoed+3)&^3
+	if start > len(m.Data) {
+		return errno
+	}
+	attrs, err := nl.ParseRouteAttr(m.Data[start:])
+	if err != nil {
+		return errno
+	}
+	for _, a := range attrs {
+		if a.Attr.Type == unix.NLMSGERR_ATTR_MSG {
+			return fmt.Errorf("%w (%s)", errno, text(a.Value))
+		}
+	}
+	return errno
+}

@@ -1,0 +1,136 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/operator/observe"
+)
+
+func leftoverChecks() []Check {
+	return []Check{
+		{"leaked-link", Warning, "its container is dead; the link stays, and a new container may be refused its name",
+			func(p *Picture) []Finding { return p.leaked(true) }, nil},
+		{"leaked-rules", Warning, "rules of a dead container may lead a port to whoever gets its address next",
+			func(p *Picture) []Finding { return p.leaked(false) }, nil},
+		{"leaked-address", Warning, "an address that nobody uses is not given out", (*Picture).deadReservations, []string{"leaked-link"}},
+		{"reservation-nobody", Warning, "a crash or a full disk left it; the reference's host-local never gives the address out again",
+			(*Picture).nobodys, nil},
+		{"half-made", Warning, "an ADD that was killed, or a DEL", (*Picture).halves, nil},
+		{"result-torn", Warning, "without what the runtime remembered, nothing of the attachment can be checked or repaired",
+			(*Picture).tornResults, nil},
+		{"netns-stale", Warning, "a name in the directory of namespaces that is none: it misleads tools, and a runtime may not be able to use it",
+			(*Picture).staleNames, nil},
+		{"unseen", Warning, "what is not looked at may be wrong, and doctor says nothing of it", (*Picture).unseen, nil},
+		{"drift", Error, "something is not as ADD made it",
+			(*Picture).drift, []string{"rules-gone", "forwarding-ipv4", "forwarding-ipv6", "bridge-down", "link-down",
+				"interface-down", "port-detached", "gateway-missing", "mtu-pair", "default-route-missing", "address-twice", "mac-twice", "route-localnet",
+				"ipv6-disabled", "port-taken", "result-torn", "reservation-nobody", "half-made"}},
+	}
+}
+
+// leaked tells what is left of the dead: with a link, or without.
+func (p *Picture) leaked(link bool) (found []Finding) {
+	for _, a := range p.Host.Attachments {
+		rules := len(a.Ports) > 0 || len(a.Masked) > 0
+		if a.State != observe.Leaked || (a.HostLink != "") != link || !link && !rules {
+			continue
+		}
+		f := Finding{Object: name(a), What: "rules are left of a container that is dead", Remedy: "trestle gc", Fix: &Fix{Kind: Collect}}
+		if l := p.Host.Link(a.HostLink); l != nil {
+			f.Object, f.What = "link "+l.Name, "it is left of "+name(a)+", which is dead"
+			f.Remedy, f.Fix = "ip link delete "+l.Name+"; trestle gc", &Fix{Kind: Collect, Name: l.Name}
+		}
+		for _, why := range a.Why {
+			f.What += "; " + why
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+func (p *Picture) deadReservations() (found []Finding) {
+	for _, r := range p.Host.Reservations {
+		if r.Dead != "" {
+			found = append(found, Finding{Object: "address " + r.ID,
+				What:   fmt.Sprintf("%s is kept for %s %s, which is dead: %s", r.Address, r.ContainerID, r.IfName, r.Dead),
+				Remedy: "trestle gc", Fix: &Fix{Kind: Collect}})
+		}
+	}
+	return found
+}
+
+func (p *Picture) nobodys() (found []Finding) {
+	for _, r := range p.Host.Reservations {
+		if r.ContainerID == "" {
+			found = append(found, Finding{Object: "address " + r.ID, What: fmt.Sprintf("the reservation of %s names nobody", r.Address),
+				Remedy: fmt.Sprintf("rm /var/lib/cni/networks/%s (or where host-local's dataDir is)", r.ID)})
+		}
+	}
+	return found
+}
+
+func (p *Picture) halves() (found []Finding) {
+	for _, a := range p.Host.Attachments {
+		if a.State == observe.Half {
+			f := Finding{Object: name(a), What: "half of an attachment", Remedy: "delete the container; trestle gc, when it is gone"}
+			for _, why := range a.Why {
+				f.What += "; " + why
+			}
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+func (p *Picture) tornResults() (found []Finding) {
+	for _, torn := range p.Torn {
+		found = append(found, Finding{Object: "result", What: torn, Remedy: "delete that container and add it again; then remove the file"})
+	}
+	return found
+}
+
+func (p *Picture) staleNames() (found []Finding) {
+	for _, path := range p.Stale {
+		found = append(found, Finding{Object: path, What: "it is no namespace", Remedy: "rm " + path, Fix: &Fix{Kind: RemoveFile, Name: path}})
+	}
+	return found
+}
+
+// drift is what CHECK names and no other check explains.
+func (p *Picture) drift() (found []Finding) {
+	for _, a := range p.living() {
+		if complaint := p.Checks[a.ID]; complaint != "" {
+			found = append(found, Finding{Object: name(a),
+				What:   complaint,
+				Remedy: "trestle repair mends rules; else delete the container and add it again", Fix: &Fix{Kind: Repair}})
+		}
+	}
+	return found
+}
+
+// unseen tells what could not be looked at. Results that cannot be read have a check of their own.
+func (p *Picture) unseen() (found []Finding) {
+	const remedy = "run trestle doctor as root"
+	for _, problem := range p.Host.Problems {
+		if problem.Object != "results of runtimes" {
+			found = append(found, Finding{Object: problem.Object, What: problem.Cause, Remedy: cmp.Or(problem.Remedy, remedy)})
+		}
+	}
+	closed := 0
+	var first *observe.Namespace
+	for _, n := range p.Host.Namespaces {
+		if n.Closed != "" && len(n.Paths) > 0 {
+			closed++
+			first = cmp.Or(first, n)
+		}
+	}
+	if first != nil {
+		found = append(found, Finding{Object: "namespace " + first.Name, What: fmt.Sprintf("%s (%d such namespaces)", first.Closed, closed), Remedy: remedy})
+	}
+	if filter := p.Host.Own().Filter; filter != nil && len(filter.Gaps) > 0 {
+		found = append(found, Finding{Object: "packet filter", What: strings.Join(filter.Gaps, "; "), Remedy: remedy})
+	}
+	return found
+}

@@ -1,0 +1,206 @@
+package doctor
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/trestle-cni/trestle/pkg/operator/observe"
+)
+
+func linkChecks() []Check {
+	return []Check{
+		{"bridge-down", Error, "no container on it is reached", (*Picture).bridgesDown, nil},
+		{"link-down", Error, "the container is not reached", (*Picture).hostLinksDown, []string{"bridge-down"}},
+		{"interface-down", Error, "the container reaches nobody", (*Picture).interfacesDown, nil},
+		{"port-detached", Error, "the container is not reached: its host link is the port of no bridge", (*Picture).detached, nil},
+		{"gateway-missing", Error, "the container's default route leads to an address that nobody has",
+			(*Picture).gateways, []string{"ipv6-disabled"}},
+		{"address-twice", Error, "of two containers with one address, one is not reached, or each now and then", (*Picture).addressTwice, nil},
+		{"mac-twice", Error, "a bridge sends frames to one of two ports with one address", (*Picture).macTwice, nil},
+		{"mtu-uplink", Warning, "packets that fit the container's interface are too long for the way out: they are cut, or lost where that is not allowed",
+			(*Picture).mtuUplink, nil},
+		{"mtu-pair", Warning, "what one end sends may be too long for the other, which drops it without a word", (*Picture).mtuPair, nil},
+		{"default-route-missing", Error, "the container has none of the routes that its network gave it", (*Picture).routesGone, nil},
+	}
+}
+
+func (p *Picture) bridgesDown() (found []Finding) {
+	for bridge, list := range p.bridges() {
+		if l := p.Host.Own().Named(bridge); !l.Up {
+			found = append(found, Finding{Object: "link " + bridge, What: fmt.Sprintf("the bridge is down; %d containers are on it", len(list)),
+				Remedy: "ip link set " + bridge + " up", Fix: &Fix{Kind: SetUp, Name: bridge}})
+		}
+	}
+	return found
+}
+
+func (p *Picture) hostLinksDown() (found []Finding) {
+	for _, a := range p.living() {
+		if l := p.Host.Link(a.HostLink); l != nil && !l.Up {
+			found = append(found, Finding{Object: "link " + l.Name,
+				What: "the host's end of " + name(a) + " is down", Remedy: "ip link set " + l.Name + " up",
+				Fix: &Fix{Kind: SetUp, Name: l.Name}})
+		}
+	}
+	return found
+}
+
+func (p *Picture) interfacesDown() (found []Finding) {
+	for _, a := range p.living() {
+		if l := p.Host.Link(a.Link); l != nil && !l.Up {
+			found = append(found, Finding{Object: name(a), What: l.Name + " in the container is down",
+				Remedy: "nsenter --net=" + a.Netns + " ip link set " + l.Name + " up; its routes are gone with that: delete the container and add it again"})
+		}
+	}
+	return found
+}
+
+// detached looks for a veth pair whose network is a bridge's, and whose host end is no port.
+func (p *Picture) detached() (found []Finding) {
+	for _, a := range p.living() {
+		l := p.Host.Link(a.HostLink)
+		if l == nil || l.Master != "" || !p.onBridge(a) {
+			continue
+		}
+		found = append(found, Finding{Object: "link " + l.Name, What: "the host's end of " + name(a) + " is the port of no bridge",
+			Remedy: "ip link set " + l.Name + " master BRIDGE, or delete the container and add it again"})
+	}
+	return found
+}
+
+// onBridge says whether the attachment's network is configured with a bridge.
+func (p *Picture) onBridge(a *observe.Attachment) bool {
+	return slices.ContainsFunc(p.subnets(), func(s subnet) bool { return s.network == a.Network && s.bridge != "" })
+}
+
+// gateways looks for default routes of containers on bridges to an address that the host has not.
+func (p *Picture) gateways() (found []Finding) {
+	for _, a := range p.living() {
+		n := p.Host.Namespace(a.Namespace)
+		if n == nil || p.Host.Link(a.Bridge) == nil {
+			continue
+		}
+		for _, r := range n.Routes {
+			if r.Destination.Bits() != 0 || !r.Gateway.IsValid() || r.Link != a.IfName || p.held(r.Gateway) {
+				continue
+			}
+			found = append(found, Finding{Object: name(a),
+				What:   fmt.Sprintf("the default route goes by %s, which nobody on this host has", r.Gateway),
+				Remedy: fmt.Sprintf("ip addr add %s/BITS dev %s, or delete the container and add it again", r.Gateway, p.Host.Link(a.Bridge).Name)})
+		}
+	}
+	return found
+}
+
+// held says whether any namespace has the address.
+func (p *Picture) held(a netip.Addr) bool {
+	for _, n := range p.Host.Namespaces {
+		for _, l := range n.Links {
+			if slices.ContainsFunc(l.Addresses, func(own observe.Address) bool { return own.Prefix.Addr() == a }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (p *Picture) addressTwice() (found []Finding) {
+	type key struct {
+		bridge string
+		addr   netip.Addr
+	}
+	first := make(map[key]*observe.Attachment)
+	for _, a := range p.living() {
+		for _, ip := range addresses(a) {
+			k := key{a.Bridge, ip}
+			if other := first[k]; other != nil && other.Link != a.Link {
+				found = append(found, Finding{Object: name(a),
+					What: fmt.Sprintf("%s: %s has it, too", ip, name(other)), Remedy: "delete one of the two and add it again"})
+				continue
+			}
+			first[k] = a
+		}
+	}
+	return found
+}
+
+func (p *Picture) macTwice() (found []Finding) {
+	first := make(map[[2]string]*observe.Attachment)
+	for _, a := range p.living() {
+		l := p.Host.Link(a.Link)
+		if l == nil || l.MAC == "" || a.Bridge == "" {
+			continue
+		}
+		k := [2]string{a.Bridge, l.MAC}
+		if other := first[k]; other != nil {
+			found = append(found, Finding{Object: name(a),
+				What:   fmt.Sprintf("%s: %s has it, too", l.MAC, name(other)),
+				Remedy: "delete one of the two and add it again"})
+			continue
+		}
+		first[k] = a
+	}
+	return found
+}
+
+// mtuUplink compares with the smallest of the ways out.
+func (p *Picture) mtuUplink() (found []Finding) {
+	var least *observe.Link
+	for _, l := range p.uplinks() {
+		if least == nil || l.MTU < least.MTU {
+			least = l
+		}
+	}
+	seen := make(map[string]bool)
+	for _, a := range append(p.routed(true), p.routed(false)...) {
+		l := p.Host.Link(a.Link)
+		if least == nil || l == nil || l.MTU <= least.MTU || seen[a.Network] {
+			continue
+		}
+		seen[a.Network] = true
+		found = append(found, Finding{Object: "network " + a.Network,
+			What:   fmt.Sprintf("%s of %s has an MTU of %d, and the uplink %s of %d", l.Name, name(a), l.MTU, least.Name, least.MTU),
+			Remedy: fmt.Sprintf(`write "mtu": %d in the network's configuration, and add its containers again`, least.MTU)})
+	}
+	return found
+}
+
+func (p *Picture) mtuPair() (found []Finding) {
+	for _, a := range p.living() {
+		l, host := p.Host.Link(a.Link), p.Host.Link(a.HostLink)
+		if l != nil && host != nil && l.MTU != host.MTU {
+			found = append(found, Finding{Object: name(a),
+				What:   fmt.Sprintf("%s has an MTU of %d, and its other end %s of %d", l.Name, l.MTU, host.Name, host.MTU),
+				Remedy: "set both to the same: ip link set " + host.Name + " mtu N"})
+		}
+	}
+	return found
+}
+
+// routesGone looks for containers of networks with a default gateway that have no default route.
+func (p *Picture) routesGone() (found []Finding) {
+	for _, a := range p.living() {
+		n, l := p.Host.Namespace(a.Namespace), p.Host.Link(a.Link)
+		if n == nil || l == nil || !l.Up || !p.wantsDefault(a) {
+			continue
+		}
+		if !slices.ContainsFunc(n.Routes, func(r observe.Route) bool { return r.Destination.Bits() == 0 && r.Kind == "" }) {
+			found = append(found, Finding{Object: name(a), What: "network " + a.Network + " gives a default route, and the container has none",
+				Remedy: "delete the container and add it again"})
+		}
+	}
+	return found
+}
+
+// wantsDefault says whether the configuration of the network has isDefaultGateway.
+func (p *Picture) wantsDefault(a *observe.Attachment) bool {
+	for _, f := range p.Configs {
+		for _, plugin := range f.Plugins {
+			if v := plugin.Node.Get("isDefaultGateway"); f.Name == a.Network && v != nil && v.Text == "true" {
+				return true
+			}
+		}
+	}
+	return false
+}

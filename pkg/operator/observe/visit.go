@@ -1,0 +1,158 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
+)
+
+// visitors is how many threads go through the namespaces. Nearly all of their time is the kernel's.
+const visitors = 4
+
+// visit reads every namespace of the list.
+func (r *reader) visit(ctx context.Context, list []*Namespace) {
+	var next atomic.Int64 // the host's own comes first, below
+	var all sync.WaitGroup
+	for range visitors {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			// The thread ends with this: one that has been in a container must not run anything of the host's.
+			runtime.LockOSThread()
+			for i := next.Add(1); int(i) < len(list) && ctx.Err() == nil; i = next.Add(1) {
+				r.read(ctx, list[i])
+				r.progress(len(list))
+			}
+		}()
+	}
+	r.onOwnThread(func() { r.read(ctx, list[0]) }) // in the namespace of the process; no right is needed
+	all.Wait()
+}
+
+// onOwnThread runs f on one thread, which stays in its namespace.
+func (r *reader) onOwnThread(f func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	f()
+}
+
+func (r *reader) progress(total int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done++
+	if r.options.Progress != nil {
+		r.options.Progress(r.done, total)
+	}
+}
+
+// read goes into the namespace and reads all of it. One that cannot be entered, or dies meanwhile, says so.
+func (r *reader) read(ctx context.Context, n *Namespace) {
+	if err := r.enter(n); err != nil {
+		n.Closed = reason(err)
+		return
+	}
+	if err := r.readAll(ctx, n); err != nil {
+		r.problem(n.Name, err, "read again; it may have ended meanwhile")
+	}
+}
+
+func reason(err error) string {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return "not permitted: only root may enter it"
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ESRCH):
+		return "it ended while the host was read"
+	}
+	return err.Error()
+}
+
+func (r *reader) enter(n *Namespace) error {
+	if n.Host {
+		return nil
+	}
+	file, err := os.Open(r.entries[n])
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	if inode, ok := nsfs("/proc/thread-self/ns/net"); !ok || inode != n.Inode { // the process's number was used again
+		return unix.ESRCH
+	}
+	return nil
+}
+
+func (r *reader) readAll(ctx context.Context, n *Namespace) error {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	conn, err := rtnl.Open()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	links, err := conn.Links()
+	if err != nil {
+		return fmt.Errorf("links: %w", err)
+	}
+	r.takeLinks(n, links, r.hostNumber(n, h))
+	err = errors.Join(readAddresses(n, conn), readRoutes(n, h), readNeighbours(n, h))
+	readSysctls(n, links)
+	filter, unread := ruleset.Read(ctx)
+	if unread != nil {
+		r.problem("packet filter of "+n.Name, unread, "read it as root")
+	}
+	n.Filter = filter
+	return err
+}
+
+// sysctls are the keys of a whole namespace that decide whether packets get through.
+var sysctls = [...]string{"ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/conf/all/disable_ipv6", "ipv4/conf/all/rp_filter",
+	"bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"}
+
+// readSysctls reads those that exist. Those of links came with them: to open a file for each would take most of the time of a read. Of the ports
+// of a host's bridges none is told: what is decided for them is decided by their bridge.
+func readSysctls(n *Namespace, links []rtnl.LinkData) {
+	n.Sysctls, n.Conntrack = make(map[string]string), -1
+	for _, key := range sysctls {
+		readSysctl(n, key)
+	}
+	for _, l := range links {
+		if n.Host && l.Attrs().MasterIndex != 0 {
+			continue
+		}
+		for key, value := range l.Settings() {
+			family, name, _ := strings.Cut(key, "/")
+			n.Sysctls[family+"/conf/"+l.Attrs().Name+"/"+name] = strconv.Itoa(value)
+		}
+	}
+	if text, err := procfile.Read("/proc/sys/net/netfilter/nf_conntrack_count"); err == nil {
+		if count, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			n.Conntrack = count
+		}
+	}
+}
+
+func readSysctl(n *Namespace, key string) {
+	text, err := procfile.Read("/proc/sys/net/" + key)
+	if err == nil {
+		n.Sysctls[key] = strings.TrimSpace(string(text))
+	}
+}

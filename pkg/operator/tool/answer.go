@@ -1,0 +1,37 @@
+package tool
+
+import (
+	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/operator/page"
+)
+
+// listAnswer is what `trestle ls --json` prints.
+type listAnswer struct {
+	Attachments []*observe.Attachment `json:"attachments"`
+	Problems    []observe.Problem     `json:"problems"` // what could not be read, so that something may be missing above
+}
+
+// showAnswer is what `trestle show --json` prints.
+type showAnswer struct {
+	Kind        page.Kind             `json:"kind"` // container, namespace, network, link, mac, address or port
+	Name        string                `json:"name"`
+	Attachments []*observe.Attachment `json:"attachments"` // those that the thing is, or is a part of
+	Link        *observe.Link         `json:"link,omitempty"`
+	Namespace   *observe.Namespace    `json:"namespace,omitempty"` // of a link, the one that it is in
+	Page        *page.Page            `json:"page"`                // the page as it is printed for people
+	Problems    []observe.Problem     `json:"problems"`
+}
+
+// contextAnswer is what `trestle context --json` prints; with --diff it is a page.
+type contextAnswer struct {
+	Namespace *observe.Namespace `json:"namespace"`
+	Problems  []observe.Problem  `json:"problems"`
+}
+
+// some is the list, or an empty one: programs would rather not read null.
+func some[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

@@ -1,0 +1,122 @@
+package tool
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/operator/doctor"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// examination is what the command doctor is asked for.
+type examination struct {
+	configs, results   string
+	plugins            []string
+	fix, yes, asObject bool
+}
+
+func doctorCommand(bundle plugin.Bundle) *cobra.Command {
+	var e examination
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look for what is wrong with this host's container networking",
+		Long: "Looks at the host, the configurations, the plugins and every attachment, and says of each fault what it is, why it matters and what\n" +
+			"to do. docs/doctor.md has a section for each id. Nothing is changed, unless by --fix, which asks before each remedy. The status is 0\n" +
+			"where nothing is wrong, 1 with warnings and 2 with errors.",
+		Example: "  trestle doctor\n  trestle doctor --json\n  trestle doctor --fix --yes",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return e.run(c.Context(), bundle, c.InOrStdin(), c.OutOrStdout())
+		},
+	}
+	c.Flags().StringVar(&e.configs, "conf-dir", "/etc/cni/net.d", "where the networks' configurations are")
+	c.Flags().StringSliceVar(&e.plugins, "bin-dir", []string{"/opt/cni/bin"}, "where the plugins are; may be given several times")
+	c.Flags().StringVar(&e.results, "results", cache.Dir, "where the runtimes keep their results")
+	c.Flags().BoolVar(&e.fix, "fix", false, "carry out the remedies that harm nothing, asking before each")
+	c.Flags().BoolVar(&e.yes, "yes", false, "with --fix, do not ask")
+	c.Flags().BoolVar(&e.asObject, "json", false, "print JSON")
+	return c
+}
+
+// status is an exit status that is not a failure of the tool's.
+type status int
+
+func (s status) Error() string { return fmt.Sprintf("status %d", int(s)) }
+
+func (e *examination) run(ctx context.Context, bundle plugin.Bundle, in io.Reader, out io.Writer) error {
+	found, err := e.examine(ctx, bundle)
+	if err != nil {
+		return err
+	}
+	if e.fix {
+		if err := e.mend(ctx, bundle, found, in, out); err != nil {
+			return err
+		}
+		if found, err = e.examine(ctx, bundle); err != nil {
+			return err
+		}
+	}
+	if e.asObject {
+		err = printJSON(out, doctorAnswer{append([]doctor.Finding{}, found...)})
+	} else {
+		err = printFindings(out, found)
+	}
+	if err == nil && len(found) > 0 {
+		return status(doctor.Status(found))
+	}
+	return err
+}
+
+// doctorAnswer is what `trestle doctor --json` prints.
+type doctorAnswer struct {
+	Findings []doctor.Finding `json:"findings"` // the errors first
+}
+
+func printFindings(out io.Writer, found []doctor.Finding) error {
+	s := newScreen(out)
+	w := bufio.NewWriter(out)
+	for _, f := range found {
+		paint := map[doctor.Severity]colour{doctor.Error: red, doctor.Warning: yellow}[f.Severity]
+		fmt.Fprintf(w, "%s %s: %s\n", s.paint(paint, string(f.Severity)), s.paint(strong, f.ID), safe(f.Object))
+		fmt.Fprintf(w, "  %s\n  %s\n  remedy: %s\n", safe(f.What), s.paint(faint, "why: "+safe(f.Why)), safe(f.Remedy))
+		if f.Fix != nil {
+			fmt.Fprintf(w, "  trestle doctor --fix would %s\n", safe(f.Fix.String()))
+		}
+	}
+	if len(found) == 0 {
+		fmt.Fprintln(w, "nothing wrong was found")
+	}
+	return w.Flush()
+}
+
+// mend carries out the remedies, each once.
+func (e *examination) mend(ctx context.Context, bundle plugin.Bundle, found []doctor.Finding, in io.Reader, out io.Writer) error {
+	answers := bufio.NewScanner(in)
+	done := make(map[doctor.Fix]bool)
+	for _, f := range found {
+		if f.Fix == nil || done[*f.Fix] {
+			continue
+		}
+		done[*f.Fix] = true
+		fmt.Fprintf(out, "%s: %s\n", f.ID, safe(f.What))
+		if !e.yes {
+			fmt.Fprintf(out, "%s? [y/N] ", f.Fix)
+			if !answers.Scan() || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answers.Text())), "y") {
+				fmt.Fprintln(out, "left as it is")
+				continue
+			}
+		}
+		if err := e.carryOut(ctx, bundle, *f.Fix, out); err != nil {
+			fmt.Fprintf(out, "%s: %v\n", f.Fix, err)
+			continue
+		}
+		fmt.Fprintf(out, "done: %s\n", f.Fix)
+	}
+	return nil
+}

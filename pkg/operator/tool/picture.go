@@ -1,0 +1,165 @@
+package tool
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/fault"
+	networks "github.com/trestle-cni/trestle/pkg/operator/conflist" // conflist is a type here
+	"github.com/trestle-cni/trestle/pkg/operator/doctor"
+	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// examine reads all that the checks look at, and makes them.
+func (e *examination) examine(ctx context.Context, bundle plugin.Bundle) ([]doctor.Finding, error) {
+	host, err := observe.Read(ctx, observe.Options{Results: e.results})
+	if err != nil {
+		return nil, err
+	}
+	p := &doctor.Picture{Host: host, Dirs: e.plugins, Plugins: make(map[string]doctor.Plugin), Checks: make(map[string]string)}
+	if p.Configs, err = networks.Load(e.configs); err != nil {
+		return nil, fault.New(fault.IO, "read it as root", "%w", err)
+	}
+	wanted := make(map[string]bool)
+	for _, f := range p.Configs {
+		for _, one := range f.Plugins {
+			wanted[one.Type], wanted[one.IPAM] = true, true
+		}
+	}
+	for _, dir := range e.plugins {
+		for name := range wanted {
+			if found, ok := findPlugin(ctx, filepath.Join(dir, name)); ok && p.Plugins[name].Path == "" && name != "" {
+				p.Plugins[name] = found
+			}
+		}
+	}
+	entries, torn := cache.Read(e.results)
+	for _, err := range causes(torn) {
+		p.Torn = append(p.Torn, err.Error())
+	}
+	for _, entry := range entries {
+		id := attachment(entry)
+		if a := host.Attachment(id); a != nil && a.Origin == observe.Reference {
+			p.Checks[id] = strings.Join(a.Why, "; ") // a CHECK of ours would miss our own rules
+			continue
+		}
+		p.Checks[id] = checkOne(ctx, bundle, entry)
+	}
+	p.Stale = staleNames()
+	return p.Examine(), nil
+}
+
+// causes takes joined errors apart.
+func causes(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}
+
+// askBound is how long a plugin has to say which versions it speaks.
+const askBound = 5 * time.Second
+
+// findPlugin looks at a plugin's file, and asks it for its versions.
+func findPlugin(ctx context.Context, path string) (doctor.Plugin, bool) {
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() {
+		return doctor.Plugin{}, false
+	}
+	p := doctor.Plugin{Path: path, Executable: info.Mode()&0o111 != 0}
+	if !p.Executable {
+		return p, true
+	}
+	ctx, stop := context.WithTimeout(ctx, askBound)
+	defer stop()
+	cmd := exec.CommandContext(ctx, path)
+	cmd.Env = []string{"CNI_COMMAND=VERSION", "CNI_CONTAINERID=doctor", "CNI_IFNAME=eth0", "CNI_NETNS=/", "CNI_PATH=/"}
+	cmd.Stdin = bytes.NewReader([]byte(`{"cniVersion": "1.0.0"}`))
+	out, err := cmd.Output()
+	var reply struct{ SupportedVersions []string }
+	if err == nil && json.Unmarshal(out, &reply) == nil {
+		p.Versions = reply.SupportedVersions
+	}
+	return p, true
+}
+
+// checkOne is what CHECK says of the attachment; of a container that is gone it says nothing, which is others' business.
+func checkOne(ctx context.Context, bundle plugin.Bundle, e cache.Entry) string {
+	r, err := requestFor(e, bundle)
+	if err == nil {
+		_, err = r.call(ctx, bundle, "CHECK")
+	}
+	if err == nil || fault.Code(err) != fault.Drift {
+		return ""
+	}
+	return err.Error()
+}
+
+// staleNames are files in the directories of named namespaces that are none.
+func staleNames() (list []string) {
+	for _, dir := range observe.Directories() {
+		if real, err := filepath.EvalSymlinks(dir); err != nil || real != dir {
+			continue
+		}
+		files, _ := os.ReadDir(dir)
+		for _, file := range files {
+			var fs unix.Statfs_t
+			path := filepath.Join(dir, file.Name())
+			if unix.Statfs(path, &fs) == nil && fs.Type != unix.NSFS_MAGIC && file.Type().IsRegular() {
+				list = append(list, path)
+			}
+		}
+	}
+	return list
+}
+
+// carryOut makes one fix.
+func (e *examination) carryOut(ctx context.Context, bundle plugin.Bundle, f doctor.Fix, out io.Writer) error {
+	switch f.Kind {
+	case doctor.SetSysctl:
+		return os.WriteFile("/proc/sys/net/"+f.Name, []byte(f.To), 0o644)
+	case doctor.SetUp:
+		return withLink(f.Name, netlink.LinkSetUp)
+	case doctor.Repair:
+		return repair(ctx, out, out, bundle, e.results, "")
+	case doctor.Collect:
+		if f.Name != "" {
+			if err := withLink(f.Name, netlink.LinkDel); err != nil {
+				return err
+			}
+		}
+		return collection{results: e.results}.run(ctx, out, bundle)
+	case doctor.RemoveFile:
+		return os.Remove(f.Name)
+	case doctor.Executable:
+		return os.Chmod(f.Name, 0o755)
+	}
+	return fmt.Errorf("%s: not known", f.Kind)
+}
+
+func withLink(name string, do func(netlink.Link) error) error {
+	l, err := netlink.LinkByName(name)
+	if err == nil {
+		err = do(l)
+	}
+	if err != nil {
+		return fmt.Errorf("link %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package tool
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+func repairCommand(bundle plugin.Bundle) *cobra.Command {
+	var results, network string
+	c := &cobra.Command{
+		Use:   "repair",
+		Short: "Make the rules of living containers again, after a flush of the packet filter",
+		Long: "Goes through what the runtimes remember of their ADDs, and of each container that lives makes the published ports, masquerade and\n" +
+			"guards that somebody swept away (nft flush ruleset, a restart of nftables or firewalld). What is there stays as it is, and traffic\n" +
+			"is not interrupted. The status is 1 if something is still not as it was made; each difference is named.",
+		Example: "  trestle repair\n  trestle repair --network front",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return repair(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle, results, network)
+		},
+	}
+	c.Flags().StringVar(&results, "results", cache.Dir, "where the runtimes keep their results")
+	c.Flags().StringVar(&network, "network", "", "of this network alone")
+	return c
+}
+
+// repair asks the plugins of every cached attachment. One that resists does not keep the others from being mended.
+func repair(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, results, network string) error {
+	host, err := observe.Read(ctx, observe.Options{Results: results})
+	if err != nil {
+		return err
+	}
+	entries, unread := cache.Read(results)
+	if unread != nil {
+		fmt.Fprintln(complaints, unread)
+	}
+	entries = slices.DeleteFunc(entries, func(e cache.Entry) bool { return network != "" && e.Network != network })
+	m := mending{out: out, complaints: complaints}
+	for i, o := range mendAll(ctx, bundle, host, entries) {
+		m.tell(entries[i], o)
+	}
+	fmt.Fprintf(out, "%d mended, %d were whole, %d are gone (see trestle gc)\n", m.mended, m.whole, m.gone)
+	if m.bad > 0 || unread != nil {
+		return fault.New(fault.Drift, "delete those containers and add them again", "%d attachments are not as they were made; unread results: %v",
+			m.bad, unread != nil)
+	}
+	return nil
+}
+
+// outcome is what became of one attachment.
+type outcome struct {
+	made []string
+	err  error
+}
+
+// mendAll mends several at a time, as runtimes call plugins. The outcomes are in the order of the entries.
+func mendAll(ctx context.Context, bundle plugin.Bundle, host *observe.Host, entries []cache.Entry) []outcome {
+	outcomes := make([]outcome, len(entries))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(entries); i = int(next.Add(1)) - 1 {
+				outcomes[i] = repairOne(ctx, bundle, host, entries[i])
+			}
+		})
+	}
+	workers.Wait()
+	return outcomes
+}
+
+// mending is what a repair tells.
+type mending struct {
+	out, complaints          io.Writer
+	whole, mended, gone, bad int
+}
+
+func (m *mending) tell(e cache.Entry, o outcome) {
+	name := attachment(e)
+	for _, line := range o.made {
+		fmt.Fprintf(m.out, "%s: %s\n", name, line)
+	}
+	switch {
+	case fault.Code(o.err) == fault.Namespace:
+		m.gone++
+	case o.err != nil:
+		m.bad++
+		fmt.Fprintf(m.complaints, "%s: %v\n", name, o.err)
+	case len(o.made) > 0:
+		m.mended++
+	default:
+		m.whole++
+	}
+}
+
+// attachment is the identifier that package observe has for the entry's.
+func attachment(e cache.Entry) string { return e.Network + "/" + e.ContainerID + "/" + e.IfName }
+
+func repairOne(ctx context.Context, bundle plugin.Bundle, host *observe.Host, e cache.Entry) (o outcome) {
+	if a := host.Attachment(attachment(e)); a != nil && a.Origin == observe.Reference && a.State == observe.Whole {
+		return o // the reference's rules are there, and a DEL of ours finds them
+	}
+	r, err := requestFor(e, bundle)
+	if err != nil {
+		return outcome{err: err}
+	}
+	o.made, o.err = r.call(ctx, bundle, "REPAIR")
+	return o
+}

@@ -1,0 +1,90 @@
+package tool
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/operator/trace"
+)
+
+// namespaces are the directories in which runtimes bind network namespaces to names.
+var namespaces = []string{"/run/netns", "/run/docker/netns"}
+
+// tracing is what the command trace is asked for.
+type tracing struct {
+	results             string
+	six, live, asObject bool
+}
+
+func traceCommand() *cobra.Command {
+	var o tracing
+	c := &cobra.Command{
+		Use:   "trace FROM TO[:PORT][/PROTOCOL]",
+		Short: "Say what the kernel does with a packet, step by step, and why",
+		Long: "Follows a packet from one end to the other and its answer back: routes, bridges, translation, forwarding, policies. Each route is asked\n" +
+			"of the kernel, and each rule is judged, whoever made it; what is not understood is said. Nothing is sent, unless by --live.\n\n" +
+			"An end is a container's id or its beginning, a namespace's name, an address, host, or outside. Without a port it is a ping; with one, tcp.",
+		Example: "  trestle trace web api:80\n  trestle trace outside 192.0.2.1:8080\n  trestle trace web 203.0.113.9:53/udp",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, unix.SIGTERM)
+			defer stop()
+			return o.run(ctx, c.OutOrStdout(), args[0], args[1])
+		},
+	}
+	c.Flags().StringVar(&o.results, "cache-dir", cache.Dir, "where runtimes keep libcni's results")
+	c.Flags().BoolVarP(&o.six, "ipv6", "6", false, "ask for IPv6 where an end has both")
+	c.Flags().BoolVar(&o.live, "live", false, "send one packet as well (tcp, udp or a ping), and tell the rules that it and its answer met; needs root")
+	c.Flags().BoolVar(&o.asObject, "json", false, "print JSON")
+	return c
+}
+
+func (o *tracing) run(ctx context.Context, out io.Writer, from, to string) error {
+	town, err := trace.Open(ctx, namespaces...)
+	if err != nil {
+		return err
+	}
+	defer town.Close()
+	q, err := town.Parse(from, to, o.results, o.six)
+	if err != nil {
+		return err
+	}
+	a := town.Ask(q)
+	if o.live {
+		if a.Live, err = town.Probe(ctx, q); err != nil {
+			return err
+		}
+	}
+	if o.asObject {
+		err = printJSON(out, a)
+	} else {
+		err = printAnswer(newScreen(out), a)
+	}
+	return err
+}
+
+// printAnswer prints what it comes to first, in colour, and then each step.
+func printAnswer(s screen, a *trace.Answer) error {
+	paint := red
+	if a.Outcome == trace.Reachable {
+		paint = strong
+	}
+	for i, line := range strings.Split(strings.TrimSuffix(a.Text(), "\n"), "\n") {
+		line = safe(line)
+		if rest, ok := strings.CutPrefix(line, string(a.Outcome)); ok && i == 0 {
+			line = s.paint(paint, string(a.Outcome)) + rest
+		}
+		if _, err := fmt.Fprintln(s, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
