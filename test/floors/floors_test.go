@@ -19,15 +19,19 @@ const module = "github.com/trestle-cni/trestle/"
 // floors lists the rooms from the ground up. A room may import rooms of lower floors only. A folder below a listed one is on its floor
 // unless it is listed itself.
 var floors = [][]string{
-	{"pkg/fault", "pkg/owner", "pkg/kernel/nlsocket", "pkg/cache", "pkg/operator/draw", "pkg/kernel/procfile", "pkg/phase", "pkg/kernel/filelock", "pkg/checksum"},
-	{"pkg/kernel/rtnl", "pkg/kernel/nftconn", "pkg/operator/ruleset", "pkg/operator/conflist"},
+	{"pkg/kernel/nlsocket", "pkg/kernel/procfile", "pkg/kernel/filelock"},
+	{"pkg/kernel/rtnl", "pkg/kernel/nftconn"},
+	{"pkg/fault", "pkg/owner", "pkg/cache", "pkg/phase", "pkg/checksum"},
 	{"pkg/keys", "pkg/firewall"},
 	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/firewall/conntrack", "pkg/condition", "pkg/ipam"},
 	{"pkg/firewall/host"},
 	{"pkg/site"},
 	{"pkg/step", "pkg/plan"},
-	{"pkg/plugin", "pkg/operator/observe", "pkg/operator/trace"},
-	{"pkg/attach", "pkg/operator/page", "pkg/operator/doctor", "pkg/operator/portrait"},
+	{"pkg/plugin"},
+	{"pkg/attach"},
+	{"pkg/operator/draw", "pkg/operator/ruleset", "pkg/operator/conflist"},
+	{"pkg/operator/observe", "pkg/operator/trace"},
+	{"pkg/operator/page", "pkg/operator/doctor", "pkg/operator/portrait"},
 	{"pkg/operator/tool"},
 	{"plugins"},
 	{"cmd", "docs/man"},
@@ -141,6 +145,27 @@ func TestPluginsLinkLittle(t *testing.T) {
 				t.Errorf("cmd/%s links the plugin %s", name, other)
 			case name == "host-local" && (strings.HasPrefix(room(dep), "pkg/firewall") || room(dep) == "pkg/kernel/rtnl"):
 				t.Errorf("cmd/host-local links %s, and touches no kernel object", room(dep))
+			}
+		}
+	}
+}
+
+// The operator's wing stands on the spine, and nothing of the spine leans on it; the kernel's wing knows nothing of CNI, nor of us.
+func TestWings(t *testing.T) {
+	const operator, kernel = "pkg/operator/", "pkg/kernel/"
+	for _, p := range list(t) {
+		from := room(p.ImportPath)
+		if forTests(from) {
+			continue
+		}
+		mayUseTool := strings.HasPrefix(from, operator) || from == "cmd/trestle" || from == "docs/man"
+		for _, dep := range p.Deps {
+			to := room(dep)
+			if strings.HasPrefix(to, operator) && !mayUseTool {
+				t.Errorf("%s depends on %s, which only the operator's tool needs", from, to)
+			}
+			if strings.HasPrefix(from, kernel) && (to != "" && !strings.HasPrefix(to, kernel) || strings.Contains(dep, "containernetworking")) {
+				t.Errorf("%s depends on %s: it speaks to the kernel, and to nobody else", from, dep)
 			}
 		}
 	}
