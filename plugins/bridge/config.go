@@ -5,10 +5,10 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/plugin"
@@ -40,12 +40,6 @@ type Config struct {
 	MAC              net.HardwareAddr // nil: drawn
 }
 
-// What a bridge and a veth pair take, ETH_MIN_MTU and ETH_MAX_MTU of include/uapi/linux/if_ether.h.
-const (
-	minMTU = 68
-	maxMTU = 65535
-)
-
 // Parse reads the configuration, and complains of all that is wrong with it at once.
 func Parse(req *plugin.Request) (Config, error) {
 	k := req.Keys
@@ -56,7 +50,7 @@ func Parse(req *plugin.Request) (Config, error) {
 		ForceAddress:     k.Bool("forceAddress", false),
 		IPMasq:           k.Bool("ipMasq", false),
 		Backend:          host.Parse(k, "ipMasqBackend"),
-		MTU:              k.Int("mtu", 0, 0, maxMTU),
+		MTU:              endpoint.MTU(k),
 		Hairpin:          k.Bool("hairpinMode", false),
 		Promisc:          k.Bool("promiscMode", false),
 		VLAN:             k.Int("vlan", 0, 0, 4094),
@@ -66,15 +60,15 @@ func Parse(req *plugin.Request) (Config, error) {
 		AcceptRA:         k.Bool("acceptRA", false),
 		LinkDown:         k.Bool("disableContainerInterface", false),
 		Isolated:         k.Bool("portIsolation", false),
-		IPAM:             k.Object("ipam").String("type", ""),
-		DNS:              parseDNS(k),
-		MAC:              parseMAC(req),
+		IPAM:             endpoint.IPAM(k),
+		DNS:              endpoint.DNS(k),
+		MAC:              endpoint.MAC(req),
 	}
 	if c.Bridge == "" {
 		c.Bridge = "cni0"
 	}
 	c.IsGateway = c.IsGateway || c.IsDefaultGateway
-	c.MasqExclude = parseExclude(k)
+	c.MasqExclude = endpoint.Exclude(k)
 	c.Trunk = parseTrunk(k)
 	c.VLANFiltering = c.VLAN != 0 || k.Has("vlanTrunk")
 	c.reject(k)
@@ -86,9 +80,6 @@ func (c Config) reject(k *keys.Object) {
 	if !plugin.ValidLinkName(c.Bridge) {
 		k.Reject("bridge", c.Bridge, "must be the name of a link: 1 to 15 bytes without / : or white space")
 	}
-	if c.MTU != 0 && c.MTU < minMTU {
-		k.Reject("mtu", c.MTU, fmt.Sprintf("must be 0, or %d at least", minMTU))
-	}
 	if c.Hairpin && c.Promisc {
 		k.Reject("hairpinMode", true, "cannot be combined with promiscMode")
 	}
@@ -97,9 +88,6 @@ func (c Config) reject(k *keys.Object) {
 	}
 	if c.VLAN != 0 && c.IsGateway && !plugin.ValidLinkName(c.vlanLink()) {
 		k.Reject("bridge", c.Bridge, fmt.Sprintf("must be shorter: the gateway's interface %s may have 15 bytes", c.vlanLink()))
-	}
-	if strings.ContainsRune(c.IPAM, '/') {
-		k.Reject("ipam.type", c.IPAM, "must be a plugin's name, without a path")
 	}
 }
 
@@ -113,25 +101,6 @@ func (c Config) hostLink() string {
 
 // vlanLink is the host's interface on the VLAN, which has the gateway's address.
 func (c Config) vlanLink() string { return fmt.Sprintf("%s.%d", c.Bridge, c.VLAN) }
-
-// parseMAC takes the container's MAC from the first source that has one, in the reference's order.
-func parseMAC(req *plugin.Request) net.HardwareAddr {
-	k := req.Keys
-	for _, mac := range []net.HardwareAddr{k.Object("runtimeConfig").MAC("mac"), k.Object("args").Object("cni").MAC("mac")} {
-		if mac != nil {
-			return mac
-		}
-	}
-	text := req.Args["MAC"]
-	if text == "" {
-		return nil
-	}
-	mac, err := keys.ParseMAC(text)
-	if err != nil {
-		k.Reject("CNI_ARGS.MAC", text, err.Error())
-	}
-	return mac
-}
 
 // parseTrunk reads vlanTrunk: each entry an id, a range, or both.
 func parseTrunk(k *keys.Object) []int {
@@ -156,28 +125,4 @@ func parseTrunk(k *keys.Object) []int {
 	}
 	slices.Sort(vids)
 	return slices.Compact(vids)
-}
-
-// parseExclude reads the destinations that are never masqueraded.
-func parseExclude(k *keys.Object) []netip.Prefix {
-	var list []netip.Prefix
-	for i, text := range k.Strings("ipMasqExclude") {
-		p, err := keys.ParsePrefix(text)
-		if err != nil || p != p.Masked() {
-			k.Reject(fmt.Sprintf("ipMasqExclude[%d]", i), text, "must be a subnet without host bits, as in 10.0.0.0/8")
-			continue
-		}
-		list = append(list, p)
-	}
-	return list
-}
-
-// parseDNS returns the network's own DNS settings, nil when it has none, so that those of the IPAM plugin hold. An empty list counts.
-func parseDNS(k *keys.Object) *types.DNS {
-	d := k.Object("dns")
-	dns := &types.DNS{Nameservers: d.Strings("nameservers"), Domain: d.String("domain", ""), Search: d.Strings("search"), Options: d.Strings("options")}
-	if dns.Nameservers == nil && dns.Domain == "" && dns.Search == nil && dns.Options == nil {
-		return nil
-	}
-	return dns
 }

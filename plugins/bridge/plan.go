@@ -1,20 +1,34 @@
 package bridge
 
 import (
+	"net"
 	"net/netip"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/trestle-cni/trestle/pkg/attach"
+	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/step"
 )
 
+// network is one container's place on the bridge: both ends of its pair of links.
+type network struct {
+	endpoint.Endpoint
+	host    string // the host end's name
+	hostMAC net.HardwareAddr
+}
+
+func (c Config) l3() bool { return c.IPAM != "" }
+
 // Plan says what one container's attachment to a bridge consists of. It is pure: what it cannot know (the addresses, when no result is
 // there yet) it leaves out of the values, never out of the list.
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
-	n, err := read(c, call)
+	n := network{}
+	n.host, n.hostMAC = endpoint.HostEnd(call, c.Bridge)
+	var err error
+	n.Endpoint, err = endpoint.Read(call, endpoint.Options{IPAM: c.IPAM, MAC: c.MAC, Gateway: c.l3() && c.IsGateway, Default: c.IsDefaultGateway})
 	if err != nil {
 		return plan.Plan{}, err
 	}
@@ -31,8 +45,8 @@ func ground(c Config, call attach.Call, n network) []plan.Step {
 		if c.VLAN != 0 {
 			steps = append(steps, step.VLANPort{Name: c.vlanLink(), Port: vlanPeer(c), Bridge: c.Bridge, VLAN: c.VLAN, MAC: call.MAC("vlan")})
 		}
-		steps = append(steps, step.Gateway{Link: c.hostLink(), Addrs: n.gateways(), Force: c.ForceAddress},
-			step.Forwarding{IPv4: n.hasGateway(netip.Addr.Is4), IPv6: n.hasGateway(netip.Addr.Is6)})
+		steps = append(steps, step.Gateway{Link: c.hostLink(), Addrs: n.Gateways(), Force: c.ForceAddress},
+			step.Forwarding{IPv4: n.HasGateway(netip.Addr.Is4), IPv6: n.HasGateway(netip.Addr.Is6)})
 	}
 	if c.l3() && c.IPMasq || c.MACSpoofCheck {
 		steps = append(steps, step.Tables{})
@@ -42,13 +56,13 @@ func ground(c Config, call attach.Call, n network) []plan.Step {
 
 // links is what needs no addresses.
 func links(c Config, call attach.Call, n network) []plan.Step {
-	steps := []plan.Step{step.Veth{Owner: call.Owner, Host: n.host, IfName: call.IfName, Bridge: c.Bridge, HostMAC: n.hostMAC, MAC: n.mac,
-		MTU: c.MTU, ContainerMTU: n.mtu, Hairpin: c.Hairpin, Isolated: c.Isolated}}
+	steps := []plan.Step{step.Veth{Owner: call.Owner, Host: n.host, IfName: call.IfName, Bridge: c.Bridge, HostMAC: n.hostMAC, MAC: n.MAC,
+		MTU: c.MTU, ContainerMTU: n.MTU, Hairpin: c.Hairpin, Isolated: c.Isolated}}
 	if c.VLAN != 0 || len(c.Trunk) > 0 {
 		steps = append(steps, step.PortVLANs{Link: n.host, Access: c.VLAN, Trunk: c.Trunk, KeepDefault: c.KeepDefaultVLAN})
 	}
 	if c.MACSpoofCheck {
-		spoof := firewall.Spoof{Link: n.host, MAC: n.mac}
+		spoof := firewall.Spoof{Link: n.host, MAC: n.MAC}
 		claim := firewall.Claim{Role: firewall.Antispoof, Linked: true, Spoof: []firewall.Spoof{spoof}}
 		steps = append(steps, step.Claim{Owner: call.Owner, Claim: claim, Known: true})
 	}
@@ -62,48 +76,25 @@ func links(c Config, call attach.Call, n network) []plan.Step {
 func rest(c Config, call attach.Call, n network) []plan.Step {
 	var steps []plan.Step
 	if c.l3() && c.IPMasq {
-		claim := firewall.Claim{Role: firewall.Masquerade, Linked: true, Masq: n.masquerade(c.MasqExclude)}
-		steps = append(steps, step.Claim{Owner: call.Owner, Claim: claim, Known: call.Result != nil})
-	}
-	if c.l3() {
-		steps = append(steps, step.Addresses{IfName: call.IfName, Addrs: n.prefixes(), DAD: c.DAD, AcceptRA: c.AcceptRA || c.IPAM == "dhcp"})
+		steps = append(steps, n.Masquerade(call, c.MasqExclude))
 	}
 	if c.LinkDown {
 		return append(steps, step.Up{Host: n.host})
 	}
-	steps = append(steps, step.Up{Host: n.host, IfName: call.IfName})
-	if c.l3() && c.DAD {
-		steps = append(steps, step.DAD{IfName: call.IfName})
-	}
-	if c.l3() {
-		steps = append(steps, step.Routes{IfName: call.IfName, Routes: n.routes, Subnets: n.prefixes()})
-	}
-	return append(steps, step.Announce{Host: n.host, IfName: call.IfName, Bridge: c.Bridge, Subnet: c.hostLink(), Addrs: n.addrs()})
+	use := endpoint.Use{IfName: call.IfName, Host: n.host, DAD: c.DAD, AcceptRA: c.AcceptRA || c.IPAM == "dhcp"}
+	steps = append(steps, n.Steps(c.l3(), use)...)
+	return append(steps, step.Announce{Host: n.host, IfName: call.IfName, Bridge: c.Bridge, Subnet: c.hostLink(), Addrs: n.Addrs()})
 }
 
 // result is what the runtime gets. The bridge's MAC is left to the kernel: the bridge may have been there before.
 func result(c Config, call attach.Call, n network) *types100.Result {
-	if n.previous != nil {
-		return n.previous
-	}
-	r := &types100.Result{CNIVersion: types100.ImplementedSpecVersion, Routes: n.cniRoutes, DNS: n.dns}
-	r.Interfaces = []*types100.Interface{
+	links := []*types100.Interface{
 		{Name: c.Bridge},
 		{Name: n.host, Mac: n.hostMAC.String()},
-		{Name: call.IfName, Mac: n.mac.String(), Sandbox: call.Netns},
+		{Name: call.IfName, Mac: n.MAC.String(), Sandbox: call.Netns},
 	}
 	if c.l3() && c.IsGateway && c.VLAN != 0 {
-		r.Interfaces = append(r.Interfaces, &types100.Interface{Name: c.vlanLink()})
+		links = append(links, &types100.Interface{Name: c.vlanLink()})
 	}
-	for _, a := range n.addresses {
-		ip := &types100.IPConfig{Interface: types100.Int(2), Address: attach.IPNet(a.prefix)}
-		if a.gateway.IsValid() {
-			ip.Gateway = a.gateway.AsSlice()
-		}
-		r.IPs = append(r.IPs, ip)
-	}
-	if c.DNS != nil {
-		r.DNS = *c.DNS
-	}
-	return r
+	return n.Result(links, 2, c.DNS)
 }

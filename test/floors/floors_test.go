@@ -29,6 +29,7 @@ var floors = [][]string{
 	{"pkg/step", "pkg/plan"},
 	{"pkg/plugin"},
 	{"pkg/attach"},
+	{"pkg/attach/endpoint"},
 	{"pkg/operator/draw", "pkg/operator/ruleset", "pkg/operator/conflist"},
 	{"pkg/operator/observe", "pkg/operator/trace"},
 	{"pkg/operator/page", "pkg/operator/doctor", "pkg/operator/portrait"},

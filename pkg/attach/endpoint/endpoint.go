@@ -1,0 +1,180 @@
+// Package endpoint is what the plugins that make an interface share: an IPAM plugin's result, or an earlier result of the plugin's own, read into the
+// addresses, routes and gateways of the container's end; the steps that follow from them once there is a link; and the keys that mean the same everywhere.
+package endpoint
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/trestle-cni/trestle/pkg/attach"
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/step"
+)
+
+// Endpoint is the container's end of one attachment. Read from an IPAM plugin's result or from the result that the plan for it returned, it
+// is the same.
+type Endpoint struct {
+	MAC       net.HardwareAddr
+	MTU       int // bytes, where prevResult has it
+	Addresses []Address
+	Routes    []step.Route
+	Previous  *types100.Result // prevResult, on CHECK and DEL
+
+	cniRoutes []*types.Route // as the result has them
+	dns       types.DNS
+}
+
+// Address is one of the container's, with its gateway, which may be missing.
+type Address struct {
+	Prefix  netip.Prefix // host bits kept
+	Gateway netip.Addr
+}
+
+// Options is what a plugin's configuration says of its container's end.
+type Options struct {
+	IPAM    string           // the delegate; empty: no addresses
+	MAC     net.HardwareAddr // nil: drawn
+	Gateway bool             // each address has a gateway: the subnet's first address where the IPAM plugin names none
+	Default bool             // a default route by the gateway of each family that has none yet
+}
+
+// Read reads the call's result. Without one it returns an endpoint without values, from which a planner makes the same kinds of steps.
+func Read(call attach.Call, o Options) (Endpoint, error) {
+	e := Endpoint{MAC: o.MAC}
+	if e.MAC == nil {
+		e.MAC = call.MAC("container")
+	}
+	r := call.Result
+	if r == nil {
+		return e, nil
+	}
+	in := -1
+	if len(r.Interfaces) > 0 {
+		e.Previous = r
+		if in = e.readInterface(call, r); in < 0 {
+			return e, fault.New(fault.Config, "pass the result of the ADD", "prevResult: no interface %s in sandbox %s", call.IfName, call.Netns)
+		}
+	}
+	if err := e.readAddresses(o, r, in); err != nil {
+		return e, err
+	}
+	e.dns = r.DNS
+	e.readRoutes(o, r)
+	return e, nil
+}
+
+// readInterface takes MAC and MTU from prevResult, and returns the index of the container's interface, -1 when it has none.
+func (e *Endpoint) readInterface(call attach.Call, r *types100.Result) int {
+	in := -1
+	for i, link := range r.Interfaces {
+		if link.Sandbox != "" && link.Name == call.IfName && (call.Netns == "" || link.Sandbox == call.Netns) {
+			in, e.MTU = i, link.Mtu
+			e.MAC, _ = net.ParseMAC(link.Mac)
+		}
+	}
+	return in
+}
+
+// HostEnd returns name and MAC of the host's end of a pair of links: those of prevResult, else those that the pair will have. shared is a link of the
+// host that is nobody's end (a bridge).
+func HostEnd(call attach.Call, shared string) (string, net.HardwareAddr) {
+	name := call.Owner.HostLink()
+	if call.Result == nil || len(call.Result.Interfaces) == 0 {
+		return name, call.MAC("host")
+	}
+	var found net.HardwareAddr
+	derived := name
+	for _, link := range call.Result.Interfaces {
+		mac, _ := net.ParseMAC(link.Mac)
+		switch {
+		case link.Sandbox != "" || link.Name == shared || !strings.HasPrefix(link.Name, "veth"):
+		case link.Name == derived, found == nil: // the reference's have random names
+			name, found = link.Name, mac
+		}
+	}
+	return name, found
+}
+
+// readAddresses takes the addresses that are the container's: all of an IPAM plugin's, those of interface number in of prevResult.
+func (e *Endpoint) readAddresses(o Options, r *types100.Result, in int) error {
+	for _, ip := range r.IPs {
+		if in >= 0 && ip.Interface != nil && *ip.Interface != in {
+			continue
+		}
+		a := Address{Prefix: attach.Prefix(ip.Address)}
+		a.Gateway, _ = netip.AddrFromSlice(ip.Gateway)
+		a.Gateway = a.Gateway.Unmap()
+		if !a.Prefix.IsValid() {
+			return fault.New(fault.Delegate, "", "result of %s: %v: not an address", o.IPAM, ip.Address)
+		}
+		if o.Gateway && !a.Gateway.IsValid() {
+			if a.Gateway = firstOf(a.Prefix); !a.Gateway.IsValid() {
+				return fault.New(fault.Config, "let the IPAM plugin name a gateway, or leave isGateway out",
+					"isGateway: true: address %s leaves no room for a gateway", a.Prefix)
+			}
+		}
+		e.Addresses = append(e.Addresses, a)
+	}
+	if o.IPAM != "" && in < 0 && len(e.Addresses) == 0 {
+		return fault.New(fault.Delegate, "mend the ipam section", "result of %s: no address", o.IPAM)
+	}
+	return nil
+}
+
+// firstOf returns the address after the subnet's own. In a subnet of two it is the one that the container does not have (RFC 3021,
+// RFC 6164). There is none in a subnet of one, and none where the container has it.
+func firstOf(p netip.Prefix) netip.Addr {
+	base := p.Masked().Addr()
+	first := base.Next()
+	switch pair := p.Bits() == p.Addr().BitLen()-1; {
+	case p.IsSingleIP():
+		return netip.Addr{}
+	case first != p.Addr():
+		return first
+	case pair:
+		return base
+	}
+	return netip.Addr{}
+}
+
+// Gateways returns what goes on the host's link to the subnet, IPv4 first, each once: the gateway with the length of the address' subnet.
+func (e *Endpoint) Gateways() []netip.Prefix {
+	var list []netip.Prefix
+	for _, is4 := range []bool{true, false} {
+		for _, a := range e.Addresses {
+			p := netip.PrefixFrom(a.Gateway, a.Prefix.Bits())
+			if a.Gateway.IsValid() && a.Gateway.Is4() == is4 && !slices.Contains(list, p) {
+				list = append(list, p)
+			}
+		}
+	}
+	return list
+}
+
+// HasGateway says whether an address of the family has a gateway.
+func (e *Endpoint) HasGateway(family func(netip.Addr) bool) bool {
+	return slices.ContainsFunc(e.Addresses, func(a Address) bool { return a.Gateway.IsValid() && family(a.Gateway) })
+}
+
+// Prefixes returns the addresses, each with the length of its subnet.
+func (e *Endpoint) Prefixes() []netip.Prefix {
+	var list []netip.Prefix
+	for _, a := range e.Addresses {
+		list = append(list, a.Prefix)
+	}
+	return list
+}
+
+// Addrs returns the addresses alone.
+func (e *Endpoint) Addrs() []netip.Addr {
+	var list []netip.Addr
+	for _, a := range e.Addresses {
+		list = append(list, a.Prefix.Addr())
+	}
+	return list
+}
