@@ -37,8 +37,9 @@ build:
 	$(BUILD) -o bin/ ./cmd/...
 	@$(BUILD) -o .tools/ github.com/containernetworking/cni/cnitool ./test/demo/peer
 
-demo: build
-	@test/need iproute2 nftables curl
+demo:
+	@test/need iproute2 nftables curl procps
+	@$(MAKE) --no-print-directory build
 	@test/demo/run
 
 test:
