@@ -69,6 +69,11 @@ func newRequest(p Plugin, env map[string]string, s Streams) (*Request, error) {
 	if err := r.readHeader(p.Versions); err != nil {
 		return r, err
 	}
+	if r.Command == "GC" { // before any plugin of a list removes anything
+		if _, err := r.ValidAttachments(); err != nil {
+			return r, err
+		}
+	}
 	r.Args, err = parseArgs(env["CNI_ARGS"])
 	if err != nil && r.Command != "DEL" && r.Command != "GC" {
 		return r, err

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -98,10 +99,30 @@ func TestValidAttachments(t *testing.T) {
 			t.Errorf("%s: %s", config, a.out)
 		}
 	}
-	a := call(t, with("CNI_COMMAND=GC"), `{"name": "net", "cniVersion": "1.1.0", "cni.dev/valid-attachments": [7]}`,
-		func(_ context.Context, r *Request) error { _, err := r.ValidAttachments(); return err })
-	if e := a.fault(t); e.Code != fault.Config {
-		t.Errorf("a list of numbers: %s, want code 7", a.out)
+}
+
+// TestMalformedAttachments wants a list with one bad entry refused before any plugin sees it: what that entry was to keep would go.
+func TestMalformedAttachments(t *testing.T) {
+	good := `{"containerID": "ctr1", "ifname": "eth0"}`
+	for _, bad := range []string{`7`, `null`, `"ctr1/eth0"`, `{}`, `[]`, `{"containerID": "ctr1"}`, `{"ifname": "eth0"}`, `{"containerID": "", "ifname": "eth0"}`,
+		`{"containerID": "ctr1", "ifname": ""}`, `{"containerID": "ctr1", "ifname": null}`, `{"containerID": 7, "ifname": "eth0"}`,
+		`{"containerID": "ctr1", "ifname": ["eth0"]}`, `{"containerID": "../ctr1", "ifname": "eth0"}`, `{"containerID": "ctr1", "ifname": "a name too long for it"}`} {
+		for _, list := range []string{`[` + bad + `]`, `[` + good + `, ` + bad + `]`, `[` + bad + `, ` + good + `]`} {
+			for _, key := range []string{"cni.dev/valid-attachments", "cni.dev/attachments"} {
+				a := call(t, with("CNI_COMMAND=GC"), fmt.Sprintf(`{"name": "net", "cniVersion": "1.1.0", %q: %s}`, key, list),
+					func(context.Context, *Request) error { t.Errorf("%s %s: the plugin was called", key, list); return nil })
+				if e := a.fault(t); e.Code != fault.Config {
+					t.Errorf("%s %s: %s, want code 7", key, list, a.out)
+				}
+			}
+		}
+	}
+	for _, list := range []string{`{}`, `"all"`, `true`, `{"containerID": "ctr1", "ifname": "eth0"}`} {
+		a := call(t, with("CNI_COMMAND=GC"), `{"name": "net", "cniVersion": "1.1.0", "cni.dev/valid-attachments": `+list+`}`,
+			func(context.Context, *Request) error { t.Errorf("%s: the plugin was called", list); return nil })
+		if e := a.fault(t); e.Code != fault.Config {
+			t.Errorf("%s: %s, want code 7", list, a.out)
+		}
 	}
 }
 
