@@ -74,7 +74,7 @@ func (p part) Guard(context.Context, *site.Site) error  { return p.fails["guard 
 func (p part) Ready(context.Context, *site.Site) error  { return p.fails["ready "+p.name] }
 
 func (p part) Owners(context.Context, *site.Site, [8]byte) ([]firewall.Holder, error) {
-	return p.holders, nil
+	return p.holders, p.fails["owners "+p.name]
 }
 
 // carrier is the part that the container's interface hangs on.

@@ -27,20 +27,24 @@ func (k Kind[C]) gc(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	defer v.site.Close()
-	err = v.collect(ctx, valid)
+	kept, err := v.collect(ctx, valid)
 	if v.ipam() != "" {
-		_, forwarded := v.req.Delegate(ctx, v.ipam(), "GC")
-		err = fault.Join(err, forwarded)
+		err = fault.Join(err, v.req.DelegateGC(ctx, v.ipam(), kept))
 	}
 	return err
 }
 
-func (v *verb[C]) collect(ctx context.Context, valid plugin.Valid) error {
+// collect returns who keeps his address: who is valid, and whoever could not be buried, since what is left of him would be the next owner's. Where
+// it is not known who that is, nobody's is to go but that of the provably dead.
+func (v *verb[C]) collect(ctx context.Context, valid plugin.Valid) (kept plugin.Valid, err error) {
 	p, err := v.plan(nil)
 	if err != nil {
-		return err
+		return plugin.Valid{}, err
 	}
 	holders, err := p.Owners(ctx, v.site, owner.Network(v.req.Network))
+	if kept = valid; err != nil {
+		kept = plugin.Valid{}
+	}
 	errs := []error{err}
 	for _, h := range holders {
 		proof := v.condemns(valid, h)
@@ -49,12 +53,22 @@ func (v *verb[C]) collect(ctx context.Context, valid plugin.Valid) error {
 		}
 		if err := v.bury(ctx, h, proof); err != nil {
 			errs = append(errs, fmt.Errorf("attachment %s: %w", h, err))
+			kept = v.unburied(kept, h)
 		}
 	}
 	if !v.req.DryRun() {
 		errs = append(errs, p.Sweep(ctx, v.site))
 	}
-	return fault.Join(errs...)
+	return kept, fault.Join(errs...)
+}
+
+// unburied adds the attachment to those that are kept, as far as its names are known.
+func (v *verb[C]) unburied(kept plugin.Valid, h firewall.Holder) plugin.Valid {
+	_, container, ifName, whole := h.Names()
+	if !kept.Known || !whole {
+		return plugin.Valid{}
+	}
+	return kept.And(v.req.Network, plugin.Attachment{ContainerID: container, IfName: ifName})
 }
 
 // condemns says why an attachment goes, and nothing where it stays: it is in the runtime's list or, where the runtime sent none, it is not

@@ -1,6 +1,12 @@
 package plugin
 
 import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
@@ -15,7 +21,10 @@ type Valid struct {
 }
 
 // Attachment is one entry of cni.dev/valid-attachments.
-type Attachment struct{ ContainerID, IfName string }
+type Attachment struct {
+	ContainerID string `json:"containerID"`
+	IfName      string `json:"ifname"`
+}
 
 // DryRun says that a GC is to tell on standard error what it would remove, and to remove nothing: TRESTLE_DRY_RUN is 1. Of the protocol's
 // verbs it is GC's alone; trestle gc sets it.
@@ -24,12 +33,53 @@ func (r *Request) DryRun() bool { return r.Command == "GC" && r.Environ["TRESTLE
 // Keeps says whether the attachment is in the set.
 func (v Valid) Keeps(id owner.ID) bool { return v.ids[id] }
 
+// And returns the set with one attachment more.
+func (v Valid) And(network string, a Attachment) Valid {
+	more := Valid{Known: v.Known, List: append(slices.Clone(v.List), a), ids: maps.Clone(v.ids)}
+	more.ids[owner.Of(network, a.ContainerID, a.IfName).ID] = true
+	return more
+}
+
+// validKeys are the key of the set, and its name of before.
+var validKeys = []string{"cni.dev/attachments", "cni.dev/valid-attachments"}
+
+// DelegateGC calls the address plugin for a GC that keeps the set, whatever the runtime's was.
+func (r *Request) DelegateGC(ctx context.Context, kind string, valid Valid) error {
+	to, err := r.delegate(kind)
+	if err != nil {
+		return err
+	}
+	config, err := r.withValid(valid)
+	if err == nil {
+		_, err = r.invoke(ctx, to, kind, "GC", config)
+	}
+	return err
+}
+
+func (r *Request) withValid(valid Valid) ([]byte, error) {
+	var config map[string]json.RawMessage
+	if err := json.Unmarshal(r.Config, &config); err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(config, func(key string, _ json.RawMessage) bool {
+		return slices.ContainsFunc(validKeys, func(k string) bool { return strings.EqualFold(k, key) })
+	})
+	if valid.Known {
+		list, err := json.Marshal(append([]Attachment{}, valid.List...))
+		if err != nil {
+			return nil, err
+		}
+		config[validKeys[1]] = list
+	}
+	return json.Marshal(config)
+}
+
 // ValidAttachments reads cni.dev/valid-attachments, or its historical alias cni.dev/attachments. An empty list and null both
 // mean that no attachment of the network is valid; a missing key means that nobody knows. An entry that does not name an attachment in full
 // keeps none alive, so it is an error: what it was to keep would go.
 func (r *Request) ValidAttachments() (Valid, error) {
 	valid := Valid{ids: make(map[owner.ID]bool)}
-	for _, key := range []string{"cni.dev/attachments", "cni.dev/valid-attachments"} {
+	for _, key := range validKeys {
 		if !r.Keys.Mentions(key) {
 			continue
 		}
