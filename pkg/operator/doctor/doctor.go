@@ -80,8 +80,6 @@ type Picture struct {
 	Plugins map[string]Plugin
 	// Dirs are those directories.
 	Dirs []string
-	// Checks are what CHECK says of attachments, by their ids: the complaint, or nothing.
-	Checks map[string]string
 	// Torn are files of runtimes' results that cannot be read, each with the cause.
 	Torn []string
 	// Stale are files in the directories of named namespaces that are none.

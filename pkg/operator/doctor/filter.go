@@ -229,7 +229,7 @@ func (p *Picture) rulesGone() (found []Finding) {
 	})
 	var missing []string
 	for _, a := range p.living() {
-		if strings.Contains(p.Checks[a.ID], "packet filter") || strings.Contains(p.Checks[a.ID], "table inet trestle") {
+		if strings.Contains(complaint(a), "packet filter") || strings.Contains(complaint(a), "table inet trestle") {
 			missing = append(missing, name(a))
 		}
 	}

@@ -101,14 +101,17 @@ func (p *Picture) staleNames() (found []Finding) {
 // drift is what CHECK names and no other check explains.
 func (p *Picture) drift() (found []Finding) {
 	for _, a := range p.living() {
-		if complaint := p.Checks[a.ID]; complaint != "" {
+		if text := complaint(a); text != "" {
 			found = append(found, Finding{Object: name(a),
-				What:   complaint,
+				What:   text,
 				Remedy: "trestle repair mends rules; else delete the container and add it again", Fix: &Fix{Kind: Repair}})
 		}
 	}
 	return found
 }
+
+// complaint is what CHECK names of an attachment that lives.
+func complaint(a *observe.Attachment) string { return strings.Join(a.Why, "; ") }
 
 // unseen tells what could not be looked at. Results that cannot be read have a check of their own.
 func (p *Picture) unseen() (found []Finding) {

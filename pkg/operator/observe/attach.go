@@ -1,8 +1,9 @@
 package observe
 
 import (
+	"context"
 	"encoding/hex"
-	"encoding/json"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -19,7 +20,10 @@ type file struct {
 	hostName string // of its host link, there or not
 	linked   bool   // where that link is gone, it is dead
 	memory   *memory
+	entry    cache.Entry // that the memory was read from
 	reserved []*Reservation
+	checked  bool     // CHECK was asked
+	drifts   []string // that it named
 }
 
 // files are the attachments by who they are.
@@ -29,7 +33,7 @@ type files struct {
 }
 
 // attach puts together what links, rules, runtimes and reservations say of each attachment.
-func (r *reader) attach() {
+func (r *reader) attach(ctx context.Context) {
 	all := &files{byID: make(map[string]*file)}
 	r.attachLinks(all)
 	for _, e := range r.results {
@@ -43,8 +47,12 @@ func (r *reader) attach() {
 	}
 	for _, f := range all.list {
 		r.locate(f)
-		f.judge(r.host)
 		r.host.Attachments = append(r.host.Attachments, f.Attachment)
+	}
+	all.company()
+	r.ask(ctx, all.list)
+	for _, f := range all.list {
+		f.judge(r.host)
 	}
 	slices.SortFunc(r.host.Attachments, func(a, b *Attachment) int { return strings.Compare(a.ID, b.ID) })
 }
@@ -67,17 +75,25 @@ func (all *files) of(o owner.Owner, origin Origin) *file {
 	return f
 }
 
-// find returns the container's attachment where the interface or the network is not told; nil for none, or more than one.
-func (all *files) find(network, container, ifName string) (found *file) {
+// find returns the container's attachment where the interface or the network is not told: the one that was given the address, if there are
+// several. nil for none, or where that leaves more than one.
+func (all *files) find(network, container, ifName string, a netip.Addr) *file {
+	var fit, given []*file
 	for _, f := range all.list {
 		if f.ContainerID == container && (network == "" || f.Network == network) && (ifName == "" || f.IfName == ifName) {
-			if found != nil {
-				return nil
+			fit = append(fit, f)
+			if f.memory != nil && f.memory.has(a) {
+				given = append(given, f)
 			}
-			found = f
 		}
 	}
-	return found
+	switch {
+	case len(given) == 1:
+		return given[0]
+	case len(fit) == 1:
+		return fit[0]
+	}
+	return nil
 }
 
 func (r *reader) attachLinks(all *files) {
@@ -97,7 +113,7 @@ func (r *reader) attachResult(all *files, e cache.Entry) {
 		origin = Trestle
 	}
 	f := all.of(o, origin)
-	f.memory, f.Result, f.Netns = m, e.File, e.Netns
+	f.memory, f.entry, f.Result, f.Netns, f.Promise = m, e, e.File, e.Netns, m.Promise
 	if len(m.hostLinks) > 0 {
 		f.hostName = m.hostLinks[0]
 	}
@@ -118,7 +134,7 @@ func (all *files) attachSign(s sign) {
 			return
 		}
 	default:
-		if f = all.find(s.network, s.container, s.ifName); f == nil {
+		if f = all.find(s.network, s.container, s.ifName, s.address()); f == nil {
 			f = all.of(owner.Of(s.network, s.container, s.ifName), Reference)
 		}
 	}
@@ -145,73 +161,11 @@ func (all *files) attachReservation(v *Reservation) {
 	if v.ContainerID == "" {
 		return
 	}
-	f := all.find(v.Network, v.ContainerID, v.IfName)
+	f := all.find(v.Network, v.ContainerID, v.IfName, v.Address)
 	if f == nil {
 		f = all.of(owner.Of(v.Network, v.ContainerID, v.IfName), Reference)
 		f.hostName = "" // of a link nothing is known
 	}
 	v.Attachment = f.ID
 	f.reserved = append(f.reserved, v)
-}
-
-// memory is what a runtime remembers of an attachment, as far as it can be compared with what is there.
-type memory struct {
-	types     []string // of the plugins, those in a plugin trestle too
-	masks     bool     // masquerade was asked for
-	hostLocal bool
-	ports     []struct {
-		HostPort uint16
-		Protocol string
-	}
-	addresses []string
-	hostLinks []string
-	hostNames []string // of all interfaces of the result that are on the host
-	device    bool     // the result has an interface in a sandbox
-}
-
-func (m *memory) lists(kind string) bool { return slices.Contains(m.types, kind) }
-
-// entry is a plugin's configuration, as far as it matters here.
-type entry struct {
-	Type   string
-	IPMasq bool
-	IPAM   struct{ Type string }
-	// Plugins are those of the plugin trestle.
-	Plugins []entry
-}
-
-func remember(e cache.Entry) *memory {
-	m := &memory{hostLinks: e.HostLinks()}
-	var list entry
-	_ = json.Unmarshal(e.List, &list) // what cannot be read is not compared
-	m.add(list)
-	if m.lists("portmap") {
-		_ = json.Unmarshal(e.Capabilities["portMappings"], &m.ports)
-	}
-	var result struct {
-		IPs        []struct{ Address string }
-		Interfaces []struct{ Name, Sandbox string }
-	}
-	_ = json.Unmarshal(e.Result, &result)
-	for _, ip := range result.IPs {
-		m.addresses = append(m.addresses, ip.Address)
-	}
-	for _, link := range result.Interfaces {
-		m.device = m.device || link.Sandbox != ""
-		if link.Sandbox == "" {
-			m.hostNames = append(m.hostNames, link.Name)
-		}
-	}
-	return m
-}
-
-func (m *memory) add(e entry) {
-	if e.Type != "" {
-		m.types = append(m.types, e.Type)
-		m.masks = m.masks || e.IPMasq
-		m.hostLocal = m.hostLocal || e.IPAM.Type == "host-local"
-	}
-	for _, inner := range e.Plugins {
-		m.add(inner)
-	}
 }

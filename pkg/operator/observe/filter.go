@@ -20,6 +20,18 @@ type sign struct {
 	linked                     bool   // where its link is gone, it is dead
 }
 
+// address is the container's that the sign tells, if it tells one.
+func (s sign) address() netip.Addr {
+	if s.port != nil {
+		return s.port.Target.Addr()
+	}
+	if prefix, err := netip.ParsePrefix(s.masked); err == nil {
+		return prefix.Addr()
+	}
+	a, _ := netip.ParseAddr(s.masked)
+	return a
+}
+
 // signs finds what the host's packet filter holds for containers: ours by marks, the reference's by its names.
 func signs(filter *ruleset.Ruleset) (list []sign) {
 	if filter == nil {

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/cache"
 )
 
 // Options say where to look. The zero Options are a host's usual places.
@@ -17,6 +20,9 @@ type Options struct {
 	Results  string                // where runtimes keep their results; empty: cache.Dir
 	DataDirs []string              // directories of host-local's reservations; nil: the default and those that the results name
 	Progress func(done, total int) // called after each namespace; nil: not at all
+	// Check is what the plugins' own CHECK says of an attachment that lives: each drift. false: it could not be asked. nil: nobody is asked,
+	// and what is seen from outside has to do.
+	Check func(context.Context, cache.Entry) (drifts []string, asked bool)
 }
 
 // Directories are where runtimes and ip-netns(8) bind namespaces to names.

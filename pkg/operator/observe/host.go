@@ -8,6 +8,7 @@ package observe
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
@@ -158,6 +159,7 @@ type Attachment struct {
 	Masked    []string   `json:"masqueraded,omitempty"` // addresses that leave with the host's
 	Result    string     `json:"result,omitempty"`      // the file in which a runtime remembers it
 	Since     *time.Time `json:"since,omitempty"`       // when the runtime wrote that
+	Promise   Promise    `json:"-"`                     // what the runtime remembers that it was given
 }
 
 // Port is a published port.
@@ -223,4 +225,11 @@ func (n *Namespace) Named(name string) *Link {
 		}
 	}
 	return nil
+}
+
+// Has says whether a link of the namespace has the address.
+func (n *Namespace) Has(a netip.Addr) bool {
+	return slices.ContainsFunc(n.Links, func(l *Link) bool {
+		return slices.ContainsFunc(l.Addresses, func(own Address) bool { return own.Prefix.Addr() == a })
+	})
 }

@@ -58,7 +58,7 @@ func Read(ctx context.Context, o Options) (*Host, error) {
 	}
 	r.joinPairs(r.host.Namespaces)
 	r.readReservations()
-	r.attach()
+	r.attach(ctx)
 	slices.SortStableFunc(r.host.Problems, func(a, b Problem) int { return strings.Compare(a.Object, b.Object) })
 	return r.host, nil
 }

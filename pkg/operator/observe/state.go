@@ -1,8 +1,6 @@
 package observe
 
 import (
-	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -83,6 +81,19 @@ func (f *file) addresses(h *Host) {
 	}
 }
 
+// company says of lo, which bears no mark, who set it up: whoever made the container's other interfaces.
+func (all *files) company() {
+	marked := make(map[string]bool)
+	for _, f := range all.list {
+		marked[f.ContainerID] = marked[f.ContainerID] || f.Origin == Trestle
+	}
+	for _, f := range all.list {
+		if f.memory != nil && f.memory.lists("loopback") && len(f.memory.hostLinks) == 0 && marked[f.ContainerID] {
+			f.Origin = Trestle
+		}
+	}
+}
+
 // judge says how the attachment is.
 func (f *file) judge(h *Host) {
 	f.State = Whole
@@ -128,48 +139,4 @@ func (f *file) death() string {
 		}
 	}
 	return ""
-}
-
-// faults are what is missing of what a runtime remembers.
-func (f *file) faults(h *Host) (list []string) {
-	if f.memory == nil {
-		return nil
-	}
-	note := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
-	if len(f.memory.hostLinks) > 0 && f.HostLink == "" {
-		note("link %s: not found on the host", f.hostName)
-	}
-	for _, id := range []string{f.HostLink, f.Link} {
-		if l := h.Link(id); l != nil && !l.Up {
-			note("link %s: down", l.Name)
-		}
-	}
-	f.compareAddresses(h, note)
-	for _, p := range f.memory.ports {
-		if p.HostPort != 0 && h.Own().Filter != nil && !slices.ContainsFunc(f.Ports, func(q Port) bool {
-			return q.HostPort == p.HostPort && (p.Protocol == "" && q.Protocol == "tcp" || strings.EqualFold(q.Protocol, p.Protocol))
-		}) {
-			note("port %d/%s: no rule publishes it", p.HostPort, strings.ToLower(p.Protocol))
-		}
-	}
-	if f.memory.masks && len(f.Masked) == 0 && h.Own().Filter != nil && len(f.memory.addresses) > 0 {
-		note("masquerade: no rule")
-	}
-	return list
-}
-
-// compareAddresses looks for each address that was given, on the interface and among the reservations.
-func (f *file) compareAddresses(h *Host, note func(string, ...any)) {
-	for _, text := range f.memory.addresses {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			continue
-		}
-		if l := h.Link(f.Link); l != nil && !slices.ContainsFunc(l.Addresses, func(a Address) bool { return a.Prefix == prefix }) {
-			note("address %s: not on %s", prefix, l.Name)
-		}
-		if f.memory.hostLocal && !slices.ContainsFunc(f.reserved, func(v *Reservation) bool { return v.Address == prefix.Addr() }) {
-			note("address %s: not reserved", prefix.Addr())
-		}
-	}
 }

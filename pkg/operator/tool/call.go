@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -123,4 +124,21 @@ func reported(out []byte) error {
 		return fault.New(fault.Internal, "", "no error object: %w: %.200q", err, out)
 	}
 	return fault.New(reply.Code, reply.Details, "%s", reply.Msg)
+}
+
+// checkBy asks the bundle's plugins for their CHECK of an attachment. nil without the right to enter its namespace.
+func checkBy(bundle plugin.Bundle) func(context.Context, cache.Entry) ([]string, bool) {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return func(ctx context.Context, e cache.Entry) ([]string, bool) {
+		r, err := requestFor(e, bundle)
+		if err != nil || len(r.Plugins) == 0 {
+			return nil, false
+		}
+		if _, err = r.call(ctx, bundle, "CHECK"); err == nil {
+			return nil, true
+		}
+		return strings.Split(err.Error(), "; "), fault.Code(err) == fault.Drift
+	}
 }

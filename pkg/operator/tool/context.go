@@ -9,6 +9,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/page"
+	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
 // viewing is what the command context is asked for.
@@ -17,7 +18,7 @@ type viewing struct {
 	json    bool
 }
 
-func contextCommand() *cobra.Command {
+func contextCommand(bundle plugin.Bundle) *cobra.Command {
 	var v viewing
 	c := &cobra.Command{
 		Use:   "context [NAMESPACE]",
@@ -28,7 +29,7 @@ func contextCommand() *cobra.Command {
 		Example: "  trestle context\n  trestle context web\n  trestle context web --diff\n  trestle context web --diff=api",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return v.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), append(args, hostName)[0])
+			return v.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle, append(args, hostName)[0])
 		},
 	}
 	c.Flags().StringVar(&v.against, "diff", "", "show what differs from that namespace")
@@ -40,8 +41,8 @@ func contextCommand() *cobra.Command {
 // hostName is what the host's own namespace is called.
 const hostName = "host"
 
-func (v viewing) run(ctx context.Context, out, complaints io.Writer, name string) error {
-	host, err := look(ctx, complaints)
+func (v viewing) run(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, name string) error {
+	host, err := look(ctx, complaints, bundle)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
 	"github.com/trestle-cni/trestle/pkg/operator/portrait"
+	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
 // graph is what the command of that name is asked for.
@@ -24,7 +25,7 @@ type graph struct {
 	ascii, open, json   bool
 }
 
-func graphCommand() *cobra.Command {
+func graphCommand(bundle plugin.Bundle) *cobra.Command {
 	var g graph
 	c := &cobra.Command{
 		Use:   "graph",
@@ -35,7 +36,7 @@ func graphCommand() *cobra.Command {
 		Example: "  trestle graph\n  trestle graph --focus web\n  trestle graph -o host.svg\n  trestle graph --format dot",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return g.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+			return g.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle)
 		},
 	}
 	c.Flags().StringVar(&g.format, "format", "", "text, svg, dot, mermaid or json (default text)")
@@ -48,11 +49,11 @@ func graphCommand() *cobra.Command {
 	return c
 }
 
-func (g graph) run(ctx context.Context, out, complaints io.Writer) error {
+func (g graph) run(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle) error {
 	if err := g.settle(); err != nil {
 		return err
 	}
-	host, err := look(ctx, complaints)
+	host, err := look(ctx, complaints, bundle)
 	if err != nil {
 		return err
 	}

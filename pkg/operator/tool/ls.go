@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
 // listing is what the command ls is asked for.
@@ -19,7 +20,7 @@ type listing struct {
 	wide, json bool
 }
 
-func lsCommand() *cobra.Command {
+func lsCommand(bundle plugin.Bundle) *cobra.Command {
 	var l listing
 	c := &cobra.Command{
 		Use:   "ls",
@@ -30,7 +31,7 @@ func lsCommand() *cobra.Command {
 		Example: "  trestle ls\n  trestle ls --network front --wide\n  trestle ls --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return l.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+			return l.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle)
 		},
 	}
 	c.Flags().StringVar(&l.network, "network", "", "of this network alone")
@@ -39,8 +40,8 @@ func lsCommand() *cobra.Command {
 	return c
 }
 
-func (l listing) run(ctx context.Context, out, complaints io.Writer) error {
-	host, err := look(ctx, complaints)
+func (l listing) run(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle) error {
+	host, err := look(ctx, complaints, bundle)
 	if err != nil {
 		return err
 	}
@@ -53,9 +54,9 @@ func (l listing) run(ctx context.Context, out, complaints io.Writer) error {
 }
 
 // look reads the host, and names what could not be read. On a terminal it says how far it is when that takes longer.
-func look(ctx context.Context, complaints io.Writer) (*observe.Host, error) {
+func look(ctx context.Context, complaints io.Writer, bundle plugin.Bundle) (*observe.Host, error) {
 	begun, shown := time.Now(), false
-	options := observe.Options{}
+	options := observe.Options{Check: checkBy(bundle)}
 	if onTerminal(complaints) {
 		options.Progress = func(done, total int) {
 			if time.Since(begun) > 2*time.Second && done%50 == 0 {

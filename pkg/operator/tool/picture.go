@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -25,11 +24,11 @@ import (
 
 // examine reads all that the checks look at, and makes them.
 func (e *examination) examine(ctx context.Context, bundle plugin.Bundle) ([]doctor.Finding, error) {
-	host, err := observe.Read(ctx, observe.Options{Results: e.results})
+	host, err := observe.Read(ctx, observe.Options{Results: e.results, Check: checkBy(bundle)})
 	if err != nil {
 		return nil, err
 	}
-	p := &doctor.Picture{Host: host, Dirs: e.plugins, Plugins: make(map[string]doctor.Plugin), Checks: make(map[string]string)}
+	p := &doctor.Picture{Host: host, Dirs: e.plugins, Plugins: make(map[string]doctor.Plugin)}
 	if p.Configs, err = networks.Load(e.configs); err != nil {
 		return nil, fault.New(fault.IO, "read it as root", "%w", err)
 	}
@@ -46,17 +45,9 @@ func (e *examination) examine(ctx context.Context, bundle plugin.Bundle) ([]doct
 			}
 		}
 	}
-	entries, torn := cache.Read(e.results)
+	_, torn := cache.Read(e.results)
 	for _, err := range causes(torn) {
 		p.Torn = append(p.Torn, err.Error())
-	}
-	for _, entry := range entries {
-		id := attachment(entry)
-		if a := host.Attachment(id); a != nil && a.Origin == observe.Reference {
-			p.Checks[id] = strings.Join(a.Why, "; ") // a CHECK of ours would miss our own rules
-			continue
-		}
-		p.Checks[id] = checkOne(ctx, bundle, entry)
 	}
 	p.Stale = staleNames()
 	return p.Examine(), nil
@@ -97,18 +88,6 @@ func findPlugin(ctx context.Context, path string) (doctor.Plugin, bool) {
 		p.Versions = reply.SupportedVersions
 	}
 	return p, true
-}
-
-// checkOne is what CHECK says of the attachment; of a container that is gone it says nothing, which is others' business.
-func checkOne(ctx context.Context, bundle plugin.Bundle, e cache.Entry) string {
-	r, err := requestFor(e, bundle)
-	if err == nil {
-		_, err = r.call(ctx, bundle, "CHECK")
-	}
-	if err == nil || fault.Code(err) != fault.Drift {
-		return ""
-	}
-	return err.Error()
 }
 
 // staleNames are files in the directories of named namespaces that are none.

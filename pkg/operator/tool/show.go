@@ -36,7 +36,7 @@ func showCommand(bundle plugin.Bundle) *cobra.Command {
 }
 
 func show(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, words string, asJSON bool) error {
-	host, err := look(ctx, complaints)
+	host, err := look(ctx, complaints, bundle)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func Command(bundle plugin.Bundle) *cobra.Command {
 	}
 	names := slices.Sorted(maps.Keys(bundle))
 	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(names))
-	root.AddCommand(lsCommand(), showCommand(bundle), contextCommand(), graphCommand(), traceCommand(), doctorCommand(bundle), lintCommand(bundle))
+	root.AddCommand(lsCommand(bundle), showCommand(bundle), contextCommand(bundle), graphCommand(bundle), traceCommand(bundle), doctorCommand(bundle), lintCommand(bundle))
 	root.AddCommand(repairCommand(bundle), gcCommand(bundle))
 	return root
 }

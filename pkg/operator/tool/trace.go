@@ -13,6 +13,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/operator/trace"
+	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
 // namespaces are the directories in which runtimes bind network namespaces to names.
@@ -24,7 +25,7 @@ type tracing struct {
 	six, live, asObject bool
 }
 
-func traceCommand() *cobra.Command {
+func traceCommand(bundle plugin.Bundle) *cobra.Command {
 	var o tracing
 	c := &cobra.Command{
 		Use:   "trace FROM TO[:PORT][/PROTOCOL]",
@@ -37,7 +38,7 @@ func traceCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, unix.SIGTERM)
 			defer stop()
-			return o.run(ctx, c.OutOrStdout(), args[0], args[1])
+			return o.run(ctx, c.OutOrStdout(), bundle, args[0], args[1])
 		},
 	}
 	c.Flags().StringVar(&o.results, "cache-dir", cache.Dir, "where runtimes keep libcni's results")
@@ -47,7 +48,7 @@ func traceCommand() *cobra.Command {
 	return c
 }
 
-func (o *tracing) run(ctx context.Context, out io.Writer, from, to string) error {
+func (o *tracing) run(ctx context.Context, out io.Writer, bundle plugin.Bundle, from, to string) error {
 	town, err := trace.Open(ctx, namespaces...)
 	if err != nil {
 		return err

@@ -1,0 +1,110 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// ask lets the plugins CHECK every attachment that lives and bears our marks, several at a time, as runtimes call them. Whole is what they call
+// whole; of what others made they would miss our own rules.
+func (r *reader) ask(ctx context.Context, list []*file) {
+	if r.options.Check == nil {
+		return
+	}
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(list) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				if f := list[i]; f.memory != nil && f.Origin == Trestle && f.death() == "" {
+					f.drifts, f.checked = r.options.Check(ctx, f.entry)
+				}
+			}
+		})
+	}
+	workers.Wait()
+}
+
+// faults are what is missing of what a runtime remembers: by CHECK, and where that was not asked, by what is seen.
+func (f *file) faults(h *Host) (list []string) {
+	if f.memory == nil || f.checked {
+		return f.drifts
+	}
+	note := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	f.compareLinks(h, note)
+	f.compareAddresses(h, note)
+	f.compareRoutes(h, note)
+	for _, p := range f.Promise.Ports {
+		if h.Own().Filter != nil && !slices.ContainsFunc(f.Ports, func(q Port) bool { return q.HostPort == p.HostPort && q.Protocol == p.Protocol }) {
+			note("port %d/%s: no rule publishes it", p.HostPort, p.Protocol)
+		}
+	}
+	if f.Promise.Masked && len(f.Masked) == 0 && h.Own().Filter != nil && len(f.memory.addresses) > 0 {
+		note("masquerade: no rule")
+	}
+	return list
+}
+
+// compareLinks looks at the pair, and at the bridge that its host end is to be a port of.
+func (f *file) compareLinks(h *Host, note func(string, ...any)) {
+	if len(f.memory.hostLinks) > 0 && f.HostLink == "" {
+		note("link %s: not found on the host", f.hostName)
+	}
+	for _, id := range []string{f.HostLink, f.Link} {
+		if l := h.Link(id); l != nil && !l.Up {
+			note("link %s: down", l.Name)
+		}
+	}
+	if f.Promise.Bridge == "" {
+		return
+	}
+	switch bridge := h.Own().Named(f.Promise.Bridge); {
+	case bridge == nil:
+		note("bridge %s: not found on the host", f.Promise.Bridge)
+	case !bridge.Up:
+		note("bridge %s: down", bridge.Name)
+	case f.HostLink != "" && f.Bridge != bridge.ID:
+		note("link %s: not a port of %s", f.hostName, bridge.Name)
+	}
+}
+
+// compareRoutes looks for the gateway on the host, and for the routes in the container.
+func (f *file) compareRoutes(h *Host, note func(string, ...any)) {
+	for _, a := range f.Promise.Gateways {
+		if !h.Own().Has(a) {
+			note("gateway %s: not on the host", a)
+		}
+	}
+	n := h.Namespace(f.Namespace)
+	if n == nil || n.Closed != "" {
+		return
+	}
+	for _, want := range f.Promise.Routes {
+		if !slices.ContainsFunc(n.Routes, func(r Route) bool {
+			return r.Destination == want.Destination && r.Kind == "" && (!want.Gateway.IsValid() || r.Gateway == want.Gateway)
+		}) {
+			note("route to %s: not in the container", want.Destination)
+		}
+	}
+}
+
+// compareAddresses looks for each address that was given, on the interface and among the reservations.
+func (f *file) compareAddresses(h *Host, note func(string, ...any)) {
+	for _, text := range f.memory.addresses {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			continue
+		}
+		if l := h.Link(f.Link); l != nil && !slices.ContainsFunc(l.Addresses, func(a Address) bool { return a.Prefix == prefix }) {
+			note("address %s: not on %s", prefix, l.Name)
+		}
+		if f.memory.hostLocal && !slices.ContainsFunc(f.reserved, func(v *Reservation) bool { return v.Address == prefix.Addr() }) {
+			note("address %s: not reserved", prefix.Addr())
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package observe
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/cache"
+)
+
+// Promise is what an attachment was given, by what its runtime remembers: what must be there while it lives, in as far as a name or an
+// address tells it.
+type Promise struct {
+	Bridge   string       // that its host link is a port of; empty for other kinds
+	Gateways []netip.Addr // that the host has for it
+	Routes   []Route      // of the container: destination, and gateway if it has one
+	Ports    []Port       // published; their targets are not told
+	Masked   bool         // it leaves with the host's address
+}
+
+// memory is what a runtime remembers of an attachment, as far as it can be compared with what is there.
+type memory struct {
+	Promise
+	types     []string // of the plugins, those in a plugin trestle too
+	gateway   bool     // the bridge is one
+	hostLocal bool
+	addresses []string
+	hostLinks []string
+	hostNames []string // of all interfaces of the result that are on the host
+	device    bool     // the result has an interface in a sandbox
+}
+
+func (m *memory) lists(kind string) bool { return slices.Contains(m.types, kind) }
+
+// has says whether the address was given.
+func (m *memory) has(a netip.Addr) bool {
+	return slices.ContainsFunc(m.addresses, func(text string) bool {
+		prefix, err := netip.ParsePrefix(text)
+		return err == nil && prefix.Addr() == a
+	})
+}
+
+// entry is a plugin's configuration, as far as it matters here.
+type entry struct {
+	Type, Bridge                        string
+	IPMasq, IsGateway, IsDefaultGateway bool
+	IPAM                                struct{ Type string }
+	// Plugins are those of the plugin trestle.
+	Plugins []entry
+}
+
+// answer is a result, as far as it matters here.
+type answer struct {
+	IPs        []struct{ Address, Gateway string }
+	Interfaces []struct{ Name, Sandbox string }
+	Routes     []struct{ Dst, GW string }
+}
+
+func remember(e cache.Entry) *memory {
+	m := &memory{hostLinks: e.HostLinks()}
+	var list entry
+	_ = json.Unmarshal(e.List, &list) // what cannot be read is not compared
+	m.add(list)
+	if m.lists("portmap") {
+		m.addPorts(e.Capabilities["portMappings"])
+	}
+	var result answer
+	_ = json.Unmarshal(e.Result, &result)
+	m.addResult(result)
+	return m
+}
+
+func (m *memory) add(e entry) {
+	if e.Type != "" {
+		m.types = append(m.types, e.Type)
+		m.Masked = m.Masked || e.IPMasq
+		m.hostLocal = m.hostLocal || e.IPAM.Type == "host-local"
+	}
+	if e.Type == "bridge" {
+		m.Bridge, m.gateway = cmp.Or(e.Bridge, "cni0"), e.IsGateway || e.IsDefaultGateway
+	}
+	for _, inner := range e.Plugins {
+		m.add(inner)
+	}
+}
+
+func (m *memory) addPorts(text json.RawMessage) {
+	var asked []struct {
+		HostPort         uint16
+		Protocol, HostIP string
+	}
+	_ = json.Unmarshal(text, &asked)
+	for _, p := range asked {
+		if p.HostPort == 0 {
+			continue
+		}
+		at, _ := netip.ParseAddr(p.HostIP) // none: every address
+		m.Ports = append(m.Ports, Port{Protocol: cmp.Or(strings.ToLower(p.Protocol), "tcp"), HostPort: p.HostPort, HostIP: at})
+	}
+}
+
+func (m *memory) addResult(result answer) {
+	for _, ip := range result.IPs {
+		m.addresses = append(m.addresses, ip.Address)
+		if a, err := netip.ParseAddr(ip.Gateway); err == nil && m.gateway && !slices.Contains(m.Gateways, a) {
+			m.Gateways = append(m.Gateways, a)
+		}
+	}
+	for _, link := range result.Interfaces {
+		m.device = m.device || link.Sandbox != ""
+		if link.Sandbox == "" {
+			m.hostNames = append(m.hostNames, link.Name)
+		}
+	}
+	for _, route := range result.Routes {
+		if dst, err := netip.ParsePrefix(route.Dst); err == nil {
+			via, _ := netip.ParseAddr(route.GW)
+			m.Routes = append(m.Routes, Route{Destination: dst.Masked(), Gateway: via})
+		}
+	}
+}
