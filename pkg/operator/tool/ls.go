@@ -105,11 +105,13 @@ func (l listing) container(a *observe.Attachment) string {
 // name is the last part of a link's identifier.
 func name(link string) string { return link[strings.LastIndexByte(link, '/')+1:] }
 
-// ports are the published ports as docker-ps(1) writes them.
+// ports are the published ports as docker-ps(1) writes them: one of both families once.
 func ports(a *observe.Attachment) string {
 	var texts []string
 	for _, p := range a.Ports {
-		texts = append(texts, portText(p))
+		if text := portText(p); !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
 	}
 	return strings.Join(texts, " ")
 }

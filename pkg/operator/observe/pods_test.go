@@ -1,0 +1,95 @@
+package observe
+
+import (
+	"encoding/base64"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+
+	"github.com/trestle-cni/trestle/test/nstest"
+)
+
+// pods are two as a runtime of Kubernetes has them: each container in two networks, its loopback and one with a published port, made by the
+// reference under nftables, whose rules name the container alone.
+func pods(t *testing.T) {
+	t.Helper()
+	script := `ip link add cni0 type bridge; ip addr add 10.8.0.1/24 dev cni0; ip link set cni0 up
+nft 'add table ip cni_hostport; add chain ip cni_hostport hostports; add table inet cni_plugins_masquerade
+add chain inet cni_plugins_masquerade masq_checks'
+`
+	for i, id := range []string{"c1", "c2"} {
+		path, address, link := nstest.Namespace(t, id), fmt.Sprintf("10.8.0.%d", i+2), fmt.Sprintf("veth%d", i)
+		script += fmt.Sprintf(`ip -n %[1]s link set lo up; ip link add %[3]s type veth peer name eth0 netns %[1]s; ip link set %[3]s master cni0 up
+ip -n %[1]s addr add %[2]s/24 dev eth0; ip -n %[1]s link set eth0 up
+nft 'add rule ip cni_hostport hostports tcp dport %[4]d dnat to %[2]s:80 comment "%[1]s"
+add rule inet cni_plugins_masquerade masq_checks ip saddr %[2]s masquerade comment "abc, net: net, if: eth0, id: %[1]s"'
+`, id, address, link, 8080+i)
+		remembers(t, "lo", id, "lo", path, `{"type": "loopback"}`, "", fmt.Sprintf(`{"cniVersion": "1.0.0", "interfaces": [{"name": "lo", "sandbox": %q}],
+ "ips": [{"interface": 0, "address": "127.0.0.1/8"}, {"interface": 0, "address": "::1/128"}]}`, path))
+		remembers(t, "net", id, "eth0", path, `{"plugins": [{"type": "bridge", "ipMasq": true, "isGateway": true}, {"type": "portmap"}]}`,
+			fmt.Sprintf(`{"portMappings": [{"hostPort": %d, "containerPort": 80, "protocol": "TCP"}]}`, 8080+i),
+			fmt.Sprintf(`{"interfaces": [{"name": "cni0"}, {"name": %q}, {"name": "eth0", "sandbox": %q}],
+ "ips": [{"interface": 2, "address": "%s/24", "gateway": "10.8.0.1"}]}`, link, path, address))
+	}
+	cmd := exec.Command("sh", "-ec", script)
+	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// remembers writes what libcni would.
+func remembers(t *testing.T, network, id, ifName, netns, list, capabilities, result string) {
+	t.Helper()
+	if capabilities == "" {
+		capabilities = "null"
+	}
+	write(t, fmt.Sprintf(`{"kind": "cniCacheV1", "containerId": %q, "ifName": %q, "networkName": %q, "netns": %q, "config": %q,
+ "capabilityArgs": %s, "result": %s}`, id, ifName, network, netns, base64.StdEncoding.EncodeToString([]byte(list)), capabilities, result),
+		"/var/lib/cni/results", network+"-"+id+"-"+ifName)
+}
+
+// A container in two networks is two attachments and no third, and each rule is found to be the one's that was given its address.
+func TestPodsOfTheReference(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		pods(t)
+		list := read(t).Attachments
+		if len(list) != 4 {
+			t.Errorf("%d attachments, want four", len(list))
+		}
+		for _, a := range list {
+			if a.State != Whole || a.Origin != Reference || (len(a.Ports) == 1) != (a.IfName == "eth0") {
+				t.Errorf("%s: %s %v by %s with ports %v, want whole", a.ID, a.State, a.Why, a.Origin, a.Ports)
+			}
+		}
+	})
+}
+
+// What is gone of what the reference made is named, though nobody can be asked for a CHECK.
+func TestFaultsOfTheReferences(t *testing.T) {
+	for name, fault := range map[string][2]string{
+		"bridge-gone": {"ip link del cni0", "bridge cni0: not found on the host"},
+		"bridge-down": {"ip link set cni0 down", "bridge cni0: down"},
+		"port-off":    {"ip link set veth0 nomaster", "link veth0: not a port of cni0"},
+		"gateway":     {"ip addr del 10.8.0.1/24 dev cni0", "gateway 10.8.0.1: not on the host"},
+		"address":     {"ip -n c1 addr del 10.8.0.2/24 dev eth0", "address 10.8.0.2/24: not on eth0"},
+		"flush":       {"nft flush chain ip cni_hostport hostports", "port 8080/tcp: no rule publishes it"},
+		"masquerade":  {"nft flush chain inet cni_plugins_masquerade masq_checks", "masquerade: no rule"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				pods(t)
+				if out, err := exec.Command("sh", "-ec", "PATH=$PATH:/usr/sbin:/sbin; "+fault[0]).CombinedOutput(); err != nil {
+					t.Fatalf("%v\n%s", err, out)
+				}
+				a := read(t).Attachment("net/c1/eth0")
+				if a.State != Broken || !slices.Contains(a.Why, fault[1]) {
+					t.Errorf("%s %v, want broken: %s", a.State, a.Why, fault[1])
+				}
+			})
+		})
+	}
+}
