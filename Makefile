@@ -38,7 +38,7 @@ build:
 	@$(BUILD) -o .tools/ github.com/containernetworking/cni/cnitool ./test/demo/peer
 
 demo:
-	@test/need iproute2 nftables curl procps
+	@test/need iproute2 nftables curl procps netbase
 	@$(MAKE) --no-print-directory build
 	@test/demo/run
 

@@ -24,8 +24,11 @@ func needed(t *testing.T, target string) []string {
 	return strings.Fields(string(found[1]))
 }
 
+// databases are files of packages that programs of others read.
+var databases = []string{"/etc/protocols", "/etc/services"}
+
 // programs are those of the packages, and of the ones without which there is no Debian. A host of nstest has no record of its packages: they are asked
-// for outside.
+// for outside. The databases that they bring are among them.
 func programs(t *testing.T, packages []string) []string {
 	t.Helper()
 	const told = "E2E_PROGRAMS"
@@ -43,8 +46,11 @@ func programs(t *testing.T, packages []string) []string {
 	must(t, err)
 	var names []string
 	for path := range strings.Lines(string(files)) {
-		if dir, name := filepath.Split(strings.TrimSpace(path)); strings.HasSuffix(dir, "bin/") {
+		path = strings.TrimSpace(path)
+		if dir, name := filepath.Split(path); strings.HasSuffix(dir, "bin/") {
 			names = append(names, name)
+		} else if slices.Contains(databases, path) {
+			names = append(names, path)
 		}
 	}
 	must(t, os.Setenv(told, strings.Join(names, " ")))
@@ -54,6 +60,11 @@ func programs(t *testing.T, packages []string) []string {
 // bare leaves of the host's programs those of the names, and what is one of several, as awk is. It is for a host of nstest, and for good.
 func bare(t *testing.T, names []string) {
 	t.Helper()
+	for _, file := range databases {
+		if !slices.Contains(names, file) {
+			must(t, unix.Mount("/dev/null", file, "", unix.MS_BIND, ""))
+		}
+	}
 	must(t, unix.Mount("/usr", "/mnt", "", unix.MS_BIND|unix.MS_REC, ""))
 	for _, dir := range []string{"bin", "sbin"} {
 		must(t, unix.Mount("tmpfs", "/usr/"+dir, "tmpfs", 0, ""))
