@@ -21,6 +21,7 @@ import (
 type Kind[C any] struct {
 	Name     string
 	Versions []string // nil: all
+	Args     bool     // it reads CNI_ARGS
 
 	// Parse reads the whole configuration and reports every complaint at once, with what could be read beside the error: a DEL goes on
 	// with that.
@@ -64,7 +65,7 @@ func (c Call) MAC(part string) net.HardwareAddr {
 
 // Plugin returns the plugin that the shell runs.
 func (k Kind[C]) Plugin() plugin.Plugin {
-	return plugin.Plugin{Name: k.Name, Versions: k.Versions, Add: k.add, Del: k.del, Check: k.check, GC: k.gc, Status: k.status,
+	return plugin.Plugin{Name: k.Name, Versions: k.Versions, Args: k.Args, Add: k.add, Del: k.del, Check: k.check, GC: k.gc, Status: k.status,
 		Repair: k.repair, Parse: func(r *plugin.Request) error { _, err := k.Parse(r); return err }}
 }
 

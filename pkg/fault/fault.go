@@ -4,6 +4,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -72,11 +73,12 @@ func Hint(err error) string {
 	return ""
 }
 
-// Join is errors.Join with a text of one line.
+// Join is errors.Join with a text of one line. What two of them say in the same words is said once: a missing plugin is missing for the ADD and
+// for what undoes it.
 func Join(errs ...error) error {
 	var list joined
 	for _, err := range errs {
-		if err != nil {
+		if err != nil && !slices.ContainsFunc(list, func(e error) bool { return e.Error() == err.Error() }) {
 			list = append(list, err)
 		}
 	}

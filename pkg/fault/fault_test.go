@@ -50,6 +50,9 @@ func TestNothing(t *testing.T) {
 }
 
 func TestJoin(t *testing.T) {
+	if err := Join(errors.New("a: gone"), errors.New("a: gone")); err.Error() != "a: gone" {
+		t.Errorf("the same twice: %v", err)
+	}
 	if err := Join(nil, io.EOF, nil); err != io.EOF {
 		t.Errorf("join of one is %#v, want it unchanged", err)
 	}

@@ -11,11 +11,11 @@ import (
 // each must accept the other's keys. The names that Kubernetes runtimes send come with IgnoreUnknown.
 var knownArgs = []string{"IgnoreUnknown", "MAC", "IP", "GATEWAY"}
 
-// parseArgs reads KEY=VALUE pairs separated by semicolons. Keys are case-sensitive, as in the reference. What could be read is
+// parseArgs reads KEY=VALUE pairs separated by semicolons, of which some may be left over at the end. Keys are case-sensitive, as in the reference. What could be read is
 // returned beside an error.
 func parseArgs(text string) (map[string]string, error) {
 	args := make(map[string]string)
-	if text == "" {
+	if text = strings.TrimRight(text, ";"); text == "" {
 		return args, nil
 	}
 	var bad []string

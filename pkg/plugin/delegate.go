@@ -53,7 +53,7 @@ func (r *Request) delegate(kind string) (callee, error) {
 }
 
 // Invoke calls the plugin kind with a configuration of its own: from this binary if it holds such a plugin, else as Delegate does. It returns
-// what an ADD printed, which is a result.
+// what an ADD printed, which is a result in the configuration's version.
 func (r *Request) Invoke(ctx context.Context, kind, command string, config []byte) ([]byte, error) {
 	if p, held := r.bundle[kind]; held {
 		return r.invoke(ctx, r.inside(p), kind, command, config)
@@ -64,10 +64,14 @@ func (r *Request) Invoke(ctx context.Context, kind, command string, config []byt
 	}
 	to := r.exec(file)
 	out, err := r.invoke(ctx, to, kind, command, config)
-	if err == nil && command == "ADD" {
-		_, err = r.resultOf(to, kind, out)
+	if err != nil || command != "ADD" {
+		return out, err
 	}
-	return out, err
+	result, err := r.resultOf(to, kind, out)
+	if own := versionOf(out); err != nil || own == "" || own == r.Version {
+		return out, err
+	}
+	return r.text(result) // who comes next reads the configuration's version
 }
 
 // Bundled says whether this binary holds the plugin.
@@ -89,8 +93,13 @@ func (r *Request) invoke(ctx context.Context, to callee, kind, command string, c
 	return out, nil
 }
 
+// resultOf reads what a plugin answered to an ADD. It may know fewer versions of the protocol than the configuration names, or more.
 func (r *Request) resultOf(from callee, kind string, out []byte) (*types100.Result, error) {
-	result, err := ParseResult(out, r.Version)
+	version := versionOf(out)
+	if !slices.Contains(Versions(), version) { // the reference has it be the configuration's
+		version = r.Version
+	}
+	result, err := ParseResult(out, version)
 	if err != nil {
 		return nil, fault.New(fault.Delegate, "is "+from.where+" a CNI plugin?", "%s: result: %w: %.200q", kind, err, out)
 	}

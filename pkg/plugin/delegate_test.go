@@ -14,13 +14,19 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
-// delegating calls a plugin that delegates to this test binary, found in CNI_PATH as ipam.
-func delegating(t *testing.T, kind, command, behaviour string) (reply, *types100.Result) {
-	t.Helper()
+// ipamDir is a directory with this test binary as the plugin ipam.
+func ipamDir(t *testing.T) string {
 	dir := t.TempDir()
 	exe, err := os.Executable()
 	must(t, err)
 	must(t, os.Symlink(exe, filepath.Join(dir, "ipam")))
+	return dir
+}
+
+// delegating calls a plugin that delegates to this test binary, found in CNI_PATH as ipam.
+func delegating(t *testing.T, kind, command, behaviour string) (reply, *types100.Result) {
+	t.Helper()
+	dir := ipamDir(t)
 	must(t, os.Mkdir(filepath.Join(dir, "folder"), 0o755))
 	must(t, os.WriteFile(filepath.Join(dir, "text"), []byte("no program"), 0o755))
 	var result *types100.Result
@@ -82,5 +88,29 @@ func TestDelegateInterrupted(t *testing.T) {
 	r := &Request{Path: []string{"/bin"}, Environ: map[string]string{}, Config: []byte(config), Streams: Streams{Err: &strings.Builder{}}}
 	if _, err := r.Delegate(ctx, "cat", "ADD"); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want context.Canceled", err)
+	}
+}
+
+// A plugin may answer in any version that we know, whatever the configuration's. Routes and gateways come along.
+func TestAnswersOfEveryVersion(t *testing.T) {
+	const old = `"ip4": {"ip": "10.1.0.2/24", "gateway": "10.1.0.1", "routes": [{"dst": "0.0.0.0/0"}]}`
+	const middle = `"ips": [{"version": "4", "address": "10.1.0.2/24", "gateway": "10.1.0.1"}], "routes": [{"dst": "0.0.0.0/0"}]`
+	const late = `"ips": [{"address": "10.1.0.2/24", "gateway": "10.1.0.1"}], "routes": [{"dst": "0.0.0.0/0"}]`
+	forms := map[string]string{"0.1.0": old, "0.2.0": old, "0.3.0": middle, "0.3.1": middle, "0.4.0": middle, "1.0.0": late, "1.1.0": late}
+	for _, asked := range Versions() {
+		for _, answered := range Versions() {
+			var result *types100.Result
+			env := with("CNI_PATH="+ipamDir(t), "DELEGATE=versioned", `ANSWER={"cniVersion": "`+answered+`", `+forms[answered]+`}`)
+			a := call(t, env, `{"cniVersion": "`+asked+`", "name": "net"}`, func(ctx context.Context, r *Request) (err error) {
+				if result, err = r.Delegate(ctx, "ipam", "ADD"); err == nil {
+					err = r.Print(result)
+				}
+				return err
+			})
+			if a.status != 0 || result.IPs[0].Address.String() != "10.1.0.2/24" || result.IPs[0].Gateway.String() != "10.1.0.1" ||
+				len(result.Routes) != 1 || versionOf([]byte(a.out)) != asked {
+				t.Errorf("asked in %s, answered in %s: %s", asked, answered, a.out)
+			}
+		}
 	}
 }

@@ -26,6 +26,9 @@ func delegate(kind string) int {
 		fmt.Fprintf(os.Stderr, "said %s for %s\n", os.Getenv("CNI_COMMAND"), os.Getenv("CNI_CONTAINERID"))
 		fmt.Print(`{"ips": [{"address": "10.1.0.2/24"}]}`)
 		return 0
+	case "versioned":
+		fmt.Print(os.Getenv("ANSWER"))
+		return 0
 	case "rubbish":
 		fmt.Print("hello")
 		return 0
@@ -88,7 +91,7 @@ func with(changes ...string) map[string]string {
 func call(t *testing.T, env map[string]string, stdin string, f func(context.Context, *Request) error) reply {
 	t.Helper()
 	var out, log bytes.Buffer
-	p := Plugin{Name: "test", Add: f, Del: f, Check: f, GC: f, Status: f}
+	p := Plugin{Name: "test", Args: true, Add: f, Del: f, Check: f, GC: f, Status: f}
 	status := Run(t.Context(), p, env, Streams{In: strings.NewReader(stdin), Out: &out, Err: &log})
 	return reply{status, out.String(), log.String()}
 }

@@ -35,7 +35,7 @@ func (r *Request) Sandbox() (Sandbox, error) {
 	if err := unix.Statfs(r.Netns, &system); err != nil {
 		return SandboxGone, bad(err)
 	}
-	if system.Type != unix.NSFS_MAGIC && system.Type != unix.PROC_SUPER_MAGIC {
+	if system.Type != unix.NSFS_MAGIC && system.Type != unix.PROC_SUPER_MAGIC || !isNet(r.Netns) {
 		return SandboxGone, bad(errors.New("not a network namespace"))
 	}
 	if err := unix.Stat("/proc/thread-self/ns/net", &own); err != nil {
@@ -45,4 +45,15 @@ func (r *Request) Sandbox() (Sandbox, error) {
 		return SandboxOwnHost, bad(errors.New("the host's own network namespace"))
 	}
 	return SandboxAlive, nil
+}
+
+// isNet says whether a file of the kernel's is a network namespace, and not a namespace of another kind, or none: ioctl_ns(2).
+func isNet(path string) bool {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
+	return err == nil && kind == unix.CLONE_NEWNET
 }

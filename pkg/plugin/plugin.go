@@ -26,6 +26,9 @@ import (
 type Plugin struct {
 	Name     string
 	Versions []string // Versions() when nil
+	// Args says that the plugin reads CNI_ARGS, as its reference does, and so refuses an ADD with what it cannot read there. Any other takes
+	// whatever a runtime has for its neighbours in the list.
+	Args bool
 
 	// Add makes the attachment and ends with Request.Print. What it made before an error it has undone.
 	Add    func(context.Context, *Request) error

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -23,7 +24,7 @@ type Request struct {
 	ContainerID string // ADD, DEL and CHECK; the same holds for the next three
 	Netns       string // may be empty on DEL
 	IfName      string
-	Args        map[string]string // CNI_ARGS
+	Args        map[string]string // CNI_ARGS, as far as it can be read; nil for a plugin that does not read it
 	Path        []string          // CNI_PATH
 	Override    bool              // CNI_NETNS_OVERRIDE: the host's own namespace may be given
 
@@ -74,11 +75,13 @@ func newRequest(p Plugin, env map[string]string, s Streams) (*Request, error) {
 			return r, err
 		}
 	}
-	r.Args, err = parseArgs(env["CNI_ARGS"])
-	if err != nil && r.Command != "DEL" && r.Command != "GC" {
-		return r, err
+	if !p.Args {
+		return r, nil
 	}
-	return r, nil
+	if r.Args, err = parseArgs(env["CNI_ARGS"]); r.Command != "ADD" { // what lives was made with them
+		err = nil
+	}
+	return r, err
 }
 
 // required lists, in the order of the specification, what a verb cannot do without.
@@ -101,7 +104,7 @@ func (r *Request) checkEnvironment() error {
 			"CNI_CONTAINERID: %q: not a container ID", r.ContainerID)
 	}
 	if attached && r.IfName != "" && !ValidLinkName(r.IfName) {
-		return fault.New(fault.Environment, "use 1 to 15 bytes without / : or white space, not . or ..",
+		return fault.New(fault.Environment, "use 1 to 15 bytes without / : or white space, none of . .. all default",
 			"CNI_IFNAME: %q: not an interface name", r.IfName)
 	}
 	var missing []string
@@ -136,10 +139,11 @@ func (r *Request) readHeader(supported []string) error {
 	return r.checkVersion(version, supported)
 }
 
-// ValidLinkName is the kernel's rule for interface names, which are 1 to 15 bytes long: dev_valid_name in net/core/dev.c.
+// ValidLinkName is the kernel's rule for interface names, which are 1 to 15 bytes long (dev_valid_name in net/core/dev.c), and for those that can
+// have addresses: all and default are the settings of every link (sysctl_dev_name_is_allowed in net/ipv4/devinet.c).
 func ValidLinkName(name string) bool {
 	bad := func(c rune) bool { return c == '/' || c == ':' || unicode.IsSpace(c) }
-	return name != "" && len(name) <= 15 && name != "." && name != ".." && !strings.ContainsFunc(name, bad)
+	return name != "" && len(name) <= 15 && !slices.Contains([]string{".", "..", "all", "default"}, name) && !strings.ContainsFunc(name, bad)
 }
 
 // PrevResult returns the result of the plugins before this one, nil when there is none. On DEL one that cannot be read is none.
@@ -157,10 +161,8 @@ func (r *Request) PrevResult() (*types100.Result, error) {
 
 // ParseResult reads a result; one without a version has the version given.
 func ParseResult(raw []byte, version string) (*types100.Result, error) {
-	var own struct {
-		Version string `json:"cniVersion"`
-	}
-	if err := json.Unmarshal(raw, &own); err != nil || own.Version == "" {
+	if versionOf(raw) == "" {
+		var err error
 		if raw, err = withVersion(raw, version); err != nil {
 			return nil, err
 		}
@@ -170,6 +172,17 @@ func ParseResult(raw []byte, version string) (*types100.Result, error) {
 		return nil, err
 	}
 	return types100.NewResultFromResult(result)
+}
+
+// versionOf returns the version that a result says it has; empty where it says none.
+func versionOf(result []byte) string {
+	var own struct {
+		Version string `json:"cniVersion"`
+	}
+	if json.Unmarshal(result, &own) != nil {
+		return ""
+	}
+	return own.Version
 }
 
 // withVersion returns a result with the version in the place of its own.
@@ -188,11 +201,20 @@ func withVersion(raw []byte, version string) ([]byte, error) {
 // Print writes the result of an ADD in the configuration's version. It fails before writing anything where that version cannot
 // express the result.
 func (r *Request) Print(result *types100.Result) error {
+	text, err := r.text(result)
+	if err != nil {
+		return err
+	}
+	return r.PassOn(text)
+}
+
+// text is a result in the configuration's version.
+func (r *Request) text(result *types100.Result) ([]byte, error) {
 	var converted types.Result
 	converted, err := result.GetAsVersion(r.Version)
 	if current, ok := converted.(*types100.Result); ok {
 		if text, ok := encode(current); ok {
-			return r.PassOn(text)
+			return text, nil
 		}
 	}
 	var text bytes.Buffer
@@ -200,9 +222,9 @@ func (r *Request) Print(result *types100.Result) error {
 		err = converted.PrintTo(&text)
 	}
 	if err != nil {
-		return fault.New(fault.Version, "use cniVersion 0.3.0 or later", "result: cniVersion %s cannot express it: %w", r.Version, err)
+		return nil, fault.New(fault.Version, "use cniVersion 0.3.0 or later", "result: cniVersion %s cannot express it: %w", r.Version, err)
 	}
-	return r.PassOn(text.Bytes())
+	return text.Bytes(), nil
 }
 
 // PassOn writes what another plugin printed as the result of an ADD in the configuration's version.

@@ -15,6 +15,7 @@ import (
 func Kind() attach.Kind[Config] {
 	return attach.Kind[Config]{
 		Name:   "bridge",
+		Args:   true,
 		Parse:  Parse,
 		Plan:   Plan,
 		IPAM:   func(c Config) string { return c.IPAM },

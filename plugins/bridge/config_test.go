@@ -26,10 +26,12 @@ func parse(t *testing.T, text string) (Config, error) {
 }
 
 func TestRefusals(t *testing.T) {
-	const link = "must be the name of a link: 1 to 15 bytes without / : or white space"
+	const link = "must be the name of a link: 1 to 15 bytes without / : or white space, none of . .. all default"
 	for config, want := range map[string]string{
 		`{"bridge":"a/b"}`:                        `bridge: "a/b": ` + link,
 		`{"bridge":"a b"}`:                        `bridge: "a b": ` + link,
+		`{"bridge":"all"}`:                        `bridge: "all": ` + link,
+		`{"bridge":"default"}`:                    `bridge: "default": ` + link,
 		`{"bridge":".."}`:                         `bridge: "..": ` + link,
 		`{"bridge":"sixteen-letters-"}`:           `bridge: "sixteen-letters-": ` + link,
 		`{"bridge":7}`:                            `bridge: 7: must be a string`,

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -141,6 +143,25 @@ func TestWhatEachPluginGets(t *testing.T) {
 	var printed object
 	if err := json.Unmarshal([]byte(out), &printed); err != nil || !cmp.Equal(printed, result("a", "b", "c")) {
 		t.Errorf("printed %s (%v), want the result of the last", out, err)
+	}
+}
+
+// A plugin from elsewhere may know older versions only. The next gets its result in the list's.
+func TestAnOlderNeighbour(t *testing.T) {
+	dir := t.TempDir()
+	const script = "#!/bin/sh\n" + `echo '{"cniVersion": "0.4.0", "interfaces": [{"name": "old"}], "dns": {}}'`
+	if err := os.WriteFile(filepath.Join(dir, "old"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var calls []string
+	bundle := plugin.Bundle{Name: Plugin(), "a": recorder{calls: &calls}.plugin("a")}
+	env := map[string]string{"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c1", "CNI_NETNS": "/run/netns/c1", "CNI_IFNAME": "eth0", "CNI_PATH": dir}
+	const config = `{"cniVersion":"1.1.0","name":"net","type":"trestle","plugins":[{"type":"old"},{"type":"a"}]}`
+	var stdout, stderr bytes.Buffer
+	status := bundle.Run(t.Context(), Name, env, plugin.Streams{In: strings.NewReader(config), Out: &stdout, Err: &stderr})
+	result, err := plugin.ParseResult(stdout.Bytes(), "1.1.0")
+	if status != 0 || err != nil || len(result.Interfaces) != 2 {
+		t.Errorf("status %d, %v: %s", status, err, stdout.String())
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // Plugin returns host-local.
 func Plugin() plugin.Plugin {
-	return plugin.Plugin{Name: "host-local", Add: add, Del: del, Check: check, GC: gc, Status: status,
+	return plugin.Plugin{Name: "host-local", Args: true, Add: add, Del: del, Check: check, GC: gc, Status: status,
 		Parse: func(r *plugin.Request) error { _, err := parse(r); return err }}
 }
 

@@ -23,6 +23,7 @@ type refusal struct {
 	stage  func(*testing.T) // what is there before
 	code   uint
 	says   []string // each in the message
+	once   string   // in the message, and not twice
 }
 
 // network writes a bridge's configuration: the given keys, and of the rest what they do not set.
@@ -85,6 +86,9 @@ func (r refusal) hold(t *testing.T) {
 			t.Errorf("%q is not in the message %q", want, got.Msg)
 		}
 	}
+	if r.once != "" && strings.Count(got.Msg, r.once) != 1 {
+		t.Errorf("%q is not told once in the message %q", r.once, got.Msg)
+	}
 	if diff := snapshot.Diff(before, snapshot.Take(t, netnsDir+"c1")); diff != "" {
 		t.Errorf("a refused call changed\n%s", diff)
 	}
@@ -97,7 +101,7 @@ var protocolRefusals = []refusal{
 	{name: "no name", config: `{"cniVersion": "1.1.0", "type": "bridge"}`, code: fault.Config, says: []string{"name"}},
 	{name: "name with a path", config: network(`"name": "../net"`), code: fault.Config, says: []string{"../net"}},
 	{name: "cniVersion unknown", config: network(`"cniVersion": "9.9.9"`), code: fault.Version, says: []string{"9.9.9", "1.1.0"}},
-	{name: "cniVersion not a version", config: network(`"cniVersion": "one"`), code: fault.Decoding, says: []string{"one"}},
+	{name: "cniVersion not a version", config: network(`"cniVersion": "one"`), code: fault.Version, says: []string{"one"}},
 	{name: "no command known", verb: "FROB", config: network(""), code: fault.Environment, says: []string{"FROB"}},
 	{
 		name: "environment missing", config: network(""), env: []string{"CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME=", "CNI_PATH"},
@@ -110,6 +114,10 @@ var protocolRefusals = []refusal{
 		name: "namespace a plain file", config: network(""), env: []string{"CNI_NETNS=/run/netns/file"}, code: fault.Namespace, says: []string{"/run/netns/file"},
 		stage: func(t *testing.T) { must(t, os.WriteFile("/run/netns/file", nil, 0o644)) },
 	},
+	{name: "namespace of another kind", config: network(""), env: []string{"CNI_NETNS=/proc/self/ns/uts"}, code: fault.Namespace, says: []string{"/proc/self/ns/uts"}},
+	{name: "namespace of another kind, CHECK", verb: "CHECK", config: network(""), env: []string{"CNI_NETNS=/proc/self/ns/mnt"}, code: fault.Namespace},
+	{name: "namespace of another kind, lo", plugin: "loopback", config: loConfig, env: []string{"CNI_NETNS=/proc/self/ns/user"}, code: fault.Namespace},
+	{name: "interface name reserved", config: network(""), env: []string{"CNI_IFNAME=all"}, code: fault.Environment, says: []string{"all"}},
 	{name: "namespace the host's own", config: network(""), env: []string{"CNI_NETNS=/proc/self/ns/net"}, code: fault.Namespace, says: []string{"/proc/self/ns/net"}},
 	{name: "DEL of the host's own", verb: "DEL", config: network(""), env: []string{"CNI_NETNS=/proc/self/ns/net"}, code: fault.Namespace},
 	{name: "CNI_ARGS not pairs", config: network(""), env: []string{"CNI_ARGS=IP"}, code: fault.Environment, says: []string{"IP"}},
@@ -122,6 +130,7 @@ var keyRefusals = []refusal{
 	{name: "vlanTrunk half a range", config: network(`"vlanTrunk": [{"minID": 5}]`), code: fault.Config, says: []string{"vlanTrunk[0]"}},
 	{name: "ipam with the container's end down", config: network(`"disableContainerInterface": true, ` + hostLocal(subnet)), code: fault.Config, says: []string{"disableContainerInterface"}},
 	{name: "bridge name too long", config: network(`"bridge": "a-very-long-bridge-name"`), code: fault.Config, says: []string{"bridge: ", "a-very-long-bridge-name"}},
+	{name: "bridge name reserved", config: network(`"bridge": "default"`), code: fault.Config, says: []string{"bridge: ", "default"}},
 	{name: "ipam type with a path", config: network(`"ipam": {"type": "../host-local"}`), code: fault.Config, says: []string{"../host-local"}},
 	{name: "subnet with host bits", config: network(hostLocal(`{"subnet": "10.1.0.1/24"}`)), code: fault.Config, says: []string{"10.1.0.1/24"}},
 	{name: "subnet too small", config: network(hostLocal(`{"subnet": "10.1.0.0/31"}`)), code: fault.Config, says: []string{"10.1.0.0/31"}},
@@ -174,11 +183,11 @@ var stateRefusals = []refusal{
 
 var delegateRefusals = []refusal{
 	{
-		name: "ipam not found", config: network(`"ipam": {"type": "nobody"}`), code: fault.Delegate, says: []string{"nobody", "CNI_PATH"},
+		name: "ipam not found", config: network(`"ipam": {"type": "nobody"}`), code: fault.Delegate, says: []string{"nobody", "CNI_PATH"}, once: "nobody",
 		stage: visited(network(hostLocal(subnet))),
 	},
 	{
-		name: "ipam crashes", config: network(`"ipam": {"type": "crash"}`), env: []string{"CNI_PATH=/run/plugins"}, code: fault.Delegate, says: []string{"crash", "boom"},
+		name: "ipam crashes", config: network(`"ipam": {"type": "crash"}`), env: []string{"CNI_PATH=/run/plugins"}, code: fault.Delegate, says: []string{"crash", "boom"}, once: "boom",
 		stage: delegate("crash", "echo boom >&2; kill -SEGV $$"),
 	},
 	{
