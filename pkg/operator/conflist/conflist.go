@@ -36,6 +36,7 @@ type File struct {
 	CNIVersion string
 	Plugins    []*Plugin
 	Root       *Node // nil where it is not JSON
+	List       *Node // the list of plugins; nil where the whole is a single one
 	Complaints []Complaint
 }
 
@@ -45,6 +46,9 @@ type Plugin struct {
 	IPAM string // the type of its address plugin; empty: none
 	Node *Node
 }
+
+// Stdin stands for a configuration that has no file's name.
+const Stdin = "-"
 
 // Load reads the directory's configurations as runtimes do, in the order of their names. No directory means none. Each file's complaints are
 // its own; the error is that of the directory.
@@ -87,13 +91,20 @@ func Parse(path string, data []byte) *File {
 		return f
 	}
 	f.header()
-	if list := root.Get("plugins"); list != nil {
+	switch list := root.Get("plugins"); {
+	case list != nil && (root.Get("type") == nil || f.inList()): // the plugin trestle has a list of its own
+		f.List = list
 		f.list(list)
-	} else {
+	case f.inList() && root.Get("type") != nil:
+		f.complain(root, "plugins: missing: a file that ends in .conflist has a list of plugins")
+	default:
 		f.plugin(root)
 	}
 	return f
 }
+
+// inList says whether the file is, by its name, one in which runtimes look for a list.
+func (f *File) inList() bool { return filepath.Ext(f.Path) == ".conflist" }
 
 func article(k Kind) string {
 	if k == Array || k == Object {
@@ -147,7 +158,7 @@ func (f *File) list(list *Node) {
 	case len(list.Items) == 0:
 		f.complain(list, "plugins: no plugin in the list")
 	}
-	if filepath.Ext(f.Path) != ".conflist" {
+	if !f.inList() && f.Path != Stdin {
 		f.complain(list, "plugins: runtimes read a list from a file that ends in .conflist alone")
 	}
 	for i, item := range list.Items {
@@ -170,5 +181,21 @@ func (f *File) plugin(n *Node) {
 	if ipam := n.Get("ipam"); ipam != nil && ipam.Kind == Object {
 		p.IPAM = f.text(ipam.Get("type"), "ipam.type")
 	}
+	f.capabilities(n.Get("capabilities"))
 	f.Plugins = append(f.Plugins, p)
+}
+
+// capabilities must be what runtimes can read: names, each with true or false.
+func (f *File) capabilities(n *Node) {
+	switch {
+	case n == nil || n.Kind == Null:
+	case n.Kind != Object:
+		f.complain(n, "capabilities: must be an object, not %s %s", article(n.Kind), n.Kind)
+	default:
+		for _, m := range n.Members {
+			if m.Value.Kind != Bool && m.Value.Kind != Null {
+				f.complain(m.Value, "capabilities.%s: must be true or false", m.Key)
+			}
+		}
+	}
 }

@@ -58,7 +58,10 @@ func TestLikeLibcni(t *testing.T) {
 	dir := t.TempDir()
 	texts := []string{`{"name": "n"}`, `{"name": 1, "plugins": []}`, `{"name": "n", "plugins": [{}]}`, `{"name": "n", "plugins": [{"type": "x"}]}`,
 		`{"name": "n", "cniVersion": 3, "plugins": [{"type": "x"}]}`, `{"name": "n", "plugins": {"type": "x"}}`, `{`, `{"name": "n", "plugins": [1]}`,
-		`{"name": "n", "disableCheck": "maybe", "plugins": [{"type": "x"}]}`}
+		`{"name": "n", "disableCheck": "maybe", "plugins": [{"type": "x"}]}`, `{"name": "n", "type": "bridge"}`,
+		`{"name": "n", "type": "trestle", "plugins": [{"type": "x"}]}`, `{"name": "n", "plugins": [{"type": "x", "capabilities": {"a": "true"}}]}`,
+		`{"name": "n", "plugins": [{"type": "x", "capabilities": ["a"]}]}`, `{"name": "n", "plugins": [{"type": "x", "capabilities": null}]}`,
+		`{"name": "n", "plugins": [{"type": "x", "capabilities": {"a": null}}]}`}
 	paths, _ := filepath.Glob("../../../conf/*.conflist")
 	for _, path := range paths {
 		text, err := os.ReadFile(path)

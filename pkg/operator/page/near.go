@@ -2,7 +2,9 @@ package page
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"strings"
 )
 
 // nearest are the things whose names are most like it: a third of its letters may be different.
@@ -27,6 +29,17 @@ func nearest(list []Thing, only Kind, name string) []Thing {
 		things = append(things, c.Thing)
 	}
 	return things
+}
+
+// Near are the known words that are most like the word, whatever their case, the nearest first: two letters, and a third of all, may be different.
+func Near(word string, known []string) []string {
+	distance := make(map[string]int)
+	for _, k := range known {
+		if d := Distance(strings.ToLower(word), strings.ToLower(k)); d <= min(2, (len(k)+2)/3) {
+			distance[k] = d
+		}
+	}
+	return slices.SortedFunc(maps.Keys(distance), func(a, b string) int { return cmp.Or(distance[a]-distance[b], strings.Compare(a, b)) })
 }
 
 // Distance is how many letters must be put in, left out, changed, or changed with their neighbour to make b of a (optimal string alignment).

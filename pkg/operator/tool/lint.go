@@ -1,7 +1,7 @@
 package tool
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,9 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
-	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
-	"github.com/trestle-cni/trestle/pkg/operator/page"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -22,33 +20,46 @@ func lintCommand(bundle plugin.Bundle) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "lint FILE...",
 		Short: "Check network configurations as runtimes and plugins would, without running anything",
-		Long: "Names all that is wrong with each file at once, with line and column, and hints at keys that no plugin reads, which is most often a\n" +
-			"slip of the pen. Plugins that are not of this binary are not looked into. The status is 1 if anything is wrong; hints alone are no\n" +
-			"error.",
-		Example: "  trestle lint /etc/cni/net.d/*.conflist",
+		Long: "Names all that is wrong with each file at once, with line and column, and hints at what is most often a slip of the pen: keys that no\n" +
+			"plugin reads or that are given twice, plugins and capabilities of which nobody has heard, and what will publish nothing. Plugins that\n" +
+			"are not of this binary are not looked into. - is standard input. The status is 1 if anything is wrong; hints alone are no error.",
+		Example: "  trestle lint /etc/cni/net.d/*.conflist\n  cat /etc/cni/net.d/*.conflist | trestle lint -",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
-			return lint(c.OutOrStdout(), bundle, files, asJSON)
+			return lint(c.InOrStdin(), c.OutOrStdout(), bundle, files, asJSON)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON (docs/schema.md)")
+	jsonFlag(c, &asJSON)
 	return c
 }
 
 // remark is a complaint or a hint.
 type remark struct {
-	conflist.Complaint
-	Hint bool `json:"hint,omitempty"` // it is no error
+	File   string `json:"file"`
+	Line   int    `json:"line,omitempty"` // none: it is about the whole file
+	Column int    `json:"column,omitempty"`
+	Text   string `json:"text"`
+	Hint   bool   `json:"hint,omitempty"` // it is no error
 }
 
-func lint(out io.Writer, bundle plugin.Bundle, files []string, asJSON bool) error {
+// lintAnswer is what `trestle lint --json` prints.
+type lintAnswer struct {
+	Remarks []remark `json:"remarks"`
+}
+
+// lint looks at every file. One that cannot be read is no reason to leave the others.
+func lint(in io.Reader, out io.Writer, bundle plugin.Bundle, files []string, asJSON bool) error {
 	remarks, wrong := []remark{}, 0
-	for _, path := range files {
-		data, err := os.ReadFile(path)
+	names := make(map[string]string)
+	for _, path := range slices.Compact(slices.Clone(files)) {
+		data, err := readConfig(in, path)
 		if err != nil {
-			return fault.New(fault.IO, "", "lint: %w", err)
+			remarks = append(remarks, remark{File: path, Text: err.Error()})
+			continue
 		}
-		remarks = append(remarks, lintFile(bundle, path, data)...)
+		l := &linter{bundle: bundle, path: path}
+		l.file(data, names)
+		remarks = append(remarks, l.remarks...)
 	}
 	for _, r := range remarks {
 		if !r.Hint {
@@ -56,7 +67,7 @@ func lint(out io.Writer, bundle plugin.Bundle, files []string, asJSON bool) erro
 		}
 	}
 	if asJSON {
-		if err := printJSON(out, map[string]any{"remarks": remarks}); err != nil {
+		if err := printJSON(out, lintAnswer{remarks}); err != nil {
 			return err
 		}
 	} else {
@@ -68,178 +79,37 @@ func lint(out io.Writer, bundle plugin.Bundle, files []string, asJSON bool) erro
 	return nil
 }
 
+// largest is how many bytes a configuration may have.
+const largest = 16 << 20
+
+// readConfig reads a file, or standard input where that is named so.
+func readConfig(in io.Reader, path string) ([]byte, error) {
+	if path != conflist.Stdin {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, errors.Unwrap(err)
+		}
+		defer file.Close()
+		in = file
+	}
+	data, err := io.ReadAll(io.LimitReader(in, largest+1))
+	if inner := errors.Unwrap(err); inner != nil { // the path is said already
+		err = inner
+	}
+	if len(data) > largest {
+		err = fmt.Errorf("more than %d MiB", largest>>20)
+	}
+	return data, err
+}
+
 func printRemarks(s screen, remarks []remark) {
 	for _, r := range remarks {
+		c := conflist.Complaint{File: r.File, Line: r.Line, Column: r.Column, Text: r.Text}
 		if r.Hint {
-			where := strings.TrimSuffix(r.String(), r.Text)
+			where := strings.TrimSuffix(c.String(), r.Text)
 			fmt.Fprintf(s, "%s%s %s\n", safe(where), s.paint(yellow, "hint:"), safe(r.Text))
 			continue
 		}
-		fmt.Fprintln(s, safe(r.String()))
+		fmt.Fprintln(s, safe(c.String()))
 	}
-}
-
-// linter is one file being looked at.
-type linter struct {
-	bundle  plugin.Bundle
-	path    string
-	version string
-	remarks []remark
-}
-
-// lintFile looks at the file as a runtime does, and then at each plugin's part as the plugin does.
-func lintFile(bundle plugin.Bundle, path string, data []byte) []remark {
-	f := conflist.Parse(path, data)
-	l := &linter{bundle: bundle, path: path, version: f.CNIVersion}
-	for _, c := range f.Complaints {
-		l.remarks = append(l.remarks, remark{Complaint: c})
-	}
-	if f.Root == nil || !slices.Contains(plugin.Versions(), f.CNIVersion) && f.CNIVersion != "" {
-		return l.remarks
-	}
-	var raw conflistText
-	_ = json.Unmarshal(data, &raw) // what is no list of objects was complained of
-	if list := f.Root.Get("plugins"); list != nil {
-		l.list(list, raw.Plugins)
-	} else {
-		l.plugin(f.Root, data)
-	}
-	slices.SortStableFunc(l.remarks, func(a, b remark) int {
-		if a.Line != b.Line {
-			return a.Line - b.Line
-		}
-		return a.Column - b.Column
-	})
-	return l.remarks
-}
-
-// conflistText is a list of plugins as it was written.
-type conflistText struct{ Plugins []json.RawMessage }
-
-func (l *linter) list(list *conflist.Node, raw []json.RawMessage) {
-	for i, node := range list.Items {
-		if i < len(raw) && node.Kind == conflist.Object {
-			l.plugin(node, raw[i])
-		}
-	}
-}
-
-// plugin asks the plugin and its address plugin, each of which reads the same object.
-func (l *linter) plugin(node *conflist.Node, raw []byte) {
-	var entry map[string]json.RawMessage
-	if json.Unmarshal(raw, &entry) != nil {
-		return
-	}
-	entry["name"] = json.RawMessage(`"lint"`) // what is wrong with the network's was said of the file
-	entry["cniVersion"], _ = json.Marshal(l.version)
-	text, err := json.Marshal(entry)
-	if err != nil {
-		return
-	}
-	var readers []*keys.Object
-	for _, kind := range []*conflist.Node{node.Get("type"), node.Get("ipam").Get("type")} {
-		if kind == nil || l.bundle[kind.Text].Parse == nil {
-			continue
-		}
-		read, err := l.bundle.Lint(kind.Text, text)
-		if err != nil {
-			l.remark(node, false, kind.Text+": "+err.Error())
-			continue
-		}
-		readers = append(readers, read)
-		l.complaints(node, read)
-	}
-	l.unknown(node, readers)
-	if inner := node.Get("plugins"); inner != nil {
-		var list conflistText
-		_ = json.Unmarshal(raw, &list)
-		l.list(inner, list.Plugins)
-	}
-}
-
-func (l *linter) complaints(node *conflist.Node, read *keys.Object) {
-	for _, c := range read.Complaints() {
-		at := node.At(c.Path)
-		r := remark{Complaint: conflist.Complaint{File: l.path, Line: at.Line, Column: at.Column, Text: c.String()}}
-		if !slices.Contains(l.remarks, r) { // two plugins may read one key
-			l.remarks = append(l.remarks, r)
-		}
-	}
-}
-
-func (l *linter) remark(node *conflist.Node, hint bool, text string) {
-	l.remarks = append(l.remarks, remark{conflist.Complaint{File: l.path, Line: node.Line, Column: node.Column, Text: text}, hint})
-}
-
-// isRuntimes says whether the key is one that runtimes read, or fill in, and not plugins.
-func isRuntimes(path string) bool {
-	first, _, _ := strings.Cut(strings.ToLower(path), ".")
-	return strings.HasPrefix(first, "cni.dev/") || slices.Contains([]string{"name", "cniversion", "cniversions", "type", "capabilities", "disablecheck",
-		"disablegc", "loadonlyinlinedplugins", "runtimeconfig", "prevresult", "args", "plugins"}, first)
-}
-
-// unknown hints at the keys that none of the readers asked for, in every object of which one asked for some key. Nobody is blamed where the
-// plugin is not ours.
-func (l *linter) unknown(node *conflist.Node, readers []*keys.Object) {
-	if kind := node.Get("type"); kind == nil || l.bundle[kind.Text].Parse == nil {
-		return
-	}
-	if ipam := node.Get("ipam").Get("type"); ipam != nil && l.bundle[ipam.Text].Parse == nil {
-		readers = slices.Clone(readers)
-		l.walk(node, "", readers, "ipam")
-		return
-	}
-	l.walk(node, "", readers, "")
-}
-
-func (l *linter) walk(node *conflist.Node, path string, readers []*keys.Object, leave string) {
-	known := askedIn(readers, path)
-	for i, item := range node.Items {
-		l.walk(item, fmt.Sprintf("%s[%d]", path, i), readers, leave)
-	}
-	if len(known) == 0 || path != "" && complains(readers, path) {
-		return // of an object that is wrong not all may have been read
-	}
-	for _, m := range node.Members {
-		at := strings.TrimPrefix(path+"."+m.Key, ".")
-		switch {
-		case path == "" && isRuntimes(at):
-		case !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, m.Key) }):
-			text := fmt.Sprintf("%s: no plugin reads this key%s", at, meant(m.Key, known))
-			l.remarks = append(l.remarks, remark{conflist.Complaint{File: l.path, Line: m.Line, Column: m.Column, Text: text}, true})
-		case at != leave:
-			l.walk(m.Value, at, readers, leave)
-		}
-	}
-}
-
-func askedIn(readers []*keys.Object, path string) (known []string) {
-	for _, r := range readers {
-		known = append(known, r.Asked(path)...)
-	}
-	return known
-}
-
-// complains says whether a reader found fault with the object itself, or a value in it.
-func complains(readers []*keys.Object, path string) bool {
-	return slices.ContainsFunc(readers, func(r *keys.Object) bool {
-		return slices.ContainsFunc(r.Complaints(), func(c keys.Complaint) bool {
-			key, in := strings.CutPrefix(c.Path, path)
-			return in && !strings.ContainsAny(strings.TrimPrefix(key, "."), ".[")
-		})
-	})
-}
-
-// meant names the known key that is nearest, if one is near.
-func meant(key string, known []string) string {
-	best, near := "", 3
-	for _, k := range known {
-		if d := page.Distance(strings.ToLower(key), strings.ToLower(k)); d < near {
-			best, near = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "; likely meant " + best
 }

@@ -33,6 +33,7 @@ var answers = []struct {
 	{"trestle graph", draw.Picture{}},
 	{"trestle trace FROM TO", trace.Answer{}},
 	{"trestle doctor", doctorAnswer{}},
+	{"trestle lint FILE...", lintAnswer{}},
 }
 
 const schemaPage = "../../../docs/schema.md"
