@@ -12,7 +12,7 @@ type Range struct {
 	Subnet  netip.Prefix // masked, at most /30 or /126
 	Start   netip.Addr   // the first address, in Subnet
 	End     netip.Addr   // the last one, in Subnet
-	Gateway netip.Addr   // never handed out; need not lie in Subnet
+	Gateway netip.Addr   // never handed out
 }
 
 // Whole returns the range that a subnet stands for when nothing else is said: the gateway is the first address after the

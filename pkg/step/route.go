@@ -26,6 +26,9 @@ type Route struct {
 	Scope    int          // RT_SCOPE_*
 	MTU      int          // bytes; 0: none
 	AdvMSS   int          // bytes; 0: none
+
+	// Elsewhere says that the route may be on another link of the container, by another plugin of the list: Verify looks for it on all.
+	Elsewhere bool
 }
 
 func (r Route) String() string {
@@ -114,7 +117,7 @@ func (r Routes) Undo(_ context.Context, s *site.Site) error {
 	return fault.Join(errs...)
 }
 
-// Verify wants every route in some table: a later plugin (source based routing) may have moved it.
+// Verify wants every route in some table: a later plugin (source based routing) may have moved it. The kernel's own, to the host's addresses, are none.
 func (r Routes) Verify(_ context.Context, s *site.Site) error {
 	if len(r.Routes) == 0 && len(r.Subnets) == 0 {
 		return nil
@@ -123,16 +126,21 @@ func (r Routes) Verify(_ context.Context, s *site.Site) error {
 	if err != nil {
 		return err
 	}
-	have, err := routesOf(container, link.Attrs().Index)
+	all, err := container.RouteListFiltered(unix.AF_UNSPEC, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 	if err != nil {
 		return err
 	}
+	own := by(all, link.Attrs().Index)
 	want := r.Routes
 	for _, subnet := range r.Subnets {
 		want = append(want[:len(want):len(want)], Route{Dst: subnet.Masked()})
 	}
 	var errs []error
 	for _, route := range want {
+		have := own
+		if route.Elsewhere {
+			have = all
+		}
 		if !slices.ContainsFunc(have, route.is) {
 			errs = append(errs, drift("", route, describe(have)))
 		}
@@ -140,18 +148,17 @@ func (r Routes) Verify(_ context.Context, s *site.Site) error {
 	return fault.Join(errs...)
 }
 
-// routesOf reads the routes of all tables that lead out by the link. One with several next hops has its links there, not in itself.
-func routesOf(side *site.Side, index int) ([]netlink.Route, error) {
-	all, err := side.RouteListFiltered(unix.AF_UNSPEC, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-	return slices.DeleteFunc(all, func(k netlink.Route) bool {
+// by returns the routes that lead out by the link. One with several next hops has its links there, not in itself.
+func by(all []netlink.Route, index int) []netlink.Route {
+	return slices.DeleteFunc(slices.Clone(all), func(k netlink.Route) bool {
 		hop := func(n *netlink.NexthopInfo) bool { return n.LinkIndex == index }
 		return k.LinkIndex != index && !slices.ContainsFunc(k.MultiPath, hop)
-	}), err
+	})
 }
 
 // is says whether the kernel's route is r. IPv6 routes to one destination may have become one with several next hops.
 func (r Route) is(k netlink.Route) bool {
-	if prefix(k.Dst, r.Dst) != r.Dst || r.Priority != 0 && k.Priority != r.Priority {
+	if k.Table == unix.RT_TABLE_LOCAL && k.Table != r.Table || prefix(k.Dst, r.Dst) != r.Dst || r.Priority != 0 && k.Priority != r.Priority {
 		return false
 	}
 	if !r.Via.IsValid() {

@@ -107,11 +107,13 @@ func parseTrunk(k *keys.Object) []int {
 	var vids []int
 	for _, entry := range k.Objects("vlanTrunk") {
 		low, high, id := entry.Int("minID", 0, 1, 4094), entry.Int("maxID", 0, 1, 4094), entry.Int("id", 0, 1, 4094)
+		bad := low == 0 && entry.Has("minID") || high == 0 && entry.Has("maxID") // it has been rejected
 		switch {
 		case entry.Has("minID") && !entry.Has("maxID"):
 			entry.Reject("minID", low, "must be given together with maxID")
 		case entry.Has("maxID") && !entry.Has("minID"):
 			entry.Reject("maxID", high, "must be given together with minID")
+		case bad:
 		case low > high:
 			entry.Reject("minID", low, fmt.Sprintf("must not be above maxID %d", high))
 		case low != 0:

@@ -1,9 +1,7 @@
 package hostlocal
 
 import (
-	"encoding/json"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
@@ -43,10 +41,12 @@ func parse(r *plugin.Request) (config, error) {
 	runtime := r.Keys.Object("runtimeConfig")
 	c := config{
 		dataDir:    dataDir(ipamKeys),
-		sets:       parseSets(r.Version, runtime, ipamKeys),
-		routes:     parseRoutes(ipamKeys),
+		sets:       parseSets(r, runtime, ipamKeys),
 		resolvConf: ipamKeys.String("resolvConf", ""),
 		policy:     policy(r, ipamKeys),
+	}
+	if r.Command != "CHECK" { // who has an address already needs none of them
+		c.routes = plugin.Routes(ipamKeys, "routes")
 	}
 	switch when := ipamKeys.String("statusWhenFull", "warning"); when {
 	case "warning", "":
@@ -89,20 +89,6 @@ func dataDir(ipamKeys *keys.Object) string {
 		return defaultDataDir
 	}
 	return dir
-}
-
-// parseRoutes copies the routes of the result.
-func parseRoutes(ipamKeys *keys.Object) []*types.Route {
-	var routes []*types.Route
-	for i, raw := range ipamKeys.List("routes") {
-		route := new(types.Route)
-		if err := json.Unmarshal(raw, route); err != nil {
-			ipamKeys.Reject("routes["+strconv.Itoa(i)+"]", raw, "must be a route, as in {\"dst\": \"0.0.0.0/0\"}: "+err.Error())
-			continue
-		}
-		routes = append(routes, route)
-	}
-	return routes
 }
 
 // parseWanted reads the requested addresses. Of three sources the first that names any is the one that counts, as CNI's

@@ -6,6 +6,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/ipam"
 	"github.com/trestle-cni/trestle/pkg/keys"
+	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
 // namedSet is a range set and the key that it comes from, for complaints.
@@ -17,14 +18,15 @@ type namedSet struct {
 
 // parseSets reads the range sets in the order in which they yield addresses: those of the runtime, the single range written
 // directly into ipam, those of ipam.ranges. The position of a set names its last_reserved_ip file.
-func parseSets(version string, runtime, ipamKeys *keys.Object) []ipam.Set {
-	named := parseRanges(runtime, "ipRanges")
+func parseSets(r *plugin.Request, runtime, ipamKeys *keys.Object) []ipam.Set {
+	lives := r.Command == "CHECK"
+	named := parseRanges(runtime, "ipRanges", lives)
 	if ipamKeys.Has("subnet") {
-		if one, ok := parseRange(ipamKeys); ok {
+		if one, ok := parseRange(ipamKeys, lives); ok {
 			named = append(named, namedSet{ipamKeys, "subnet", ipam.Set{one}})
 		}
 	}
-	named = append(named, parseRanges(ipamKeys, "ranges")...)
+	named = append(named, parseRanges(ipamKeys, "ranges", lives)...)
 	if len(named) == 0 && ipamKeys.Err() == nil {
 		ipamKeys.Reject("ranges", nil, "must have a range set, as in [[{\"subnet\": \"10.1.0.0/24\"}]]")
 	}
@@ -33,20 +35,20 @@ func parseSets(version string, runtime, ipamKeys *keys.Object) []ipam.Set {
 	for i, n := range named {
 		sets[i] = n.set
 	}
-	if version < "0.3.0" {
-		rejectManyOfOneFamily(version, ipamKeys, sets)
+	if r.Version < "0.3.0" {
+		rejectManyOfOneFamily(r.Version, ipamKeys, sets)
 	}
 	return sets
 }
 
 // parseRanges reads a list of range sets.
-func parseRanges(o *keys.Object, key string) []namedSet {
+func parseRanges(o *keys.Object, key string, lives bool) []namedSet {
 	var sets []namedSet
 	for i, list := range o.ObjectLists(key) {
 		name := key + "[" + strconv.Itoa(i) + "]"
 		var set ipam.Set
 		for _, entry := range list {
-			if one, ok := parseRange(entry); ok {
+			if one, ok := parseRange(entry, lives); ok {
 				set = append(set, one)
 			}
 		}
@@ -62,7 +64,7 @@ func parseRanges(o *keys.Object, key string) []namedSet {
 }
 
 // parseRange reads one range. It says false when it has complained.
-func parseRange(o *keys.Object) (ipam.Range, bool) {
+func parseRange(o *keys.Object, lives bool) (ipam.Range, bool) {
 	subnet := o.Prefix("subnet")
 	rule := ""
 	switch {
@@ -80,32 +82,32 @@ func parseRange(o *keys.Object) (ipam.Range, bool) {
 		o.Reject("subnet", subnet.String(), rule)
 		return ipam.Range{}, false
 	}
-	return parseBounds(o, ipam.Whole(subnet))
+	return parseBounds(o, ipam.Whole(subnet), lives)
 }
 
-// parseBounds reads what a range may say beside its subnet. The network's and the broadcast address may be given, and a gateway
-// outside the subnet, as in the reference.
-func parseBounds(o *keys.Object, r ipam.Range) (ipam.Range, bool) {
+// parseBounds reads what a range may say beside its subnet. The network's and the broadcast address may be given. A gateway must be in the subnet, as
+// in the reference since 1.10.0; what lives already may have another, and nothing of it depends on that.
+func parseBounds(o *keys.Object, r ipam.Range, lives bool) (ipam.Range, bool) {
 	ok := true
-	bound := func(key string, to *netip.Addr, inside bool) {
+	bound := func(key string, to *netip.Addr) {
 		addr := o.Addr(key)
 		switch {
 		case !addr.IsValid():
 			ok = ok && (!o.Has(key) || string(o.Raw(key)) == `""`)
 			return
-		case inside && !r.Subnet.Contains(addr):
+		case !r.Subnet.Contains(addr):
 			o.Reject(key, addr.String(), "must be in "+r.Subnet.String())
-		case addr.BitLen() != r.Start.BitLen():
-			o.Reject(key, addr.String(), "must be of the family of "+r.Subnet.String())
 		default:
 			*to = addr
 			return
 		}
 		ok = false
 	}
-	bound("rangeStart", &r.Start, true)
-	bound("rangeEnd", &r.End, true)
-	bound("gateway", &r.Gateway, false)
+	bound("rangeStart", &r.Start)
+	bound("rangeEnd", &r.End)
+	if !lives {
+		bound("gateway", &r.Gateway)
+	}
 	if ok && r.End.Less(r.Start) {
 		o.Reject("rangeStart", r.Start.String(), "must not be above rangeEnd, "+r.End.String())
 		ok = false

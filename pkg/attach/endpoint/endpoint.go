@@ -13,6 +13,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/pkg/step"
 )
 
@@ -32,7 +33,7 @@ type Endpoint struct {
 // Address is one of the container's, with its gateway, which may be missing.
 type Address struct {
 	Prefix  netip.Prefix // host bits kept
-	Gateway netip.Addr
+	Gateway netip.Addr   // of the same family
 }
 
 // Options is what a plugin's configuration says of its container's end.
@@ -64,7 +65,12 @@ func Read(call attach.Call, o Options) (Endpoint, error) {
 		return e, err
 	}
 	e.dns = r.DNS
-	e.readRoutes(o, r)
+	if e.Previous == nil {
+		if err := plugin.CheckRoutes(r.Routes); err != nil {
+			return e, fault.New(fault.Config, "mend the ipam section", "result of %s: %w", o.IPAM, err)
+		}
+	}
+	e.readRoutes(o, r, others(r, in))
 	return e, nil
 }
 
@@ -107,10 +113,12 @@ func (e *Endpoint) readAddresses(o Options, r *types100.Result, in int) error {
 			continue
 		}
 		a := Address{Prefix: attach.Prefix(ip.Address)}
-		a.Gateway, _ = netip.AddrFromSlice(ip.Gateway)
-		a.Gateway = a.Gateway.Unmap()
 		if !a.Prefix.IsValid() {
 			return fault.New(fault.Delegate, "", "result of %s: %v: not an address", o.IPAM, ip.Address)
+		}
+		a.Gateway, _ = hop(ip.Gateway)
+		if gw := net.IP(ip.Gateway); e.Previous == nil && len(gw) > 0 && (gw.To4() != nil) != a.Prefix.Addr().Is4() {
+			return fault.New(fault.Config, "mend the ipam section", "result of %s: gateway %s of %s: must be of one family", o.IPAM, gw, a.Prefix)
 		}
 		if o.Gateway && !a.Gateway.IsValid() {
 			if a.Gateway = firstOf(a.Prefix); !a.Gateway.IsValid() {
