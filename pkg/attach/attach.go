@@ -97,7 +97,7 @@ func (k Kind[C]) begin(req *plugin.Request, config C, netns string) (*verb[C], e
 	if _, err := unix.Getrandom(v.call.Seed[:], 0); err != nil { // crypto/rand tests itself first
 		return nil, err
 	}
-	options := site.Options{Netns: netns, Logf: req.Logf}
+	options := site.Options{Netns: netns, Opened: req.Namespace(), Logf: req.Logf}
 	if k.Filter != nil {
 		options.Filter = func() (firewall.Filter, error) { return k.Filter(config) }
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -77,11 +78,19 @@ func parseRecord(data []byte) (r record, ok bool) {
 
 const maxHandle = 128 // MAX_HANDLE_SZ, include/linux/exportfs.h
 
-// newRecord describes an attachment to the network namespace at the path. What cannot be found out is left out: then only the
-// end of the boot proves that its owner is dead.
+// newRecord describes an attachment to the network namespace at the path.
 func newRecord(boot [16]byte, netns string) record {
-	r := record{boot: boot}
-	handle, err := handleOf(netns)
+	return recordOf(boot, netns, 0)
+}
+
+// recordOf describes an attachment to the network namespace that is open as the descriptor, or else at the path. What cannot be found out is left out:
+// then only the end of the boot proves that its owner is dead.
+func recordOf(boot [16]byte, netns string, opened int) record {
+	r, at := record{boot: boot}, netns
+	if opened > 0 { // the path may lead elsewhere by now
+		at = "/proc/self/fd/" + strconv.Itoa(opened)
+	}
+	handle, err := handleOf(at)
 	if err == nil && opens(handle) == nil && mayJudge() {
 		if where, err := namespaceID("user"); err == nil {
 			r.kind, r.where, r.handle = recordHandle, where, handle

@@ -18,6 +18,8 @@ import (
 // a reference host-local may use the same directory before, after, and in turn with this one.
 type Store struct {
 	Policy Policy
+	// Opened is the descriptor of the network namespace for which addresses are reserved, where it is open: then its path is its name alone.
+	Opened int
 
 	path string // <data directory>/<network>
 	dir  *os.File
@@ -101,7 +103,7 @@ func (s *Store) Reserve(addr netip.Addr, a Attachment) error {
 		return err
 	}
 	s.begin()
-	record := newRecord(s.boot, a.Netns).encode()
+	record := recordOf(s.boot, a.Netns, s.Opened).encode()
 	err = createWhole(s.dir, addr.String(), a.encode(), record)
 	if errors.Is(err, fs.ErrExist) {
 		if f := s.look(addr); f.state == held {

@@ -79,13 +79,15 @@ func (r *Request) Bundled(kind string) bool { _, held := r.bundle[kind]; return 
 
 // callee is a plugin and the way to call it: environment and configuration in, what it printed out.
 type callee struct {
-	where string // a file, or a plugin's name
-	call  func(ctx context.Context, env map[string]string, config []byte) ([]byte, error)
+	where   string // a file, or a plugin's name
+	sandbox int    // the descriptor by which it has the container's namespace open
+	call    func(ctx context.Context, env map[string]string, config []byte) ([]byte, error)
 }
 
 func (r *Request) invoke(ctx context.Context, to callee, kind, command string, config []byte) ([]byte, error) {
 	env := maps.Clone(r.Environ)
 	env["CNI_COMMAND"] = command
+	env[handed] = r.hand(to.sandbox)
 	out, err := to.call(ctx, env, config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", kind, err)
@@ -115,7 +117,7 @@ func isSelf(file string) bool {
 
 // inside calls a plugin of this binary.
 func (r *Request) inside(p Plugin) callee {
-	return callee{p.Name, func(ctx context.Context, env map[string]string, config []byte) ([]byte, error) {
+	return callee{p.Name, r.Namespace(), func(ctx context.Context, env map[string]string, config []byte) ([]byte, error) {
 		var out bytes.Buffer
 		if r.bundle.Run(ctx, p.Name, env, Streams{bytes.NewReader(config), &out, r.Streams.Err}) == 0 {
 			return out.Bytes(), nil
@@ -145,13 +147,18 @@ func (r *Request) find(kind string) (string, error) {
 // exec calls the plugin in the file. This is the only place that runs a program. A cancelled context asks it to end and gives it time to
 // undo its work.
 func (r *Request) exec(file string) callee {
-	return callee{file, func(ctx context.Context, env map[string]string, config []byte) ([]byte, error) {
+	const first = 3 // of a process's further files, package os/exec
+	return callee{file, first, func(ctx context.Context, env map[string]string, config []byte) ([]byte, error) {
 		var stdout, stderr bytes.Buffer
 		cmd := exec.CommandContext(ctx, file)
 		for key, value := range env {
 			cmd.Env = append(cmd.Env, key+"="+value)
 		}
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(config), &stdout, &stderr
+		if sandbox := r.file(); sandbox != nil {
+			defer sandbox.Close()
+			cmd.ExtraFiles = []*os.File{sandbox}
+		}
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		cmd.WaitDelay = 5 * time.Second
 		err := cmd.Run()

@@ -126,6 +126,7 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 		if err != nil {
 			return err
 		}
+		defer func() { req.sandbox.close() }()
 		req.bundle = b
 		phase.End(ctx, "environment and configuration")
 		return p.verb(req.Command)(ctx, req)

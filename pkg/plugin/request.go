@@ -37,7 +37,8 @@ type Request struct {
 	Environ map[string]string // the whole environment, for a delegate
 	Streams Streams
 
-	bundle Bundle // the plugins that this binary holds
+	bundle  Bundle   // the plugins that this binary holds
+	sandbox *sandbox // once it was looked at
 }
 
 // Logf writes a line for the operator to standard error, which runtimes keep in their log.

@@ -29,6 +29,7 @@ type Site struct {
 // Options say what a site consists of.
 type Options struct {
 	Netns  string                          // path of the sandbox; empty: no container side
+	Opened int                             // the sandbox's descriptor, where the caller has opened it: then the path is its name alone
 	Filter func() (firewall.Filter, error) // nil: the plugin asks for no packet filter
 	Logf   func(string, ...any)            // one line for the operator; nil: silent
 	Run    string                          // directory of the locks; empty: Run
@@ -50,7 +51,7 @@ func Open(o Options) (*Site, error) {
 	if o.Netns == "" {
 		return s, nil
 	}
-	if s.Container, err = openContainer(o.Netns); err != nil {
+	if s.Container, err = openContainer(o); err != nil {
 		s.Host.close()
 		return nil, fmt.Errorf("sandbox %s: %w", o.Netns, err)
 	}
@@ -200,8 +201,11 @@ func openHost() (*Side, error) {
 }
 
 // openContainer opens a side at a namespace other than the process's.
-func openContainer(path string) (*Side, error) {
-	ns, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+func openContainer(o Options) (*Side, error) {
+	ns, err := unix.FcntlInt(uintptr(o.Opened), unix.F_DUPFD_CLOEXEC, 0)
+	if o.Opened <= 0 {
+		ns, err = unix.Open(o.Netns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +214,7 @@ func openContainer(path string) (*Side, error) {
 		unix.Close(ns)
 		return nil, err
 	}
-	s := &Side{NS: ns, name: path, home: home, sys: make(map[string]int)}
+	s := &Side{NS: ns, name: o.Netns, home: home, sys: make(map[string]int)}
 	err = s.Do(func() (err error) {
 		s.Conn, err = rtnl.Open()
 		return err

@@ -31,6 +31,7 @@ func add(ctx context.Context, r *plugin.Request) error {
 		return err
 	}
 	defer s.Close()
+	s.Opened = r.Namespace()
 	if err := refuseSecond(s, holder(r)); err != nil {
 		return err
 	}
