@@ -164,39 +164,68 @@ func (s *Set) find(key []byte) *Element {
 		switch {
 		case e.catchAll:
 			all = e
-		case s.holds(e, key):
+		case s.holds(e, key, nil):
 			return e
 		}
 	}
 	return all
 }
 
-// holds says whether the element is the key, or a range with it. Ranges of joined keys are ranges of each part.
-func (s *Set) holds(e *Element, key []byte) bool {
+// possible says whether any element may be the key, of which only some bytes are known.
+func (s *Set) possible(key []byte, known []bool) bool {
+	return slices.ContainsFunc(s.Elements, func(e Element) bool { return e.catchAll || s.holds(&e, key, known) })
+}
+
+// holds says whether the element is the key, or a range with it. Ranges of joined keys are ranges of each part. Of a part that is not wholly
+// known (nil: all is) it is not said that it does not fit, unless by what is known of it.
+func (s *Set) holds(e *Element, key []byte, known []bool) bool {
 	if e.end == nil && !e.open {
-		return bytes.Equal(padded(e.key, s.keySize), padded(key, s.keySize))
+		return same(padded(e.key, s.keySize), padded(key, s.keySize), known)
 	}
 	if e.open {
-		return bytes.Compare(key, e.key) >= 0
-	}
-	sizes := []int{len(e.key)}
-	if len(s.key) > 1 {
-		sizes = sizes[:0]
-		for _, k := range s.key {
-			sizes = append(sizes, (k.size()+3)/4*4)
-		}
+		return slices.Contains(known, false) || bytes.Compare(key, e.key) >= 0
 	}
 	at := 0
-	for _, n := range sizes {
+	for _, n := range s.parts(e) {
 		if at+n > len(key) || at+n > len(e.key) || at+n > len(e.end) {
 			return false
 		}
-		if bytes.Compare(key[at:at+n], e.key[at:at+n]) < 0 || bytes.Compare(key[at:at+n], e.end[at:at+n]) > 0 {
+		value, low, top := key[at:at+n], e.key[at:at+n], e.end[at:at+n]
+		if known != nil && slices.Contains(known[at:at+n], false) {
+			if bytes.Equal(low, top) && !same(low, value, known[at:at+n]) {
+				return false
+			}
+		} else if bytes.Compare(value, low) < 0 || bytes.Compare(value, top) > 0 {
 			return false
 		}
 		at += n
 	}
 	return true
+}
+
+// same compares the bytes that are known; nil: all are.
+func same(a, b []byte, known []bool) bool {
+	if known == nil {
+		return bytes.Equal(a, b)
+	}
+	for i := range min(len(a), len(b), len(known)) {
+		if known[i] && a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// parts are the sizes of what the element's key is joined of.
+func (s *Set) parts(e *Element) []int {
+	if len(s.key) < 2 {
+		return []int{len(e.key)}
+	}
+	var sizes []int
+	for _, k := range s.key {
+		sizes = append(sizes, (k.size()+3)/4*4)
+	}
+	return sizes
 }
 
 func padded(b []byte, n int) []byte {

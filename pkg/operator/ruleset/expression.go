@@ -273,7 +273,7 @@ func (p *search) run(w *walk) signal {
 	}
 	key := w.registers.get(register(p.from), set.keySize)
 	switch {
-	case key == nil && len(set.Elements) == 0:
+	case key == nil && !set.possible(w.registers.part(register(p.from), set.keySize)): // a ping is none of tcp's ports
 		return when(p.not)
 	case key == nil && p.isMap:
 		w.reason = fmt.Sprintf("chain %s of %s: rule %q looks up what is not known of the packet", w.chain.Name, w.table, w.rule.Text)

@@ -57,6 +57,12 @@ func TestJudge(t *testing.T) {
 	dns.Protocol = unix.IPPROTO_UDP
 	host := segment("192.0.2.1", 8080)
 	host.Out = Link{}
+	ping := host
+	ping.Protocol, ping.SourcePort, ping.DestinationPort = unix.IPPROTO_ICMP, 0, 0
+	published := func(element string) string {
+		return "table ip t { map m { type ipv4_addr . inet_proto . inet_service : verdict; flags interval; elements = { " + element +
+			" : drop }; }; chain c { type filter hook prerouting priority -100; ip daddr . meta l4proto . th dport vmap @m; }; }"
+	}
 	tests := []struct {
 		name, rules string
 		hook        Hook
@@ -87,6 +93,13 @@ func TestJudge(t *testing.T) {
 		{"local", dnat("fib daddr type local tcp dport 8080 dnat to 10.1.0.2:80"), Prerouting, host, "accept 10.1.0.2:40000>10.1.0.2:80"},
 		{"not local", dnat("fib daddr type local dnat to 10.1.0.2"), Prerouting, web, "accept"},
 		{"map", dnat("dnat to tcp dport map { 8080 : 10.1.0.9 }"), Prerouting, host, "accept 10.1.0.2:40000>10.1.0.9:8080"},
+		{"a ping, and a map of ports", dnat("dnat to meta l4proto . th dport map { tcp . 8080 : 10.1.0.9 . 80, udp . 53 : 10.1.0.9 . 53 }"), Prerouting, ping, "accept"},
+		{"a ping, and ranges of ports", published("192.0.2.0/24 . tcp . 1-9999"), Prerouting, ping, "accept"},
+		{"a ping, and a map of pings", published("192.0.2.0/24 . icmp . 0-65535"), Prerouting, ping,
+			`unknown: chain c of ip t: rule "ip daddr . meta l4proto . th dport vmap @m" looks up what is not known of the packet`},
+		{"a ping, and a set of ports", filter("meta l4proto . th dport { tcp . 80, udp . 53 } drop"), Forward, ping, "accept"},
+		{"a ping, and another set of ports", filter("meta l4proto . th dport != { tcp . 80, udp . 53 } drop"), Forward, ping,
+			"drop by chain c of inet t (meta l4proto . th dport != { tcp . 80, udp . 53 } drop)"},
 		{"the first wins", dnat("dnat to 10.1.0.3; dnat to 10.1.0.4"), Prerouting, host, "accept 10.1.0.2:40000>10.1.0.3:8080"},
 		{"translated, then filtered", dnat("ip protocol tcp dnat to 10.1.0.3:80") + "\ntable inet f { chain c { type filter hook prerouting priority 0; ip daddr 10.1.0.3 drop; }; }",
 			Prerouting, host, "drop by chain c of inet f (ip daddr 10.1.0.3 drop) 10.1.0.2:40000>10.1.0.3:80"},

@@ -85,6 +85,14 @@ func (r *raw) get(at, size int) []byte {
 	return append([]byte(nil), r.bytes[at:at+size]...)
 }
 
+// part returns the bytes, and which of them are known.
+func (r *raw) part(at, size int) (value []byte, known []bool) {
+	if at < 0 || size < 0 || at+size > len(r.bytes) {
+		return make([]byte, max(size, 0)), make([]bool, max(size, 0))
+	}
+	return r.bytes[at : at+size], r.known[at : at+size]
+}
+
 // header returns the bytes from a base (NFT_PAYLOAD_*) on.
 func (p *Packet) header(base uint32) *raw {
 	switch base {
