@@ -95,3 +95,8 @@ func openSite(t testing.TB, dir string) *site.Site {
 	t.Cleanup(s.Close)
 	return s
 }
+
+// mendable may be swept away by others.
+type mendable struct{ thing }
+
+func (mendable) Mendable() {}

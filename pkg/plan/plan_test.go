@@ -116,6 +116,19 @@ func TestVerifyListsAll(t *testing.T) {
 	}
 }
 
+// The remedy is a repair exactly where that would make good all that differs.
+func TestVerifyKnowsTheRemedy(t *testing.T) {
+	w := newWorld()
+	ground, swept, own := thing{world: w, name: "ground"}, wrapped{mendable{thing{world: w, name: "swept"}}}, thing{world: w, name: "own"}
+	p, s := Plan{Ground: []Step{ground}, Steps: []Step{own, swept}}, openSite(t, t.TempDir())
+	for own, want := range map[bool]bool{true: true, false: false} {
+		w.there = map[string]bool{"own": own}
+		if got := fault.Hint(p.Verify(context.Background(), s)) == Repairable; got != want {
+			t.Errorf("the attachment's own is there: %v, a repair is the remedy: %v", own, got)
+		}
+	}
+}
+
 // Guard and Ready find what a wrapper hides, and touch nothing.
 func TestGuardAndReady(t *testing.T) {
 	w := newWorld()

@@ -154,17 +154,24 @@ func (p Plan) Sweep(ctx context.Context, s *site.Site) error {
 // Verify looks at every step and lists all that is not as it was made.
 func (p Plan) Verify(ctx context.Context, s *site.Site) error {
 	var drifts []string
-	for _, step := range p.all() {
+	hint := Repairable
+	for i, step := range p.all() {
 		if err := step.Verify(ctx, s); err != nil {
 			drifts = append(drifts, fmt.Sprintf("%s: %v", step, err))
+			if i >= len(p.Ground) && !is[Mendable](step) {
+				hint = "delete the attachment and add it again"
+			}
 		}
 		phase.End(ctx, "verify", step)
 	}
 	if len(drifts) == 0 {
 		return nil
 	}
-	return fault.New(fault.Drift, "delete the attachment and add it again", "%s", strings.Join(drifts, "; "))
+	return fault.New(fault.Drift, hint, "%s", strings.Join(drifts, "; "))
 }
+
+// Repairable is the remedy of drifts that a Repair makes good: of the ground, and of what is Mendable.
+const Repairable = "trestle repair"
 
 // Repair makes the ground and every Mendable step so again, while what carries the attachment is as it was made: else it is another one's by
 // now, or none. What is not so afterwards is listed as by Verify.

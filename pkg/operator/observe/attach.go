@@ -22,8 +22,7 @@ type file struct {
 	memory   *memory
 	entry    cache.Entry // that the memory was read from
 	reserved []*Reservation
-	checked  bool     // CHECK was asked
-	drifts   []string // that it named
+	verdict  *Verdict // of CHECK; nil where it was not asked
 }
 
 // files are the attachments by who they are.

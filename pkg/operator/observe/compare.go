@@ -10,6 +10,12 @@ import (
 	"sync/atomic"
 )
 
+// Verdict is what CHECK says: each drift, and what to do about them.
+type Verdict struct {
+	Drifts []string
+	Remedy string
+}
+
 // ask lets the plugins CHECK every attachment that lives and bears our marks, several at a time, as runtimes call them. Whole is what they call
 // whole; of what others made they would miss our own rules.
 func (r *reader) ask(ctx context.Context, list []*file) {
@@ -22,7 +28,7 @@ func (r *reader) ask(ctx context.Context, list []*file) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(list) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				if f := list[i]; f.memory != nil && f.Origin == Trestle && f.death() == "" {
-					f.drifts, f.checked = r.options.Check(ctx, f.entry)
+					f.verdict = r.options.Check(ctx, f.entry)
 				}
 			}
 		})
@@ -32,8 +38,11 @@ func (r *reader) ask(ctx context.Context, list []*file) {
 
 // faults are what is missing of what a runtime remembers: by CHECK, and where that was not asked, by what is seen.
 func (f *file) faults(h *Host) (list []string) {
-	if f.memory == nil || f.checked {
-		return f.drifts
+	switch {
+	case f.memory == nil:
+		return nil
+	case f.verdict != nil:
+		return f.verdict.Drifts
 	}
 	note := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	f.compareLinks(h, note)

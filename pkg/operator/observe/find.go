@@ -20,9 +20,9 @@ type Options struct {
 	Results  string                // where runtimes keep their results; empty: cache.Dir
 	DataDirs []string              // directories of host-local's reservations; nil: the default and those that the results name
 	Progress func(done, total int) // called after each namespace; nil: not at all
-	// Check is what the plugins' own CHECK says of an attachment that lives: each drift. false: it could not be asked. nil: nobody is asked,
-	// and what is seen from outside has to do.
-	Check func(context.Context, cache.Entry) (drifts []string, asked bool)
+	// Check is what the plugins' own CHECK says of an attachment that lives; nil where it could not be asked. A nil Check asks nobody, and what is
+	// seen from outside has to do.
+	Check func(context.Context, cache.Entry) *Verdict
 }
 
 // Directories are where runtimes and ip-netns(8) bind namespaces to names.

@@ -147,7 +147,8 @@ type Attachment struct {
 	IfName      string   `json:"ifname"`
 	Origin      Origin   `json:"origin"`
 	State       State    `json:"state"`
-	Why         []string `json:"why,omitempty"` // of any state but whole
+	Why         []string `json:"why,omitempty"`    // of any state but whole
+	Remedy      string   `json:"remedy,omitempty"` // where CHECK named one
 
 	Netns     string     `json:"netns,omitempty"`     // the path that the runtime gave
 	Namespace string     `json:"namespace,omitempty"` // where its interface was found

@@ -106,6 +106,9 @@ func (f *file) judge(h *Host) {
 		f.State, f.Why = Half, []string{"no runtime remembers it, and it has no address"}
 	case len(faults) > 0:
 		f.State, f.Why = Broken, faults
+		if f.verdict != nil {
+			f.Remedy = f.verdict.Remedy
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -127,18 +128,22 @@ func reported(out []byte) error {
 }
 
 // checkBy asks the bundle's plugins for their CHECK of an attachment. nil without the right to enter its namespace.
-func checkBy(bundle plugin.Bundle) func(context.Context, cache.Entry) ([]string, bool) {
+func checkBy(bundle plugin.Bundle) func(context.Context, cache.Entry) *observe.Verdict {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	return func(ctx context.Context, e cache.Entry) ([]string, bool) {
+	return func(ctx context.Context, e cache.Entry) *observe.Verdict {
 		r, err := requestFor(e, bundle)
 		if err != nil || len(r.Plugins) == 0 {
-			return nil, false
+			return nil
 		}
-		if _, err = r.call(ctx, bundle, "CHECK"); err == nil {
-			return nil, true
+		_, err = r.call(ctx, bundle, "CHECK")
+		switch {
+		case err == nil:
+			return &observe.Verdict{}
+		case fault.Code(err) == fault.Drift:
+			return &observe.Verdict{Drifts: strings.Split(err.Error(), "; "), Remedy: fault.Hint(err)}
 		}
-		return strings.Split(err.Error(), "; "), fault.Code(err) == fault.Drift
+		return nil // it failed, and has seen nothing
 	}
 }
