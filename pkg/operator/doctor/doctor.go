@@ -31,6 +31,9 @@ type Finding struct {
 	Remedy   string   `json:"remedy"`
 	Page     string   `json:"page"`
 	Fix      *Fix     `json:"fix,omitempty"` // where one is safe
+
+	cause string                // findings of one check with one cause are told as one; empty: each is its own
+	about []*observe.Attachment // who suffers; nil: all, as far as is known
 }
 
 // Fix is a remedy that harms nothing that works.
@@ -121,12 +124,44 @@ func (p *Picture) Examine() []Finding {
 		}
 	}
 	for _, c := range checks {
-		if !slices.ContainsFunc(c.covered, func(id string) bool { return len(found[id]) > 0 }) {
-			all = append(all, found[c.ID]...)
+		var covers []Finding
+		for _, id := range c.covered {
+			covers = append(covers, found[id]...)
 		}
+		own := slices.DeleteFunc(slices.Clone(found[c.ID]), func(f Finding) bool { return f.explained(covers) })
+		all = append(all, gather(own)...)
 	}
 	slices.SortStableFunc(all, func(a, b Finding) int { return cmp.Compare(a.Severity, b.Severity) })
 	return all
+}
+
+// explained says whether other findings explain this one: about all that suffer, or about everybody.
+func (f Finding) explained(by []Finding) bool {
+	var suffer []*observe.Attachment
+	for _, other := range by {
+		if other.about == nil || f.about == nil {
+			return true
+		}
+		suffer = append(suffer, other.about...)
+	}
+	return f.about != nil && !slices.ContainsFunc(f.about, func(a *observe.Attachment) bool { return !slices.Contains(suffer, a) })
+}
+
+// gather makes one finding of all that have one cause: the first, with how many more there are.
+func gather(list []Finding) (told []Finding) {
+	first, more := make(map[string]int), make(map[string][]string)
+	for _, f := range list {
+		if _, seen := first[f.cause]; seen && f.cause != "" {
+			more[f.cause] = append(more[f.cause], f.Object)
+			continue
+		}
+		first[f.cause] = len(told)
+		told = append(told, f)
+	}
+	for cause, others := range more {
+		told[first[cause]].What += fmt.Sprintf(" (and %d more: %s)", len(others), short(others))
+	}
+	return told
 }
 
 // Status is the exit status for the findings: 0 for none, 1 for warnings, 2 with errors.

@@ -27,12 +27,22 @@ func filterChecks() []Check {
 	}
 }
 
-// stranger stands for anybody outside: an address of documentation, RFC 5737 and RFC 3849.
-func stranger(is4 bool) netip.Addr {
-	if is4 {
+// stranger stands for somebody whom the host reaches by the uplink: anybody, by an address of documentation (RFC 5737, RFC 3849), where the host
+// has a default route; else a neighbour. Invalid: nobody is reached there.
+func (p *Picture) stranger(is4 bool, uplink *observe.Link) netip.Addr {
+	if p.leadsOut(is4) && is4 {
 		return netip.AddrFrom4([4]byte{203, 0, 113, 1})
+	} else if p.leadsOut(is4) {
+		return netip.MustParseAddr("2001:db8:ffff::1")
 	}
-	return netip.MustParseAddr("2001:db8:ffff::1")
+	for _, own := range global(uplink) {
+		for _, a := range []netip.Addr{own.Addr().Next(), own.Addr().Prev()} {
+			if own.Addr().Is4() == is4 && own.Contains(a) {
+				return a
+			}
+		}
+	}
+	return netip.Addr{}
 }
 
 // probe is the first segment from one end to the other.
@@ -74,16 +84,17 @@ func (p *Picture) passing(a *observe.Attachment, is4 bool, uplink *observe.Link)
 	if inner == nil {
 		inner = p.Host.Link(a.HostLink)
 	}
+	other := p.stranger(is4, uplink)
 	for _, ip := range addresses(a) {
-		if ip.Is4() != is4 {
+		if ip.Is4() != is4 || !other.IsValid() {
 			continue
 		}
-		out := probe(ip, stranger(is4), 443)
+		out := probe(ip, other, 443)
 		out.In, out.Out = linkOf(inner), linkOf(uplink)
 		list = append(list, out)
 		for _, port := range a.Ports {
 			if port.Target.Addr() == ip && port.Protocol == "tcp" {
-				in := probe(stranger(is4), ip, port.Target.Port())
+				in := probe(other, ip, port.Target.Port())
 				in.In, in.Out, in.DNAT = linkOf(uplink), linkOf(inner), true
 				list = append(list, in)
 			}
@@ -152,7 +163,11 @@ func (p *Picture) portTaken() (found []Finding) {
 			if !to.IsValid() || to.IsUnspecified() || to.IsLoopback() {
 				continue
 			}
-			packet := probe(stranger(to.Is4()), to, port.HostPort)
+			other := p.stranger(to.Is4(), uplinks[0])
+			if !other.IsValid() {
+				continue
+			}
+			packet := probe(other, to, port.HostPort)
 			packet.Protocol = map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP}[port.Protocol]
 			packet.In = linkOf(uplinks[0])
 			v := host.Filter.Judge(ruleset.Prerouting, packet, eye{host})
@@ -175,7 +190,7 @@ func (p *Picture) localnet() (found []Finding) {
 		if l.Name == "lo" || host.Filter == nil || max(p.sysctl(key), p.sysctl("ipv4/conf/all/route_localnet")) != "1" {
 			continue
 		}
-		packet := probe(stranger(true), netip.AddrFrom4([4]byte{127, 0, 0, 1}), 80)
+		packet := probe(netip.AddrFrom4([4]byte{203, 0, 113, 1}), netip.AddrFrom4([4]byte{127, 0, 0, 1}), 80)
 		packet.In = linkOf(l)
 		if v := host.Filter.Judge(ruleset.Prerouting, packet, eye{host}); v.Action != ruleset.Accept {
 			continue
@@ -184,7 +199,7 @@ func (p *Picture) localnet() (found []Finding) {
 			Remedy: "trestle repair makes the guard again where a port of 127.0.0.1 is published; otherwise sysctl -w net/" + key + "=0"}
 		switch {
 		case p.publishes():
-			f.Fix = &Fix{Kind: Repair}
+			f.Fix, f.cause = &Fix{Kind: Repair}, "guard"
 		case p.sysctl(key) == "1":
 			f.Fix = &Fix{Kind: SetSysctl, Name: key, To: "0"}
 		}

@@ -21,6 +21,7 @@ func kernelChecks() []Check {
 		{"rp-filter", Warning, "packets are dropped that come in by another link than the answer would leave by", (*Picture).strict, nil},
 		{"route-localnet", Error, "neighbours reach services that listen on 127.0.0.1 alone (CVE-2020-8558)",
 			(*Picture).localnet, []string{"rules-gone"}},
+		{"route-blackhole", Error, "a route or a rule of routing throws packets away", (*Picture).blackholes, nil},
 		{"bridge-nf-off", Warning, "a service's address is not answered by a container on the client's own bridge: the answer passes no rule",
 			(*Picture).bridgeNFOff, nil},
 	}
@@ -36,12 +37,12 @@ func (p *Picture) ofFamily(is4 bool) (list []*observe.Attachment) {
 	return list
 }
 
-// routed are those that the host is to pass packets on for: they have a default route.
+// routed are those that the host is to pass packets on for: they have a default route by it.
 func (p *Picture) routed(is4 bool) (list []*observe.Attachment) {
 	for _, a := range p.ofFamily(is4) {
 		n := p.Host.Namespace(a.Namespace)
 		if n != nil && slices.ContainsFunc(n.Routes, func(r observe.Route) bool {
-			return r.Destination.Bits() == 0 && r.Destination.Addr().Is4() == is4 && r.Gateway.IsValid()
+			return isDefault(r, is4) && r.Gateway.IsValid() && r.Link == a.IfName && p.Host.Own().Has(r.Gateway)
 		}) {
 			list = append(list, a)
 		}
@@ -110,8 +111,8 @@ func (p *Picture) strict() (found []Finding) {
 			why = fmt.Sprintf("the host has %d ways out", len(uplinks))
 		}
 		for _, a := range p.bridges()[l.Name] {
-			for _, ip := range addresses(a) {
-				if other := p.way(ip); ip.Is4() && other != "" && other != l.Name {
+			for _, ip := range addresses(a) { // what a bridge without addresses passes on, no filter of IP sees
+				if other := p.way(ip); ip.Is4() && other != "" && other != l.Name && len(global(l)) > 0 {
 					why = fmt.Sprintf("the host's route to %s (%s) goes by %s", ip, name(a), other)
 				}
 			}

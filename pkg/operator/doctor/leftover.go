@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/plan"
 )
 
 func leftoverChecks() []Check {
@@ -24,7 +25,7 @@ func leftoverChecks() []Check {
 			(*Picture).staleNames, nil},
 		{"unseen", Warning, "what is not looked at may be wrong, and doctor says nothing of it", (*Picture).unseen, nil},
 		{"drift", Error, "something is not as ADD made it",
-			(*Picture).drift, []string{"rules-gone", "forwarding-ipv4", "forwarding-ipv6", "bridge-down", "link-down",
+			(*Picture).drift, []string{"rules-gone", "forwarding-ipv4", "forwarding-ipv6", "bridge-gone", "bridge-down", "link-down",
 				"interface-down", "port-detached", "gateway-missing", "mtu-pair", "default-route-missing", "address-twice", "mac-twice", "route-localnet",
 				"ipv6-disabled", "port-taken", "result-torn", "reservation-nobody", "half-made"}},
 	}
@@ -101,13 +102,37 @@ func (p *Picture) staleNames() (found []Finding) {
 // drift is what CHECK names and no other check explains.
 func (p *Picture) drift() (found []Finding) {
 	for _, a := range p.living() {
-		if text := complaint(a); text != "" {
-			found = append(found, Finding{Object: name(a),
-				What:   text,
-				Remedy: "trestle repair mends rules; else delete the container and add it again", Fix: &Fix{Kind: Repair}})
+		if len(a.Why) == 0 {
+			continue
 		}
+		f := Finding{Object: name(a), What: complaint(a), Remedy: "delete the container and add it again",
+			cause: impersonal(a, a.Why[0]), about: []*observe.Attachment{a}}
+		if a.Remedy == plan.Repairable {
+			f.Remedy, f.Fix = plan.Repairable, &Fix{Kind: Repair}
+		}
+		found = append(found, f)
 	}
 	return found
+}
+
+// impersonal is a complaint without what is the attachment's own, and without which plugin made it: what is left tells a cause.
+func impersonal(a *observe.Attachment, text string) string {
+	if _, after, found := strings.Cut(text, "packet filter: "); found {
+		text = after
+	}
+	own := []string{a.ID, "", a.ContainerID, ""}
+	for _, ip := range addresses(a) {
+		own = append(own, ip.String(), "")
+	}
+	if _, link, _ := strings.Cut(a.HostLink, "/host/"); link != "" {
+		own = append(own, link, "")
+	}
+	return strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return -1
+		}
+		return r
+	}, strings.NewReplacer(own...).Replace(text))
 }
 
 // complaint is what CHECK names of an attachment that lives.

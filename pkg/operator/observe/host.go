@@ -75,7 +75,7 @@ type Link struct {
 	MAC        string      `json:"mac,omitempty"`
 	MTU        int         `json:"mtu"`
 	Up         bool        `json:"up"`                   // set up by somebody
-	Running    bool        `json:"running"`              // and able to pass frames
+	Running    bool        `json:"running"`              // and able to pass frames: it has a carrier
 	Master     string      `json:"master,omitempty"`     // the link that it is a port of
 	Peer       string      `json:"peer,omitempty"`       // the other end of a pair
 	PeerHidden bool        `json:"peerHidden,omitempty"` // it has another end, in a namespace that was not found or entered
@@ -118,6 +118,11 @@ type Rule struct {
 	Priority int    `json:"priority"`
 	Text     string `json:"text"`
 	IPv6     bool   `json:"ipv6,omitempty"`
+	Kind     string `json:"kind,omitempty"` // of a rule that throws packets away: blackhole, unreachable or prohibit
+
+	From   netip.Prefix `json:"-"` // whose, where it says
+	To     netip.Prefix `json:"-"`
+	Narrow bool         `json:"-"` // it asks for more than addresses and the link by which a packet comes in
 }
 
 // Neighbour is an entry of the neighbour table.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -28,7 +29,7 @@ func (r *reader) takeLinks(n *Namespace, links []rtnl.LinkData, hostNumber int) 
 	for _, link := range links {
 		a := link.Attrs()
 		l := &Link{ID: n.ID + "/" + a.Name, Name: a.Name, Index: a.Index, Kind: link.Type(), MAC: a.HardwareAddr.String(), MTU: a.MTU,
-			Up: a.Flags&net.FlagUp != 0, Running: a.Flags&net.FlagRunning != 0, Alias: a.Alias}
+			Up: a.Flags&net.FlagUp != 0, Running: a.RawFlags&unix.IFF_LOWER_UP != 0, Alias: a.Alias}
 		if a.MasterIndex != 0 {
 			l.Master = n.ID + "/" + names[a.MasterIndex]
 		}

@@ -49,7 +49,7 @@ func addressOrigin(l *Link, a rtnl.Addr) Origin {
 	return Foreign
 }
 
-// readRoutes notes the routes of all tables, and the rules by which they are chosen.
+// readRoutes notes the routes of all tables.
 func readRoutes(n *Namespace, h *netlink.Handle) error {
 	list, err := h.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 	if err != nil {
@@ -66,13 +66,19 @@ func readRoutes(n *Namespace, h *netlink.Handle) error {
 			n.Routes = append(n.Routes, route)
 		}
 	}
-	rules, err := h.RuleList(netlink.FAMILY_ALL)
+	return nil
+}
+
+// readRules notes the rules by which routes are chosen.
+func readRules(n *Namespace, conn *rtnl.Conn) error {
+	rules, err := conn.Rules()
 	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) { // a kernel without policy routing
 		return fmt.Errorf("rules of routing: %w", err)
 	}
-	for _, rule := range rules {
-		text := strings.TrimPrefix(rule.String(), fmt.Sprintf("ip rule %d: ", rule.Priority))
-		n.Rules = append(n.Rules, Rule{Priority: rule.Priority, Text: text, IPv6: rule.Family == unix.AF_INET6})
+	for _, r := range rules {
+		kind, _ := r.Discards()
+		n.Rules = append(n.Rules, Rule{Priority: r.Priority, Text: r.String(), IPv6: r.Family == unix.AF_INET6, Kind: kind, From: r.From, To: r.To,
+			Narrow: r.Invert || r.Other || r.Mark|r.Mask != 0 || r.Protocol != 0 || r.Out != ""})
 	}
 	return nil
 }

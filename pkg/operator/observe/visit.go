@@ -113,7 +113,7 @@ func (r *reader) readAll(ctx context.Context, n *Namespace) error {
 		return fmt.Errorf("links: %w", err)
 	}
 	r.takeLinks(n, links, r.hostNumber(n, h))
-	err = errors.Join(readAddresses(n, conn), readRoutes(n, h), readNeighbours(n, h))
+	err = errors.Join(readAddresses(n, conn), readRoutes(n, h), readRules(n, conn), readNeighbours(n, h))
 	readSysctls(n, links)
 	filter, unread := ruleset.Read(ctx)
 	if unread != nil {

@@ -19,6 +19,7 @@ type examination struct {
 	configs, results   string
 	plugins            []string
 	fix, yes, asObject bool
+	asked              bool // the directory of configurations was named
 }
 
 func doctorCommand(bundle plugin.Bundle) *cobra.Command {
@@ -32,6 +33,7 @@ func doctorCommand(bundle plugin.Bundle) *cobra.Command {
 		Example: "  trestle doctor\n  trestle doctor --json\n  trestle doctor --fix --yes",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			e.asked = c.Flags().Changed("conf-dir")
 			return e.run(c.Context(), bundle, c.InOrStdin(), c.OutOrStdout())
 		},
 	}
@@ -54,10 +56,8 @@ func (e *examination) run(ctx context.Context, bundle plugin.Bundle, in io.Reade
 	if err != nil {
 		return err
 	}
-	if e.fix {
-		if err := e.mend(ctx, bundle, found, in, out); err != nil {
-			return err
-		}
+	m := mender{e, bundle, bufio.NewScanner(in), out, make(map[doctor.Fix]bool)}
+	for e.fix && m.mend(ctx, found) { // what is mended may uncover more
 		if found, err = e.examine(ctx, bundle); err != nil {
 			return err
 		}
@@ -95,28 +95,42 @@ func printFindings(out io.Writer, found []doctor.Finding) error {
 	return w.Flush()
 }
 
-// mend carries out the remedies, each once.
-func (e *examination) mend(ctx context.Context, bundle plugin.Bundle, found []doctor.Finding, in io.Reader, out io.Writer) error {
-	answers := bufio.NewScanner(in)
-	done := make(map[doctor.Fix]bool)
+// mender carries out remedies. tried are those of this round and of earlier ones.
+type mender struct {
+	*examination
+	bundle  plugin.Bundle
+	answers *bufio.Scanner
+	out     io.Writer
+	tried   map[doctor.Fix]bool
+}
+
+// mend carries out the remedies, each once, and says whether any was.
+func (m *mender) mend(ctx context.Context, found []doctor.Finding) (some bool) {
 	for _, f := range found {
-		if f.Fix == nil || done[*f.Fix] {
+		if f.Fix == nil || m.tried[*f.Fix] {
 			continue
 		}
-		done[*f.Fix] = true
-		fmt.Fprintf(out, "%s: %s\n", f.ID, safe(f.What))
-		if !e.yes {
-			fmt.Fprintf(out, "%s? [y/N] ", f.Fix)
-			if !answers.Scan() || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answers.Text())), "y") {
-				fmt.Fprintln(out, "left as it is")
-				continue
-			}
-		}
-		if err := e.carryOut(ctx, bundle, *f.Fix, out); err != nil {
-			fmt.Fprintf(out, "%s: %v\n", f.Fix, err)
+		m.tried[*f.Fix] = true
+		fmt.Fprintf(m.out, "%s: %s\n", f.ID, safe(f.What))
+		if !m.agreed(*f.Fix) {
+			fmt.Fprintln(m.out, "left as it is")
 			continue
 		}
-		fmt.Fprintf(out, "done: %s\n", f.Fix)
+		some = true
+		if err := m.carryOut(ctx, m.bundle, *f.Fix, m.out); err != nil {
+			fmt.Fprintf(m.out, "%s: %v\n", f.Fix, err)
+			continue
+		}
+		fmt.Fprintf(m.out, "done: %s\n", f.Fix)
 	}
-	return nil
+	return some
+}
+
+// agreed asks whether the remedy is wanted.
+func (m *mender) agreed(f doctor.Fix) bool {
+	if m.yes {
+		return true
+	}
+	fmt.Fprintf(m.out, "%s? [y/N] ", f)
+	return m.answers.Scan() && strings.HasPrefix(strings.ToLower(strings.TrimSpace(m.answers.Text())), "y")
 }

@@ -24,6 +24,9 @@ import (
 
 // examine reads all that the checks look at, and makes them.
 func (e *examination) examine(ctx context.Context, bundle plugin.Bundle) ([]doctor.Finding, error) {
+	if _, err := os.Stat(e.configs); e.asked && err != nil {
+		return nil, fault.New(fault.IO, "name the runtime's directory of configurations", "--conf-dir: %w", err)
+	}
 	host, err := observe.Read(ctx, observe.Options{Results: e.results, Check: checkBy(bundle)})
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func repairCommand(bundle plugin.Bundle) *cobra.Command {
 
 // repair asks the plugins of every cached attachment. One that resists does not keep the others from being mended.
 func repair(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, results, network string) error {
-	host, err := observe.Read(ctx, observe.Options{Results: results})
+	host, err := observe.Read(ctx, observe.Options{Results: results, Check: checkBy(bundle)})
 	if err != nil {
 		return err
 	}
@@ -49,12 +49,15 @@ func repair(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle
 	entries = slices.DeleteFunc(entries, func(e cache.Entry) bool { return network != "" && e.Network != network })
 	m := mending{out: out, complaints: complaints}
 	for i, o := range mendAll(ctx, bundle, host, entries) {
-		m.tell(entries[i], o)
+		a := host.Attachment(attachment(entries[i]))
+		m.tell(entries[i], o, a != nil && a.State == observe.Broken)
 	}
 	fmt.Fprintf(out, "%d mended, %d were whole, %d are gone (see trestle gc)\n", m.mended, m.whole, m.gone)
-	if m.bad > 0 || unread != nil {
-		return fault.New(fault.Drift, "delete those containers and add them again", "%d attachments are not as they were made; unread results: %v",
-			m.bad, unread != nil)
+	switch {
+	case m.bad > 0:
+		return fault.New(fault.Drift, "delete those containers and add them again", "%d attachments are not as they were made", m.bad)
+	case unread != nil:
+		return fault.New(fault.IO, "as root, look at the files that are named", "not all results of runtimes could be read")
 	}
 	return nil
 }
@@ -87,7 +90,9 @@ type mending struct {
 	whole, mended, gone, bad int
 }
 
-func (m *mending) tell(e cache.Entry, o outcome) {
+// tell says what became of one that was broken, or was not. What all share (a chain) is made again by the first who is asked: the others have only
+// to be looked at.
+func (m *mending) tell(e cache.Entry, o outcome, broken bool) {
 	name := attachment(e)
 	for _, line := range o.made {
 		fmt.Fprintf(m.out, "%s: %s\n", name, line)
@@ -98,8 +103,11 @@ func (m *mending) tell(e cache.Entry, o outcome) {
 	case o.err != nil:
 		m.bad++
 		fmt.Fprintf(m.complaints, "%s: %v\n", name, o.err)
-	case len(o.made) > 0:
+	case len(o.made) > 0 || broken:
 		m.mended++
+		if len(o.made) == 0 {
+			fmt.Fprintf(m.out, "%s: whole again\n", name)
+		}
 	default:
 		m.whole++
 	}
