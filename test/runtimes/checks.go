@@ -25,6 +25,7 @@ func checks() []Check {
 		{"GC takes away what nobody deletes", Verify, 0, collected},
 		{"STATUS is the node's condition", Status, 0, conditioned},
 		{"podman network create (firewall and tuning from Debian)", Own, 0, network},
+		{"the list in one plugin", Adopt, 0, onePlugin},
 		{"adoption: from the reference, and back", Adopt, 0, adoption},
 
 		{"bad input: broken conflist beside a good one", 0, 0, broken},

@@ -56,6 +56,9 @@ func (p *podman) run(pod *Pod, network string) error {
 			arguments = append(arguments, "--publish", fmt.Sprintf("%d:8080/%s", pod.Host, protocol))
 		}
 	}
+	if pod.Address != "" {
+		arguments = append(arguments, "--ip", pod.Address)
+	}
 	_, err := program("podman", append(arguments, imageName, "serve", pod.Name)...)
 	return err
 }

@@ -29,6 +29,8 @@ type Pod struct {
 	Host uint16 // the host's port that leads to it, both protocols; 0 for none
 	id   string // the runtime's
 
+	Address string // that it asks for; "" for any
+
 	app *exec.Cmd     // runtimes that stay in the foreground
 	out *bytes.Buffer // what that one said
 	end chan error
