@@ -15,12 +15,14 @@ import (
 	hostlocal "github.com/trestle-cni/trestle/plugins/host-local"
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/portmap"
+	"github.com/trestle-cni/trestle/plugins/ptp"
 )
 
 func main() {
 	bundle := plugin.Bundle{}
 	for _, p := range []plugin.Plugin{
 		bridge.Kind().Plugin(), chain.Plugin(), hostlocal.Plugin(), loopback.Kind().Plugin(), portmap.Kind().Plugin(),
+		ptp.Kind().Plugin(),
 	} {
 		bundle[p.Name] = p
 	}

@@ -22,6 +22,7 @@ type Addresses struct {
 	Addrs    []netip.Prefix // host bits kept
 	DAD      bool           // IPv6 duplicate address detection (RFC 4862) before an address is used
 	AcceptRA bool           // leave router advertisements and autoconfiguration as they are
+	Alone    bool           // nobody else of the subnet is on the link: the kernel makes no route to the subnet (IFA_F_NOPREFIXROUTE)
 }
 
 func (a Addresses) String() string { return "addresses on " + a.IfName }
@@ -48,7 +49,7 @@ func (a Addresses) Apply(_ context.Context, s *site.Site) (bool, error) {
 	}
 	created := false
 	for _, p := range a.Addrs {
-		err := container.Conn.Send(rtnl.NewAddr(link.Attrs().Index, p, a.DAD, 0))
+		err := container.Conn.Send(rtnl.NewAddr(link.Attrs().Index, p, a.flags(), 0))
 		if errors.Is(err, unix.EEXIST) {
 			continue
 		}
@@ -58,6 +59,16 @@ func (a Addresses) Apply(_ context.Context, s *site.Site) (bool, error) {
 		created = true
 	}
 	return created, nil
+}
+
+func (a Addresses) flags() (flags uint32) {
+	if !a.DAD {
+		flags |= unix.IFA_F_NODAD
+	}
+	if a.Alone {
+		flags |= unix.IFA_F_NOPREFIXROUTE
+	}
+	return flags
 }
 
 // tune writes the interface's settings, as the reference does, and refuses router advertisements where IPAM gave an IPv6 address.

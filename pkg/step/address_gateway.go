@@ -54,7 +54,7 @@ func (g Gateway) Apply(_ context.Context, s *site.Site) (bool, error) {
 		}
 	}
 	for _, p := range missing {
-		if err := s.Host.Conn.Send(rtnl.NewAddr(index, p, false, rtnl.Proto)); err != nil && !errors.Is(err, unix.EEXIST) {
+		if err := s.Host.Conn.Send(rtnl.NewAddr(index, p, unix.IFA_F_NODAD, rtnl.Proto)); err != nil && !errors.Is(err, unix.EEXIST) {
 			return false, addressError(p, err)
 		}
 	}

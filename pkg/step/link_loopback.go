@@ -94,7 +94,7 @@ func (l Loopback) complete(container *site.Side) (created bool, err error) {
 	}
 	missing, err := missingLoopback(container, have)
 	for _, p := range missing {
-		if err := container.Conn.Send(rtnl.NewAddr(link.Attrs().Index, p, false, 0)); err != nil {
+		if err := container.Conn.Send(rtnl.NewAddr(link.Attrs().Index, p, unix.IFA_F_NODAD, 0)); err != nil {
 			return created, addressError(p, err)
 		}
 		created = true

@@ -2,6 +2,7 @@ package step
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,19 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
-	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
-// Veth is the pair of links that joins a container to a bridge: Host is a port of the bridge, IfName is in the container. The host
-// end's alias says whose it is. Both ends are made down.
+// Veth is the pair of links that joins a container to the host: Host is on the host, a port of the bridge where there is one, and IfName is in the
+// container. The host end's alias says whose it is. Both ends are made down.
 type Veth struct {
 	Owner        owner.Owner
-	Host         string // the owner's HostLink; another name when the attachment was made by the reference
-	IfName       string // empty when only the host side is known (GC)
-	Bridge       string
+	Host         string           // the owner's HostLink; another name when the attachment was made by the reference
+	IfName       string           // empty when only the host side is known (GC)
+	Bridge       string           // empty: the host's end is no port
 	HostMAC      net.HardwareAddr // nil: not known, not compared
 	MAC          net.HardwareAddr
 	MTU          int // bytes, both ends; 0: the kernel's default
@@ -32,7 +32,13 @@ type Veth struct {
 	Isolated     bool
 }
 
-func (v Veth) String() string { return fmt.Sprintf("veth %s<->%s on %s", v.Host, v.IfName, v.Bridge) }
+func (v Veth) String() string {
+	pair := fmt.Sprintf("veth %s<->%s", v.Host, v.IfName)
+	if v.Bridge == "" {
+		return pair
+	}
+	return pair + " on " + v.Bridge
+}
 
 // Carries marks what hangs on the pair: addresses, routes, the links' state.
 func (v Veth) Carries() {}
@@ -87,19 +93,37 @@ func (v Veth) Apply(_ context.Context, s *site.Site) (bool, error) {
 }
 
 func (v Veth) create(s *site.Site, container *site.Side) error {
-	bridge, err := need(s.Host, v.Bridge)
+	master, err := v.master(s.Host)
 	if err != nil {
 		return err
 	}
+	if master == gone {
+		return absent(s.Host, v.Bridge)
+	}
 	err = s.Host.Conn.Send(
 		rtnl.NewVeth(rtnl.Veth{Name: v.Host, Peer: v.IfName, MAC: v.HostMAC, PeerMAC: v.MAC, MTU: v.MTU,
-			Master: bridge.Attrs().Index, PeerNS: container.NS}),
+			Master: master, PeerNS: container.NS}),
 		rtnl.SetAlias(v.Host, v.Owner.Tag(owner.AliasRoom)))
 	if err != nil {
 		return v.createError(s, err)
 	}
 	return nil
 }
+
+// master is the index of the bridge that the host's end is a port of: 0 where it is to be none, gone where that bridge is not there.
+func (v Veth) master(host *site.Side) (int, error) {
+	if v.Bridge == "" {
+		return 0, nil
+	}
+	bridge, err := find(host, v.Bridge)
+	if err != nil || bridge == nil {
+		return gone, err
+	}
+	return bridge.Attrs().Index, nil
+}
+
+// gone is no link's index.
+const gone = -1
 
 // tune sets what the create request cannot carry.
 func (v Veth) tune(host *site.Side) error {
@@ -162,8 +186,8 @@ func (v Veth) undoUnmarked(s *site.Site) error {
 	if err != nil {
 		return err
 	}
-	bridge, err := find(s.Host, v.Bridge)
-	if err != nil || bridge == nil || peer.Attrs().Alias != "" || peer.Attrs().MasterIndex != bridge.Attrs().Index {
+	master, err := v.master(s.Host)
+	if err != nil || peer.Attrs().Alias != "" || peer.Attrs().MasterIndex != master {
 		return err
 	}
 	return remove(s.Container, link)
@@ -205,12 +229,18 @@ func (v Veth) verifyPair(host, in netlink.Link) error {
 }
 
 func (v Veth) verifyPort(s *site.Site, host netlink.Link) error {
-	bridge, err := need(s.Host, v.Bridge)
+	master, err := v.master(s.Host)
 	if err != nil {
 		return err
 	}
-	if host.Attrs().MasterIndex != bridge.Attrs().Index {
-		return drift("bridge of "+v.Host, v.Bridge, "another or none")
+	if master == gone {
+		return absent(s.Host, v.Bridge)
+	}
+	if host.Attrs().MasterIndex != master {
+		return drift("bridge of "+v.Host, cmp.Or(v.Bridge, "none"), "another or none")
+	}
+	if master == 0 {
+		return nil
 	}
 	port, err := s.Host.Conn.BridgePort(v.Host)
 	switch {
@@ -256,19 +286,4 @@ func sameMAC(name string, want net.HardwareAddr, link netlink.Link) error {
 		return drift("mac of "+name, want, got)
 	}
 	return nil
-}
-
-// Owners lists whose links of the network are on the host, by their aliases.
-func (v Veth) Owners(_ context.Context, s *site.Site, network [8]byte) ([]firewall.Holder, error) {
-	links, err := s.Host.LinkList()
-	if err != nil {
-		return nil, err
-	}
-	var holders []firewall.Holder
-	for _, link := range links {
-		if o, ok := owner.Parse(link.Attrs().Alias); ok && o.ID.Network == network && link.Attrs().Name == o.HostLink() {
-			holders = append(holders, firewall.Holder{Owner: o, Linked: true})
-		}
-	}
-	return holders, nil
 }

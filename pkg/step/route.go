@@ -21,6 +21,7 @@ import (
 type Route struct {
 	Dst      netip.Prefix // masked
 	Via      netip.Addr   // the zero Addr: directly on the link
+	Src      netip.Addr   // preferred source; the zero Addr: the kernel's choice
 	Priority int          // metric; 0: the kernel's
 	Table    int          // 0: main
 	Scope    int          // RT_SCOPE_*
@@ -36,6 +37,9 @@ func (r Route) String() string {
 	text.WriteString(r.Dst.String())
 	if r.Via.IsValid() {
 		fmt.Fprintf(&text, " via %s", r.Via)
+	}
+	if r.Src.IsValid() {
+		fmt.Fprintf(&text, " src %s", r.Src)
 	}
 	for _, extra := range []struct {
 		name  string
@@ -95,7 +99,7 @@ func (r Routes) link(s *site.Site) (*site.Side, netlink.Link, error) {
 
 // out is the route by the link with the index.
 func (r Route) out(index int) rtnl.Route {
-	return rtnl.Route{Link: index, Dst: r.Dst, Via: r.Via, Priority: r.Priority, Table: r.Table, Scope: r.Scope, MTU: r.MTU, AdvMSS: r.AdvMSS}
+	return rtnl.Route{Link: index, Dst: r.Dst, Via: r.Via, Src: r.Src, Priority: r.Priority, Table: r.Table, Scope: r.Scope, MTU: r.MTU, AdvMSS: r.AdvMSS}
 }
 
 // Undo removes the routes that are known.

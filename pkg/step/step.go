@@ -37,9 +37,13 @@ func absentLink(err error) bool { return errors.Is(err, unix.ENODEV) }
 func need(side *site.Side, name string) (netlink.Link, error) {
 	link, err := find(side, name)
 	if err == nil && link == nil {
-		err = fault.New(fault.Drift, "", "link %s: not found on the %s", name, where(side))
+		err = absent(side, name)
 	}
 	return link, err
+}
+
+func absent(side *site.Side, name string) error {
+	return fault.New(fault.Drift, "", "link %s: not found on the %s", name, where(side))
 }
 
 func where(side *site.Side) string {

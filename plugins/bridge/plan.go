@@ -8,6 +8,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/step"
@@ -22,13 +23,38 @@ type network struct {
 
 func (c Config) l3() bool { return c.IPAM != "" }
 
+// options says what a result means to the container's end: on a bridge with a gateway, each address has one.
+func (c Config) options() endpoint.Options {
+	o := endpoint.Options{IPAM: c.IPAM, MAC: c.MAC, Default: c.IsDefaultGateway}
+	if c.l3() && c.IsGateway {
+		o.Gateway = firstOf
+	}
+	return o
+}
+
+// firstOf returns the address after the subnet's own. In a subnet of two it is the one that the container does not have (RFC 3021,
+// RFC 6164). There is none in a subnet of one, and none where the container has it.
+func firstOf(p netip.Prefix) (netip.Addr, error) {
+	base := p.Masked().Addr()
+	first := base.Next()
+	switch pair := p.Bits() == p.Addr().BitLen()-1; {
+	case p.IsSingleIP():
+	case first != p.Addr():
+		return first, nil
+	case pair:
+		return base, nil
+	}
+	return netip.Addr{}, fault.New(fault.Config, "let the IPAM plugin name a gateway, or leave isGateway out",
+		"isGateway: true: address %s leaves no room for a gateway", p)
+}
+
 // Plan says what one container's attachment to a bridge consists of. It is pure: what it cannot know (the addresses, when no result is
 // there yet) it leaves out of the values, never out of the list.
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	n := network{}
 	n.host, n.hostMAC = endpoint.HostEnd(call, c.Bridge)
 	var err error
-	n.Endpoint, err = endpoint.Read(call, endpoint.Options{IPAM: c.IPAM, MAC: c.MAC, Gateway: c.l3() && c.IsGateway, Default: c.IsDefaultGateway})
+	n.Endpoint, err = endpoint.Read(call, c.options())
 	if err != nil {
 		return plan.Plan{}, err
 	}

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Documented wants every key that a plugin's config.go reads to stand in its README.md, in backquotes, alone or at the end of a path.
+// Documented wants every key that a plugin's config.go reads to stand in its README.md, in backquotes, alone or at the end of a path: those that it reads by
+// a function of pkg/attach/endpoint, too.
 func Documented(t *testing.T) {
 	t.Helper()
 	code, err := os.ReadFile("config.go")
@@ -17,6 +18,7 @@ func Documented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	code = append(code, shared(t, code)...)
 	reads := regexp.MustCompile(`\.(?:String|Bool|Int|Has|Objects|Object|Strings|Addr|MAC)\("(\w+)"`).FindAllSubmatch(code, -1)
 	if len(reads) == 0 {
 		t.Fatal("config.go reads no key")
@@ -27,4 +29,22 @@ func Documented(t *testing.T) {
 			t.Errorf("README.md does not say what %s is", key)
 		}
 	}
+}
+
+// shared returns the code of the functions of pkg/attach/endpoint that are called.
+func shared(t *testing.T, code []byte) (all []byte) {
+	t.Helper()
+	const file = "../../pkg/attach/endpoint/keys.go"
+	source, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, call := range regexp.MustCompile(`endpoint\.(\w+)\(`).FindAllSubmatch(code, -1) {
+		body := regexp.MustCompile(`(?ms)^func ` + string(call[1]) + `\(.*?^}`).Find(source)
+		if body == nil {
+			t.Errorf("%s: has no function %s", file, call[1])
+		}
+		all = append(all, body...)
+	}
+	return all
 }

@@ -100,7 +100,7 @@ func world(t *testing.T, chain laws.Chain) *laws.World {
 // chains reads every configuration there is. A chained plugin comes after a bridge with a bit of everything.
 func chains(t *testing.T) (list []laws.Chain) {
 	t.Helper()
-	for _, plugin := range []string{"bridge", "host-local", "loopback", "portmap"} {
+	for _, plugin := range []string{"bridge", "host-local", "loopback", "portmap", "ptp"} {
 		for _, file := range files(t, "../../plugins/"+plugin+"/testdata/config/*.json") {
 			var before []laws.Config
 			if plugin == "portmap" {

@@ -16,6 +16,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/chain"
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/portmap"
+	"github.com/trestle-cni/trestle/plugins/ptp"
 	"github.com/trestle-cni/trestle/test/laws"
 )
 
@@ -25,6 +26,7 @@ func kinds() map[string]laws.Kind {
 		"bridge":     laws.Of(bridge.Kind()),
 		"loopback":   laws.Of(loopback.Kind()),
 		"portmap":    laws.Of(portmap.Kind()),
+		"ptp":        laws.Of(ptp.Kind()),
 		"host-local": laws.Address(hostlocal.Plugin()),
 	}
 	kinds[chain.Name] = laws.List(chain.Plugin(), maps.Clone(kinds))

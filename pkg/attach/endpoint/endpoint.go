@@ -40,9 +40,12 @@ type Address struct {
 type Options struct {
 	IPAM    string           // the delegate; empty: no addresses
 	MAC     net.HardwareAddr // nil: drawn
-	Gateway bool             // each address has a gateway: the subnet's first address where the IPAM plugin names none
+	Gateway GatewayOf        // the gateway of an address for which the IPAM plugin names none; nil: such an address has none
 	Default bool             // a default route by the gateway of each family that has none yet
 }
+
+// GatewayOf says which gateway an address has.
+type GatewayOf func(netip.Prefix) (netip.Addr, error)
 
 // Read reads the call's result. Without one it returns an endpoint without values, from which a planner makes the same kinds of steps.
 func Read(call attach.Call, o Options) (Endpoint, error) {
@@ -120,10 +123,10 @@ func (e *Endpoint) readAddresses(o Options, r *types100.Result, in int) error {
 		if gw := net.IP(ip.Gateway); e.Previous == nil && len(gw) > 0 && (gw.To4() != nil) != a.Prefix.Addr().Is4() {
 			return fault.New(fault.Config, "mend the ipam section", "result of %s: gateway %s of %s: must be of one family", o.IPAM, gw, a.Prefix)
 		}
-		if o.Gateway && !a.Gateway.IsValid() {
-			if a.Gateway = firstOf(a.Prefix); !a.Gateway.IsValid() {
-				return fault.New(fault.Config, "let the IPAM plugin name a gateway, or leave isGateway out",
-					"isGateway: true: address %s leaves no room for a gateway", a.Prefix)
+		if o.Gateway != nil && !a.Gateway.IsValid() {
+			var err error
+			if a.Gateway, err = o.Gateway(a.Prefix); err != nil {
+				return err
 			}
 		}
 		e.Addresses = append(e.Addresses, a)
@@ -132,22 +135,6 @@ func (e *Endpoint) readAddresses(o Options, r *types100.Result, in int) error {
 		return fault.New(fault.Delegate, "mend the ipam section", "result of %s: no address", o.IPAM)
 	}
 	return nil
-}
-
-// firstOf returns the address after the subnet's own. In a subnet of two it is the one that the container does not have (RFC 3021,
-// RFC 6164). There is none in a subnet of one, and none where the container has it.
-func firstOf(p netip.Prefix) netip.Addr {
-	base := p.Masked().Addr()
-	first := base.Next()
-	switch pair := p.Bits() == p.Addr().BitLen()-1; {
-	case p.IsSingleIP():
-		return netip.Addr{}
-	case first != p.Addr():
-		return first
-	case pair:
-		return base
-	}
-	return netip.Addr{}
 }
 
 // Gateways returns what goes on the host's link to the subnet, IPv4 first, each once: the gateway with the length of the address' subnet.

@@ -15,9 +15,11 @@ import (
 // Use is how the container uses its end.
 type Use struct {
 	IfName   string
-	Host     string // the host's end of the pair, which comes up last; empty: there is none
-	DAD      bool   // IPv6 addresses are used only after duplicate address detection
-	AcceptRA bool   // router advertisements are left as they are
+	Host     string       // the host's end of the pair, which comes up last; empty: there is none
+	DAD      bool         // IPv6 addresses are used only after duplicate address detection
+	AcceptRA bool         // router advertisements are left as they are
+	Alone    bool         // nobody of the subnet is on the link: the kernel makes no route to the subnet
+	Before   []step.Route // routes that those of the result rely on
 }
 
 // Steps are the addresses, the links up and the routes: what follows once there is a link, whatever kind it is of. Without an IPAM plugin
@@ -27,11 +29,15 @@ func (e *Endpoint) Steps(l3 bool, u Use) []plan.Step {
 	if !l3 {
 		return []plan.Step{up}
 	}
-	steps := []plan.Step{step.Addresses{IfName: u.IfName, Addrs: e.Prefixes(), DAD: u.DAD, AcceptRA: u.AcceptRA}, up}
+	steps := []plan.Step{step.Addresses{IfName: u.IfName, Addrs: e.Prefixes(), DAD: u.DAD, AcceptRA: u.AcceptRA, Alone: u.Alone}, up}
 	if u.DAD {
 		steps = append(steps, step.DAD{IfName: u.IfName})
 	}
-	return append(steps, step.Routes{IfName: u.IfName, Routes: e.Routes, Subnets: e.Prefixes()})
+	routes := step.Routes{IfName: u.IfName, Routes: append(u.Before, e.Routes...)}
+	if !u.Alone {
+		routes.Subnets = e.Prefixes()
+	}
+	return append(steps, routes)
 }
 
 // Result is what the runtime gets: the links given, of which number in is the container's, and what was read; dns, where there is one, is the network's

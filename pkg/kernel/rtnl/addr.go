@@ -21,15 +21,18 @@ type Addr struct {
 	Proto        uint8  // IFA_PROTO; 0 when the kernel keeps none
 }
 
-// NewAddr returns the request that adds an address. An IPv4 prefix shorter than 31 bits gets its broadcast address; without dad an IPv6
-// address is usable at once, with no duplicate address detection (RFC 4862). A loopback address is of scope host, as the kernel's own.
-func NewAddr(index int, p netip.Prefix, dad bool, proto uint8) *nl.NetlinkRequest {
+// NewAddr returns the request that adds an address, with flags IFA_F_* (IFA_F_NODAD only for IPv6: usable at once, with no duplicate address
+// detection, RFC 4862). An IPv4 prefix shorter than 31 bits gets its broadcast address. A loopback address is of scope host, as the kernel's own.
+func NewAddr(index int, p netip.Prefix, flags uint32, proto uint8) *nl.NetlinkRequest {
 	r := addrRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, index, p)
 	if p.Addr().Is4() && p.Bits() < 31 && !p.Addr().IsLoopback() {
 		r.AddData(nl.NewRtAttr(unix.IFA_BROADCAST, broadcast(p).AsSlice()))
 	}
-	if p.Addr().Is6() && !dad {
-		r.AddData(nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(unix.IFA_F_NODAD)))
+	if p.Addr().Is4() {
+		flags &^= unix.IFA_F_NODAD
+	}
+	if flags != 0 {
+		r.AddData(nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(flags)))
 	}
 	if proto != 0 {
 		r.AddData(nl.NewRtAttr(ifaProto, []byte{proto}))

@@ -14,6 +14,7 @@ type Route struct {
 	Link     int // index
 	Dst      netip.Prefix
 	Via      netip.Addr // the zero Addr: directly on the link
+	Src      netip.Addr // preferred source; the zero Addr: the kernel's choice
 	Priority int        // metric; 0: the kernel's
 	Table    int        // 0: main
 	Scope    int        // RT_SCOPE_*
@@ -51,6 +52,9 @@ func (r Route) request(kind, flags int, msg *nl.RtMsg) *nl.NetlinkRequest {
 	q.AddData(nl.NewRtAttr(unix.RTA_DST, r.Dst.Addr().AsSlice()))
 	if r.Via.IsValid() {
 		q.AddData(nl.NewRtAttr(unix.RTA_GATEWAY, r.Via.AsSlice()))
+	}
+	if r.Src.IsValid() {
+		q.AddData(nl.NewRtAttr(unix.RTA_PREFSRC, r.Src.AsSlice()))
 	}
 	q.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(r.Link))))
 	number(q, unix.RTA_PRIORITY, r.Priority)

@@ -140,9 +140,9 @@ func TestAddrs(t *testing.T) {
 			{Prefix: netip.MustParsePrefix("fd00::5/64"), Proto: Proto},
 		}
 		for _, a := range want {
-			must(t, c.Send(NewAddr(index, a.Prefix, false, a.Proto)))
+			must(t, c.Send(NewAddr(index, a.Prefix, unix.IFA_F_NODAD, a.Proto)))
 		}
-		if err := c.Send(NewAddr(index, want[0].Prefix, false, 0)); !errors.Is(err, unix.EEXIST) {
+		if err := c.Send(NewAddr(index, want[0].Prefix, unix.IFA_F_NODAD, 0)); !errors.Is(err, unix.EEXIST) {
 			t.Errorf("the same again: %v", err)
 		}
 		got, err := c.Addrs(index)

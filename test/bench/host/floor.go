@@ -80,7 +80,7 @@ func (f *floor) add() error {
 	index := link.Attrs().Index
 	var requests []*nl.NetlinkRequest
 	for _, a := range f.addresses {
-		requests = append(requests, rtnl.NewAddr(index, prefix(a), false, 0))
+		requests = append(requests, rtnl.NewAddr(index, prefix(a), unix.IFA_F_NODAD, 0))
 	}
 	err = f.container.Send(append(requests, rtnl.SetUp(f.pair.Peer))...)
 	err = errors.Join(err, f.host.Send(rtnl.SetUp(f.pair.Name)))

@@ -1,0 +1,35 @@
+package ptp
+
+import (
+	"net/netip"
+
+	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
+	"github.com/trestle-cni/trestle/pkg/firewall/host"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// Config is a network's configuration, whole and valid. README.md explains each key.
+type Config struct {
+	IPMasq      bool
+	Backend     host.Backend
+	MasqExclude []netip.Prefix // masked
+	MTU         int            // bytes, both ends; 0: the kernel's default
+	IPAM        string         // empty: a pair of links without addresses
+	DNS         *types.DNS
+}
+
+// Parse reads the configuration, and complains of all that is wrong with it at once.
+func Parse(req *plugin.Request) (Config, error) {
+	k := req.Keys
+	c := Config{
+		IPMasq:      k.Bool("ipMasq", false),
+		Backend:     host.Parse(k, "ipMasqBackend"),
+		MasqExclude: endpoint.Exclude(k),
+		MTU:         endpoint.MTU(k),
+		IPAM:        endpoint.IPAM(k),
+		DNS:         endpoint.DNS(k),
+	}
+	return c, k.Err()
+}
