@@ -2,7 +2,12 @@ package step
 
 import (
 	"context"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"net/netip"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -36,6 +41,8 @@ var (
 func contracts() []contract {
 	promisc, tuned := br, pair
 	promisc.Promisc, promisc.MTU = true, 1400
+	alone, aloneAddrs := pair, addrs
+	alone.Bridge, aloneAddrs.Alone = "", true
 	tuned.Hairpin, tuned.Isolated, tuned.MTU, tuned.ContainerMTU = true, true, 1400, 1400
 	return []contract{
 		{"bridge", nil, br, []change{
@@ -70,6 +77,13 @@ func contracts() []contract {
 			{"ip addr del 10.1.0.1/24 dev br0", "", "expected 10.1.0.1/24"},
 			{"ip addr del fd00::1/64 dev br0", "", "expected fd00::1/64"},
 		}},
+		{"veth without a bridge", []plan.Step{br}, alone, []change{
+			{"ip link set " + link + " master br0", "ip link set " + link + " nomaster", "bridge of " + link},
+		}},
+		{"host's end", []plan.Step{alone, aloneAddrs, pairUp}, HostEnd{Link: link, Gateways: addresses("10.1.0.1", "fd00::1"), Addrs: addresses("10.1.0.2", "fd00::2")}, []change{
+			{"ip route del 10.1.0.2/32", "ip route add 10.1.0.2/32 dev " + link + " scope host", "way to 10.1.0.2"},
+			{"ip addr del fd00::1/128 dev " + link, "ip addr add fd00::1/128 dev " + link + " nodad", "fd00::1/128"},
+		}},
 		{"loopback", nil, Loopback{Owner: one}, []change{
 			{"in ip link set lo down", "", "link lo: expected up, found down"},
 			{"in ip addr del 127.0.0.1/8 dev lo", "", "expected 127.0.0.1/8"},
@@ -92,6 +106,53 @@ func vethChanges() []change {
 		{"ip link set " + link + " alias x", "ip\nlink\nset\n" + link + "\nalias\n" + alias, "alias of " + link},
 		{"in ip link set eth0 name eth7", "in ip link set eth7 name eth0", "link eth0: not found"},
 	}
+}
+
+// elsewhere are the kinds that have tests of their own instead of a contract, and why.
+var elsewhere = map[string]string{
+	"Announce":   "it tells others, and makes nothing",
+	"Listening":  "it waits, and makes nothing",
+	"DAD":        "it waits, and makes nothing",
+	"Tables":     "constant: what an ADD makes stays",
+	"Forwarding": "shared with the whole host: what an ADD sets stays",
+	"Localhost":  "a setting of a bridge that published ports share",
+	"Localhost6": "a route of a bridge that published ports share",
+	"VLANPort":   "this kernel may have no VLANs",
+	"PortVLANs":  "this kernel may have no VLANs",
+}
+
+// A kind of step without a contract fails, and one that has one need not be excused.
+func TestEveryKindHasAContract(t *testing.T) {
+	held := make(map[string]bool)
+	for _, c := range contracts() {
+		held[reflect.TypeOf(c.step).Name()] = true
+	}
+	for _, kind := range kinds(t) {
+		if _, excused := elsewhere[kind]; held[kind] == excused {
+			t.Errorf("step %s: contract %v, excused %v: give it a contract in contracts(), or the reason why it has a test of its own", kind, held[kind], excused)
+		}
+	}
+}
+
+// kinds returns the names of the types with a method Verify.
+func kinds(t *testing.T) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Name.Name == "Verify" && f.Recv != nil {
+				names = append(names, f.Recv.List[0].Type.(*ast.Ident).Name)
+			}
+		}
+	}
+	return names
 }
 
 // Every kind of step keeps its promises: applied twice it creates once, Verify is silent then and names each change, undone it leaves what

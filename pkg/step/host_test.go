@@ -147,6 +147,14 @@ func prefixes(texts ...string) []netip.Prefix {
 	return list
 }
 
+func addresses(texts ...string) []netip.Addr {
+	var list []netip.Addr
+	for _, text := range texts {
+		list = append(list, netip.MustParseAddr(text))
+	}
+	return list
+}
+
 // join attaches a second container to the bridge, with the addresses, and returns its namespace.
 func (h *host) join(name string, number byte, addresses ...string) string {
 	h.Helper()
