@@ -7,6 +7,7 @@ import (
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
+	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/phase"
 	"github.com/trestle-cni/trestle/pkg/plan"
@@ -23,7 +24,9 @@ func (k Kind[C]) add(ctx context.Context, req *plugin.Request) error {
 	phase.End(ctx, "namespaces opened, owner locked")
 	var m made
 	if err := v.build(ctx, &m); err != nil {
-		return fault.Join(err, v.unmake(withoutCancel(ctx), m))
+		ctx, stop := deadline.Undoing(ctx)
+		defer stop()
+		return fault.Join(err, v.unmake(ctx, m))
 	}
 	return nil
 }
@@ -45,7 +48,7 @@ func (k Kind[C]) enterAlone(ctx context.Context, req *plugin.Request) (v *verb[C
 // made is what an ADD has to take back when it fails.
 type made struct {
 	steps    plan.Done
-	reserved bool // the IPAM plugin was asked
+	reserved bool // the IPAM plugin may hold something
 }
 
 func (v *verb[C]) build(ctx context.Context, m *made) error {
@@ -97,8 +100,8 @@ func (v *verb[C]) reserve(ctx context.Context, p plan.Plan, m *made) (plan.Plan,
 			return p, err
 		}
 	}
-	m.reserved = true
 	result, err := v.req.Delegate(ctx, v.ipam(), "ADD")
+	m.reserved = !v.neverBegan(err)
 	if err != nil {
 		return p, err
 	}
@@ -108,6 +111,12 @@ func (v *verb[C]) reserve(ctx context.Context, p plan.Plan, m *made) (plan.Plan,
 	}
 	// The addresses may collide with what the bridge has. Looking now leaves less to undo than finding it half-way.
 	return p, plan.Plan{Ground: p.Ground}.Guard(ctx, v.site)
+}
+
+// neverBegan says whether the IPAM plugin waited in vain for its turn, so that there is nothing to release; a DEL would wait for the same. Only of
+// our own it is known what the end of a wait by a signal means.
+func (v *verb[C]) neverBegan(err error) bool {
+	return fault.Code(err) == fault.TryLater || fault.Code(err) == fault.Interrupted && Early(v.ipam())
 }
 
 // unmake undoes the steps, then gives the address back; not while the container may still be using it.

@@ -2,7 +2,6 @@
 package attach
 
 import (
-	"context"
 	"crypto/sha256"
 	"net"
 
@@ -81,6 +80,9 @@ type verb[C any] struct {
 // enter is how a verb begins that needs the container's namespace: the configuration read whole, the namespace looked at, then entered.
 func (k Kind[C]) enter(req *plugin.Request) (*verb[C], error) {
 	config, err := k.Parse(req)
+	if err == nil && k.IPAM != nil {
+		err = plugin.GivesNone(k.IPAM(config))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +134,3 @@ func (v *verb[C]) prevResult() (*types100.Result, error) {
 	}
 	return result, err
 }
-
-// withoutCancel is the context of what undoes: a SIGTERM must not stop it.
-func withoutCancel(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/phase"
@@ -15,7 +16,8 @@ import (
 // del is: parse as far as it goes, plan, undo upwards, release the address. It needs no namespace and no prevResult: every object's
 // name or mark follows from the owner.
 func (k Kind[C]) del(ctx context.Context, req *plugin.Request) error {
-	ctx = withoutCancel(ctx) // a DEL that was begun is best finished
+	ctx, stop := deadline.Finishing(ctx) // a DEL that was begun is best finished
+	defer stop()
 	config, err := k.Parse(req)
 	if err != nil {
 		req.Logf("DEL goes on in spite of: %v", err)
@@ -63,6 +65,8 @@ func (v *verb[C]) remove(ctx context.Context) error {
 	if v.ipam() == "" || errors.Is(err, plan.ErrCarrier) && v.site.Container != nil {
 		return err
 	}
+	ctx, stop := deadline.Undoing(ctx) // however long the rest took
+	defer stop()
 	_, released := v.req.Delegate(ctx, v.ipam(), "DEL")
 	phase.End(ctx, "IPAM", v.ipam())
 	return fault.Join(err, released)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/pkg/site"
 	"github.com/trestle-cni/trestle/pkg/step"
 )
 
@@ -27,7 +29,9 @@ func (k Kind[C]) gc(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	defer v.site.Close()
-	kept, err := v.collect(ctx, valid)
+	mine, stop := deadline.Early(ctx)
+	defer stop()
+	kept, err := v.collect(mine, valid)
 	if v.ipam() != "" {
 		err = fault.Join(err, v.req.DelegateGC(ctx, v.ipam(), kept))
 	}
@@ -47,6 +51,9 @@ func (v *verb[C]) collect(ctx context.Context, valid plugin.Valid) (kept plugin.
 	}
 	errs := []error{err}
 	for _, h := range holders {
+		if ctx.Err() != nil {
+			return plugin.Valid{}, fault.Join(append(errs, fmt.Errorf("from attachment %s on: %w", h, ctx.Err()))...)
+		}
 		proof := v.condemns(valid, h)
 		if proof == "" {
 			continue
@@ -83,13 +90,20 @@ func (v *verb[C]) condemns(valid plugin.Valid, h firewall.Holder) string {
 	return ""
 }
 
+// lockAmong locks one owner of several. Who is at work on an attachment for long is no reason to leave all others as they are.
+func (v *verb[C]) lockAmong(ctx context.Context, o owner.Owner) (*site.Lock, error) {
+	ctx, stop := deadline.Share(ctx, 5)
+	defer stop()
+	return v.site.LockOwner(ctx, o)
+}
+
 // bury undoes all of one attachment that the host's side has.
 func (v *verb[C]) bury(ctx context.Context, h firewall.Holder, proof string) error {
 	if v.req.DryRun() {
 		v.req.Logf("would remove attachment %s: %s", h, proof)
 		return nil
 	}
-	lock, err := v.site.LockOwner(ctx, h.Owner)
+	lock, err := v.lockAmong(ctx, h.Owner)
 	if err != nil {
 		return err
 	}

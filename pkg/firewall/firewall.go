@@ -162,3 +162,7 @@ func ProtocolName(number uint8) string {
 	}
 	return ""
 }
+
+// Turn is the file, in the directory of what need not outlive a boot, at which all backends queue that write to nf_tables: a transaction is only taken
+// if nobody else's came between its maker's look and it, whoever that was.
+const Turn = "nftables.lock"

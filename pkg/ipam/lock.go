@@ -8,17 +8,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 )
-
-// lockPatience is how long a command waits for another one on the same network when its context names no earlier deadline. A
-// command holds the lock for milliseconds; after this long its holder is stopped or stuck, and a runtime should hear about it.
-const lockPatience = 60 * time.Second
 
 // lock takes the lock that every command on a network holds from its first look to its last write: flock(2), exclusively, on the
 // file that the reference locks, so that both exclude each other. The lock ends with the file.
@@ -27,16 +22,14 @@ func lock(ctx context.Context, file *os.File) error {
 	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
 		return lockError(file, err)
 	}
-	ctx, stop := context.WithTimeout(ctx, lockPatience)
-	defer stop()
 	err := filelock.Wait(ctx, func() error { return unix.Flock(fd, unix.LOCK_EX) }, func() {}) // given up, the lock goes with the closed file
 	switch {
-	case err == nil || ctx.Err() == nil:
-		return lockError(file, err)
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", file.Name(), context.Canceled)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.New(fault.TryLater, "look what that process waits for", "%s: locked by %s", file.Name(), lockHolder(file))
 	}
-	return fault.New(fault.TryLater, "look what that process waits for", "%s: locked by %s", file.Name(), lockHolder(file))
+	return lockError(file, err)
 }
 
 func lockError(file *os.File, err error) error {

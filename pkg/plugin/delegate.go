@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +26,12 @@ const Self = "/proc/self/exe"
 // is nil for every command but ADD. Where the file found is this very binary, the plugin is called in this process, with nothing of an
 // exec missing: an environment, streams and an error object of its own.
 func (r *Request) Delegate(ctx context.Context, kind, command string) (*types100.Result, error) {
+	if err := GivesNone(kind); err != nil {
+		if command == "DEL" {
+			return nil, nil // who gave nothing holds nothing
+		}
+		return nil, err
+	}
 	to, err := r.delegate(kind)
 	if err != nil {
 		return nil, err
@@ -85,8 +90,7 @@ type callee struct {
 }
 
 func (r *Request) invoke(ctx context.Context, to callee, kind, command string, config []byte) ([]byte, error) {
-	env := maps.Clone(r.Environ)
-	env["CNI_COMMAND"] = command
+	env := r.within(command)
 	env[handed] = r.hand(to.sandbox)
 	out, err := to.call(ctx, env, config)
 	if err != nil {
@@ -122,10 +126,7 @@ func (r *Request) inside(p Plugin) callee {
 		if r.bundle.Run(ctx, p.Name, env, Streams{bytes.NewReader(config), &out, r.Streams.Err}) == 0 {
 			return out.Bytes(), nil
 		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, delegateError(p.Name, errors.New("failed"), out.Bytes(), nil)
+		return nil, delegateError(p.Name, errors.New("failed"), out.Bytes(), nil) // the end of the call, too, has an object
 	}}
 }
 
@@ -144,12 +145,28 @@ func (r *Request) find(kind string) (string, error) {
 	return "", fault.New(fault.Delegate, "put the plugin there or mend CNI_PATH", "ipam.type: %s: not found in CNI_PATH %s", kind, strings.Join(r.Path, ":"))
 }
 
+// grace is how long a plugin has to undo its work that was asked to end.
+const grace = 5 * time.Second
+
+// asked returns the context whose end asks a plugin to end, and how long it has then. It is over when the call is.
+func asked(ctx context.Context) (context.Context, context.CancelFunc, time.Duration) {
+	at, bounded := ctx.Deadline()
+	if !bounded {
+		return ctx, func() {}, grace
+	}
+	wait := min(grace, time.Until(at)/2)
+	ctx, stop := context.WithDeadline(ctx, at.Add(-wait))
+	return ctx, stop, max(wait, time.Millisecond) // none would be for ever
+}
+
 // exec calls the plugin in the file. This is the only place that runs a program. A cancelled context asks it to end and gives it time to
 // undo its work.
 func (r *Request) exec(file string) callee {
 	const first = 3 // of a process's further files, package os/exec
 	return callee{file, first, func(ctx context.Context, env map[string]string, config []byte) ([]byte, error) {
 		var stdout, stderr bytes.Buffer
+		ctx, stop, wait := asked(ctx)
+		defer stop()
 		cmd := exec.CommandContext(ctx, file)
 		for key, value := range env {
 			cmd.Env = append(cmd.Env, key+"="+value)
@@ -160,28 +177,23 @@ func (r *Request) exec(file string) callee {
 			cmd.ExtraFiles = []*os.File{sandbox}
 		}
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-		cmd.WaitDelay = 5 * time.Second
+		cmd.WaitDelay = wait
 		err := cmd.Run()
 		_, _ = r.Streams.Err.Write(stderr.Bytes()) // a delegate's log is ours, also where it failed
-		switch {
-		case err == nil:
+		if err == nil {
 			return stdout.Bytes(), nil
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		default:
-			return nil, delegateError(file, err, stdout.Bytes(), stderr.Bytes())
 		}
+		if _, said := readFault(stdout.Bytes()); !said && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, delegateError(file, err, stdout.Bytes(), stderr.Bytes())
 	}}
 }
 
 // delegateError keeps the code and the remedy that the delegate reported.
 func delegateError(file string, err error, stdout, stderr []byte) error {
-	var reply struct {
-		Code         uint
-		Msg, Details string
-	}
-	if json.Unmarshal(stdout, &reply) == nil && (reply.Code != 0 || reply.Msg != "") {
-		return fault.New(reply.Code, reply.Details, "%s", reply.Msg)
+	if said, ok := readFault(stdout); ok {
+		return said
 	}
 	said := strings.TrimSpace(string(stderr))
 	if said == "" {
@@ -193,4 +205,16 @@ func delegateError(file string, err error, stdout, stderr []byte) error {
 		hint = "is " + file + " a program for this machine?"
 	}
 	return fault.New(fault.Delegate, hint, "%s: %w: %.400q", file, err, said)
+}
+
+// readFault reads an error object.
+func readFault(stdout []byte) (error, bool) {
+	var reply struct {
+		Code         uint
+		Msg, Details string
+	}
+	if json.Unmarshal(stdout, &reply) != nil || reply.Code == 0 && reply.Msg == "" {
+		return nil, false
+	}
+	return fault.New(reply.Code, reply.Details, "%s", reply.Msg), true
 }

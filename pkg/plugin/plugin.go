@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/phase"
 )
@@ -107,6 +108,8 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 	if env["CNI_COMMAND"] == "" {
 		return about(p, s)
 	}
+	ctx, stop := deadline.Begin(ctx)
+	defer stop()
 	ctx = phase.Watch(ctx, env, s.Err, p.Name)
 	version := Current
 	err := func() (err error) {
@@ -127,6 +130,9 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 			return err
 		}
 		defer func() { req.sandbox.close() }()
+		if req.goesRound() {
+			return req.endRound()
+		}
 		req.bundle = b
 		phase.End(ctx, "environment and configuration")
 		return p.verb(req.Command)(ctx, req)
@@ -134,11 +140,21 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 	if err == nil {
 		return 0
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = fault.New(fault.Interrupted, "what had been done was undone; call again", "%s: %w", p.Name, err)
-	}
-	printError(s.Out, version, err)
+	printError(s.Out, version, p.ended(ctx, err))
 	return 1
+}
+
+// ended is the error of a call that was not let finish.
+func (p Plugin) ended(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case errors.Is(err, context.Canceled):
+		return fault.New(fault.Interrupted, "what had been done was undone; call again", "%s: %w", p.Name, err)
+	case errors.Is(err, context.DeadlineExceeded) && fault.Code(err) == fault.Internal:
+		return fault.New(fault.TryLater, "see what the host is busy with; call again", "%s: not done in %v: %w", p.Name, deadline.Call-deadline.Undo, err)
+	}
+	return err
 }
 
 func (p Plugin) verb(command string) func(context.Context, *Request) error {

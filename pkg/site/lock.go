@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,9 +14,6 @@ import (
 	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
-
-// patience is how long a lock is waited for. What is done under one takes milliseconds.
-const patience = 30 * time.Second
 
 // Lock is an advisory lock on a file. It ends with Unlock or with the process, however that ends.
 type Lock struct {
@@ -73,13 +69,7 @@ func (s *Site) LockOwner(ctx context.Context, o owner.Owner) (*Lock, error) {
 }
 
 func (s *Site) lockFile(name string) (*os.File, error) {
-	path := filepath.Join(s.directory, name)
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if errors.Is(err, os.ErrNotExist) {
-		if err = os.MkdirAll(s.directory, 0o755); err == nil {
-			file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-		}
-	}
+	file, err := filelock.Open(filepath.Join(s.directory, name))
 	if err != nil {
 		return nil, fault.New(fault.Internal, s.directory+" must be writable", "lock: %w", err)
 	}
@@ -102,13 +92,11 @@ func (l *Lock) take(ctx context.Context, lock func(wait bool) error) error {
 }
 
 func (l *Lock) wait(ctx context.Context, lock func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	err := filelock.Wait(ctx, lock, l.Unlock)
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil:
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fault.New(fault.TryLater, "see who holds it: fuser "+l.file.Name(), "lock %s: held by another process: %w", l.file.Name(), err)
 	}
 	return fmt.Errorf("lock %s: %w", l.file.Name(), err)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -35,15 +36,22 @@ func add(ctx context.Context, req *plugin.Request) error {
 	for _, l := range c.links {
 		next, err := c.call(ctx, req, l, "ADD", result)
 		if err != nil {
-			return fault.Join(fmt.Errorf("plugin %w", err), c.delete(context.WithoutCancel(ctx), req, done, nil))
+			return fault.Join(fmt.Errorf("plugin %w", err), c.takeBack(ctx, req, done, nil))
 		}
 		result = next
 		done = append(done, l)
 	}
 	if err := req.PassOn(result); err != nil {
-		return fault.Join(err, c.delete(context.WithoutCancel(ctx), req, done, result))
+		return fault.Join(err, c.takeBack(ctx, req, done, result))
 	}
 	return nil
+}
+
+// takeBack is the DEL of an ADD that failed.
+func (c config) takeBack(ctx context.Context, req *plugin.Request, done []link, result json.RawMessage) error {
+	ctx, stop := deadline.Undoing(ctx)
+	defer stop()
+	return c.delete(ctx, req, done, result)
 }
 
 // del runs DEL up the list. It tries all and joins the errors: one plugin's trouble is no reason to leave the others' work behind.
@@ -107,6 +115,9 @@ func status(ctx context.Context, req *plugin.Request) error {
 func (c config) each(ctx context.Context, req *plugin.Request, command string, result json.RawMessage) error {
 	var errs []error
 	for _, l := range c.links {
+		if ctx.Err() != nil {
+			return fault.Join(append(errs, ctx.Err())...)
+		}
 		_, err := c.call(ctx, req, l, command, result)
 		errs = append(errs, err)
 	}

@@ -27,7 +27,7 @@ type Choice struct {
 	Backend  Backend
 	IPTables iptables.Options // without Link, which is set here
 	Results  string           // directory of the runtimes' cached results; empty: /var/lib/cni/results
-	Run      string           // directory of what need not outlive a boot; empty: that of package iptables
+	Run      string           // directory of what need not outlive a boot; empty: iptables.Run
 }
 
 // Backend is a packet filter by the name that configurations have for it.
@@ -72,7 +72,7 @@ func Open(c Choice) *Filter {
 	}
 	f := &Filter{choice: c, nft: nft.Open().Remember(c.Run)}
 	c.IPTables.Link = frames{f.nft, f}
-	c.IPTables.Gone, c.IPTables.Conn = f.gone, f.nft.Conn
+	c.IPTables.Gone, c.IPTables.Conn, c.IPTables.Run = f.gone, f.nft.Conn, c.Run
 	f.iptables = iptables.Open(c.IPTables)
 	return f
 }

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
@@ -116,10 +117,12 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 
 // takeBack drops what a Hold that failed in one family has made in that and the other, if the owner had nothing there before.
 func (f *Filter) takeBack(ctx context.Context, lock *os.File, o owner.Owner, r firewall.Role, states []*state) error {
+	ctx, stop := deadline.Undoing(ctx)
+	defer stop()
 	var errs []error
 	for _, s := range states {
 		if !s.raw.has(ledgerChain(o, r)) {
-			errs = append(errs, f.dropIn(context.WithoutCancel(ctx), lock, s.tool, o, firewall.Claim{Role: r}))
+			errs = append(errs, f.dropIn(ctx, lock, s.tool, o, firewall.Claim{Role: r}))
 		}
 	}
 	return fault.Join(errs...)

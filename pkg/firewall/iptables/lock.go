@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,20 +16,10 @@ import (
 // Run is the directory of the lock; that of the other locks, package site.
 const Run = "/run/cni/trestle"
 
-// patience is how long the lock is waited for. Each holder needs some tens of milliseconds, and more where there are thousands of rules; hundreds of
-// containers may start at once. A runtime that is less patient ends the call itself.
-const patience = 10 * time.Minute
-
 // lock keeps others of ours out between look and change. It ends with Close, or with the process and the tool that it has at work: that is
 // handed the lock, since it goes on where the process was killed, and the next call must not look before it is done.
 func (f *Filter) lock(ctx context.Context) (*os.File, error) {
-	path := f.lockPath()
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if errors.Is(err, os.ErrNotExist) {
-		if err = os.MkdirAll(f.options.Run, 0o755); err == nil {
-			file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-		}
-	}
+	file, err := filelock.Open(f.lockPath())
 	if err != nil {
 		return nil, fault.New(fault.Internal, f.options.Run+" must be writable", "lock: %w", err)
 	}
@@ -39,7 +28,7 @@ func (f *Filter) lock(ctx context.Context) (*os.File, error) {
 
 // lockUsed is lock where there ever was one; nil where nobody of ours has changed anything since the host was started.
 func (f *Filter) lockUsed(ctx context.Context) (*os.File, error) {
-	file, err := os.OpenFile(f.lockPath(), os.O_RDWR, 0)
+	file, err := os.OpenFile(f.lockPath(), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -54,13 +43,11 @@ func (f *Filter) lockPath() string { return filepath.Join(f.options.Run, "iptabl
 // await returns the file when it is locked, and closes it where that was not to be had.
 func await(ctx context.Context, file *os.File) (*os.File, error) {
 	path := file.Name()
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	err := filelock.Wait(ctx, func() error { return unix.Flock(int(file.Fd()), unix.LOCK_EX) }, func() { file.Close() })
 	switch {
 	case err == nil:
 		return file, nil
-	case ctx.Err() != nil:
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return nil, fault.New(fault.TryLater, "see who holds it: fuser "+path, "lock %s: held by another process: %w", path, err)
 	}
 	return nil, fmt.Errorf("lock %s: %w", path, err)

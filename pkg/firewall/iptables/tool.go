@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
 )
 
 // flavour is where the rules of a tool end up. The tables of one flavour are not seen by the other's tools, and packets pass both.
@@ -59,6 +60,7 @@ type tool struct {
 	flavour
 	save, restore string // paths
 	readings      *readings
+	turn          string // the file of firewall.Turn
 }
 
 // find returns the tool of the family: that of the host's choice where no flavour is named, which is what `iptables` is, and else one of
@@ -78,7 +80,7 @@ func (f *Filter) find(ctx context.Context, in family, want flavour) (*tool, erro
 			return nil, err
 		}
 		if want == "" || want == kind {
-			return &tool{in, kind, save, restore, &f.readings}, nil
+			return &tool{in, kind, save, restore, &f.readings, filepath.Join(f.options.Run, firewall.Turn)}, nil
 		}
 	}
 	return nil, fault.New(fault.Unsupported, "install iptables, or choose the backend nftables", "%s: not found in PATH", candidates[len(candidates)-1])

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 )
 
 // lines are what is to be written to one table.
@@ -27,6 +29,9 @@ func (t *tool) write(ctx context.Context, lock *os.File, tables ...lines) error 
 	text := t.input(tables...)
 	if text == "" {
 		return nil
+	}
+	if t.flavour == onNFT { // it begins anew for each transaction of others, and loses against whoever is quicker
+		defer filelock.Turn(ctx, t.turn)()
 	}
 	cmd := exec.CommandContext(ctx, t.restore, "--noflush", "--wait")
 	cmd.Stdin, cmd.ExtraFiles = strings.NewReader(text), []*os.File{lock}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
@@ -47,7 +48,9 @@ func (f *Filter) amend(ctx context.Context, t *table, how manner, decide func() 
 	if err := f.connect(); err != nil {
 		return explain(err)
 	}
-	began, again := time.Now(), false
+	ctx, stop := deadline.Begin(ctx)
+	defer stop()
+	again := false
 	for tries := 0; ; tries++ {
 		if tries == hurried {
 			defer f.queue(ctx)()
@@ -64,7 +67,7 @@ func (f *Filter) amend(ctx context.Context, t *table, how manner, decide func() 
 		case !passing(err):
 			return explain(err)
 		}
-		if why := over(ctx, began); why != nil {
+		if why := over(ctx); why != nil {
 			return late(why, err)
 		}
 		again = built
@@ -125,7 +128,8 @@ func (f *Filter) steady(ctx context.Context, look func() (sure bool, err error))
 	if err := f.connect(); err != nil {
 		return explain(err)
 	}
-	began := time.Now()
+	ctx, stop := deadline.Begin(ctx)
+	defer stop()
 	for {
 		before, err := f.generation()
 		if err != nil {
@@ -142,7 +146,7 @@ func (f *Filter) steady(ctx context.Context, look func() (sure bool, err error))
 		if before == after {
 			return explain(found)
 		}
-		if why := over(ctx, began); why != nil {
+		if why := over(ctx); why != nil {
 			return late(why, found)
 		}
 	}
