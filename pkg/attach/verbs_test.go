@@ -5,10 +5,13 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/pkg/site"
 )
 
 const (
@@ -271,4 +274,35 @@ func TestGC(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who waits in vain for a lock says so when the call's time is up, and does not wait for it again to release what there is not.
+func TestWaitsOnce(t *testing.T) {
+	onBench(t, func(b *bench) {
+		b.delegate("host-local", "ADD", `{"cniVersion":"1.1.0","code":11,"msg":"locked by process 7"}`, true)
+		_, err := b.call(ctx, "ADD", early)
+		b.refused(err, fault.TryLater, "locked by process 7")
+		b.diary("ipam ADD")
+		s, opened := site.Open(site.Options{})
+		if opened != nil {
+			t.Fatal(opened)
+		}
+		defer s.Close()
+		lock, held := s.LockOwner(ctx, owner.Of("net", "c1", "eth0"))
+		if held != nil {
+			t.Fatal(held)
+		}
+		defer lock.Unlock()
+		b.holders = []firewall.Holder{{Owner: owner.Of("net", "c1", "eth0")}, {Owner: owner.Of("net", "c2", "eth0")}}
+		for verb, diary := range map[string][]string{"ADD": nil, "DEL": nil, "GC": {"undo address", "undo link", "ipam GC"}} {
+			short, cancel := context.WithTimeout(ctx, deadline.Undo+500*time.Millisecond) // a GC keeps as much for who comes after
+			if verb != "GC" {
+				short, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
+			}
+			_, err := b.call(short, verb, early+`,"cni.dev/valid-attachments":[]`)
+			b.refused(err, fault.TryLater, "owners.lock")
+			b.diary(diary...)
+			cancel()
+		}
+	})
 }

@@ -6,11 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
@@ -112,5 +115,59 @@ func TestAnswersOfEveryVersion(t *testing.T) {
 				t.Errorf("asked in %s, answered in %s: %s", asked, answered, a.out)
 			}
 		}
+	}
+}
+
+// Whoever calls itself, in this process or out of it, through others or not, is told so; a DEL has nothing to do.
+func TestGoesRound(t *testing.T) {
+	for _, command := range []string{"ADD", "CHECK", "STATUS", "GC", "DEL"} {
+		bundle, calls := Bundle{}, 0
+		round := func(to string) func(context.Context, *Request) error {
+			return func(ctx context.Context, r *Request) error {
+				calls++
+				_, err := r.Delegate(ctx, to, r.Command)
+				return err
+			}
+		}
+		for from, to := range map[string]string{"one": "two", "two": "three", "three": "one"} {
+			f := round(to)
+			bundle[from] = Plugin{Name: from, Add: f, Del: f, Check: f, GC: f, Status: f}
+		}
+		var out strings.Builder
+		status := bundle.Run(t.Context(), "one", with("CNI_COMMAND="+command, "CNI_PATH="+Self), Streams{strings.NewReader(config), &out, &out})
+		if want := command != "DEL"; calls != 3 || (status != 0) != want || strings.Contains(out.String(), "one: called by itself, within one:two:three") != want {
+			t.Errorf("%s: %d calls, status %d: %s", command, calls, status, out.String())
+		}
+	}
+}
+
+// A call has one deadline, and what is called within it no other.
+func TestOneDeadline(t *testing.T) {
+	var outer, inner time.Time
+	bundle := Bundle{
+		"one": Plugin{Name: "one", Status: func(ctx context.Context, r *Request) error {
+			outer, _ = ctx.Deadline()
+			_, err := r.Delegate(ctx, "two", "STATUS")
+			return err
+		}},
+		"two": Plugin{Name: "two", Status: func(ctx context.Context, _ *Request) error { inner, _ = ctx.Deadline(); return nil }},
+	}
+	var out strings.Builder
+	bundle.Run(t.Context(), "one", with("CNI_COMMAND=STATUS", "CNI_PATH="+Self), Streams{strings.NewReader(config), &out, &out})
+	if outer.IsZero() || time.Until(outer) > deadline.Call-deadline.Undo || !inner.Equal(outer) {
+		t.Errorf("until %v, and within it until %v: %s", outer, inner, out.String())
+	}
+}
+
+// A plugin that hangs is asked to end in time for the call to end in time, and ended where it does not.
+func TestDelegateHangs(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "deaf"), []byte("#!/bin/sh\ntrap '' TERM\nread line <"+dir+"/pipe\n"), 0o700))
+	must(t, syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	r := &Request{Path: []string{dir}, Environ: map[string]string{}, Config: []byte(config), Streams: Streams{Err: &strings.Builder{}}}
+	if _, err := r.Delegate(ctx, "deaf", "DEL"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want context.DeadlineExceeded", err)
 	}
 }

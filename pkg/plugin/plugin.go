@@ -130,12 +130,9 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 			return err
 		}
 		defer func() { req.sandbox.close() }()
-		if req.goesRound() {
-			return req.endRound()
-		}
 		req.bundle = b
 		phase.End(ctx, "environment and configuration")
-		return p.verb(req.Command)(ctx, req)
+		return p.verb(req)(ctx, req)
 	}()
 	if err == nil {
 		return 0
@@ -157,13 +154,16 @@ func (p Plugin) ended(ctx context.Context, err error) error {
 	return err
 }
 
-func (p Plugin) verb(command string) func(context.Context, *Request) error {
+func (p Plugin) verb(r *Request) func(context.Context, *Request) error {
+	if r.goesRound() {
+		return endRound
+	}
 	if p.Repair == nil {
 		p.Repair = func(context.Context, *Request) error { return nil }
 	}
 	return map[string]func(context.Context, *Request) error{
 		"ADD": p.Add, "DEL": p.Del, "CHECK": p.Check, "GC": p.GC, "STATUS": p.Status, "REPAIR": p.Repair,
-	}[command]
+	}[r.Command]
 }
 
 // about is for a person who runs the binary by hand.

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ func (r *Request) goesRound() bool {
 }
 
 // endRound refuses a call within a call of the same plugin. A DEL has nothing to do that the outer one does not do.
-func (r *Request) endRound() error {
+func endRound(_ context.Context, r *Request) error {
 	if r.Command == "DEL" {
 		return nil
 	}
