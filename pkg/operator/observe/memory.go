@@ -13,11 +13,12 @@ import (
 // Promise is what an attachment was given, by what its runtime remembers: what must be there while it lives, in as far as a name or an
 // address tells it.
 type Promise struct {
-	Bridge   string       // that its host link is a port of; empty for other kinds
-	Gateways []netip.Addr // that the host has for it
-	Routes   []Route      // of the container: destination, and gateway if it has one
-	Ports    []Port       // published; their targets are not told
-	Masked   bool         // it leaves with the host's address
+	Bridge    string       // that its host link is a port of; empty for other kinds
+	Addresses []netip.Addr // of the container
+	Gateways  []netip.Addr // that the host has for it
+	Routes    []Route      // of the container: destination, and gateway if it has one
+	Ports     []Port       // published; their targets are not told
+	Masked    bool         // it leaves with the host's address
 }
 
 // memory is what a runtime remembers of an attachment, as far as it can be compared with what is there.
@@ -35,12 +36,7 @@ type memory struct {
 func (m *memory) lists(kind string) bool { return slices.Contains(m.types, kind) }
 
 // has says whether the address was given.
-func (m *memory) has(a netip.Addr) bool {
-	return slices.ContainsFunc(m.addresses, func(text string) bool {
-		prefix, err := netip.ParsePrefix(text)
-		return err == nil && prefix.Addr() == a
-	})
-}
+func (m *memory) has(a netip.Addr) bool { return slices.Contains(m.Addresses, a) }
 
 // entry is a plugin's configuration, as far as it matters here.
 type entry struct {
@@ -104,6 +100,9 @@ func (m *memory) addPorts(text json.RawMessage) {
 func (m *memory) addResult(result answer) {
 	for _, ip := range result.IPs {
 		m.addresses = append(m.addresses, ip.Address)
+		if prefix, err := netip.ParsePrefix(ip.Address); err == nil {
+			m.Addresses = append(m.Addresses, prefix.Addr())
+		}
 		if a, err := netip.ParseAddr(ip.Gateway); err == nil && m.gateway && !slices.Contains(m.Gateways, a) {
 			m.Gateways = append(m.Gateways, a)
 		}

@@ -31,9 +31,31 @@ func Main(bundle plugin.Bundle, args []string) int {
 		if hint := fault.Hint(err); hint != "" {
 			complain(os.Stderr, hint)
 		}
+		var other failure
+		if errors.As(err, &other) {
+			return int(other.status)
+		}
 		return 1
 	}
 	return 0
+}
+
+// failure is an error with a status of its own, where 1 means something else.
+type failure struct {
+	error
+	status
+}
+
+func (f failure) Error() string { return f.error.Error() }
+func (f failure) Unwrap() error { return f.error }
+
+// failed gives the error the status, unless it is one.
+func failed(err error, s status) error {
+	var found status
+	if errors.As(err, &found) {
+		return err
+	}
+	return failure{err, s}
 }
 
 // complain prints for a person. There may be names in the text, and so anything, but each of its lines is one.

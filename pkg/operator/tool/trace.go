@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/trace"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -32,13 +33,18 @@ func traceCommand(bundle plugin.Bundle) *cobra.Command {
 		Short: "Say what the kernel does with a packet, step by step, and why",
 		Long: "Follows a packet from one end to the other and its answer back: routes, bridges, translation, forwarding, policies. Each route is asked\n" +
 			"of the kernel, and each rule is judged, whoever made it; what is not understood is said. Nothing is sent, unless by --live.\n\n" +
-			"An end is a container's id or its beginning, a namespace's name, an address, host, or outside. Without a port it is a ping; with one, tcp.",
+			"An end is a container's id or its beginning, a namespace's name, an address, host, or outside. Without a port it is a ping; with one, tcp.\n" +
+			"The number of a published port alone stands for that port of the host. What a runtime remembers of the attachments at both ends tells\n" +
+			"which rule is gone. The status is 0 where the packet arrives and is answered, 1 where not, and 2 where that is not known.",
 		Example: "  trestle trace web api:80\n  trestle trace outside 192.0.2.1:8080\n  trestle trace web 203.0.113.9:53/udp",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, unix.SIGTERM)
 			defer stop()
-			return o.run(ctx, c.OutOrStdout(), bundle, args[0], args[1])
+			if err := o.run(ctx, c.OutOrStdout(), bundle, args[0], args[1]); err != nil {
+				return failed(err, unknown)
+			}
+			return nil
 		},
 	}
 	c.Flags().StringVar(&o.results, "cache-dir", cache.Dir, "where runtimes keep libcni's results")
@@ -54,13 +60,16 @@ func (o *tracing) run(ctx context.Context, out io.Writer, bundle plugin.Bundle, 
 		return err
 	}
 	defer town.Close()
+	if town.Promises, err = promises(ctx, bundle, o.results); err != nil {
+		return err
+	}
 	q, err := town.Parse(from, to, o.results, o.six)
 	if err != nil {
 		return err
 	}
 	a := town.Ask(q)
 	if o.live {
-		if a.Live, err = town.Probe(ctx, q); err != nil {
+		if err = town.Send(ctx, q, a); err != nil {
 			return err
 		}
 	}
@@ -69,7 +78,39 @@ func (o *tracing) run(ctx context.Context, out io.Writer, bundle plugin.Bundle, 
 	} else {
 		err = printAnswer(newScreen(out), a)
 	}
-	return err
+	switch fate := a.Fate(); {
+	case err != nil || fate == trace.Reachable:
+		return err
+	case fate == trace.Unknown:
+		return status(unknown)
+	}
+	return status(1)
+}
+
+// unknown is the exit status of a trace of which it is not known whether the packet arrives.
+const unknown = 2
+
+// promises are what runtimes remember of the attachments of containers that live.
+func promises(ctx context.Context, bundle plugin.Bundle, results string) (list []trace.Promise, err error) {
+	host, err := observe.Read(ctx, observe.Options{Results: results, Check: checkBy(bundle)})
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range host.Attachments {
+		if a.State != observe.Whole && a.State != observe.Broken {
+			continue
+		}
+		p := trace.Promise{Attachment: a.ID, Masked: a.Promise.Masked, Broken: a.Why}
+		if n := host.Namespace(a.Namespace); n != nil {
+			p.Namespace = n.Inode
+		}
+		p.Addresses = a.Promise.Addresses
+		for _, port := range a.Promise.Ports {
+			p.Ports = append(p.Ports, trace.Port{HostIP: port.HostIP, Number: port.HostPort, Protocol: port.Protocol})
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }
 
 // printAnswer prints what it comes to first, in colour, and then each step.

@@ -28,6 +28,9 @@ const outside = "outside"
 // beginning of it, the name of a namespace, an address, "host" or "outside". results is the directory of libcni's cache.
 func (t *Town) Parse(from, to, results string, six bool) (Question, error) {
 	var q Question
+	if port := t.published(to); port != "" && !t.names(to, results) {
+		to = port
+	}
 	to, err := q.port(to)
 	if err != nil {
 		return q, err
@@ -123,6 +126,11 @@ func (t *Town) end(word, results string) (netip.Addr, *Place, error) {
 	return netip.Addr{}, nil, fault.New(fault.Config, "write more of it", "%s: begins the ids of several containers: %s", word, strings.Join(ids, ", "))
 }
 
+// names says whether the word is somebody's name.
+func (t *Town) names(word, results string) bool {
+	return slices.ContainsFunc(t.Places, func(p *Place) bool { return p.Name == word }) || len(t.containers(word, results)) > 0
+}
+
 // at returns the place that has the address. Loopback addresses are everywhere, and no place's.
 func (t *Town) at(a netip.Addr) *Place {
 	for _, p := range t.Places {
@@ -211,6 +219,9 @@ func (t *Town) targetOf(q *Question, place *Place, is4 bool) (netip.Addr, error)
 	}
 	if list := place.addresses(is4); len(list) > 0 {
 		return list[0], nil
+	}
+	if a := t.given(place, is4); a.IsValid() {
+		return a, nil
 	}
 	return netip.Addr{}, fault.New(fault.Config, "try the other family (-6), or name an address", "%s: no address of the family", place.Name)
 }

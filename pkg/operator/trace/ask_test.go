@@ -3,6 +3,7 @@ package trace
 import (
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -104,4 +105,39 @@ func join(t *testing.T, name, here, there string) {
 		give("eth0", there)
 		return netlink.RouteAdd(&netlink.Route{Gw: netip.MustParsePrefix(here).Addr().AsSlice()})
 	}))
+}
+
+// TestThrownAway has each kind of rule and of route that throws a packet away: it is named, with the remedy that removes it.
+func TestThrownAway(t *testing.T) {
+	for name, test := range map[string][3]string{
+		"a rule by its source":       {"ip rule add pref 5 from 10.0.0.0/24 blackhole", "rule 5 of routing (from 10.0.0.0/24 blackhole)", "ip rule del priority 5"},
+		"a rule by its target":       {"ip rule add pref 6 to 192.0.2.2 prohibit", "rule 6 of routing (from all to 192.0.2.2 prohibit)", "ip rule del priority 6"},
+		"a rule by its link":         {"ip rule add pref 7 iif web unreachable", "rule 7 of routing (from all iif web unreachable)", "ip rule del priority 7"},
+		"a route":                    {"ip route add blackhole 192.0.2.2", "route blackhole 192.0.2.2/32", "ip route del blackhole 192.0.2.2/32 table 254"},
+		"a default route":            {"ip route add unreachable default table 9; ip rule add pref 8 lookup 9", "route unreachable default", "ip route del unreachable default table 9"},
+		"not another's":              {"ip rule add pref 5 from 10.0.9.0/24 blackhole; ip route add blackhole 192.0.3.0/24", "", ""},
+		"not after what leads there": {"ip rule add pref 40000 blackhole", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644))
+				join(t, "web", "10.0.0.1/24", "10.0.0.2/24")
+				join(t, "far", "192.0.2.1/24", "192.0.2.2/24")
+				out, err := exec.Command("/bin/sh", "-ec", test[0]).CombinedOutput()
+				if err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+				town, err := Open(t.Context(), "/run/netns")
+				must(t, err)
+				defer town.Close()
+				q, err := town.Parse("web", "192.0.2.2", "/nowhere", false)
+				must(t, err)
+				a := town.Ask(q)
+				if (a.Outcome == Reachable) != (test[1] == "") || !strings.HasPrefix(a.Why, test[1]) || a.Remedy != test[2] {
+					t.Errorf("%s: %s (%s), want %q (%q)", a.Outcome, a.Why, a.Remedy, test[1], test[2])
+				}
+			})
+		})
+	}
 }

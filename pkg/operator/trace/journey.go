@@ -2,8 +2,10 @@ package trace
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
@@ -47,6 +49,7 @@ type journey struct {
 	current  map[*Place]*connection // the packet's own
 	steps    int
 	external bool // it left for where no place is
+	known    *neighbour
 }
 
 // connection is what connection tracking of one place knows.
@@ -58,6 +61,25 @@ type connection struct {
 	sourceDone  bool
 	untracked   bool
 	answered    bool // the answer passed
+}
+
+// neighbour is whom a sender takes the next hop to be, for ever.
+type neighbour struct {
+	by   *Place
+	link *link
+	addr netip.Addr
+	mac  net.HardwareAddr
+}
+
+// permanent is the entry of that kind that the place has for the address, nil for none. Others are asked for again when nobody answers there.
+func (p *Place) permanent(l *link, a netip.Addr) *neighbour {
+	list, _ := p.NeighList(l.Index, 0) // what is not read is not known
+	for _, e := range list {
+		if other, ok := netip.AddrFromSlice(e.IP); ok && other.Unmap() == a && e.State&netlink.NUD_PERMANENT != 0 && len(e.HardwareAddr) > 0 {
+			return &neighbour{p, l, a, e.HardwareAddr}
+		}
+	}
+	return nil
 }
 
 // tuple is source and destination.

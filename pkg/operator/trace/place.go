@@ -136,6 +136,8 @@ func (p *Place) addresses(is4 bool) (list []netip.Addr) {
 type Town struct {
 	Places []*Place
 	Closed []string // namespaces that could not be entered, and why
+	// Promises are what is known of attachments beside what is there.
+	Promises []Promise
 }
 
 // Open enters the host's namespace and those that have a name below dirs or a process below /proc. Those that cannot be entered are left,

@@ -19,10 +19,16 @@ func (a *Answer) Text() string {
 	if a.Outcome == Reachable && a.Seen.IsValid() {
 		fmt.Fprintf(&b, "%s sees the client as %s\n", a.At, a.Seen)
 	}
+	for _, note := range a.Notes {
+		fmt.Fprintf(&b, "note: %s\n", note)
+	}
 	hops(&b, "there", a.There)
 	hops(&b, "back", a.Back)
 	if a.Live != nil {
 		a.Live.text(&b)
+	}
+	if a.Contradicts {
+		fmt.Fprintf(&b, "\nlive contradicts the judgement: judged %s, and the packet was %s; what happened counts\n", a.Outcome, a.Live.Outcome)
 	}
 	return b.String()
 }

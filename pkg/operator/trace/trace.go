@@ -45,15 +45,20 @@ type Answer struct {
 	Seen  netip.Addr `json:"seen,omitzero"`
 	There []Hop      `json:"there"`
 	Back  []Hop      `json:"back,omitempty"`
-	// Live is what a real packet met, where one was sent.
-	Live *Live `json:"live,omitempty"`
+	// Notes are what is wrong with the attachments at both ends.
+	Notes []string `json:"notes,omitempty"`
+	// Live is what a real packet met, where one was sent, and Contradicts that it fared otherwise than was judged.
+	Live        *Live `json:"live,omitempty"`
+	Contradicts bool  `json:"contradicts,omitempty"`
 }
 
 // clientPort stands for the port that a client's kernel would choose.
 const clientPort = 54321
 
 // Ask follows the packet there, and the answer back.
-func (t *Town) Ask(q Question) *Answer {
+func (t *Town) Ask(q Question) *Answer { return t.explain(q, t.follow(q)) }
+
+func (t *Town) follow(q Question) *Answer {
 	j := &journey{town: t, memory: make(map[*Place][]*connection), current: make(map[*Place]*connection)}
 	j.packet = ruleset.Packet{Source: q.Source, Destination: q.To, Protocol: q.Protocol, DestinationPort: q.Port}
 	if q.Port != 0 {

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -54,6 +55,7 @@ func (j *journey) leave(p *Place, r *route) *end {
 		return j.deliver(p)
 	}
 	next := r.next(j.packet.Destination)
+	j.known = p.permanent(r.out, next)
 	if r.out.kind == "bridge" {
 		return j.fromBridge(p, r.out, next)
 	}
@@ -105,6 +107,9 @@ func proxies(p *Place, l *link, a netip.Addr) bool {
 
 // outside is where no namespace is: the packet has left this host.
 func (j *journey) outside(p *Place, l *link, next netip.Addr) *end {
+	if l.RawFlags&unix.IFF_LOWER_UP == 0 {
+		return j.drop(p, "look at its cable, or at what is at its other end", "%s has no carrier", l.Name)
+	}
 	j.say(p, nil, "leaves by %s to %s", l.Name, next)
 	j.external = true
 	return &end{outcome: Reachable, place: p, why: "it leaves the host by " + l.Name}
@@ -123,6 +128,10 @@ func (j *journey) device(p *Place, l *link, hook ruleset.Hook) *end {
 // arrive takes a packet of IP in that came by the link. seen says that a bridge has shown it to the hook prerouting.
 func (j *journey) arrive(p *Place, l *link, seen bool) *end {
 	j.packet.In, j.packet.Out = l.ruleset(), ruleset.Link{}
+	if k := j.known; k != nil && !bytes.Equal(k.mac, l.HardwareAddr) {
+		return j.drop(k.by, fmt.Sprintf("ip neigh del %s dev %s%s", k.addr, k.link.Name, within(k.by)),
+			"%s is sent to %s, by an entry that somebody made for ever, and %s has %s", k.addr, k.mac, l.Name, l.HardwareAddr)
+	}
 	if (loops(j.packet.Source) || loops(j.packet.Destination)) && j.packet.Source.Is6() { // ip6_rcv_core, before the rules
 		return j.drop(p, "", "%s to %s, and not by lo: IPv6 drops that", j.packet.Source, j.packet.Destination)
 	}
@@ -168,6 +177,9 @@ func (j *journey) forwards(p *Place, l *link) *end {
 // noRoute explains why the kernel has no route for the packet.
 func (j *journey) noRoute(p *Place, in *link, err error) *end {
 	to, from := j.packet.Destination, j.packet.Source
+	if e := j.refused(p, &j.packet, in); e != nil {
+		return e
+	}
 	if in == nil {
 		if loops(from) && !loops(to) {
 			return j.drop(p, "sysctl -w net.ipv4.conf.all.route_localnet=1, with a guard against neighbours",
@@ -183,6 +195,9 @@ func (j *journey) noRoute(p *Place, in *link, err error) *end {
 		return j.drop(p, "sysctl -w net.ipv4.ip_forward=1"+within(p), "%s does not forward IPv4 (net.ipv4.conf.%s.forwarding is 0)", p.Name, in.Name)
 	case p.holder(from) != nil:
 		return j.drop(p, "", "source %s may not come in by %s: it is an address of %s itself", from, in.Name, p.Name)
+	}
+	if e := j.refused(p, &ruleset.Packet{Source: to, Destination: from}, nil); e != nil { // the kernel looks for the way back as well
+		return e
 	}
 	if _, err := p.route(&ruleset.Packet{Destination: to, Mark: j.packet.Mark}, nil, nil); err == nil && to.Is4() {
 		if back := p.reversePath(from, in); back != "" {
