@@ -4,6 +4,8 @@ package attach
 import (
 	"crypto/sha256"
 	"net"
+	"slices"
+	"strings"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"golang.org/x/sys/unix"
@@ -60,6 +62,27 @@ func (c Call) MAC(part string) net.HardwareAddr {
 	sum := sha256.Sum256(append(c.Seed[:], part...))
 	sum[0] = sum[0]&^1 | 2
 	return net.HardwareAddr(sum[:6])
+}
+
+// Carried says whether the result tells of the host link that has the owner's name, so that its absence tells something of the container. What the
+// reference made hangs on a link of another name, and the absence of ours proves nothing.
+func (c Call) Carried() bool {
+	return c.Result != nil && slices.ContainsFunc(c.Result.Interfaces, func(link *types100.Interface) bool {
+		return link.Sandbox == "" && link.Name == c.Owner.HostLink()
+	})
+}
+
+// HostEnds returns the result's links on the host that may be the other end of the container's interface.
+func (c Call) HostEnds() (names []string) {
+	if c.Result == nil {
+		return nil
+	}
+	for _, link := range c.Result.Interfaces {
+		if link.Sandbox == "" && strings.HasPrefix(link.Name, "veth") {
+			names = append(names, link.Name)
+		}
+	}
+	return names
 }
 
 // Plugin returns the plugin that the shell runs.

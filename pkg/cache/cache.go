@@ -9,7 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Dir is where libcni keeps the files unless a runtime says otherwise (CacheDir in libcni/api.go).
@@ -56,6 +59,29 @@ func Of(dir, network, container string) []Entry {
 		}
 	}
 	return own
+}
+
+// Remembers says whether a runtime remembers a network namespace of the attachment that is still there: then its container may live, whatever became of
+// its links. A result that cannot be read may be of such a one. A text that was cut short stands for all that begin with it.
+func Remembers(dir, text string, is func(Entry) bool) bool {
+	entries, err := read(dir, strings.ReplaceAll(text, "/", "-")) // as libcni names the files
+	return err != nil || slices.ContainsFunc(entries, func(e Entry) bool { return is(e) && e.Lives() })
+}
+
+// Lives says whether the network namespace that the runtime gave is there, and is a container's. One that cannot be looked at may be.
+func (e Entry) Lives() bool {
+	var there, own unix.Stat_t
+	var system unix.Statfs_t
+	switch err := errors.Join(unix.Stat(e.Netns, &there), unix.Statfs(e.Netns, &system)); {
+	case e.Netns == "", errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
+		return false
+	case err != nil:
+		return true
+	case system.Type != unix.NSFS_MAGIC && system.Type != unix.PROC_SUPER_MAGIC: // a mount point left over
+		return false
+	}
+	// The path of a process whose number is one of the host's by now.
+	return unix.Stat("/proc/thread-self/ns/net", &own) != nil || there.Dev != own.Dev || there.Ino != own.Ino
 }
 
 func read(dir, part string) ([]Entry, error) {

@@ -52,6 +52,12 @@ type Carrier interface{ Carries() }
 // Inner is a step whose effect is inside what a Carrier carries.
 type Inner interface{ Inside() }
 
+// Footing is what another plugin of the chain made and the work of this one hangs on. It is looked at, and never made nor undone.
+type Footing interface {
+	fmt.Stringer
+	Verify(context.Context, *site.Site) error
+}
+
 // As finds T in step or in what it wraps (by a method Unwrap() Step).
 func As[T any](step Step) (T, bool) {
 	for step != nil {
@@ -75,6 +81,8 @@ type Plan struct {
 	Steps  []Step // owned by this attachment
 	Mark   int    // Steps[:Mark] need no result of an IPAM plugin; with them done the ground is in use
 	Result *types100.Result
+
+	Footing []Footing // what a repair wants to find as it was, beside the Carriers among Steps
 }
 
 // Links returns the part of the plan that needs no result: the ground and the steps before the mark. Applying the whole plan later

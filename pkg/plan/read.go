@@ -176,8 +176,7 @@ const Repairable = "trestle repair"
 // Repair makes the ground and every Mendable step so again, while what carries the attachment is as it was made: else it is another one's by
 // now, or none. What is not so afterwards is listed as by Verify.
 func (p Plan) Repair(ctx context.Context, s *site.Site) error {
-	carrier := Plan{Steps: slices.DeleteFunc(slices.Clone(p.Steps), func(step Step) bool { return !is[Carrier](step) })}
-	if err := carrier.Verify(ctx, s); err != nil {
+	if err := p.stands(ctx, s); err != nil {
 		return err
 	}
 	mends := p
@@ -191,6 +190,17 @@ func (p Plan) Repair(ctx context.Context, s *site.Site) error {
 		return err
 	}
 	return p.Verify(ctx, s)
+}
+
+// stands looks at what the attachment hangs on, be it of this plan or of another plugin's.
+func (p Plan) stands(ctx context.Context, s *site.Site) error {
+	for _, f := range p.Footing {
+		if err := f.Verify(ctx, s); err != nil {
+			return fault.New(fault.Drift, "delete the attachment and add it again", "%s: %w", f, err)
+		}
+	}
+	carrier := Plan{Steps: slices.DeleteFunc(slices.Clone(p.Steps), func(step Step) bool { return !is[Carrier](step) })}
+	return carrier.Verify(ctx, s)
 }
 
 // Owners lists, once each, the owners that the plan's kinds of steps find on the network.

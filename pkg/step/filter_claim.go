@@ -3,6 +3,7 @@ package step
 import (
 	"context"
 
+	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -68,13 +69,16 @@ func (c Claim) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	return created, err
 }
 
-// Dead says whether an attachment is provably gone: its host link carried it, and there is no such link. No proof is not death.
+// Dead says whether an attachment is provably gone: its host link carried it, there is no such link, and no runtime remembers a network namespace of it
+// that is there, since somebody may have removed the link of a container that lives. No proof is not death.
 func Dead(s *site.Site, h firewall.Holder) bool {
 	if !h.Linked {
 		return false
 	}
-	_, err := s.Host.Conn.LinkByName(h.HostLink()) // as it is now
-	return absentLink(err)
+	if _, err := s.Host.Conn.LinkByName(h.HostLink()); !absentLink(err) { // as it is now
+		return false
+	}
+	return !cache.Remembers(cache.Dir, h.Text, func(e cache.Entry) bool { return owner.Of(e.Network, e.ContainerID, e.IfName).ID == h.ID })
 }
 
 // Undo drops what the owner holds in the role, be the values known or not.

@@ -89,7 +89,7 @@ func links(c Config, call attach.Call, n network) []plan.Step {
 	}
 	if c.MACSpoofCheck {
 		spoof := firewall.Spoof{Link: n.host, MAC: n.MAC}
-		claim := firewall.Claim{Role: firewall.Antispoof, Linked: true, Spoof: []firewall.Spoof{spoof}}
+		claim := firewall.Claim{Role: firewall.Antispoof, Linked: n.Carried, Spoof: []firewall.Spoof{spoof}}
 		steps = append(steps, step.Claim{Owner: call.Owner, Claim: claim, Known: true})
 	}
 	if c.l3() && !attach.Early(c.IPAM) { // a delegate that looks at the interface finds its other end up

@@ -4,8 +4,6 @@ import (
 	"net/netip"
 	"slices"
 
-	types100 "github.com/containernetworking/cni/pkg/types/100"
-
 	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/plan"
@@ -14,11 +12,12 @@ import (
 
 // Plan says what one container's published ports consist of. The result is passed on as it came.
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
-	claim := firewall.Claim{Role: firewall.Publish, Linked: linked(call)}
+	claim := firewall.Claim{Role: firewall.Publish, Linked: call.Carried()}
 	for _, target := range targets(call) {
 		claim.Ports = append(claim.Ports, c.ports(target)...)
 	}
-	p := plan.Plan{Result: call.Result}
+	p := plan.Plan{Result: call.Result, Footing: []plan.Footing{
+		step.Standing{IfName: call.IfName, Addrs: targets(call), Hosts: call.HostEnds()}}}
 	if c.SNAT != firewall.SNATNone {
 		p.Ground = append(p.Ground, step.Localhost{Targets: published(claim.Ports, true)},
 			step.Localhost6{Targets: published(claim.Ports, false), Asked: slices.ContainsFunc(claim.Ports, onLoopback6)})
@@ -74,23 +73,6 @@ func inContainer(call attach.Call, index *int) bool {
 		return true
 	}
 	return links[*index].Name == call.IfName && links[*index].Sandbox != ""
-}
-
-// linked says whether the attachment hangs on a link that our bridge made, which tells later whether the container is still there.
-func linked(call attach.Call) bool {
-	if call.Result == nil {
-		return false
-	}
-	return hasLink(call.Result.Interfaces, call.Owner.HostLink())
-}
-
-func hasLink(links []*types100.Interface, name string) bool {
-	for _, link := range links {
-		if link.Name == name && link.Sandbox == "" {
-			return true
-		}
-	}
-	return false
 }
 
 // published returns the container's addresses of the family that have a port published.

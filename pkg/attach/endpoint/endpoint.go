@@ -25,6 +25,7 @@ type Endpoint struct {
 	Addresses []Address
 	Routes    []step.Route
 	Previous  *types100.Result // prevResult, on CHECK and DEL
+	Carried   bool             // by the host link that has the owner's name: one that is to be made, or that prevResult tells of
 
 	cniRoutes []*types.Route // as the result has them
 	dns       types.DNS
@@ -49,7 +50,7 @@ type GatewayOf func(netip.Prefix) (netip.Addr, error)
 
 // Read reads the call's result. Without one it returns an endpoint without values, from which a planner makes the same kinds of steps.
 func Read(call attach.Call, o Options) (Endpoint, error) {
-	e := Endpoint{MAC: o.MAC}
+	e := Endpoint{MAC: o.MAC, Carried: true}
 	if e.MAC == nil {
 		e.MAC = call.MAC("container")
 	}
@@ -59,7 +60,7 @@ func Read(call attach.Call, o Options) (Endpoint, error) {
 	}
 	in := -1
 	if len(r.Interfaces) > 0 {
-		e.Previous = r
+		e.Previous, e.Carried = r, call.Carried()
 		if in = e.readInterface(call, r); in < 0 {
 			return e, fault.New(fault.Config, "pass the result of the ADD", "prevResult: no interface %s in sandbox %s", call.IfName, call.Netns)
 		}

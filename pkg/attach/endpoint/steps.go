@@ -62,7 +62,7 @@ func (e *Endpoint) Result(links []*types100.Interface, in int, dns *types.DNS) *
 
 // Masquerade is the step by which what the container sends leaves with the host's address, except to some destinations.
 func (e *Endpoint) Masquerade(call attach.Call, except []netip.Prefix) step.Claim {
-	claim := firewall.Claim{Role: firewall.Masquerade, Linked: true, Masq: e.masquerade(except)}
+	claim := firewall.Claim{Role: firewall.Masquerade, Linked: e.Carried, Masq: e.masquerade(except)}
 	return step.Claim{Owner: call.Owner, Claim: claim, Known: call.Result != nil}
 }
 

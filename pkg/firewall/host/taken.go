@@ -173,13 +173,16 @@ func (f *Filter) gone(comment string, _ netip.Addr) bool {
 }
 
 // dies says whether a container of the reference is provably dead: the result that the runtime keeps of its ADD names links on the host, and
-// none of them is there. Where nothing is kept there is no proof.
+// none of them is there, nor is its network namespace. Where nothing is kept there is no proof.
 func (f *Filter) dies(network, container string) bool {
 	if container == "" {
 		return false
 	}
 	links := 0
 	for _, entry := range cache.Of(f.choice.Results, network, container) {
+		if entry.Lives() {
+			return false
+		}
 		for _, name := range entry.HostLinks() {
 			links++
 			if _, err := netlink.LinkByName(name); !errors.As(err, new(netlink.LinkNotFoundError)) {
