@@ -1,6 +1,13 @@
 package ipam
 
-import "errors"
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
 
 // Reclaim takes the addresses of the set, of the whole network where the set is nil, from owners that are provably dead, and
 // returns how many. It reads every reservation, so it is called when a set has no address left, and on GC. What is not proven
@@ -49,7 +56,7 @@ func (s *Store) Dead(set Set) (bool, error) {
 	}
 	files, err := s.scan()
 	for _, f := range files {
-		if _, in := set.Find(f.Addr); in && f.proof(s.boot) != "" {
+		if _, in := set.Find(f.Addr); in && s.proof(f) != "" {
 			return true, err
 		}
 	}
@@ -58,7 +65,7 @@ func (s *Store) Dead(set Set) (bool, error) {
 
 // reclaim releases one address if its owner is provably dead, and writes it down.
 func (s *Store) reclaim(f entry) (bool, error) {
-	proof := f.proof(s.boot)
+	proof := s.proof(f)
 	if !s.Policy.Reclaim || proof == "" {
 		return false, nil
 	}
@@ -74,9 +81,19 @@ func (s *Store) reclaim(f entry) (bool, error) {
 }
 
 // proof returns the proof that the owner of the file is dead, and "" where there is none.
-func (f entry) proof(boot [16]byte) string {
+func (s *Store) proof(f entry) string {
 	if f.state != held || f.Holder.Unknown() || !f.recorded {
 		return ""
 	}
-	return f.record.death(boot)
+	proof := f.record.death(s.boot)
+	if f.record.kind == recordPath && f.record.boot == s.boot && hasLink(owner.Of(filepath.Base(s.path), f.Holder.ContainerID, f.Holder.IfName)) {
+		return "" // a namespace may lose its name while its container lives
+	}
+	return proof
+}
+
+// hasLink says whether the host has the owner's link, whose other end keeps a namespace, or what kept it goes any moment.
+func hasLink(o owner.Owner) bool {
+	text, err := os.ReadFile("/proc/thread-self/net/dev")
+	return err != nil || strings.Contains(string(text), " "+o.HostLink()+":") || strings.Contains(string(text), "\n"+o.HostLink()+":")
 }

@@ -130,3 +130,14 @@ func (r record) death(boot [16]byte) string {
 	}
 	return ""
 }
+
+// lives says whether the namespace that the record names is there. As of now: a path may be of another one.
+func (r record) lives() bool {
+	switch r.kind {
+	case recordHandle:
+		return opens(r.handle) == nil
+	case recordPath:
+		return exists(r.path) == nil
+	}
+	return false
+}

@@ -26,6 +26,7 @@ type entry struct {
 	state    state
 	record   record
 	recorded bool // it has a record
+	unread   error
 }
 
 // look reads the address's file.
@@ -36,7 +37,8 @@ func (s *Store) look(addr netip.Addr) entry {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		f.state = absent
-	case err != nil: // a directory, a link, unreadable: nobody's that we know
+	case err != nil: // a directory, a link, not ours to read: nobody's that we know
+		f.unread = err
 	default:
 		var ok bool
 		if f.Holder, ok = parseHolder(content); !ok {

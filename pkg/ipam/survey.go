@@ -16,6 +16,8 @@ type Finding struct {
 	Addr   netip.Addr
 	Holder Holder // zero for a file that names nobody
 	Dead   string // the proof that the holder is dead; empty: there is none
+	Lives  bool   // the holder's network namespace was found
+	Unread error  // why it could not be read; then nothing is known of its holder
 }
 
 // Networks lists the networks that have a directory of reservations. None where the data directory is not there.
@@ -34,7 +36,7 @@ func Networks(dataDir string) ([]string, error) {
 }
 
 // Survey lists the reservations of a network in the order of their addresses. It takes no lock, changes nothing, and needs no right but to read;
-// a reservation that comes or goes meanwhile may be listed or not.
+// a reservation that comes or goes meanwhile may be listed or not. One that it has no right to read is listed without a holder.
 func Survey(dataDir, network string) ([]Finding, error) {
 	path := filepath.Join(dataDir, network)
 	dir, err := os.Open(path)
@@ -52,7 +54,7 @@ func Survey(dataDir, network string) ([]Finding, error) {
 			continue
 		}
 		if f := s.look(addr); f.state != absent {
-			list = append(list, Finding{Addr: addr, Holder: f.Holder, Dead: f.proof(s.boot)})
+			list = append(list, Finding{Addr: addr, Holder: f.Holder, Dead: s.proof(f), Lives: f.recorded && f.record.lives(), Unread: f.unread})
 		}
 	}
 	slices.SortFunc(list, func(a, b Finding) int { return a.Addr.Compare(b.Addr) })

@@ -86,7 +86,7 @@ func TestCollect(t *testing.T) {
 		for i := keep; i < many; i++ {
 			s.dies(s.name(i))
 		}
-		out := s.tool("gc")
+		out := s.tool("gc", "--yes")
 		stream.await("c0", 20)
 		stream.stop()
 		for i := range many {

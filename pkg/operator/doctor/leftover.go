@@ -38,10 +38,10 @@ func (p *Picture) leaked(link bool) (found []Finding) {
 		if a.State != observe.Leaked || (a.HostLink != "") != link || !link && !rules {
 			continue
 		}
-		f := Finding{Object: name(a), What: "rules are left of a container that is dead", Remedy: "trestle gc", Fix: &Fix{Kind: Collect}}
+		f := Finding{Object: name(a), What: "rules are left of a container that is dead", Remedy: "trestle gc --yes", Fix: &Fix{Kind: Collect}}
 		if l := p.Host.Link(a.HostLink); l != nil {
 			f.Object, f.What = "link "+l.Name, "it is left of "+name(a)+", which is dead"
-			f.Remedy, f.Fix = "ip link delete "+l.Name+"; trestle gc", &Fix{Kind: Collect, Name: l.Name}
+			f.Remedy, f.Fix = "ip link delete "+l.Name+"; trestle gc --yes", &Fix{Kind: Collect, Name: l.Name}
 		}
 		for _, why := range a.Why {
 			f.What += "; " + why
@@ -56,7 +56,7 @@ func (p *Picture) deadReservations() (found []Finding) {
 		if r.Dead != "" {
 			found = append(found, Finding{Object: "address " + r.ID,
 				What:   fmt.Sprintf("%s is kept for %s %s, which is dead: %s", r.Address, r.ContainerID, r.IfName, r.Dead),
-				Remedy: "trestle gc", Fix: &Fix{Kind: Collect}})
+				Remedy: "trestle gc --yes", Fix: &Fix{Kind: Collect}})
 		}
 	}
 	return found
@@ -64,7 +64,7 @@ func (p *Picture) deadReservations() (found []Finding) {
 
 func (p *Picture) nobodys() (found []Finding) {
 	for _, r := range p.Host.Reservations {
-		if r.ContainerID == "" {
+		if r.ContainerID == "" && r.Unread == "" {
 			found = append(found, Finding{Object: "address " + r.ID, What: fmt.Sprintf("the reservation of %s names nobody", r.Address),
 				Remedy: fmt.Sprintf("rm /var/lib/cni/networks/%s (or where host-local's dataDir is)", r.ID)})
 		}
@@ -75,7 +75,7 @@ func (p *Picture) nobodys() (found []Finding) {
 func (p *Picture) halves() (found []Finding) {
 	for _, a := range p.Host.Attachments {
 		if a.State == observe.Half {
-			f := Finding{Object: name(a), What: "half of an attachment", Remedy: "delete the container; trestle gc, when it is gone"}
+			f := Finding{Object: name(a), What: "half of an attachment", Remedy: "delete the container; trestle gc --yes, when it is gone"}
 			for _, why := range a.Why {
 				f.What += "; " + why
 			}
@@ -136,15 +136,34 @@ func impersonal(a *observe.Attachment, text string) string {
 }
 
 // complaint is what CHECK names of an attachment that lives.
-func complaint(a *observe.Attachment) string { return strings.Join(a.Why, "; ") }
+func complaint(a *observe.Attachment) string {
+	if !a.State.Wrong() {
+		return "" // what was not seen is no complaint
+	}
+	return strings.Join(a.Why, "; ")
+}
+
+// blind are the attachments of which not all was seen.
+func (p *Picture) blind() (list []*observe.Attachment) {
+	for _, a := range p.Host.Attachments {
+		if a.State == observe.Unseen {
+			list = append(list, a)
+		}
+	}
+	return list
+}
 
 // unseen tells what could not be looked at. Results that cannot be read have a check of their own.
 func (p *Picture) unseen() (found []Finding) {
 	const remedy = "run trestle doctor as root"
 	for _, problem := range p.Host.Problems {
-		if problem.Object != "results of runtimes" {
+		if problem.Object != observe.Results || problem.Hidden {
 			found = append(found, Finding{Object: problem.Object, What: problem.Cause, Remedy: cmp.Or(problem.Remedy, remedy)})
 		}
+	}
+	if blind := p.blind(); len(blind) > 0 {
+		found = append(found, Finding{Object: fmt.Sprintf("%d attachments", len(blind)), What: "not all of them could be looked at, " + name(blind[0]) +
+			" for one: " + strings.Join(blind[0].Why, "; "), Remedy: remedy})
 	}
 	closed := 0
 	var first *observe.Namespace

@@ -132,7 +132,7 @@ func (p *Picture) bridges() map[string][]*observe.Attachment {
 // living are the attachments of containers that are not dead.
 func (p *Picture) living() (list []*observe.Attachment) {
 	for _, a := range p.Host.Attachments {
-		if a.State == observe.Whole || a.State == observe.Broken {
+		if !a.State.Wrong() || a.State == observe.Broken {
 			list = append(list, a)
 		}
 	}

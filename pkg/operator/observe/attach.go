@@ -51,7 +51,7 @@ func (r *reader) attach(ctx context.Context) {
 	all.company()
 	r.ask(ctx, all.list)
 	for _, f := range all.list {
-		f.judge(r.host)
+		f.judge(r)
 	}
 	slices.SortFunc(r.host.Attachments, func(a, b *Attachment) int { return strings.Compare(a.ID, b.ID) })
 }

@@ -27,7 +27,7 @@ func (r *reader) ask(ctx context.Context, list []*file) {
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(list) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				if f := list[i]; f.memory != nil && f.Origin == Trestle && f.death() == "" {
+				if f := list[i]; f.memory != nil && f.Origin == Trestle && f.death(r.host) == "" {
 					f.verdict = r.options.Check(ctx, f.entry)
 				}
 			}
@@ -37,7 +37,8 @@ func (r *reader) ask(ctx context.Context, list []*file) {
 }
 
 // faults are what is missing of what a runtime remembers: by CHECK, and where that was not asked, by what is seen.
-func (f *file) faults(h *Host) (list []string) {
+func (f *file) faults(r *reader) (list []string) {
+	h := r.host
 	switch {
 	case f.memory == nil:
 		return nil
@@ -46,7 +47,7 @@ func (f *file) faults(h *Host) (list []string) {
 	}
 	note := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	f.compareLinks(h, note)
-	f.compareAddresses(h, note)
+	f.compareAddresses(r, note)
 	f.compareRoutes(h, note)
 	for _, p := range f.Promise.Ports {
 		if h.Own().Filter != nil && !slices.ContainsFunc(f.Ports, func(q Port) bool { return q.HostPort == p.HostPort && q.Protocol == p.Protocol }) {
@@ -103,16 +104,16 @@ func (f *file) compareRoutes(h *Host, note func(string, ...any)) {
 }
 
 // compareAddresses looks for each address that was given, on the interface and among the reservations.
-func (f *file) compareAddresses(h *Host, note func(string, ...any)) {
+func (f *file) compareAddresses(r *reader, note func(string, ...any)) {
 	for _, text := range f.memory.addresses {
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {
 			continue
 		}
-		if l := h.Link(f.Link); l != nil && !slices.ContainsFunc(l.Addresses, func(a Address) bool { return a.Prefix == prefix }) {
+		if l := r.host.Link(f.Link); l != nil && !slices.ContainsFunc(l.Addresses, func(a Address) bool { return a.Prefix == prefix }) {
 			note("address %s: not on %s", prefix, l.Name)
 		}
-		if f.memory.hostLocal && !slices.ContainsFunc(f.reserved, func(v *Reservation) bool { return v.Address == prefix.Addr() }) {
+		if f.memory.hostLocal && !r.hidden.reservations && !slices.ContainsFunc(f.reserved, func(v *Reservation) bool { return v.Address == prefix.Addr() }) {
 			note("address %s: not reserved", prefix.Addr())
 		}
 	}

@@ -22,11 +22,15 @@ type Host struct {
 	Problems     []Problem      `json:"problems,omitempty"`
 }
 
+// Results is the object of a problem with what runtimes remember.
+const Results = "results of runtimes"
+
 // Problem is something that could not be read.
 type Problem struct {
 	Object string `json:"object"`
 	Cause  string `json:"cause"`
 	Remedy string `json:"remedy,omitempty"`
+	Hidden bool   `json:"hidden,omitempty"` // it may be whole: the reader has no right to it, or the device failed
 }
 
 // Origin says who made a thing.
@@ -142,7 +146,11 @@ const (
 	Broken State = "broken" // it lives, and something of it is missing
 	Half   State = "half"   // no runtime remembers it, and it has no address: an ADD that never ended, or a DEL
 	Leaked State = "leaked" // the container is provably dead, and something of it is left
+	Unseen State = "unseen" // nothing is known to be wrong with it, and not all of it could be looked at
 )
+
+// Wrong says whether something is known to be wrong.
+func (s State) Wrong() bool { return s != Whole && s != Unseen }
 
 // Attachment is one interface of one container on one network.
 type Attachment struct {
@@ -185,7 +193,10 @@ type Reservation struct {
 	ContainerID string     `json:"containerID,omitempty"` // none: a file that names nobody
 	IfName      string     `json:"ifname,omitempty"`
 	Attachment  string     `json:"attachment,omitempty"`
-	Dead        string     `json:"dead,omitempty"` // the proof that its owner is dead
+	Dead        string     `json:"dead,omitempty"`   // the proof that its owner is dead
+	Unread      string     `json:"unread,omitempty"` // why it could not be read; then it is not known whose it is
+
+	lives bool // its owner's network namespace was found
 }
 
 // Namespace returns the namespace with the id, nil for none.

@@ -2,7 +2,8 @@ package observe
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ type reader struct {
 	host    *Host
 	own     *os.File // the host's own namespace
 	results []cache.Entry
+	hidden  hidden
 
 	mu   sync.Mutex // guards what the visitors share: the following, and host.Problems
 	ends map[*Link]end
@@ -37,7 +39,8 @@ func Read(ctx context.Context, o Options) (*Host, error) {
 	r := &reader{options: o, host: &Host{}, ends: make(map[*Link]end)}
 	entries, err := cache.Read(o.Results)
 	if err != nil {
-		r.problem("results of runtimes", err, "as root, look at the files; a torn one is removed by the DEL of its container")
+		r.problem(Results, err, "as root, look at the files; a torn one is removed by the DEL of its container")
+		r.hidden.results = true
 	}
 	r.results = entries
 	var remembered []string
@@ -67,11 +70,11 @@ func Read(ctx context.Context, o Options) (*Host, error) {
 func (r *reader) problem(object string, err error, remedy string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	list := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range joined.Unwrap() {
-			r.host.Problems = append(r.host.Problems, Problem{object, fmt.Sprint(e), remedy})
-		}
-		return
+		list = joined.Unwrap()
 	}
-	r.host.Problems = append(r.host.Problems, Problem{object, err.Error(), remedy})
+	for _, e := range list {
+		r.host.Problems = append(r.host.Problems, Problem{object, e.Error(), remedy, errors.As(e, new(*fs.PathError))})
+	}
 }

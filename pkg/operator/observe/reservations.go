@@ -2,6 +2,8 @@ package observe
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 
@@ -24,6 +26,7 @@ func (r *reader) readReservations() {
 		networks, err := ipam.Networks(dir)
 		if err != nil {
 			r.problem("reservations", err, "read them as root")
+			r.hidden.reservations = true
 		}
 		for _, network := range networks {
 			r.readNetwork(dir, network)
@@ -35,10 +38,21 @@ func (r *reader) readNetwork(dir, network string) {
 	found, err := ipam.Survey(dir, network)
 	if err != nil {
 		r.problem("reservations of "+network, err, "read them as root")
+		r.hidden.reservations = true
 	}
+	unread := make(map[string]int)
 	for _, f := range found {
-		r.host.Reservations = append(r.host.Reservations, &Reservation{ID: network + "/" + f.Addr.String(), Network: network, Address: f.Addr,
-			ContainerID: f.Holder.ContainerID, IfName: f.Holder.IfName, Dead: f.Dead})
+		v := &Reservation{ID: network + "/" + f.Addr.String(), Network: network, Address: f.Addr,
+			ContainerID: f.Holder.ContainerID, IfName: f.Holder.IfName, Dead: f.Dead, lives: f.Lives}
+		if f.Unread != nil {
+			v.Unread = f.Unread.Error()
+			unread[v.Unread]++
+		}
+		r.host.Reservations = append(r.host.Reservations, v)
+	}
+	for _, cause := range slices.Sorted(maps.Keys(unread)) {
+		r.problem("reservations of "+network, fmt.Errorf("%d of %d: %s", unread[cause], len(found), cause), "read them as root")
+		r.hidden.reservations = true
 	}
 }
 

@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"os"
 	"slices"
 	"strings"
 )
@@ -94,21 +93,26 @@ func (all *files) company() {
 	}
 }
 
-// judge says how the attachment is.
-func (f *file) judge(h *Host) {
-	f.State = Whole
-	switch dead, faults := f.death(), f.faults(h); {
+// judge says how the attachment is. What was not seen is no fault, and no proof of anything.
+func (f *file) judge(r *reader) {
+	dead, faults, unseen := f.death(r.host), f.faults(r), f.unseen(r)
+	forgotten := f.memory == nil && !r.hidden.results
+	switch {
 	case dead != "":
 		f.State, f.Why = Leaked, []string{dead}
-	case f.memory == nil && f.HostLink == "" && f.Link == "":
+	case forgotten && f.HostLink == "" && f.Link == "":
 		f.State, f.Why = Half, []string{"no runtime remembers it, and it has no link: " + f.rest() + " is all there is"}
-	case f.memory == nil && len(f.Addresses) == 0 && h.Link(f.Link) != nil:
+	case forgotten && len(f.Addresses) == 0 && r.host.Link(f.Link) != nil:
 		f.State, f.Why = Half, []string{"no runtime remembers it, and it has no address"}
 	case len(faults) > 0:
 		f.State, f.Why = Broken, faults
 		if f.verdict != nil {
 			f.Remedy = f.verdict.Remedy
 		}
+	case len(unseen) > 0:
+		f.State, f.Why = Unseen, unseen
+	default:
+		f.State = Whole
 	}
 }
 
@@ -121,25 +125,4 @@ func (f *file) rest() string {
 		parts = append(parts, "rules")
 	}
 	return strings.Join(parts, " and ")
-}
-
-// death is the proof that the container is dead; empty where there is none. That a path is missing is one only beside a missing link.
-func (f *file) death() string {
-	for _, v := range f.reserved {
-		if v.Dead != "" {
-			return v.Dead
-		}
-	}
-	if f.HostLink != "" || f.Link != "" {
-		return ""
-	}
-	if f.linked {
-		return "its link " + f.hostName + " is gone"
-	}
-	if f.memory != nil && len(f.memory.hostLinks) > 0 {
-		if _, err := os.Stat(f.Netns); f.Netns == "" || os.IsNotExist(err) {
-			return "its link " + f.hostName + " and its network namespace are gone"
-		}
-	}
-	return ""
 }

@@ -89,7 +89,7 @@ func networkSection(h *observe.Host, name string) Section {
 }
 
 func stateMark(a *observe.Attachment) Mark {
-	if a.State != observe.Whole {
+	if a.State.Wrong() {
 		return Bad
 	}
 	return Plain

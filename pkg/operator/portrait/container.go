@@ -120,7 +120,7 @@ func (p *painter) drawHostLinks() {
 		if a := p.by[l.Attachment]; a != nil {
 			b.Lane = p.laneOf(a)
 			b.Names = append(b.Names, a.ContainerID, a.ID)
-			if b.State, b.Why = p.state(a); paired && a.State != observe.Whole {
+			if b.State, b.Why = p.state(a); paired && a.State.Wrong() {
 				b.Why = "" // its interface says so
 			}
 		}
@@ -154,7 +154,7 @@ func (p *painter) tieHostLink(l *observe.Link, state draw.State) {
 // drawRemains draws attachments of which no link is left.
 func (p *painter) drawRemains() {
 	for _, a := range p.host.Attachments {
-		if p.cell(a) != a.ID || a.State == observe.Whole {
+		if p.cell(a) != a.ID || !a.State.Wrong() {
 			continue
 		}
 		b := draw.Box{ID: a.ID, Kind: draw.HostEnd, Lane: p.laneOf(a), Title: cmp.Or(a.ContainerID, a.ID), Names: []string{a.ID}}

@@ -27,6 +27,19 @@ type pluginList struct {
 	Plugins    []json.RawMessage `json:"plugins"`
 }
 
+// pluginEntry is what the tool itself must know of an entry.
+type pluginEntry struct {
+	Type string `json:"type"`
+	IPAM struct {
+		Type string `json:"type"`
+	} `json:"ipam"`
+}
+
+func entryOf(raw json.RawMessage) (e pluginEntry) {
+	_ = json.Unmarshal(raw, &e) // what is no object was refused before
+	return e
+}
+
 // parseList reads a network's configuration in either form. The entries of a plugin trestle in it stand for that plugin.
 func parseList(text []byte) (pluginList, error) {
 	var l pluginList
@@ -55,12 +68,10 @@ func parseList(text []byte) (pluginList, error) {
 	return l, nil
 }
 
-// only leaves the plugins that the bundle holds. Others' know neither our verbs nor our ways.
+// only leaves the plugins that the bundle holds. Others' know neither our verbs nor our ways, but DEL.
 func (l pluginList) only(bundle plugin.Bundle) pluginList {
 	l.Plugins = slices.DeleteFunc(slices.Clone(l.Plugins), func(entry json.RawMessage) bool {
-		var p pluginList
-		_ = json.Unmarshal(entry, &p) // what is no object was refused before
-		_, held := bundle[p.Type]
+		_, held := bundle[entryOf(entry).Type]
 		return !held
 	})
 	return l
@@ -77,11 +88,18 @@ type request struct {
 
 // requestFor is what a runtime would say of the attachment in a CHECK, to the plugins that the bundle holds.
 func requestFor(e cache.Entry, bundle plugin.Bundle) (request, error) {
+	r, err := requestToAll(e)
+	r.pluginList = r.only(bundle)
+	return r, err
+}
+
+// requestToAll is requestFor, to every plugin of the list.
+func requestToAll(e cache.Entry) (request, error) {
 	l, err := parseList(e.List)
 	if err != nil {
 		return request{}, fmt.Errorf("%s: config: %w", e.File, err)
 	}
-	r := request{pluginList: l.only(bundle), RuntimeConfig: e.Capabilities, PrevResult: e.Result}
+	r := request{pluginList: l, RuntimeConfig: e.Capabilities, PrevResult: e.Result}
 	var result struct {
 		CNIVersion string `json:"cniVersion"`
 	}

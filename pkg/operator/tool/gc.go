@@ -21,35 +21,53 @@ import (
 // collection is one run of trestle gc.
 type collection struct {
 	results, network string
-	dry              bool
+	plugins          []string // directories of others' plugins
+	yes              bool     // remove; else it is only said what would be
 }
 
 func gcCommand(bundle plugin.Bundle) *cobra.Command {
 	var c collection
+	var dry bool
 	command := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove what is left of containers that are provably dead",
-		Long: "Looks through every network that is found in the runtimes' results and on the host's links, and removes the links, rules and\n" +
-			"addresses of containers of which there is proof that they are gone. It says the proof of each. What is not proven stays. On a\n" +
-			"terminal it only says what it would do, unless --dry-run=false is given.",
-		Example: "  trestle gc --dry-run\n  trestle gc --dry-run=false --network front",
+		Long: "Looks through every network that is found in the runtimes' results and on the host's links, and says which links, rules and\n" +
+			"addresses are left of containers of which there is proof that they are gone, and the proof of each; --yes removes them. What is\n" +
+			"not proven stays. Of a network that has plugins of others, too, those are called for the DEL that the runtime did not send.",
+		Example: "  trestle gc\n  trestle gc --yes --network front",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !cmd.Flags().Changed("dry-run") {
-				c.dry = onTerminal(cmd.OutOrStdout())
+			if flags := cmd.Flags(); flags.Changed("dry-run") {
+				if flags.Changed("yes") && c.yes == dry {
+					return fault.New(fault.Environment, "leave one of them out", "gc: --yes and --dry-run: contradict each other")
+				}
+				c.yes = !dry
 			}
 			return c.run(cmd.Context(), cmd.OutOrStdout(), bundle)
 		},
 	}
-	command.Flags().BoolVar(&c.dry, "dry-run", false, "say what would be removed, and remove nothing; the default on a terminal")
+	command.Flags().BoolVar(&c.yes, "yes", false, "remove it; without, it is only said")
+	command.Flags().BoolVar(&dry, "dry-run", true, "the opposite of --yes")
+	command.Flags().StringSliceVar(&c.plugins, "bin-dir", pluginDirs(), "where plugins of others are; may be given several times")
 	command.Flags().StringVar(&c.results, "results", cache.Dir, "where the runtimes keep their results")
 	command.Flags().StringVar(&c.network, "network", "", "of this network alone")
 	return command
 }
 
-// run deletes the dead that runtimes remember, asks the plugins of every network for what else is dead, and forgets those of whom nothing is
-// left. One's trouble is no reason to leave the others.
+// pluginDirs are where runtimes look for plugins, unless the environment says it.
+func pluginDirs() []string {
+	if path := os.Getenv("CNI_PATH"); path != "" {
+		return strings.Split(path, ":")
+	}
+	return []string{"/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"}
+}
+
+// run deletes the dead that runtimes remember, and asks the plugins of every network for what else is dead. One's trouble is no reason to leave the
+// others, but its network: whoever gets an address there next would have what is left of it.
 func (c collection) run(ctx context.Context, out io.Writer, bundle plugin.Bundle) error {
+	if os.Geteuid() != 0 {
+		return fault.New(fault.Internal, "run it as root", "gc: only root sees which containers are dead")
+	}
 	host, err := observe.Read(ctx, observe.Options{Results: c.results})
 	if err != nil {
 		return err
@@ -57,24 +75,33 @@ func (c collection) run(ctx context.Context, out io.Writer, bundle plugin.Bundle
 	entries, unread := cache.Read(c.results)
 	errs := []error{unread}
 	g := gathering{c, bundle, newScreen(out), 0}
+	networks := c.networks(host, entries)
 	for _, e := range entries {
 		if a := dead(host, e); a != nil && c.wants(e.Network) {
-			errs = append(errs, g.delete(ctx, a, e))
+			if err := g.delete(ctx, a, e); err != nil {
+				errs = append(errs, fmt.Errorf("attachment %s: %w", a.ID, err))
+				delete(networks, e.Network)
+			}
 		}
 	}
-	networks := c.networks(host, entries)
 	for _, name := range slices.Sorted(maps.Keys(networks)) {
 		if err := g.collect(ctx, networks[name]); err != nil {
 			errs = append(errs, fmt.Errorf("network %s: %w", name, err))
 		}
 	}
-	if !c.dry {
-		errs = append(errs, g.forget(ctx))
+	err = fault.Join(errs...)
+	g.conclude(len(networks), err)
+	return err
+}
+
+// conclude says what the run was, where the lines before do not.
+func (g *gathering) conclude(networks int, err error) {
+	switch {
+	case g.count > 0 && !g.yes:
+		fmt.Fprintln(g.out, "nothing was removed; trestle gc --yes does it")
+	case g.count == 0 && err == nil:
+		fmt.Fprintf(g.out, "nothing to remove in %d networks\n", networks)
 	}
-	if g.count == 0 {
-		fmt.Fprintf(out, "nothing to remove in %d networks\n", len(networks))
-	}
-	return fault.Join(errs...)
 }
 
 // dead returns the attachment of the entry if it is provably dead.
@@ -100,31 +127,13 @@ func (g *gathering) say(network, line string) {
 	fmt.Fprintf(g.out, "%s: %s\n", safe(network), safe(line))
 }
 
-// delete is the DEL that the runtime did not send, without the namespace that is gone. It knows what the runtime knew, and so finds what was made by
-// the reference's plugins as well.
-func (g *gathering) delete(ctx context.Context, a *observe.Attachment, e cache.Entry) error {
-	r, err := requestFor(e, g.bundle)
-	if err != nil {
-		return err
-	}
-	did := "removed"
-	if g.dry {
-		did = "would remove"
-	} else {
-		r.env["CNI_NETNS"] = ""
-		_, err = r.call(ctx, g.bundle, "DEL")
-	}
-	if err != nil {
-		return fmt.Errorf("attachment %s: %w", a.ID, err)
-	}
-	g.say(a.Network, fmt.Sprintf("%s attachment %s: %s", did, a.ID, strings.Join(a.Why, "; ")))
-	return nil
-}
-
 // collect is a GC of one network, in which only the provably dead go.
 func (g *gathering) collect(ctx context.Context, network pluginList) error {
-	r := request{pluginList: network.only(g.bundle), env: make(map[string]string)}
-	if g.dry {
+	r := request{pluginList: network.collectable(g.bundle), env: make(map[string]string)}
+	if len(r.Plugins) == 0 {
+		return nil // nothing of ours is in it
+	}
+	if !g.yes {
 		r.env["TRESTLE_DRY_RUN"] = "1"
 	}
 	lines, err := r.call(ctx, g.bundle, "GC")
@@ -132,6 +141,34 @@ func (g *gathering) collect(ctx context.Context, network pluginList) error {
 		g.say(network.Name, line)
 	}
 	return err
+}
+
+// collectable leaves what has a GC of ours: plugins of the bundle and, of others', the address plugin. To others a GC without a list may mean that
+// nobody is valid.
+func (l pluginList) collectable(bundle plugin.Bundle) pluginList {
+	var entries []json.RawMessage
+	for _, raw := range l.Plugins {
+		e := entryOf(raw)
+		_, held := bundle[e.Type]
+		_, gives := bundle[e.IPAM.Type]
+		switch {
+		case held:
+			entries = append(entries, raw)
+		case gives:
+			entries = append(entries, withType(raw, e.IPAM.Type))
+		}
+	}
+	l.Plugins = entries
+	return l
+}
+
+// withType is the entry as if it were of another plugin.
+func withType(raw json.RawMessage, kind string) json.RawMessage {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(raw, &members) // it was read before
+	members["type"], _ = json.Marshal(kind)
+	raw, _ = json.Marshal(members)
+	return raw
 }
 
 // networks returns the configuration of each network that is found.
@@ -152,30 +189,6 @@ func (c collection) networks(host *observe.Host, entries []cache.Entry) map[stri
 }
 
 func (c collection) wants(network string) bool { return c.network == "" || c.network == network }
-
-// forget removes what runtimes remember of the dead of whom nothing else is left. A runtime's later DEL does without.
-func (g *gathering) forget(ctx context.Context) error {
-	host, err := observe.Read(ctx, observe.Options{Results: g.results})
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, a := range host.Attachments {
-		if a.State != observe.Leaked || a.Result == "" || len(a.Ports)+len(a.Masked) > 0 || reserves(host, a) || !g.wants(a.Network) {
-			continue
-		}
-		err := os.Remove(a.Result)
-		if err == nil {
-			g.say(a.Network, "removed "+a.Result)
-		}
-		errs = append(errs, err)
-	}
-	return fault.Join(errs...)
-}
-
-func reserves(host *observe.Host, a *observe.Attachment) bool {
-	return slices.ContainsFunc(host.Reservations, func(r *observe.Reservation) bool { return r.Attachment == a.ID })
-}
 
 // unknownList is the configuration of a network of which only the name is known: every kind of thing that our plugins make.
 func unknownList(name string) pluginList {

@@ -9,12 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	networks "github.com/trestle-cni/trestle/pkg/operator/conflist" // conflist is a type here
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
@@ -48,23 +48,13 @@ func (e *examination) examine(ctx context.Context, bundle plugin.Bundle) ([]doct
 			}
 		}
 	}
-	_, torn := cache.Read(e.results)
-	for _, err := range causes(torn) {
-		p.Torn = append(p.Torn, err.Error())
+	for _, problem := range host.Problems {
+		if problem.Object == observe.Results && !problem.Hidden {
+			p.Torn = append(p.Torn, problem.Cause)
+		}
 	}
 	p.Stale = staleNames()
 	return p.Examine(), nil
-}
-
-// causes takes joined errors apart.
-func causes(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
-	}
-	if err == nil {
-		return nil
-	}
-	return []error{err}
 }
 
 // askBound is how long a plugin has to say which versions it speaks.
@@ -126,7 +116,7 @@ func (e *examination) carryOut(ctx context.Context, bundle plugin.Bundle, f doct
 				return err
 			}
 		}
-		return collection{results: e.results}.run(ctx, out, bundle)
+		return collection{results: e.results, plugins: slices.Concat(e.plugins, pluginDirs()), yes: true}.run(ctx, out, bundle)
 	case doctor.RemoveFile:
 		return os.Remove(f.Name)
 	case doctor.Executable:

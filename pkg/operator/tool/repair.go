@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -38,6 +40,9 @@ func repairCommand(bundle plugin.Bundle) *cobra.Command {
 
 // repair asks the plugins of every cached attachment. One that resists does not keep the others from being mended.
 func repair(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, results, network string) error {
+	if os.Geteuid() != 0 {
+		return fault.New(fault.Internal, "run it as root", "repair: only root sees what is missing, and may make it")
+	}
 	host, err := observe.Read(ctx, observe.Options{Results: results, Check: checkBy(bundle)})
 	if err != nil {
 		return err
@@ -113,16 +118,43 @@ func (m *mending) tell(e cache.Entry, o outcome, broken bool) {
 	}
 }
 
+// stranger says who has the attachment's address by now: its rules would lead to him.
+func stranger(host *observe.Host, a *observe.Attachment) error {
+	for _, v := range host.Reservations {
+		if v.Network != a.Network || v.ContainerID == "" || v.ContainerID == a.ContainerID {
+			continue
+		}
+		for _, text := range a.Addresses {
+			if prefix, err := netip.ParsePrefix(text); err == nil && prefix.Addr() == v.Address {
+				return fault.New(fault.Drift, "", "address %s: reserved for %s by now, nothing was made", v.Address, v.ContainerID)
+			}
+		}
+	}
+	return nil
+}
+
 // attachment is the identifier that package observe has for the entry's.
 func attachment(e cache.Entry) string { return e.Network + "/" + e.ContainerID + "/" + e.IfName }
 
 func repairOne(ctx context.Context, bundle plugin.Bundle, host *observe.Host, e cache.Entry) (o outcome) {
-	if a := host.Attachment(attachment(e)); a != nil && a.Origin == observe.Reference && a.State == observe.Whole {
-		return o // the reference's rules are there, and a DEL of ours finds them
-	}
 	r, err := requestFor(e, bundle)
 	if err != nil {
 		return outcome{err: err}
+	}
+	if len(r.Plugins) == 0 {
+		return o // none of ours has a part in it
+	}
+	a := host.Attachment(attachment(e))
+	if a == nil {
+		return outcome{err: fault.New(fault.TryLater, "call again", "its result came while the host was read")}
+	}
+	if err := stranger(host, a); err != nil {
+		return outcome{err: err}
+	}
+	if a.Origin == observe.Reference {
+		if _, err := r.call(ctx, bundle, "CHECK"); err == nil {
+			return o // the reference's rules are there, and a DEL of ours finds them
+		}
 	}
 	o.made, o.err = r.call(ctx, bundle, "REPAIR")
 	return o

@@ -1,0 +1,72 @@
+package tool
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// delete is the DEL that the runtime did not send, without the namespace that is gone, to every plugin of the list as the runtime would: so it finds
+// what was made by plugins of others as well. Then the attachment is forgotten whole. While anything of it is left, or one of its plugins is not to be
+// had, its result stays, by which the DEL can be sent again.
+func (g *gathering) delete(ctx context.Context, a *observe.Attachment, e cache.Entry) error {
+	r, err := requestToAll(e)
+	if err == nil {
+		err = g.complete(r.pluginList)
+	}
+	if err != nil {
+		return err
+	}
+	did := "removed"
+	if !g.yes {
+		did = "would remove"
+	} else {
+		r.env["CNI_NETNS"] = ""
+		r.env["CNI_PATH"] = strings.Join(append([]string{plugin.Self}, g.plugins...), ":")
+		if _, err = r.call(ctx, g.bundle, "DEL"); err == nil {
+			err = os.Remove(e.File)
+		}
+	}
+	if err == nil {
+		g.say(a.Network, fmt.Sprintf("%s attachment %s: %s", did, a.ID, strings.Join(a.Why, "; ")))
+	}
+	return err
+}
+
+// complete says which plugins of the list are missing. Nothing is removed then: whoever gets the address next would have what the missing one has
+// to remove.
+func (g *gathering) complete(l pluginList) error {
+	var missing []string
+	for _, raw := range l.Plugins {
+		e := entryOf(raw)
+		_, held := g.bundle[e.Type]
+		_, gives := g.bundle[e.IPAM.Type]
+		if !held && !g.there(e.Type) {
+			missing = append(missing, e.Type)
+		}
+		if e.IPAM.Type != "" && !(held && gives) && !g.there(e.IPAM.Type) {
+			missing = append(missing, e.IPAM.Type)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fault.New(fault.Delegate, "say where it is by --bin-dir, or install it", "plugin %s: not found in %s; nothing of the attachment was removed",
+		strings.Join(missing, ", "), strings.Join(g.plugins, ", "))
+}
+
+// there says whether a directory has the plugin.
+func (g *gathering) there(kind string) bool {
+	return slices.ContainsFunc(g.plugins, func(dir string) bool {
+		info, err := os.Stat(filepath.Join(dir, kind))
+		return err == nil && info.Mode().IsRegular()
+	})
+}
