@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 )
 
 // Dir is where libcni keeps the files unless a runtime says otherwise (CacheDir in libcni/api.go).
@@ -117,7 +119,7 @@ func readFile(path string) (Entry, error) {
 	if !info.Mode().IsRegular() {
 		return Entry{}, errors.New("not a regular file")
 	}
-	data, err := os.ReadFile(path)
+	data, err := plainfile.Read(path)
 	if err != nil {
 		return Entry{}, err
 	}

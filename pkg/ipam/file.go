@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 
@@ -60,6 +61,39 @@ func createExclusive(dir *os.File, name, content string, record []byte) error {
 	}
 	_ = unix.Fsetxattr(int(file.Fd()), recordName, record, 0)
 	return nil
+}
+
+// writeNew makes the file anew. What was there under the name is not written to: it may be a link to somebody else's file, or a pipe.
+func writeNew(dir *os.File, name, content string) error {
+	file, err := openNew(dir, name, unix.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = file.WriteString(content)
+	return err
+}
+
+// openNew makes the file anew, and empty.
+func openNew(dir *os.File, name string, how int) (*os.File, error) {
+	if err := removeIn(dir, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return openIn(dir, name, how|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600)
+}
+
+// openOwn opens a file for reading and writing, and makes it; anew where that is not a plain file which has no other name.
+func openOwn(dir *os.File, name string) (*os.File, error) {
+	file, err := openIn(dir, name, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return openNew(dir, name, unix.O_RDWR)
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &stat); err != nil || stat.Mode&unix.S_IFMT != unix.S_IFREG || stat.Nlink != 1 {
+		file.Close()
+		return openNew(dir, name, unix.O_RDWR)
+	}
+	return file, nil
 }
 
 // fileRoom is the most that is read of a file: far more than an identity is long.

@@ -2,8 +2,6 @@ package ipam
 
 import (
 	"encoding/binary"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -80,13 +78,12 @@ func (s *Store) bootWords() (a, b uint64) {
 
 // openIndex returns the index's file, and the index itself where it is to be believed.
 func (s *Store) openIndex() (*os.File, *index) {
-	path := filepath.Join(filepath.Dir(s.path), side, filepath.Base(s.path))
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		if os.Mkdir(filepath.Dir(path), 0o755) == nil {
-			file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
-		}
+	aside, err := s.aside()
+	if err != nil {
+		return nil, nil
 	}
+	defer aside.Close()
+	file, err := openOwn(aside, filepath.Base(s.path))
 	if err != nil {
 		return nil, nil
 	}

@@ -1,6 +1,8 @@
 package ipam
 
 import (
+	"errors"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -35,26 +37,29 @@ func (s *Store) Last(set int) netip.Addr {
 // container ID, see no name that is not of the layout. Where renaming is not possible it is written in place.
 func (s *Store) SetLast(set int, addr netip.Addr) error {
 	name, text := pointerName(set), addr.String()
-	aside := filepath.Join(filepath.Dir(s.path), side)
-	next := filepath.Join(aside, filepath.Base(s.path)+"~") // no network's name has a tilde, so this is no other's index
-	if err := os.MkdirAll(aside, 0o755); err == nil {
-		err = os.WriteFile(next, []byte(text), 0o600)
+	next := filepath.Base(s.path) + "~" // no network's name has a tilde, so this is no other's index
+	if aside, err := s.aside(); err == nil {
+		defer aside.Close()
+		err = writeNew(aside, next, text)
 		if err == nil {
-			err = unix.Renameat(unix.AT_FDCWD, next, int(s.dir.Fd()), name)
+			err = unix.Renameat(int(aside.Fd()), next, int(s.dir.Fd()), name)
 		}
 		if err == nil {
 			return nil
 		}
 	}
-	return s.setLastInPlace(name, text)
+	return writeNew(s.dir, name, text)
 }
 
-func (s *Store) setLastInPlace(name, text string) error {
-	file, err := openIn(s.dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC, 0o600)
-	if err != nil {
-		return err
+// aside opens the directory named side, and makes it. A link to elsewhere is none.
+func (s *Store) aside() (*os.File, error) {
+	path := filepath.Join(filepath.Dir(s.path), side)
+	const how = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW
+	dir, err := os.OpenFile(path, how, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.Mkdir(path, 0o755); err == nil || errors.Is(err, fs.ErrExist) {
+			dir, err = os.OpenFile(path, how, 0)
+		}
 	}
-	defer file.Close()
-	_, err = file.WriteString(text)
-	return err
+	return dir, err
 }

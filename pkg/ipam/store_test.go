@@ -160,7 +160,7 @@ func TestPointerLost(t *testing.T) {
 	if last := s.Last(0); last != addr("10.1.0.9") {
 		t.Errorf("10.1.0.9 was read as %s", last)
 	}
-	must(t, s.setLastInPlace("last_reserved_ip.0", "10.1.0.8"))
+	must(t, writeNew(s.dir, "last_reserved_ip.0", "10.1.0.8"))
 	if last := s.Last(0); last != addr("10.1.0.8") {
 		t.Errorf("10.1.0.8, written in place, was read as %s", last)
 	}

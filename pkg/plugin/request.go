@@ -14,6 +14,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types/create"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
@@ -60,7 +61,7 @@ func newRequest(p Plugin, env map[string]string, s Streams) (*Request, error) {
 	if err := r.checkEnvironment(); err != nil {
 		return nil, err
 	}
-	config, err := io.ReadAll(s.In)
+	config, err := plainfile.All(s.In)
 	if err != nil {
 		return nil, fault.New(fault.IO, "", "standard input: %w", err)
 	}

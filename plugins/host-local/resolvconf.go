@@ -2,13 +2,14 @@ package hostlocal
 
 import (
 	"bufio"
+	"bytes"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 )
 
 // readResolvConf reads the file's name servers and search domains for the result; no path, no DNS.
@@ -16,12 +17,11 @@ func readResolvConf(path string) (types.DNS, error) {
 	if path == "" {
 		return types.DNS{}, nil
 	}
-	file, err := os.Open(path)
+	text, err := plainfile.Read(path)
 	if err != nil {
 		return types.DNS{}, fault.New(fault.Config, "name a readable file, or leave the key out", "ipam.resolvConf: %w", err)
 	}
-	defer file.Close()
-	dns, err := parseResolvConf(file)
+	dns, err := parseResolvConf(bytes.NewReader(text))
 	if err != nil {
 		return types.DNS{}, fault.New(fault.Config, "name a file in the format of resolv.conf(5)", "ipam.resolvConf: %s: %w", path, err)
 	}

@@ -44,7 +44,7 @@ func (f *Filter) note(gen uint32) {
 	if !f.identify() {
 		return
 	}
-	file, err := unix.Open(f.memory.path, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+	file, err := unix.Open(f.memory.path, unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return
 	}

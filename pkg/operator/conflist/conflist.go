@@ -11,6 +11,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/version"
 
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -66,7 +67,7 @@ func Load(dir string) ([]*File, error) {
 		if entry.IsDir() || !slices.Contains([]string{".conflist", ".conf", ".json"}, filepath.Ext(path)) {
 			continue
 		}
-		data, err := os.ReadFile(path)
+		data, err := plainfile.Read(path)
 		if err != nil {
 			files = append(files, &File{Path: path, Complaints: []Complaint{{File: path, Text: err.Error()}}})
 			continue

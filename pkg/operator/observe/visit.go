@@ -83,7 +83,7 @@ func (r *reader) enter(n *Namespace) error {
 	if n.Host {
 		return nil
 	}
-	file, err := os.Open(r.entries[n])
+	file, err := os.OpenFile(r.entries[n], os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -79,9 +80,6 @@ func lint(in io.Reader, out io.Writer, bundle plugin.Bundle, files []string, asJ
 	return nil
 }
 
-// largest is how many bytes a configuration may have.
-const largest = 16 << 20
-
 // readConfig reads a file, or standard input where that is named so.
 func readConfig(in io.Reader, path string) ([]byte, error) {
 	if path != conflist.Stdin {
@@ -92,12 +90,9 @@ func readConfig(in io.Reader, path string) ([]byte, error) {
 		defer file.Close()
 		in = file
 	}
-	data, err := io.ReadAll(io.LimitReader(in, largest+1))
+	data, err := plainfile.All(in)
 	if inner := errors.Unwrap(err); inner != nil { // the path is said already
 		err = inner
-	}
-	if len(data) > largest {
-		err = fmt.Errorf("more than %d MiB", largest>>20)
 	}
 	return data, err
 }

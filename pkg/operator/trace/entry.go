@@ -23,7 +23,7 @@ type entry struct {
 
 // enter opens the namespace. For that of the calling thread no right is needed.
 func enter(path string, here bool) (*entry, error) {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
