@@ -146,6 +146,23 @@ func arguments(pairs [][2]string) string {
 	return strings.Join(texts, ";")
 }
 
+// Pod is the name that a runtime of Kubernetes gave in CNI_ARGS, as namespace/name; of podman the container's alone. Empty: none.
+func (e Entry) Pod() string {
+	var namespace, name string
+	for _, pair := range strings.Split(e.Args, ";") {
+		switch key, value, _ := strings.Cut(pair, "="); key {
+		case "K8S_POD_NAMESPACE":
+			namespace = value + "/"
+		case "K8S_POD_NAME":
+			name = value
+		}
+	}
+	if name == "" {
+		return ""
+	}
+	return namespace + name
+}
+
 // HostLinks returns the host's ends of the veth pairs in the result.
 func (e Entry) HostLinks() (names []string) {
 	var result struct {

@@ -113,6 +113,7 @@ func (r *reader) attachResult(all *files, e cache.Entry) {
 	}
 	f := all.of(o, origin)
 	f.memory, f.entry, f.Result, f.Netns, f.Promise = m, e, e.File, e.Netns, m.Promise
+	f.Pod = e.Pod()
 	if len(m.hostLinks) > 0 {
 		f.hostName = m.hostLinks[0]
 	}

@@ -18,6 +18,7 @@ import (
 type Options struct {
 	Netns    []string              // directories in which namespaces have names; nil: Directories
 	Results  string                // where runtimes keep their results; empty: cache.Dir
+	Configs  string                // where the networks' configurations are; empty: Configs
 	DataDirs []string              // directories of host-local's reservations; nil: the default and those that the results name
 	Progress func(done, total int) // called after each namespace; nil: not at all
 	// Check is what the plugins' own CHECK says of an attachment that lives; nil where it could not be asked. A nil Check asks nobody, and what is
@@ -39,6 +40,15 @@ func nsfs(path string) (uint64, bool) {
 		return 0, false
 	}
 	return stat.Ino, true
+}
+
+// InodeOf returns the inode number of the network namespace that the process is in, by the process's number. It says false where there is no such
+// process, or where it may not be looked at.
+func InodeOf(process string) (uint64, bool) {
+	if _, err := strconv.Atoi(process); err != nil {
+		return 0, false
+	}
+	return nsfs(filepath.Join("/proc", process, "ns/net"))
 }
 
 // directory collects namespaces, each once however many names it has.

@@ -19,6 +19,7 @@ type Host struct {
 	Namespaces   []*Namespace   `json:"namespaces"` // the host's own first, then by name
 	Attachments  []*Attachment  `json:"attachments"`
 	Reservations []*Reservation `json:"reservations"`
+	Networks     []*Network     `json:"networks"` // by name
 	Problems     []Problem      `json:"problems,omitempty"`
 }
 
@@ -158,6 +159,7 @@ type Attachment struct {
 	Network     string   `json:"network"`
 	ContainerID string   `json:"containerID"`
 	IfName      string   `json:"ifname"`
+	Pod         string   `json:"pod,omitempty"` // namespace/name, where a runtime of Kubernetes gave it
 	Origin      Origin   `json:"origin"`
 	State       State    `json:"state"`
 	Why         []string `json:"why,omitempty"`    // of any state but whole

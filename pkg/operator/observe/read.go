@@ -36,6 +36,9 @@ func Read(ctx context.Context, o Options) (*Host, error) {
 	if o.Results == "" {
 		o.Results = cache.Dir
 	}
+	if o.Configs == "" {
+		o.Configs = Configs
+	}
 	r := &reader{options: o, host: &Host{}, ends: make(map[*Link]end)}
 	entries, err := cache.Read(o.Results)
 	if err != nil {
@@ -62,6 +65,7 @@ func Read(ctx context.Context, o Options) (*Host, error) {
 	r.joinPairs(r.host.Namespaces)
 	r.readReservations()
 	r.attach(ctx)
+	r.readNetworks()
 	slices.SortStableFunc(r.host.Problems, func(a, b Problem) int { return strings.Compare(a.Object, b.Object) })
 	return r.host, nil
 }

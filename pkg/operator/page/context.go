@@ -48,7 +48,11 @@ func identity(h *observe.Host, n *observe.Namespace) Section {
 }
 
 func attachmentLine(a *observe.Attachment) string {
-	return fmt.Sprintf("%s of container %s on network %s, made by %s: %s", a.IfName, a.ContainerID, a.Network, a.Origin, a.State)
+	container := a.ContainerID
+	if a.Pod != "" {
+		container += " (pod " + a.Pod + ")"
+	}
+	return fmt.Sprintf("%s of container %s on network %s, made by %s: %s", a.IfName, container, a.Network, a.Origin, a.State)
 }
 
 func devices(h *observe.Host, n *observe.Namespace) Section {

@@ -40,7 +40,7 @@ type Thing struct {
 
 func (t Thing) String() string { return string(t.Kind) + ":" + t.Name }
 
-// Find returns what the words name: a container by its id or the beginning of it, a namespace, a network, a link, a MAC, an address, or a
+// Find returns what the words name: a container by its id or the beginning of it, or by its pod's name, a namespace, a network, a link, a MAC, an address, or a
 // published port (8080, 8080/udp, 127.0.0.1:8080). A kind and a colon before them leave the others out. What is named exactly comes before
 // what only begins so. Nothing, or several, is a fault that lists what there is.
 func Find(h *observe.Host, words string) (Thing, error) {
@@ -93,12 +93,8 @@ func split(words string) (only Kind, name string) {
 // all are the things that there are.
 func all(h *observe.Host) (list []Thing) {
 	list = append(list, containers(h)...)
-	networks := make(map[string]bool)
-	for _, a := range h.Attachments {
-		if a.Network != "" && !networks[a.Network] {
-			networks[a.Network] = true
-			list = append(list, Thing{Kind: KindNetwork, Name: a.Network})
-		}
+	for _, n := range h.Networks {
+		list = append(list, Thing{Kind: KindNetwork, Name: n.Name})
 	}
 	for _, n := range h.Namespaces {
 		list = append(list, Thing{Kind: KindNamespace, Name: n.Name, Namespace: n})
@@ -224,6 +220,8 @@ func exactly(t Thing, name string) bool {
 		return true
 	}
 	switch t.Kind {
+	case KindContainer:
+		return slices.ContainsFunc(t.pods(), func(pod string) bool { return pod == name || filepath.Base(pod) == name })
 	case KindNamespace:
 		return t.Namespace.ID == name || slices.Contains(t.Namespace.Paths, name)
 	case KindLink:
@@ -237,6 +235,16 @@ func exactly(t Thing, name string) bool {
 		return t.Name == name || portWithout(t.Name) == name || isPort(t.Name, name)
 	}
 	return false
+}
+
+// pods are the names that the container has as a pod.
+func (t Thing) pods() (list []string) {
+	for _, a := range t.Attachments {
+		if t.Kind == KindContainer && a.Pod != "" {
+			list = append(list, a.Pod)
+		}
+	}
+	return list
 }
 
 // portWithout is a port's name without its protocol.

@@ -3,6 +3,7 @@ package page
 import (
 	"cmp"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -18,6 +19,9 @@ func nearest(list []Thing, only Kind, name string) []Thing {
 		d := Distance(name, t.Name)
 		if t.Kind == KindLink {
 			d = min(d, Distance(name, t.Link.Name))
+		}
+		for _, pod := range t.pods() {
+			d = min(d, Distance(name, pod), Distance(name, filepath.Base(pod)))
 		}
 		if d <= (len(name)+2)/3 && (only == "" || t.Kind == only) {
 			near = append(near, candidate{t, d})

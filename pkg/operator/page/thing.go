@@ -20,7 +20,7 @@ func Of(h *observe.Host, t Thing) *Page {
 		p.add(linkSection(h, t.Namespace, t.Link))
 	}
 	if t.Kind == KindNetwork {
-		p.add(networkSection(h, t.Name))
+		p.Sections = append(p.Sections, network(h, t.Name)...)
 	}
 	if t.Address.IsValid() {
 		p.add(addressSection(h, t.Address))
@@ -78,16 +78,6 @@ func orNone(text string) string {
 	return text
 }
 
-func networkSection(h *observe.Host, name string) Section {
-	s := Section{Title: "attachments", Head: []string{"CONTAINER", "INTERFACE", "ADDRESSES", "HOST LINK", "BRIDGE", "STATE"}}
-	for _, a := range h.Attachments {
-		if a.Network == name {
-			s.row(stateMark(a), a.ContainerID, a.IfName, strings.Join(a.Addresses, " "), LinkName(a.HostLink), LinkName(a.Bridge), string(a.State))
-		}
-	}
-	return s
-}
-
 func stateMark(a *observe.Attachment) Mark {
 	if a.State.Wrong() {
 		return Bad
@@ -133,6 +123,7 @@ func addAttachment(p *Page, h *observe.Host, a *observe.Attachment, alone bool) 
 func attachmentSection(a *observe.Attachment) Section {
 	s := Section{Title: "attachment"}
 	s.fact("container", a.ContainerID)
+	s.fact("pod", a.Pod)
 	s.fact("network", a.Network)
 	s.fact("interface", a.IfName)
 	s.fact("made by", string(a.Origin))

@@ -3,6 +3,7 @@ package portrait
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
@@ -33,8 +34,12 @@ func (p *painter) drawContainers() {
 			b.Why = "not entered: " + n.Closed
 		}
 		for _, a := range p.host.Attachments {
-			if a.Namespace == n.ID {
-				b.Names = append(b.Names, a.ContainerID, a.ID)
+			if a.Namespace != n.ID {
+				continue
+			}
+			b.Names = append(b.Names, a.ContainerID, a.ID)
+			if a.Pod != "" {
+				b.Title, b.Names = a.Pod, append(b.Names, n.Name, path.Base(a.Pod))
 			}
 		}
 		p.add(b)

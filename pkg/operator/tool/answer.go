@@ -16,6 +16,7 @@ type showAnswer struct {
 	Kind        page.Kind             `json:"kind"` // container, namespace, network, link, mac, address or port
 	Name        string                `json:"name"`
 	Attachments []*observe.Attachment `json:"attachments"` // those that the thing is, or is a part of
+	Network     *observe.Network      `json:"network,omitempty"`
 	Link        *observe.Link         `json:"link,omitempty"`
 	Namespace   *observe.Namespace    `json:"namespace,omitempty"` // of a link, the one that it is in
 	Page        *page.Page            `json:"page"`                // the page as it is printed for people

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -46,13 +47,13 @@ func (v viewing) run(ctx context.Context, out, complaints io.Writer, bundle plug
 	if err != nil {
 		return err
 	}
-	n, err := page.Namespace(host, name)
+	n, err := namespace(host, name)
 	if err != nil {
 		return err
 	}
 	p := page.Context(host, n)
 	if v.against != "" {
-		other, err := page.Namespace(host, v.against)
+		other, err := namespace(host, v.against)
 		if err != nil {
 			return err
 		}
@@ -63,6 +64,14 @@ func (v viewing) run(ctx context.Context, out, complaints io.Writer, bundle plug
 	}
 	printPage(newScreen(out), p)
 	return nil
+}
+
+// namespace is the one that the words name. A picture has the first few processes of each; the kernel knows of any which it is in.
+func namespace(host *observe.Host, words string) (*observe.Namespace, error) {
+	if inode, ok := observe.InodeOf(words); ok {
+		words = strconv.FormatUint(inode, 10)
+	}
+	return page.Namespace(host, words)
 }
 
 // answer is what --json prints: the namespace as it is in the picture, or the differences.

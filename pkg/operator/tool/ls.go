@@ -82,11 +82,18 @@ func (l listing) print(s screen, list []*observe.Attachment, now time.Time) {
 	if l.wide {
 		t.head = append(t.head, "BRIDGE", "NAMESPACE", "MADE BY", "WHY")
 	}
+	pods := slices.ContainsFunc(list, func(a *observe.Attachment) bool { return a.Pod != "" })
+	if pods {
+		t.head = slices.Insert(t.head, 2, "POD")
+	}
 	for _, a := range list {
 		row := []cell{{text: a.Network}, {text: l.container(a)}, {text: a.IfName}, {text: strings.Join(a.Addresses, " ")}, {text: name(a.HostLink)},
 			{text: ports(a)}, {text: age(a, now)}, {string(a.State), stateColour(a.State)}}
 		if l.wide {
 			row = append(row, cell{text: name(a.Bridge)}, cell{text: a.Netns}, cell{text: string(a.Origin)}, cell{text: strings.Join(a.Why, "; ")})
+		}
+		if pods {
+			row = slices.Insert(row, 2, cell{text: a.Pod})
 		}
 		t.add(row...)
 	}

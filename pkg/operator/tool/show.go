@@ -49,7 +49,7 @@ func show(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, 
 		p.Sections = append(p.Sections, s)
 	}
 	if asJSON {
-		return printJSON(out, showAnswer{thing.Kind, thing.Name, some(page.AttachmentsOf(host, thing)), thing.Link, thing.Namespace, p,
+		return printJSON(out, showAnswer{thing.Kind, thing.Name, some(page.AttachmentsOf(host, thing)), networkOf(host, thing), thing.Link, thing.Namespace, p,
 			some(host.Problems)})
 	}
 	printPage(newScreen(out), p)
@@ -94,4 +94,12 @@ func check(ctx context.Context, bundle plugin.Bundle, a *observe.Attachment) (sa
 		return fmt.Sprintf("%v (%s)", err, hint), page.Bad
 	}
 	return err.Error(), page.Bad
+}
+
+// networkOf is the network that the thing is; nil if it is something else.
+func networkOf(host *observe.Host, t page.Thing) *observe.Network {
+	if t.Kind == page.KindNetwork {
+		return host.Network(t.Name)
+	}
+	return nil
 }

@@ -3,6 +3,8 @@ package trace
 import (
 	"fmt"
 	"net/netip"
+	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,9 +27,10 @@ var (
 const outside = "outside"
 
 // Parse makes a question of the words of an operator: from, and `to`, `to:port` or `to:port/protocol`. An end is a container's id or the
-// beginning of it, the name of a namespace, an address, "host" or "outside". results is the directory of libcni's cache.
+// beginning of it, a pod's name, the name of a namespace, an address, "host" or "outside". results is the directory of libcni's cache.
 func (t *Town) Parse(from, to, results string, six bool) (Question, error) {
 	var q Question
+	t.namePods(results)
 	if port := t.published(to); port != "" && !t.names(to, results) {
 		to = port
 	}
@@ -67,11 +70,18 @@ func (t *Town) Parse(from, to, results string, six bool) (Question, error) {
 	return q, err
 }
 
+// protocols are those that can be asked for.
+var protocols = map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP, "icmp": unix.IPPROTO_ICMP}
+
 // port takes port and protocol off the target. Without a port it is a ping.
 func (q *Question) port(to string) (string, error) {
-	to, protocol, named := strings.Cut(to, "/")
-	numbers := map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP, "icmp": unix.IPPROTO_ICMP}
-	if q.Protocol = numbers[protocol]; named && q.Protocol == 0 {
+	protocol, named := "", false
+	if i := strings.LastIndexByte(to, '/'); i >= 0 {
+		if _, known := protocols[to[i+1:]]; known || strings.ContainsRune(to[:i], ':') { // else it is of a pod's name
+			to, protocol, named = to[:i], to[i+1:], true
+		}
+	}
+	if q.Protocol = protocols[protocol]; named && q.Protocol == 0 {
 		return "", fault.New(fault.Config, "one of tcp, udp, sctp, icmp", "protocol %q: not known", protocol)
 	}
 	host, port := to, ""
@@ -102,7 +112,7 @@ func (t *Town) end(word, results string) (netip.Addr, *Place, error) {
 		return a.Unmap(), t.at(a.Unmap()), nil
 	}
 	for _, p := range t.Places {
-		if p.Name == word || p.Path == word && word != "" {
+		if p.Name == word || p.Path != "" && (p.Path == word || filepath.Base(p.Path) == word) {
 			return netip.Addr{}, p, nil
 		}
 	}
@@ -157,7 +167,7 @@ func (t *Town) containers(prefix, results string) map[string]*Place {
 	}
 	entries, _ := cache.Read(results) // what is torn has no name to be found by
 	for _, e := range entries {
-		if !strings.HasPrefix(e.ContainerID, prefix) || found[e.ContainerID] != nil {
+		if !strings.HasPrefix(e.ContainerID, prefix) && path.Base(e.Pod()) != prefix || found[e.ContainerID] != nil {
 			continue
 		}
 		for _, p := range t.Places {
