@@ -31,10 +31,7 @@ const outside = "outside"
 func (t *Town) Parse(from, to, results string, six bool) (Question, error) {
 	var q Question
 	t.namePods(results)
-	if port := t.published(to); port != "" && !t.names(to, results) {
-		to = port
-	}
-	to, err := q.port(to)
+	to, err := q.port(t.target(to, results))
 	if err != nil {
 		return q, err
 	}
@@ -134,6 +131,14 @@ func (t *Town) end(word, results string) (netip.Addr, *Place, error) {
 	}
 	slices.Sort(ids)
 	return netip.Addr{}, nil, fault.New(fault.Config, "write more of it", "%s: begins the ids of several containers: %s", word, strings.Join(ids, ", "))
+}
+
+// target is the target's words; of a published port's number alone, where nobody is called so, the port of this host.
+func (t *Town) target(to, results string) string {
+	if port := t.published(to); port != "" && !t.names(to, results) {
+		return port
+	}
+	return to
 }
 
 // names says whether the word is somebody's name.
