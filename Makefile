@@ -17,13 +17,19 @@ RUNTIMES := containerd-1.6 podman buildah ctr cnitool
 PACKAGES := containerd runc podman conmon buildah containernetworking-plugins iproute2 nftables iptables
 WITH     := $(if $(PLUGINS),-plugins $(PLUGINS)) $(if $(BESIDE),-beside $(BESIDE)) $(if $(CHECKS),-only '$(CHECKS)') $(if $(RECORD),-record $(RECORD))
 
-.PHONY: help build demo test test-long test-runtimes test-runtimes-new bench bench-long lint man clean
+# Debian's kernels to test on, by series; RUN is a regexp of tests' names, as go test has it.
+KERNEL  := 6.1 6.12
+MACHINE := qemu-system-x86 busybox-static kmod e2fsprogs iproute2 nftables iptables curl procps strace containernetworking-plugins
+
+.PHONY: help build demo test test-long test-kernels test-kernels-ci test-runtimes test-runtimes-new bench bench-long lint man clean
 
 help:
 	@echo 'make build      the plugins into bin/, cnitool into .tools/'
 	@echo 'make demo       the tutorial of container networking as a run, under 30 seconds'
 	@echo 'make test       every test; needs no root, five minutes at the most'
 	@echo 'make test-long  the same tests at full size, end to end for the bundle too'
+	@echo "make test-kernels    what must hold on any kernel, on Debian's $(KERNEL) in an emulator; KERNEL=6.1 RUN=TestX: a part"
+	@echo 'make test-kernels-ci a selection of it, with all that the kernel here cannot'
 	@echo 'make bench      ours beside the reference and the kernel: tables and plots into docs/benchmarks/'
 	@echo 'make bench-long the whole matrix'
 	@echo 'make test-runtimes      real container runtimes, as root: $(RUNTIMES)'
@@ -51,6 +57,14 @@ test-long:
 	@TRESTLE_LONG=1 go run ./test/tally -count=1 -timeout 4h ./...
 	@TRESTLE_LONG=1 E2E_PLUGINS=bundle go run ./test/tally -count=1 -timeout 4h ./test/e2e
 
+test-kernels:
+	@test/need $(MACHINE)
+	@go run ./test/kernels $(if $(RUN),-run '$(RUN)') $(KERNEL)
+
+test-kernels-ci:
+	@test/need $(MACHINE)
+	@go run ./test/kernels -ci $(KERNEL)
+
 bench:
 	@test/need nftables iptables strace containernetworking-plugins
 	@go run ./test/bench -out docs/benchmarks
@@ -70,7 +84,9 @@ test-runtimes-new:
 lint:
 	@test -z "$$(gofmt -l .)" || { echo 'gofmt: these files want it:'; gofmt -l .; exit 1; }
 	go vet ./...
+	go vet -tags kernels ./test/kernels/... ./test/e2e
 	go tool staticcheck ./...
+	go tool staticcheck -tags kernels ./test/kernels/... ./test/e2e
 	go -C test/runtimes vet ./...
 	cd test/runtimes && "$$(go -C ../.. tool -n staticcheck)" ./...
 

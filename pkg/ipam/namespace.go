@@ -2,6 +2,8 @@ package ipam
 
 import (
 	"encoding/binary"
+	"errors"
+	"math"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -62,8 +64,35 @@ func namespaceID(kind string) (uint64, error) {
 // nsGetMntNSID is NS_GET_MNTNS_ID, include/uapi/linux/nsfs.h, from Linux 6.11 on.
 const nsGetMntNSID = 0x8008b705
 
-// mountNamespace returns the number of this process's mount namespace, which no other one has within this boot.
+// mountNamespace returns the number of this process's mount namespace, which no other one has within this boot. Before Linux 6.11 only one can be
+// told from all others: that of the machine's first process, which ends with the boot.
 func mountNamespace() (uint64, error) {
+	id, err := mountNamespaceID()
+	if errors.Is(err, unix.ENOTTY) && isFirst() {
+		return firstMounts, nil
+	}
+	return id, err
+}
+
+// firstMounts is a number that the kernel, which counts upwards from 1, gives to none.
+const firstMounts = math.MaxUint64
+
+// initialPIDs is the inode number of the initial PID namespace, PROC_PID_INIT_INO of include/linux/proc_ns.h: there, and only there, process 1 is
+// the machine's first.
+const initialPIDs = 0xeffffffc
+
+// isFirst says whether this process sees the mounts of the machine's first.
+func isFirst() bool {
+	var pids, own, first unix.Stat_t
+	for name, stat := range map[string]*unix.Stat_t{"self/ns/pid": &pids, "self/ns/mnt": &own, "1/ns/mnt": &first} {
+		if unix.Stat("/proc/"+name, stat) != nil {
+			return false
+		}
+	}
+	return pids.Ino == initialPIDs && own.Ino == first.Ino && own.Dev == first.Dev
+}
+
+func mountNamespaceID() (uint64, error) {
 	fd, err := unix.Open("/proc/self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, err

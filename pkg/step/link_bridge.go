@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 
 	"github.com/vishvananda/netlink"
@@ -24,7 +25,6 @@ type Bridge struct {
 	MTU           int              // bytes, of a bridge that is made here; 0: the kernel's default
 	Promisc       bool             // switched on where it is off, never off
 	VLANFiltering bool             // must be on in a bridge that is there already
-	Guarded       bool             // what containers advertise does not get to it
 }
 
 func (b Bridge) String() string { return "bridge " + b.Name }
@@ -36,6 +36,21 @@ func (b Bridge) Guard(_ context.Context, s *site.Site) error {
 		return err
 	}
 	_, err = b.kind(link)
+	return err
+}
+
+// Ready says, of a bridge that must filter VLANs, whether this kernel's can, and the one that is there does.
+func (b Bridge) Ready(ctx context.Context, s *site.Site) error {
+	if !b.VLANFiltering {
+		return nil
+	}
+	can, err := s.Host.Conn.FiltersVLANs()
+	if err == nil && !can {
+		err = noFiltering(unix.EOPNOTSUPP)
+	}
+	if err == nil {
+		err = b.Guard(ctx, s)
+	}
 	return err
 }
 
@@ -58,11 +73,21 @@ func (b Bridge) Apply(_ context.Context, s *site.Site) (bool, error) {
 		return made, err
 	}
 	if made {
-		// A bridge that we made uses its link-local address at once. While that is being checked for duplicates, for one or two seconds, the
-		// kernel asks for no neighbour, and the first container's IPv6 traffic from outside waits for it.
-		prefer(s, s.Host, "net/ipv6/conf/"+b.Name+"/accept_dad", "0")
+		if err := undetected(s.Host, b.Name); err != nil {
+			return made, err
+		}
 	}
-	return made, b.raise(s, link)
+	return made, b.raise(s.Host, link)
+}
+
+// undetected lets a bridge that we made use its link-local address at once. While that is being checked for duplicates, for one or two
+// seconds, the kernel asks for no neighbour, and the first container's IPv6 traffic from outside waits for it.
+func undetected(host *site.Side, link string) error {
+	_, err := host.SetSysctl("net/ipv6/conf/"+link+"/accept_dad", "0")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (b Bridge) create(host *site.Side) (made bool, err error) {
@@ -81,9 +106,8 @@ func (b Bridge) create(host *site.Side) (made bool, err error) {
 func unmark(host *site.Side, link string) error { return host.Conn.Send(rtnl.SetAlias(link, "")) }
 
 // raise refuses router advertisements before the bridge is up (CVE-2020-10749), then sets it up.
-func (b Bridge) raise(s *site.Site, link netlink.Link) error {
-	host := s.Host
-	if err := refuseRA(s, b.Name, b.Guarded); err != nil {
+func (b Bridge) raise(host *site.Side, link netlink.Link) error {
+	if err := refuseRA(host, b.Name); err != nil {
 		return err
 	}
 	if b.Promisc && !promiscuous(link) {
@@ -95,6 +119,15 @@ func (b Bridge) raise(s *site.Site, link netlink.Link) error {
 		return nil
 	}
 	return host.Conn.Send(rtnl.SetUp(b.Name))
+}
+
+// refuseRA turns router advertisements off on a link of the host, where the kernel has IPv6.
+func refuseRA(host *site.Side, link string) error {
+	_, err := host.SetSysctl("net/ipv6/conf/"+link+"/accept_ra", "0")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // kind returns link as the bridge that this network needs.
@@ -154,5 +187,8 @@ func (b Bridge) Verify(_ context.Context, s *site.Site) error {
 	if b.Promisc && !promiscuous(link) {
 		return drift("link "+b.Name, "promiscuous", "not promiscuous")
 	}
-	return refusesRA(s, b.Name, b.Guarded)
+	if ra, known, err := s.Host.Sysctl("net/ipv6/conf/" + b.Name + "/accept_ra"); err != nil || known && ra != "0" {
+		return fault.Join(err, drift("net.ipv6.conf."+b.Name+".accept_ra", 0, ra))
+	}
+	return nil
 }

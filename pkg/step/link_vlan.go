@@ -64,7 +64,7 @@ func (v PortVLANs) set(side *site.Side, link netlink.Link) error {
 		return err
 	}
 	for _, run := range runs(v.Trunk) {
-		if err := host.BridgeVlanAddRange(link, run[0], run[1], false, false, false, true); err != nil {
+		if err := runOf(host.BridgeVlanAdd, host.BridgeVlanAddRange)(link, run); err != nil {
 			return fmt.Errorf("trunk %d-%d: %w", run[0], run[1], err)
 		}
 	}
@@ -113,6 +113,17 @@ func runs(numbers []int) [][2]uint16 {
 	return rows
 }
 
+// runOf is a request for a run of tagged VLANs: the kernel takes no range of one (br_process_vlan_info in net/bridge/br_netlink.c).
+func runOf(one func(link netlink.Link, vid uint16, pvid, untagged, self, master bool) error,
+	several func(link netlink.Link, first, last uint16, pvid, untagged, self, master bool) error) func(netlink.Link, [2]uint16) error {
+	return func(link netlink.Link, run [2]uint16) error {
+		if run[0] == run[1] {
+			return one(link, run[0], false, false, false, true)
+		}
+		return several(link, run[0], run[1], false, false, false, true)
+	}
+}
+
 // Undo removes those of the VLANs that are there.
 func (v PortVLANs) Undo(_ context.Context, s *site.Site) error {
 	link, err := find(s.Host, v.Link)
@@ -136,7 +147,7 @@ func (v PortVLANs) Undo(_ context.Context, s *site.Site) error {
 	}
 	var errs []error
 	for _, run := range runs(slices.Compact(there)) {
-		errs = append(errs, host.BridgeVlanDelRange(link, run[0], run[1], false, false, false, true))
+		errs = append(errs, runOf(host.BridgeVlanDel, host.BridgeVlanDelRange)(link, run))
 	}
 	return fault.Join(errs...)
 }
@@ -210,10 +221,9 @@ func (p VLANPort) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	if _, err := (PortVLANs{Link: p.Port, Access: p.VLAN}).Apply(ctx, s); err != nil {
 		return made, err
 	}
-	if err := refuseRA(s, p.Name, true); err != nil { // a VLAN's interface is a gateway's, and all its bridge's containers are guarded
+	if err := fault.Join(refuseRA(s.Host, p.Name), refuseRA(s.Host, p.Port)); err != nil {
 		return made, err
 	}
-	prefer(s, s.Host, acceptRA(p.Port), "0")
 	return made, s.Host.Conn.Send(rtnl.SetUp(p.Port), rtnl.SetUp(p.Name)) // the name's end last: that it is up says that all is done
 }
 

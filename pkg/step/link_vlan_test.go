@@ -15,11 +15,16 @@ func TestVLANFiltering(t *testing.T) {
 		before := h.snapshot()
 		filtering := br
 		filtering.VLANFiltering = true
+		ready := filtering.Ready(h.ctx, h.Site)
 		_, err := filtering.Apply(h.ctx, h.Site)
+		if (ready == nil) != (err == nil) {
+			t.Errorf("ready: %v, but made: %v", ready, err)
+		}
 		if err == nil {
 			h.must(filtering.Verify(h.ctx, h.Site))
 			return
 		}
+		refuses(t, ready, fault.Unsupported, "vlan_filtering", "this kernel cannot")
 		refuses(t, err, fault.Unsupported, "vlan_filtering", "this kernel cannot")
 		if hint := fault.Hint(err); hint != noFiltering(nil).(*fault.Error).Hint {
 			t.Errorf("hint %q", hint)
@@ -34,6 +39,7 @@ func TestBridgeWithoutFiltering(t *testing.T) {
 		filtering := br
 		filtering.VLANFiltering = true
 		h.untouched(filtering, fault.Unsupported, "br0", "vlan_filtering is off")
+		refuses(t, filtering.Ready(h.ctx, h.Site), fault.Unsupported, "vlan_filtering")
 		refuses(t, filtering.Verify(h.ctx, h.Site), fault.Unsupported, "vlan_filtering is off")
 	})
 }

@@ -66,8 +66,7 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 
 // ground is what all containers on the bridge share.
 func ground(c Config, call attach.Call, n network) []plan.Step {
-	steps := []plan.Step{step.Bridge{Name: c.Bridge, MAC: call.MAC("bridge"), MTU: c.MTU, Promisc: c.Promisc, VLANFiltering: c.VLANFiltering,
-		Guarded: c.l3() && c.IsGateway}}
+	steps := []plan.Step{step.Bridge{Name: c.Bridge, MAC: call.MAC("bridge"), MTU: c.MTU, Promisc: c.Promisc, VLANFiltering: c.VLANFiltering}}
 	if c.l3() && c.IsGateway {
 		if c.VLAN != 0 {
 			steps = append(steps, step.VLANPort{Name: c.vlanLink(), Port: vlanPeer(c), Bridge: c.Bridge, VLAN: c.VLAN, MAC: call.MAC("vlan")})

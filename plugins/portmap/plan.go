@@ -14,14 +14,7 @@ import (
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	claim := firewall.Claim{Role: firewall.Publish, Linked: call.Carried()}
 	for _, target := range targets(call) {
-		ports := c.ports(target)
-		if len(ports) == 0 {
-			claim.Bare = append(claim.Bare, target.Addr())
-		}
-		claim.Ports = append(claim.Ports, ports...)
-	}
-	if len(claim.Ports) == 0 {
-		claim.Bare = nil
+		claim.Ports = append(claim.Ports, c.ports(target)...)
 	}
 	p := plan.Plan{Result: call.Result, Footing: []plan.Footing{
 		step.Standing{IfName: call.IfName, Addrs: targets(call), Hosts: call.HostEnds()}}}
@@ -34,19 +27,15 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	return p, nil
 }
 
-// ports returns the mappings that hold for the target's family, each once.
+// ports returns the mappings that hold for the target's family.
 func (c Config) ports(target netip.Prefix) []firewall.Port {
 	var ports []firewall.Port
 	conditions := c.Conditions6
 	if target.Addr().Is4() {
 		conditions = c.Conditions4
 	}
-	seen := make(map[Mapping]bool)
 	for _, m := range c.Mappings {
-		ip, ok := m.on(target.Addr().Is4())
-		m.HostIP = ip
-		if ok && !seen[m] {
-			seen[m] = true
+		if ip, ok := m.on(target.Addr().Is4()); ok {
 			p := firewall.Port{Protocol: m.Protocol, HostIP: ip, HostPort: m.HostPort,
 				Target: netip.AddrPortFrom(target.Addr(), m.ContainerPort), Subnet: target.Masked(), SNAT: c.SNAT}
 			ports = append(ports, under(p, conditions)...)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,6 +36,9 @@ func faults() []planted {
 		return list(name, fmt.Sprintf(`{"cniVersion": "%s", "name": "%s", "plugins": [{"type": "bridge", "bridge": "%s", "ipam": {"type": "host-local", %s}}]}`,
 			version, name, name, subnet))
 	}
+	kernel := func(release string) string {
+		return fmt.Sprintf("echo %s > /run/osrelease; mount --bind /run/osrelease /proc/sys/kernel/osrelease", release)
+	}
 	return []planted{
 		{id: "conflist-broken", plant: list("x", `{"name": "x",}`)},
 		{id: "version-unknown", plant: other("x", "9.9.9", `"subnet": "10.9.0.0/24"`)},
@@ -58,6 +62,8 @@ ip -n outside link set eth1 up; ip route add default via 198.51.100.2 metric 9; 
 		{id: "route-localnet", plant: "nft flush chain inet trestle guard", fix: true},
 		{id: "bridge-nf-off", plant: `iptables-nft -t nat -N KUBE-SERVICES; iptables-nft -t nat -A KUBE-SERVICES -d 10.96.0.1/32 -j RETURN
 echo 0 > /proc/sys/net/bridge/bridge-nf-call-iptables`},
+		{id: "kernel-old", plant: kernel("4.19.0-27-amd64")},
+		{id: "kernel-age", plant: kernel("5.10.0-39-amd64")},
 		{id: "forward-policy", plant: "iptables-nft -P FORWARD DROP"},
 		{id: "forward-rule", plant: "iptables-legacy -A FORWARD -s 10.1.0.0/24 -o uplink -j DROP"},
 		{id: "bridge-nf-drops", plant: "nft 'add table ip x; add chain ip x c { type filter hook forward priority 0; }; add rule ip x c iifname cni0 oifname cni0 drop'"},
@@ -165,8 +171,9 @@ func (f planted) examine(t *testing.T, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(os.Getenv(pluginsVar), "trestle"), append([]string{"doctor", "--conf-dir", "/run/net.d", "--bin-dir", "/run/bin"}, args...)...)
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv(pathVar)+":/usr/sbin:/sbin")
-	if f.user {
-		cmd.SysProcAttr = nobody()
+	if f.user { // root of a namespace of its own, which is nobody here
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: []syscall.SysProcIDMap{{Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{Size: 1}}}
 	}
 	var complaints strings.Builder
 	cmd.Stderr = &complaints
@@ -177,12 +184,6 @@ func (f planted) examine(t *testing.T, args ...string) []byte {
 	return out
 }
 
-// nobody is root of a namespace of its own, which is nobody here.
-func nobody() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: []syscall.SysProcIDMap{{Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{Size: 1}}}
-}
-
 func (f planted) examined(t *testing.T) []doctor.Finding {
 	t.Helper()
 	var reply struct{ Findings []doctor.Finding }
@@ -190,5 +191,7 @@ func (f planted) examined(t *testing.T) []doctor.Finding {
 	if err := json.Unmarshal(out, &reply); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	return reply.Findings
+	return slices.DeleteFunc(reply.Findings, func(one doctor.Finding) bool { // this kernel's own age is no fault
+		return one.ID == "kernel-age" && f.id != one.ID
+	})
 }

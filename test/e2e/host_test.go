@@ -176,9 +176,9 @@ func serveCmd(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // patience bounds how long an answer may take, and impatience how long a script waits to see that none comes.
-const (
-	patience   = 10 * time.Second
-	impatience = 300 * time.Millisecond
+var (
+	patience   = space.Patience(10 * time.Second)
+	impatience = space.Patience(300 * time.Millisecond)
 )
 
 // ask CONTAINER NETWORK ADDRESS: prints the server's answer. With "!" there must be none.

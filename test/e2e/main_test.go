@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/trestle-cni/trestle/test/built"
 )
 
 // The suite's binaries are built once, and the children that nstest starts find them by these variables. E2E_PLUGINS may be set by
@@ -40,7 +42,7 @@ func TestMain(m *testing.M) {
 // prepare builds what the scripts run, and leaves a PATH that holds iproute2, a shell and cnitool: no iptables, and no nft.
 func prepare(dir string) error {
 	plugins, bundle, tools := filepath.Join(dir, "plugins"), filepath.Join(dir, "bundle"), filepath.Join(dir, "tools")
-	if err := build(plugins, "../../cmd/..."); err != nil {
+	if err := built.Into(plugins, "../../cmd/..."); err != nil {
 		return err
 	}
 	if err := install(filepath.Join(plugins, "trestle"), bundle); err != nil {
@@ -53,7 +55,7 @@ func prepare(dir string) error {
 	default:
 		plugins = given
 	}
-	if err := build(tools, "github.com/containernetworking/cni/cnitool", "../demo/peer"); err != nil {
+	if err := built.Into(tools, "github.com/containernetworking/cni/cnitool", "../demo/peer"); err != nil {
 		return err
 	}
 	for _, name := range []string{"ip", "sh"} {
@@ -69,15 +71,6 @@ func prepare(dir string) error {
 	os.Setenv(bundleVar, bundle)
 	os.Setenv(toolsVar, tools)
 	os.Setenv(pathVar, os.Getenv("PATH"))
-	return nil
-}
-
-func build(into string, packages ...string) error {
-	cmd := exec.Command("go", append([]string{"build", "-trimpath", "-o", into + "/"}, packages...)...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build %v: %w\n%s", packages, err, out)
-	}
 	return nil
 }
 

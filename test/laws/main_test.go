@@ -17,7 +17,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/plugins/ptp"
-	"github.com/trestle-cni/trestle/plugins/static"
+	"github.com/trestle-cni/trestle/test/built"
 	"github.com/trestle-cni/trestle/test/laws"
 )
 
@@ -28,7 +28,6 @@ func kinds() map[string]laws.Kind {
 		"loopback":   laws.Of(loopback.Kind()),
 		"portmap":    laws.Of(portmap.Kind()),
 		"ptp":        laws.Of(ptp.Kind()),
-		"static":     laws.Address(static.Plugin()),
 		"host-local": laws.Address(hostlocal.Plugin()),
 	}
 	kinds[chain.Name] = laws.List(chain.Plugin(), maps.Clone(kinds))
@@ -102,10 +101,8 @@ func program(name, rewrite string) *exec.Cmd {
 
 // build puts the plugins into the folder, and the bundle into one below it, as an operator installs it.
 func build(into string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-o", into+"/", "../../cmd/...")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
+	if err := built.Into(into, "../../cmd/..."); err != nil {
+		return err
 	}
 	bundle := filepath.Join(into, "bundle")
 	if err := os.Mkdir(bundle, 0o755); err != nil {

@@ -29,13 +29,18 @@ func KernelFiltersVLANs(t testing.TB) bool {
 	return true
 }
 
-// Refused takes the place of the laws where the kernel cannot do what the network asks for: the ADD says so, and leaves no trace.
+// Refused takes the place of the laws where the kernel cannot do what the network asks for: the ADD says so, and leaves no trace; STATUS says it before.
 func Refused(w *World) error {
 	before := w.snapshot()
 	_, err := w.add(w.inProcess, w.one)
 	var failure *Failure
 	if !errors.As(err, &failure) || failure.Code != fault.Unsupported {
 		return fmt.Errorf("ADD without the kernel's help: %w, not a failure with code %d", err, fault.Unsupported)
+	}
+	if w.Speaks("STATUS") {
+		if _, err := w.inProcess(call{verb: "STATUS"}); !errors.As(err, &failure) || failure.Code != fault.NoService {
+			return fmt.Errorf("STATUS without the kernel's help: %w, not a failure with code %d", err, fault.NoService)
+		}
 	}
 	return w.same(before, "refused ADD")
 }

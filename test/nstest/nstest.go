@@ -4,13 +4,17 @@ package nstest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/test/space"
 )
@@ -80,6 +84,18 @@ func Remove(t testing.TB, path string) {
 
 // In runs f on a thread inside the namespace and returns its error. Sockets that f opens stay there.
 func In(path string, f func() error) error { return space.In(path, f) }
+
+// Since says whether the kernel is of this version of Linux or a later one. A test asks where kernels differ, and holds what is right on either.
+func Since(t testing.TB, major, minor int) bool {
+	t.Helper()
+	var name unix.Utsname
+	must(t, unix.Uname(&name))
+	var have [2]int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &have[0], &have[1]); err != nil {
+		t.Fatalf("the kernel's version: %v", err)
+	}
+	return slices.Compare(have[:], []int{major, minor}) >= 0
+}
 
 func must(t testing.TB, err error) {
 	t.Helper()

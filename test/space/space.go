@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +30,21 @@ func Attributes(user bool) *syscall.SysProcAttr {
 	return attr
 }
 
+// Disk names, in the environment, a folder on a disk of a machine that is there for tests alone. There /var/lib is on it, as a host's is, and
+// not on a tmpfs, which keeps no extended attributes before Linux 6.6.
+const Disk = "TRESTLE_DISK"
+
+// Slow is set in the environment where everything takes many times as long as on a machine: in an emulator.
+const Slow = "TRESTLE_SLOW"
+
+// Patience is how long to wait for an event that should come within the time on a machine.
+func Patience(within time.Duration) time.Duration {
+	if os.Getenv(Slow) != "" {
+		return 10 * within
+	}
+	return within
+}
+
 // Settle makes a host of the namespaces that the process was started in: lo is up, and /run, /var/lib and /etc/cni are empty.
 func Settle() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
@@ -38,11 +54,23 @@ func Settle() error {
 		if _, err := os.Stat(dir); err != nil {
 			continue // /etc/cni need not exist, and an ordinary user cannot make it
 		}
-		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755"); err != nil {
+		if err := empty(dir); err != nil {
 			return fmt.Errorf("mount %s: %w", dir, err)
 		}
 	}
 	return errors.Join(os.MkdirAll(Names, 0o755), linkUp("lo"))
+}
+
+func empty(dir string) error {
+	disk := os.Getenv(Disk)
+	if disk == "" || dir != "/var/lib" {
+		return unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755")
+	}
+	fresh, err := os.MkdirTemp(disk, "lib")
+	if err != nil {
+		return err
+	}
+	return unix.Mount(fresh, dir, "", unix.MS_BIND, "")
 }
 
 func linkUp(name string) error {

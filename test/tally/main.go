@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+
+	"github.com/trestle-cni/trestle/test/tally/sum"
 )
 
 func main() {
@@ -21,14 +23,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, "tally:", err)
 		os.Exit(1)
 	}
-	t := newTally()
-	readErr := t.read(events, os.Stdout)
+	t := sum.New()
+	readErr := t.Read(events, os.Stdout, "")
 	err = cmd.Wait()
-	t.report(os.Stdout)
-	if readErr != nil || err != nil && t.failed() == 0 {
+	t.Report(os.Stdout)
+	_, failed := t.Count()
+	if readErr != nil || err != nil && failed == 0 {
 		fmt.Fprintln(os.Stderr, "tally: go test:", readErr, err)
 	}
-	if readErr != nil || err != nil || t.failed() > 0 {
+	if readErr != nil || err != nil || failed > 0 {
 		os.Exit(1)
 	}
 }

@@ -3,7 +3,6 @@ package iptables
 import (
 	"context"
 	"os"
-	"slices"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -41,8 +40,7 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	return fault.Join(errs...)
 }
 
-// holding returns the tools by which something of the owner's is to be found; first those for what no ledger tells of, so that a kill in between leaves
-// nothing that nobody knows of.
+// holding returns the tools by which something of the owner's is to be found.
 func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) (tools []*tool, err error) {
 	k, err := f.look()
 	if err != nil {
@@ -51,8 +49,7 @@ func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) (t
 	defer k.close()
 	n, named := namesOf(o)
 	for _, p := range places() {
-		known, err := k.has(ctx, p, "raw", ledgerChain(o, r))
-		there := known
+		there, err := k.has(ctx, p, "raw", ledgerChain(o, r))
 		if err == nil && !there && named {
 			there, err = k.has(ctx, p, "nat", n.chains(r)...)
 		}
@@ -66,11 +63,7 @@ func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) (t
 		if err != nil {
 			return nil, err
 		}
-		if known {
-			tools = append(tools, t)
-		} else {
-			tools = slices.Insert(tools, 0, t)
-		}
+		tools = append(tools, t)
 	}
 	return tools, nil
 }

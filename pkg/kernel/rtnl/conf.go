@@ -1,6 +1,9 @@
 package rtnl
 
 import (
+	"errors"
+	"os"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -19,17 +22,6 @@ func (c *Conn) IPv4Conf(link string) (Conf, error) {
 	}
 	ipv4, _ := confs(bodies[0])
 	return ipv4, nil
-}
-
-// AcceptsRA returns the setting accept_ra of the link with the index, and false where it has no IPv6.
-func (c *Conn) AcceptsRA(index int) (value int, known bool, err error) {
-	bodies, err := c.Read(withoutStatistics(byIndex(unix.RTM_GETLINK, index)))
-	if err != nil || len(bodies) == 0 {
-		return 0, false, err
-	}
-	_, ipv6 := confs(bodies[0])
-	value, known = ipv6.Get(ipv6AcceptRA)
-	return value, known, nil
 }
 
 // confs returns the settings that are in what the kernel says of a link.
@@ -89,3 +81,35 @@ type netconf uint8
 func (netconf) Len() int { return unix.NLMSG_ALIGNTO }
 
 func (n netconf) Serialize() []byte { return []byte{byte(n), 0, 0, 0} }
+
+// rtmGetVLAN is RTM_GETVLAN of include/uapi/linux/rtnetlink.h, Linux 5.6.
+const rtmGetVLAN = 114
+
+// FiltersVLANs says whether bridges of this kernel can (CONFIG_BRIDGE_VLAN_FILTERING). Nothing is made to find out: a kernel that can has an
+// answer to who asks for the VLANs of a link, be it that it is no bridge. One that has not loaded its bridges yet is taken to.
+func (c *Conn) FiltersVLANs() (bool, error) {
+	if _, err := os.Stat("/sys/module/bridge"); err != nil {
+		return true, nil
+	}
+	r := Request(rtmGetVLAN, unix.NLM_F_DUMP)
+	r.AddData(vlansOf(1)) // lo
+	_, err := c.Read(r)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return false, nil
+	}
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENODEV) {
+		err = nil
+	}
+	return err == nil, err
+}
+
+// vlansOf is struct br_vlan_msg of include/uapi/linux/if_bridge.h, of the link with that index.
+type vlansOf uint32
+
+// Len is the length of the message's head.
+func (v vlansOf) Len() int { return 8 }
+
+// Serialize is the message's head.
+func (v vlansOf) Serialize() []byte {
+	return append([]byte{unix.AF_BRIDGE, 0, 0, 0}, nl.Uint32Attr(uint32(v))...)
+}

@@ -19,7 +19,11 @@ type Severity string
 const (
 	Error   Severity = "error"   // something does not work, or is open to attack
 	Warning Severity = "warning" // something will not work, or only by chance, or costs room
+	Note    Severity = "note"    // what works, and costs something here
 )
+
+// rank orders the severities, the worst first.
+func (s Severity) rank() int { return slices.Index([]Severity{Error, Warning, Note}, s) }
 
 // Finding is one thing that is wrong with one object.
 type Finding struct {
@@ -85,6 +89,8 @@ type Picture struct {
 	Dirs []string
 	// Torn are files of runtimes' results that cannot be read, each with the cause.
 	Torn []string
+	// Release is that of the kernel: uname -r.
+	Release string
 	// Stale are files in the directories of named namespaces that are none.
 	Stale []string
 }
@@ -108,7 +114,7 @@ type Check struct {
 
 // Checks are all checks, in the order of their findings.
 func Checks() []Check {
-	return slices.Concat(configChecks(), kernelChecks(), filterChecks(), linkChecks(), leftoverChecks())
+	return slices.Concat(configChecks(), kernelChecks(), ageChecks(), filterChecks(), linkChecks(), leftoverChecks())
 }
 
 // Examine makes all checks. The worst comes first.
@@ -131,7 +137,7 @@ func (p *Picture) Examine() []Finding {
 		own := slices.DeleteFunc(slices.Clone(found[c.ID]), func(f Finding) bool { return f.explained(covers) })
 		all = append(all, gather(own)...)
 	}
-	slices.SortStableFunc(all, func(a, b Finding) int { return cmp.Compare(a.Severity, b.Severity) })
+	slices.SortStableFunc(all, func(a, b Finding) int { return cmp.Compare(a.Severity.rank(), b.Severity.rank()) })
 	return all
 }
 

@@ -67,8 +67,8 @@ func (e *examination) run(ctx context.Context, bundle plugin.Bundle, in io.Reade
 	} else {
 		err = printFindings(out, found)
 	}
-	if err == nil && len(found) > 0 {
-		return status(doctor.Status(found))
+	if worst := doctor.Status(found); err == nil && worst > 0 {
+		return status(worst)
 	}
 	return err
 }
@@ -82,14 +82,14 @@ func printFindings(out io.Writer, found []doctor.Finding) error {
 	s := newScreen(out)
 	w := bufio.NewWriter(out)
 	for _, f := range found {
-		paint := map[doctor.Severity]colour{doctor.Error: red, doctor.Warning: yellow}[f.Severity]
+		paint := map[doctor.Severity]colour{doctor.Error: red, doctor.Warning: yellow, doctor.Note: faint}[f.Severity]
 		fmt.Fprintf(w, "%s %s: %s\n", s.paint(paint, string(f.Severity)), s.paint(strong, f.ID), safe(f.Object))
 		fmt.Fprintf(w, "  %s\n  %s\n  remedy: %s\n", safe(f.What), s.paint(faint, "why: "+safe(f.Why)), safe(f.Remedy))
 		if f.Fix != nil {
 			fmt.Fprintf(w, "  trestle doctor --fix would %s\n", safe(f.Fix.String()))
 		}
 	}
-	if len(found) == 0 {
+	if doctor.Status(found) == 0 {
 		fmt.Fprintln(w, "nothing wrong was found")
 	}
 	return w.Flush()

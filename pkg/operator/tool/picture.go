@@ -10,12 +10,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 	networks "github.com/trestle-cni/trestle/pkg/operator/conflist" // conflist is a type here
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
@@ -32,6 +34,9 @@ func (e *examination) examine(ctx context.Context, bundle plugin.Bundle) ([]doct
 		return nil, err
 	}
 	p := &doctor.Picture{Host: host, Dirs: e.plugins, Plugins: make(map[string]doctor.Plugin)}
+	if release, err := procfile.Read("/proc/sys/kernel/osrelease"); err == nil { // unknown: nothing is said of its age
+		p.Release = strings.TrimSpace(string(release))
+	}
 	if p.Configs, err = networks.Load(e.configs); err != nil {
 		return nil, fault.New(fault.IO, "read it as root", "%w", err)
 	}

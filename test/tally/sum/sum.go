@@ -1,4 +1,5 @@
-package main
+// Package sum adds up what `go test -json` says of tests: a skipped test has shown nothing, so it counts as failed.
+package sum
 
 import (
 	"encoding/json"
@@ -18,19 +19,21 @@ type event struct {
 // test names a test; an empty Name is its package as a whole.
 type test struct{ Package, Name string }
 
-type tally struct {
+// Tally is what has been heard of tests so far.
+type Tally struct {
 	ended  map[test]string // pass, fail or skip
 	output map[test]*strings.Builder
 	order  []test // as they began to speak
 	builds map[string]*strings.Builder
 }
 
-func newTally() *tally {
-	return &tally{ended: make(map[test]string), output: make(map[test]*strings.Builder), builds: make(map[string]*strings.Builder)}
+// New returns a tally that has heard nothing.
+func New() *Tally {
+	return &Tally{ended: make(map[test]string), output: make(map[test]*strings.Builder), builds: make(map[string]*strings.Builder)}
 }
 
-// read takes events until the stream ends, and prints a line for each package that has ended.
-func (t *tally) read(events io.Reader, out io.Writer) error {
+// Read takes events until the stream ends, and prints a line for each package that has ended. The label, if any, stands before each package's name.
+func (t *Tally) Read(events io.Reader, out io.Writer, label string) error {
 	decoder := json.NewDecoder(events)
 	for {
 		var e event
@@ -39,11 +42,12 @@ func (t *tally) read(events io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return fmt.Errorf("events: %w", err)
 		}
+		e.Package = label + e.Package
 		t.take(e, out)
 	}
 }
 
-func (t *tally) take(e event, out io.Writer) {
+func (t *Tally) take(e event, out io.Writer) {
 	id := test{e.Package, e.Test}
 	switch e.Action {
 	case "build-output":
@@ -64,7 +68,7 @@ func (t *tally) take(e event, out io.Writer) {
 	}
 }
 
-func (t *tally) say(id test, text string) {
+func (t *Tally) say(id test, text string) {
 	if t.output[id] == nil {
 		t.output[id] = new(strings.Builder)
 		t.order = append(t.order, id)
@@ -73,12 +77,12 @@ func (t *tally) say(id test, text string) {
 }
 
 // speaks says whether a test of the package was begun; a package without test files is "skipped" and of no interest.
-func (t *tally) speaks(pkg string) bool {
+func (t *Tally) speaks(pkg string) bool {
 	return slices.ContainsFunc(t.order, func(id test) bool { return id.Package == pkg && id.Name != "" })
 }
 
 // leaves returns the tests without subtests, and the packages that failed where none of their tests did (a build error, a panic).
-func (t *tally) leaves() (passed, failed []test) {
+func (t *Tally) leaves() (passed, failed []test) {
 	parents := make(map[test]bool)
 	for _, id := range t.order {
 		for i, c := range id.Name {
@@ -108,19 +112,20 @@ func (t *tally) leaves() (passed, failed []test) {
 }
 
 // blamesChild says whether a subtest of the failed test failed, and will be reported in its place.
-func (t *tally) blamesChild(parent test) bool {
+func (t *Tally) blamesChild(parent test) bool {
 	return slices.ContainsFunc(t.order, func(id test) bool {
 		return id.Package == parent.Package && strings.HasPrefix(id.Name, parent.Name+"/") && t.ended[id] != "pass"
 	})
 }
 
-func (t *tally) failed() int {
-	_, failed := t.leaves()
-	return len(failed)
+// Count says how many tests passed and failed.
+func (t *Tally) Count() (passed, failed int) {
+	p, f := t.leaves()
+	return len(p), len(f)
 }
 
-// report prints what the failed tests said, and the sum.
-func (t *tally) report(out io.Writer) {
+// Report prints what the failed tests said, and the sum.
+func (t *Tally) Report(out io.Writer) {
 	passed, failed := t.leaves()
 	for _, id := range failed {
 		verdict := map[string]string{"fail": "failed", "skip": "skipped, which shows nothing", "": "did not end"}[t.ended[id]]

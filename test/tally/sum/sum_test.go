@@ -1,4 +1,4 @@
-package main
+package sum
 
 import (
 	"fmt"
@@ -29,12 +29,12 @@ func TestTally(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tally := newTally()
-			if err := tally.read(strings.NewReader(c.events), io.Discard); err != nil {
+			tally := New()
+			if err := tally.Read(strings.NewReader(c.events), io.Discard, ""); err != nil {
 				t.Fatal(err)
 			}
 			var got strings.Builder
-			tally.report(&got)
+			tally.Report(&got)
 			if got.String() != c.want {
 				t.Errorf("got\n%s\nwant\n%s", got.String(), c.want)
 			}

@@ -1,0 +1,58 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+)
+
+// promised is the oldest kernel that is: docs/kernels.md.
+var promised = []int{5, 10}
+
+func ageChecks() []Check {
+	return []Check{
+		{"kernel-old", Warning, "it may lack what the plugins ask of it", (*Picture).old, nil},
+		{"kernel-age", Note, "it works, and costs what is told", (*Picture).aged, []string{"kernel-old"}},
+	}
+}
+
+// age is something that newer kernels have, and what is done without it: docs/kernels.md.
+type age struct {
+	since   []int
+	feature string
+	without string
+}
+
+var ages = []age{
+	{[]int{6, 18}, "handles of namespaces",
+		"host-local takes an address back within a boot where the path of its container's namespace is gone, and not where the path has become another's"},
+	{[]int{6, 12}, "a new expiry for elements of nf_tables",
+		"a DEL deletes the rules of its container, for which the kernel makes it wait some 10 to 20 ms, and those who change rules at the same time with it"},
+	{[]int{6, 11}, "numbers of mount namespaces",
+		"host-local takes an address back within a boot only in the mounts of the machine's first process"},
+	{[]int{5, 14}, "cookies of network namespaces", "every ADD looks at all tables of the packet filter before it writes"},
+}
+
+// version is the kernel's, as far as it can be read.
+func (p *Picture) version() (version []int, known bool) {
+	version = make([]int, 2)
+	_, err := fmt.Sscanf(p.Release, "%d.%d", &version[0], &version[1])
+	return version, err == nil
+}
+
+func (p *Picture) old() []Finding {
+	if version, known := p.version(); !known || slices.Compare(version, promised) >= 0 {
+		return nil
+	}
+	return []Finding{{Object: "kernel " + p.Release, What: "it is older than 5.10, the oldest that is promised", Remedy: "use a newer kernel"}}
+}
+
+func (p *Picture) aged() (found []Finding) {
+	version, known := p.version()
+	for _, a := range ages {
+		if known && slices.Compare(version, a.since) < 0 {
+			found = append(found, Finding{Object: "kernel " + p.Release, What: "it has no " + a.feature, Why: a.without,
+				Remedy: fmt.Sprintf("none is needed; Linux %d.%d has it", a.since[0], a.since[1])})
+		}
+	}
+	return found
+}

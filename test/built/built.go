@@ -1,0 +1,51 @@
+// Package built gives tests the programs that they run. They are compiled, unless the test is where there is no compiler: then they were compiled
+// before, and Outside says where they are.
+package built
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// Outside names, in the environment, the folder of programs that were built outside: a file for a package that is one, a folder for "cmd/...".
+const Outside = "TRESTLE_BUILT"
+
+// Into puts the programs of the packages into the folder.
+func Into(folder string, packages ...string) error {
+	if from := os.Getenv(Outside); from != "" {
+		return link(from, folder, packages)
+	}
+	cmd := exec.Command("go", append([]string{"build", "-trimpath", "-o", folder + "/"}, packages...)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %v: %w\n%s", packages, err, out)
+	}
+	return nil
+}
+
+func link(from, folder string, packages []string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	for _, name := range packages {
+		parent, all := strings.CutSuffix(name, "/...")
+		pattern := filepath.Join(from, path.Base(parent))
+		if all {
+			pattern += "/*"
+		}
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			return fmt.Errorf("%s: %s was not built there: %w", from, name, err)
+		}
+		for _, file := range files {
+			if err := os.Symlink(file, filepath.Join(folder, filepath.Base(file))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/trestle-cni/trestle/test/built"
+	"github.com/trestle-cni/trestle/test/tally/sum"
+)
+
+// boot finds a kernel of the series and boots it.
+func (o order) boot(series string) (*machine, error) {
+	cache, err := filepath.Abs(o.cache)
+	if err != nil {
+		return nil, err
+	}
+	k, err := find(series, cache)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	m, err := boot(k, o.deadline)
+	if err == nil {
+		fmt.Printf("kernel %s: %s, up in %v, of the processor %v\n", series, k.Package, time.Since(began).Round(time.Second), m.spent().Round(time.Second))
+	}
+	return m, err
+}
+
+// test runs the tests in each kernel in turn. All of them are heard, even where one does not come up: that is a failure, too.
+func (o order) test() (int, error) {
+	programs, err := o.build()
+	if err != nil {
+		return 1, err
+	}
+	began, t := time.Now(), sum.New()
+	var errs []error
+	for _, series := range o.series {
+		if err := o.testIn(series, programs, t); err != nil {
+			errs = append(errs, err)
+			fmt.Fprintln(os.Stderr, "kernels:", err)
+		}
+	}
+	t.Report(os.Stdout)
+	fmt.Printf("on the kernels %s, in %v\n", strings.Join(o.series, " and "), time.Since(began).Round(time.Second))
+	if _, failed := t.Count(); failed > 0 || len(errs) > 0 {
+		return 1, errors.Join(errs...)
+	}
+	return 0, nil
+}
+
+// build compiles what tests run; the tests themselves `go test` compiles.
+func (o order) build() (folder string, err error) {
+	if folder, err = filepath.Abs(filepath.Join(o.cache, "programs")); err != nil {
+		return "", err
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		return "", err
+	}
+	const cnitool = "github.com/containernetworking/cni/cnitool"
+	runtimes := filepath.Join(folder, "runtimes")
+	return folder, errors.Join(
+		built.Into(filepath.Join(folder, "cmd"), "./cmd/..."), built.Into(folder, cnitool, "./test/demo/peer"), built.Into(runtimes, cnitool),
+		shell("go -C test/runtimes build -trimpath -o "+runtimes+"/ ./app ./recorder . && cp conf/60-node.conflist "+runtimes+"/node.conflist"))
+}
+
+func shell(command string) error {
+	_, err := run("sh", "-ec", command)
+	return err
+}
+
+// testIn runs the batches in one kernel. A batch of which no test was run has shown nothing.
+func (o order) testIn(series, programs string, t *sum.Tally) error {
+	m, err := o.boot(series)
+	if err != nil {
+		return err
+	}
+	defer m.end()
+	var errs []error
+	before := total(t)
+	for _, b := range o.batches(series) {
+		ran := total(t)
+		began, spent := time.Now(), m.spent()
+		err := b.in(m, t, append(os.Environ(), deskVar+"="+m.file("desk"), built.Outside+"="+programs, seriesVar+"="+series))
+		fmt.Printf("      %s: %s: %v, of the processor %v\n", series, b.name, time.Since(began).Round(time.Second), (m.spent() - spent).Round(time.Second))
+		if total(t) == ran && o.run == "" {
+			err = errors.Join(err, fmt.Errorf("kernel %s: %s: no test was run", series, b.name))
+		}
+		errs = append(errs, err)
+	}
+	if total(t) == before {
+		errs = append(errs, fmt.Errorf("kernel %s: no test was run", series))
+	}
+	return errors.Join(errs...)
+}
+
+func total(t *sum.Tally) int {
+	passed, failed := t.Count()
+	return passed + failed
+}
+
+// in runs the batch in the machine. What tests fail is the tally's to say.
+func (b batch) in(m *machine, t *sum.Tally, env []string) error {
+	args := append([]string{"test", "-json", "-count=1", "-p=1", "-vet=off", "-tags=" + tag, "-exec=" + m.self + " enter"}, b.flags()...)
+	cmd := exec.Command("go", args...)
+	cmd.Env, cmd.Stderr = env, os.Stderr
+	events, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return err
+	}
+	_, before := t.Count()
+	err = t.Read(events, os.Stdout, m.kernel.Series+" ")
+	ended := cmd.Wait()
+	if _, after := t.Count(); ended != nil && after == before {
+		err = errors.Join(err, fmt.Errorf("%s: go test: %w", b.name, ended))
+	}
+	return err
+}

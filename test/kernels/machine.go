@@ -1,0 +1,181 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// machine is a booted kernel.
+type machine struct {
+	kernel Kernel
+	self   string        // this program
+	dir    string        // for what it is made of; gone with it
+	cmd    *exec.Cmd     // the emulator
+	dead   chan struct{} // closed when the emulator has ended
+	desk   net.Listener  // where requests are handed in
+
+	busy sync.Mutex // one request at a time
+	to   *json.Encoder
+	from *json.Decoder
+}
+
+// boot starts the kernel, and returns when it takes requests. Whatever it does then, it is ended after the deadline.
+func boot(k Kernel, deadline time.Duration) (*machine, error) {
+	dir, err := os.MkdirTemp("", "trestle-kernel-")
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{kernel: k, dir: dir, dead: make(chan struct{})}
+	line, err := net.Listen("unix", m.file("line"))
+	if err == nil {
+		err = m.start()
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	go func() {
+		_ = m.cmd.Wait() // that it has ended is all there is to know
+		line.Close()
+		close(m.dead)
+	}()
+	time.AfterFunc(deadline, func() { _ = m.cmd.Process.Kill() })
+	if err := m.hello(line); err != nil {
+		defer m.end()
+		return nil, fmt.Errorf("kernel %s: it does not come up: %w\n%s", k.Package, err, m.console())
+	}
+	go m.attend()
+	return m, nil
+}
+
+func (m *machine) file(name string) string { return filepath.Join(m.dir, name) }
+
+// console is the end of what the kernel said.
+func (m *machine) console() string {
+	text, _ := os.ReadFile(m.file("console")) // for people: none is as good as an error
+	lines := strings.Split(string(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-30):], "\n")
+}
+
+func (m *machine) start() error {
+	k := m.kernel
+	image, err := k.initramfs()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(m.file("initrd"), image, 0o644); err != nil {
+		return err
+	}
+	if err := m.disk(); err != nil {
+		return err
+	}
+	if m.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if m.desk, err = net.Listen("unix", m.file("desk")); err != nil {
+		return err
+	}
+	m.cmd = exec.Command("qemu-system-x86_64",
+		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2", "-m", "2048", "-no-user-config", "-nodefaults", "-nographic", "-no-reboot",
+		"-kernel", k.Dir+"/boot/vmlinuz-"+k.Release, "-initrd", m.file("initrd"),
+		"-append", "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off lab.program="+m.self+" lab.modules="+k.Dir+"/lib/modules",
+		"-fsdev", "local,id=root,path=/,readonly=on,multidevs=remap,security_model=none", "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
+		"-drive", "file="+m.file("disk")+",format=raw,if=virtio,cache=unsafe",
+		"-serial", "file:"+m.file("console"), "-serial", "unix:"+m.file("line"))
+	m.cmd.Stderr = os.Stderr
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // sent when the thread that forked ends: main keeps it
+	return m.cmd.Start()
+}
+
+// disk makes a disk with an empty file system, where tests have their files: what tmpfs keeps depends on the kernel, what a disk keeps does not.
+func (m *machine) disk() error {
+	if err := os.WriteFile(m.file("disk"), nil, 0o600); err != nil {
+		return err
+	}
+	if err := os.Truncate(m.file("disk"), 4<<30); err != nil {
+		return err
+	}
+	_, err := run("mkfs.ext4", "-q", "-F", m.file("disk"))
+	return err
+}
+
+// hello waits for the machine's first word.
+func (m *machine) hello(line net.Listener) error {
+	conn, err := line.Accept()
+	if err != nil {
+		return err
+	}
+	m.to, m.from = json.NewEncoder(conn), json.NewDecoder(conn)
+	var r reply
+	return m.from.Decode(&r)
+}
+
+// attend takes requests until the machine has ended.
+func (m *machine) attend() {
+	for {
+		client, err := m.desk.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer client.Close()
+			if err := m.serve(client); err != nil {
+				_ = json.NewEncoder(client).Encode(reply{Ended: true, Failed: err.Error()}) // who has gone does not hear it
+			}
+		}()
+	}
+}
+
+// serve hands a client's request to the machine, and what comes back to the client. A client that goes away does not end its program.
+func (m *machine) serve(client net.Conn) error {
+	var r request
+	if err := json.NewDecoder(client).Decode(&r); err != nil {
+		return err
+	}
+	m.busy.Lock()
+	defer m.busy.Unlock()
+	if err := m.to.Encode(r); err != nil {
+		return fmt.Errorf("the machine has ended: %w", err)
+	}
+	back := json.NewEncoder(client)
+	for {
+		var r reply
+		if err := m.from.Decode(&r); err != nil {
+			return fmt.Errorf("the machine ended, or its time was over: %w\n%s", err, m.console())
+		}
+		_ = back.Encode(r) // if nobody hears it, the machine must still get rid of it
+		if r.Ended {
+			return nil
+		}
+	}
+}
+
+// spent is the time that the emulator has had the processor: on a machine with other work, it says more than the time that went by.
+func (m *machine) spent() time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", m.cmd.Process.Pid))
+	_, after, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(after)
+	if err != nil || len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11]) // utime and stime of proc_pid_stat(5), in hundredths of a second
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// end ends the machine and everything about it.
+func (m *machine) end() {
+	_ = m.cmd.Process.Kill() // nothing of it is to be kept
+	<-m.dead
+	m.desk.Close()
+	os.RemoveAll(m.dir)
+}

@@ -1,0 +1,83 @@
+package main
+
+import "time"
+
+// tag is the build tag of tests that only run here: what they ask of a kernel the one below `make test` need not have.
+const tag = "kernels"
+
+// seriesVar tells a test which kernel it is meant to run on.
+const seriesVar = "TRESTLE_KERNEL"
+
+// batch is a set of tests that are run together: one `go test`.
+type batch struct {
+	name      string
+	series    string // the one kernel that it is for; empty: each
+	packages  []string
+	run, skip string
+	timeout   time.Duration
+}
+
+// whole is what must hold on any kernel, less what a kernel cannot change: parsers, pages and pictures; measurements; and the same again by the
+// bundle or in great numbers.
+var whole = []batch{
+	{name: "steps and sockets", packages: []string{"./test/kernels/guest", "./pkg/step", "./pkg/kernel/...", "./pkg/site", "./pkg/firewall/conntrack"},
+		skip: "TestRemovals"},
+	{name: "packet filters", packages: []string{"./pkg/firewall/nft", "./pkg/firewall/host", "./pkg/firewall/reference"}, skip: "TestCrowdTakesTurns"},
+	{name: "rules of iptables", packages: []string{"./pkg/firewall/iptables"}, run: "TestFilter|TestWithoutTool|TestReading"},
+	{name: "reservations", packages: []string{"./pkg/ipam"}, skip: "TestStoreIsTheModel|TestConstantCost|TestIndexManyAddresses|Fuzz"},
+	{name: "laws", packages: []string{"./test/laws"}, run: lawful},
+	{name: "end to end", packages: []string{"./test/e2e"},
+		run: "^(TestScripts|TestKernelScripts|TestReuse|TestAdvertisedDuring|TestAttacks|TestCutUnderFire|TestReachability|TestHostsLoopback|TestReplacement|TestSpecific|TestNamespacePaths|TestTwice)$"},
+}
+
+// lawful are the networks that the laws are held against here: one with all that portmap and bridge make, in both families and by both packet filters,
+// and those that the kernel below `make test` refuses.
+const lawful = "TestLaws/(bridge-vlan-.*|bridge-dual-stack.json|60-node.conflist|loopback-.*|host-local-.*)"
+
+// selection is what CI runs of it: all that the kernel below `make test` cannot, and what is done otherwise on an older one.
+var selection = []batch{
+	{name: "the guest itself", packages: []string{"./test/kernels/guest"}},
+	{name: "steps", packages: []string{"./pkg/step"}, run: "VLAN|TestBridgeWithoutFiltering|TestReusedAddress|TestAnnounce|TestLocalhost"},
+	{name: "elements without a new expiry", series: "6.1", packages: []string{"./pkg/firewall/nft"}, run: "TestFilter|TestExpiry|TestGeneration"},
+	{name: "deaths of namespaces", packages: []string{"./pkg/ipam"}, run: "Death"},
+	{name: "laws of VLANs", series: "6.12", packages: []string{"./test/laws"}, run: "TestLaws/bridge-vlan-"},
+	{name: "VLANs with traffic", packages: []string{"./test/e2e"}, run: "TestKernelScripts"},
+	{name: "networks", packages: []string{"./test/e2e"}, run: "TestScripts/conf-"},
+}
+
+// batches are those for the kernel.
+func (o order) batches(series string) (list []batch) {
+	from := whole
+	if o.ci {
+		from = selection
+	}
+	for _, b := range from {
+		if b.series != "" && b.series != series {
+			continue
+		}
+		if o.run != "" {
+			b.run = o.run
+		}
+		list = append(list, b)
+	}
+	return list
+}
+
+// flags are what `go test` is told of the batch.
+func (b batch) flags() (list []string) {
+	list = append(list, "-timeout="+b.patience().String())
+	if b.run != "" {
+		list = append(list, "-run="+b.run)
+	}
+	if b.skip != "" {
+		list = append(list, "-skip="+b.skip)
+	}
+	return append(list, b.packages...)
+}
+
+func (b batch) patience() time.Duration {
+	if b.timeout == 0 {
+		return 30 * time.Minute
+	}
+	return b.timeout
+}
