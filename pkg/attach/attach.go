@@ -98,6 +98,7 @@ type verb[C any] struct {
 	config C
 	call   Call
 	site   *site.Site
+	living map[owner.ID]bool // by their reservations; nil until a GC asks
 }
 
 // enter is how a verb begins that needs the container's namespace: the configuration read whole, the namespace looked at, then entered.

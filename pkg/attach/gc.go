@@ -10,7 +10,6 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/pkg/site"
-	"github.com/trestle-cni/trestle/pkg/step"
 )
 
 // gc removes, of this network, every attachment that is not valid, and then the ground that nobody uses. It goes on after errors and
@@ -84,7 +83,7 @@ func (v *verb[C]) condemns(valid plugin.Valid, h firewall.Holder) string {
 	switch {
 	case valid.Known && !valid.Keeps(h.ID):
 		return "the runtime's valid attachments do not name it"
-	case !valid.Known && step.Dead(v.site, h):
+	case !valid.Known && v.dead(h):
 		return "its link " + h.HostLink() + " is gone"
 	}
 	return ""

@@ -57,7 +57,7 @@ func adopt(t *testing.T, plugins, steps string) {
 			}
 		}
 	}
-	ours := libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil)
+	ours := s.ours()
 	for _, i := range []int{0, 1} {
 		if strings.HasPrefix(steps, "repair") {
 			break // the reference's rules are there, and CHECK of them is another's test
@@ -107,6 +107,11 @@ func (s *settled) flow() {
 		}
 		answered(s.name(i), fmt.Sprintf("10.1.0.%d:7", 3-i), s.name(1-i))
 	}
+}
+
+// ours is the runtime after the change.
+func (s *settled) ours() *libcni.CNIConfig {
+	return libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil)
 }
 
 // flush removes the whole ruleset, as a firewall's restart does.
