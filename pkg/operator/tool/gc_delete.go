@@ -29,9 +29,8 @@ func (g *gathering) delete(ctx context.Context, a *observe.Attachment, e cache.E
 	if !g.yes {
 		did = "would remove"
 	} else {
-		r.env["CNI_NETNS"] = ""
-		r.env["CNI_PATH"] = strings.Join(append([]string{plugin.Self}, g.plugins...), ":")
-		if _, err = r.call(ctx, g.bundle, "DEL"); err == nil {
+		err = g.send(ctx, r)
+		if err == nil {
 			err = os.Remove(e.File)
 		}
 	}
@@ -39,6 +38,28 @@ func (g *gathering) delete(ctx context.Context, a *observe.Attachment, e cache.E
 		g.say(a.Network, fmt.Sprintf("%s attachment %s: %s", did, a.ID, strings.Join(a.Why, "; ")))
 	}
 	return err
+}
+
+// send sends the DEL. Plugins of the reference leave their rules where the namespace is gone; ours find those by the owner, whoever made the link.
+func (g *gathering) send(ctx context.Context, r request) error {
+	g.equip(r.env)
+	if _, err := r.call(ctx, g.bundle, "DEL"); err != nil || len(r.only(g.bundle).Plugins) == len(r.Plugins) {
+		return err
+	}
+	rest := request{pluginList: unknownList(r.Name), env: r.env}
+	_, err := rest.call(ctx, g.bundle, "DEL")
+	return err
+}
+
+// equip adds what plugins of others find in a runtime's environment (PATH, above all), and where to look for plugins.
+func (g *gathering) equip(env map[string]string) {
+	for key, value := range plugin.Environment(os.Environ()) {
+		if !strings.HasPrefix(key, "CNI_") && !strings.HasPrefix(key, "TRESTLE_") {
+			env[key] = value
+		}
+	}
+	env["CNI_NETNS"] = ""
+	env["CNI_PATH"] = strings.Join(append([]string{plugin.Self}, g.plugins...), ":")
 }
 
 // complete says which plugins of the list are missing. Nothing is removed then: whoever gets the address next would have what the missing one has
