@@ -49,7 +49,7 @@ func TestGraph(t *testing.T) {
 
 // drawing is run in a process namespace of its own, so that no other process's network namespace is found.
 const drawing = `
-draw() { unshare --pid --fork --mount-proc bin/trestle graph "$@"; }
+draw() { TZ=UTC unshare --pid --fork --mount-proc --uts sh -c 'hostname node-1 && exec bin/trestle graph "$@"' sh "$@"; }
 draw --width 120 -o "$OUT/host.txt"
 for ending in svg dot mmd; do draw -o "$OUT/host.$ending"; done
 tell() { unshare --pid --fork --mount-proc bin/trestle "$@"; }
@@ -90,6 +90,7 @@ func normal(text string) string {
 		}
 		return numbers[id]
 	})
+	text = regexp.MustCompile(`\b\d{4}-\d\d-\d\d [\d:]+ UTC`).ReplaceAllString(text, "2026-11-26 12:00:00 UTC")
 	return regexp.MustCompile(`\bveth[0-9a-f]{8}\b`).ReplaceAllString(text, "vethxxxxxxxx") // the reference's
 }
 

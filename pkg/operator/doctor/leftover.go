@@ -102,7 +102,7 @@ func (p *Picture) staleNames() (found []Finding) {
 // drift is what CHECK names and no other check explains.
 func (p *Picture) drift() (found []Finding) {
 	for _, a := range p.living() {
-		if len(a.Why) == 0 {
+		if complaint(a) == "" {
 			continue
 		}
 		f := Finding{Object: name(a), What: complaint(a), Remedy: "delete the container and add it again",

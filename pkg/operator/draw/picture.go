@@ -6,6 +6,7 @@ package draw
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 )
 
@@ -39,6 +40,50 @@ const (
 type Line struct {
 	Text  string `json:"text"`
 	About string `json:"about,omitempty"`
+	Sort  Sort   `json:"-"`
+}
+
+// Sort is one of the sorts of lines of which a box may have very many.
+type Sort string
+
+// The sorts: ports are told one by one as long as there is room, masqueraded addresses where there are few.
+const (
+	Ports  Sort = "ports"
+	Masked Sort = "masked"
+)
+
+// Brief leaves of each sort of lines as many as a box has room for, and says how many more there are. What is asked for by Focus comes before.
+func (p Picture) Brief() Picture {
+	p.Boxes = slices.Clone(p.Boxes)
+	for i, b := range p.Boxes {
+		p.Boxes[i].Lines = brief(brief(b.Lines, Ports, 6, 5, "and %d more ports"), Masked, 3, 0, "masquerade %d addresses")
+	}
+	return p
+}
+
+// brief keeps so many lines of the sort, if there are more than the most.
+func brief(lines []Line, sort Sort, most, keep int, rest string) (out []Line) {
+	all, seen := 0, 0
+	for _, l := range lines {
+		if l.Sort == sort {
+			all++
+		}
+	}
+	if all <= most {
+		return lines
+	}
+	for _, l := range lines {
+		switch {
+		case l.Sort != sort || seen < keep:
+			out = append(out, l)
+		case seen == keep:
+			out = append(out, Line{Text: fmt.Sprintf(rest, all-keep)})
+		}
+		if l.Sort == sort {
+			seen++
+		}
+	}
+	return out
 }
 
 // Box is one thing that is drawn.

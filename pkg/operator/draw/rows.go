@@ -17,10 +17,40 @@ func (l *layout) spread() {
 			width += a.w + l.m.gapX
 		}
 		if width <= l.m.wide {
+			if rows > 1 {
+				l.stack(rows)
+			}
 			return
 		}
 	}
 	l.bands()
+}
+
+// stack puts the networks above each other where that is lower than side by side in so many rows. A band has its bars and its name besides.
+func (l *layout) stack(rows int) {
+	const besides = 2
+	l.bands()
+	below := 0
+	for band, found := 0, true; found; band++ {
+		most := 0
+		found = false
+		for _, a := range l.lanes {
+			if a.band == band {
+				found, most = true, max(most, a.rows)
+			}
+		}
+		if found {
+			below += most + besides
+		}
+	}
+	if below < rows+besides {
+		return
+	}
+	for _, a := range l.lanes {
+		a.band = 0
+		a.arrange(rows, l.m)
+		l.widen(a)
+	}
 }
 
 // bands fills one band after another.

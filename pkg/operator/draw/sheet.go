@@ -81,6 +81,7 @@ type metric struct {
 	wide           int // what a picture's width should not exceed
 	ratio          float64
 	escapeLeftward bool
+	legend         map[State]string // how each state looks
 }
 
 // portGap is between two wires that arrive at one box.

@@ -10,6 +10,7 @@ import (
 // screen measures in pixels.
 var screen = metric{
 	width: pixels, line: 17, padX: 10, padY: 7, gapX: 18, gapY: 20, track: 10, frame: 10, longest: 28, wide: 900, ratio: 0.7,
+	legend: map[State]string{Broken: "orange, long dashes — ", Leaked: "purple, dots — ", Foreign: "grey — "},
 }
 
 // SVG draws the picture as an image that stands alone: no script, no font and no file beside it.

@@ -14,6 +14,7 @@ func (t Terminal) metric() metric {
 	return metric{
 		width: func(s string, _ role) int { return columns(s) }, line: 1, padX: 1, border: 1, gapX: 2, gapY: 1, track: 1, frame: 1,
 		longest: 28, bare: true, wide: max(t.Width, 40) - 4, escapeLeftward: true,
+		legend: map[State]string{Broken: "double border: ", Leaked: "dotted border: "},
 	}
 }
 

@@ -1,5 +1,7 @@
 package draw
 
+import "slices"
+
 // inside places a box's own text: below the interfaces in a namespace, in the middle elsewhere.
 func (l *layout) inside(b Box, r rect) []text {
 	texts := l.m.content(b)
@@ -47,7 +49,26 @@ func (l *layout) caption(s *sheet) {
 			s.h += l.m.line
 		}
 	}
-	if len(l.p.Notes) > 0 {
+	legend := l.legend()
+	for _, t := range legend {
+		t.x, t.y = l.m.gapX, s.h
+		s.texts = append(s.texts, t)
+		s.w, s.h = max(s.w, t.w+2*l.m.gapX), s.h+l.m.line
+	}
+	if len(l.p.Notes)+len(legend) > 0 {
 		s.h += l.m.gapY
 	}
+}
+
+// legend says of each state that is in the picture how it looks, and what it means.
+func (l *layout) legend() (texts []text) {
+	meaning := map[State]string{Broken: "broken: not as its plugin made it", Leaked: "leaked: nobody is left who would remove it",
+		Foreign: "not ours: another's, or made by hand"}
+	for _, state := range []State{Broken, Leaked, Foreign} {
+		if slices.ContainsFunc(l.p.Boxes, func(b Box) bool { return b.State == state }) {
+			line := l.m.legend[state] + meaning[state]
+			texts = append(texts, text{rect: rect{w: l.m.width(line, wordText), h: l.m.line}, s: line, role: wordText, state: state})
+		}
+	}
+	return texts
 }

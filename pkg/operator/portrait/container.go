@@ -34,12 +34,8 @@ func (p *painter) drawContainers() {
 			b.Why = "not entered: " + n.Closed
 		}
 		for _, a := range p.host.Attachments {
-			if a.Namespace != n.ID {
-				continue
-			}
-			b.Names = append(b.Names, a.ContainerID, a.ID)
-			if a.Pod != "" {
-				b.Title, b.Names = a.Pod, append(b.Names, n.Name, path.Base(a.Pod))
+			if a.Namespace == n.ID {
+				p.know(&b, a, n)
 			}
 		}
 		p.add(b)
@@ -48,6 +44,17 @@ func (p *painter) drawContainers() {
 				p.drawInterface(n, l)
 			}
 		}
+	}
+}
+
+// know adds to a namespace's box what is known of an attachment in it.
+func (p *painter) know(b *draw.Box, a *observe.Attachment, n *observe.Namespace) {
+	b.Names = append(b.Names, a.ContainerID, a.ID)
+	if a.Pod != "" {
+		b.Title, b.Names = a.Pod, append(b.Names, n.Name, path.Base(a.Pod))
+	}
+	if state, _ := p.state(a); (state == draw.Broken || state == draw.Leaked) && b.State != draw.Broken {
+		b.State = state // its interface says why
 	}
 }
 

@@ -20,11 +20,11 @@ func (p *painter) drawFilters() {
 			lanes = append(lanes, lane)
 		}
 		for _, port := range a.Ports {
-			published[lane] = append(published[lane], draw.Line{Text: portText(port), About: p.cell(a)})
+			published[lane] = append(published[lane], draw.Line{Text: portText(port), About: p.cell(a), Sort: draw.Ports})
 			backend[lane] = port.Backend
 		}
 		for _, address := range a.Masked {
-			masked[lane] = append(masked[lane], draw.Line{Text: "masquerade " + address, About: p.cell(a)})
+			masked[lane] = append(masked[lane], draw.Line{Text: "masquerade " + address, About: p.cell(a), Sort: draw.Masked})
 		}
 	}
 	byNumber := func(a, b draw.Line) int { return compare(a.Text, b.Text) }
@@ -32,12 +32,7 @@ func (p *painter) drawFilters() {
 		slices.SortStableFunc(published[lane], byNumber)
 		slices.SortStableFunc(masked[lane], byNumber)
 		id := "filter/" + lane
-		lines := few(published[lane], "ports")
-		if all := masked[lane]; len(all) > 3 {
-			lines = append(lines, draw.Line{Text: fmt.Sprintf("masquerade %d addresses", len(all))})
-		} else {
-			lines = append(lines, all...)
-		}
+		lines := append(published[lane], masked[lane]...)
 		p.filters[lane] = id
 		p.add(draw.Box{ID: id, Kind: draw.Filter, Lane: lane, Title: "packet filter", Lines: lines})
 		p.tie(p.own.ID, id, "", draw.Normal)

@@ -118,6 +118,11 @@ func TestStatesOfAttachments(t *testing.T) {
 	}
 	h.Attachments = append(h.Attachments, &observe.Attachment{ID: "net/gone/eth0", Network: "net", ContainerID: "gone", State: observe.Leaked, Why: []string{"dead"}})
 	p := Of(h)
+	for id, want := range map[string]draw.State{"netns/1": draw.Normal, "netns/2": draw.Broken, "netns/3": draw.Broken, "netns/4": draw.Leaked} {
+		if b := box(t, p, id); b.State != want {
+			t.Errorf("%s: %s, want its outer box marked as what is in it: %s", id, b.State, want)
+		}
+	}
 	for id, want := range map[string]draw.Box{
 		"netns/1/eth0":  {State: draw.Normal},
 		"netns/2/eth0":  {State: draw.Broken, Why: "first reason (and 1 more)"},
@@ -142,7 +147,11 @@ func TestPublishedPorts(t *testing.T) {
 		a.Ports = append(a.Ports, observe.Port{Protocol: "tcp", HostIP: netip.MustParseAddr("2001:db8::1"), HostPort: 100 - port, Target: netip.MustParseAddrPort("[fd00::2]:80")})
 	}
 	h.Attachments = []*observe.Attachment{a}
-	lines := box(t, Of(h), "filter/net").Lines
+	whole := Of(h)
+	if all := box(t, whole, "filter/net").Lines; len(all) != 20 { // who is asked for by one of them is to be found
+		t.Errorf("%d lines, want each port", len(all))
+	}
+	lines := box(t, whole.Brief(), "filter/net").Lines
 	if len(lines) != many || lines[0].Text != "tcp [2001:db8::1]:81 → [fd00::2]:80" || lines[many-1].Text != "and 15 more ports" {
 		t.Errorf("got %+v", lines)
 	}

@@ -1,13 +1,16 @@
 package tool
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -58,6 +61,7 @@ func (g graph) run(ctx context.Context, out, complaints io.Writer, bundle plugin
 		return err
 	}
 	p := portrait.Of(host)
+	p.Title = title(time.Now())
 	if g.focus != "" {
 		if p, err = p.Focus(g.focus); err != nil {
 			return err
@@ -72,6 +76,15 @@ func (g graph) run(ctx context.Context, out, complaints io.Writer, bundle plugin
 	}
 	_, err = io.WriteString(out, text)
 	return err
+}
+
+// title says of which host the picture is, and when it was drawn.
+func title(now time.Time) string {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "this host"
+	}
+	return "The network of " + name + ", " + now.Format("2006-01-02 15:04:05 MST")
 }
 
 // formats are the names of formats, and what files of each are called.
@@ -90,9 +103,11 @@ func (g *graph) settle() error {
 			g.format = name
 		}
 	}
-	if g.format == "" {
-		g.format = "text"
+	if ending := filepath.Ext(g.file); g.format == "" && ending != "" {
+		return fault.New(fault.Config, "name it .txt, .svg, .dot, .mmd or .json, or give the --format; rsvg-convert and other programs make a "+
+			"bitmap of an SVG", "-o %s: %s is no format of ours", safe(g.file), safe(ending))
 	}
+	g.format = cmp.Or(g.format, "text")
 	if _, known := formats[g.format]; !known {
 		return fault.New(fault.Config, "one of text, svg, dot, mermaid, json", "--format %s: no such format", safe(g.format))
 	}
@@ -106,6 +121,9 @@ func (g graph) write(p draw.Picture, out io.Writer) string {
 	switch g.format {
 	case "json":
 		return p.JSON()
+	}
+	p = p.Brief()
+	switch g.format {
 	case "svg":
 		return p.Group(draw.Legible).SVG()
 	case "dot":

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
 func TestGraphFormats(t *testing.T) {
@@ -17,6 +19,11 @@ func TestGraphFormats(t *testing.T) {
 	} {
 		if err := c.given.settle(); err != nil || c.given.format != c.want {
 			t.Errorf("%+v: %v, want %s", c.given, err, c.want)
+		}
+	}
+	for _, name := range []string{"x.png", "x.svg.gz", "dir.d/x.jpg"} {
+		if err := (&graph{file: name}).settle(); err == nil || !strings.Contains(fault.Hint(err), ".svg") {
+			t.Errorf("%s: %v (%s), want the formats", name, err, fault.Hint(err))
 		}
 	}
 	if err := (&graph{format: "p\x1bdf"}).settle(); err == nil || strings.Contains(err.Error(), "\x1b") {

@@ -97,10 +97,13 @@ func promises(ctx context.Context, bundle plugin.Bundle, results string) (list [
 		return nil, err
 	}
 	for _, a := range host.Attachments {
-		if a.State != observe.Whole && a.State != observe.Broken {
+		if a.State.Wrong() && a.State != observe.Broken {
 			continue
 		}
-		p := trace.Promise{Attachment: a.ID, Masked: a.Promise.Masked, Broken: a.Why}
+		p := trace.Promise{Attachment: a.ID, Masked: a.Promise.Masked}
+		if a.State == observe.Broken {
+			p.Broken = a.Why
+		}
 		if n := host.Namespace(a.Namespace); n != nil {
 			p.Namespace = n.Inode
 		}

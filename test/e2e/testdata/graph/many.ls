@@ -166,7 +166,7 @@ front  cnitool-aaff63b4277d161a4d3e  eth0  10.50.0.105/24  veth46294c37b72  0s  
 front  cnitool-ac76a00ac8557976a12c  eth0  10.50.0.21/24  veth0712b5821b4  0s  whole  front0  /run/netns/web-020  trestle
 front  cnitool-afb3f20ca6eb866eea8c  eth0  10.50.0.34/24  veth5bd4b1ecb33  0s  whole  front0  /run/netns/web-033  trestle
 front  cnitool-b205409194dd8746410e  eth0  10.50.0.120/24  veth59f83545753  0s  whole  front0  /run/netns/web-119  trestle
-front  cnitool-b266bf473a52de055513  eth0  10.50.0.8/24  veth93ea84b74f7  0s  broken  front0  /run/netns/web-007  trestle  link eth0: down
+front  cnitool-b266bf473a52de055513  eth0  10.50.0.8/24  veth93ea84b74f7  0s  broken  front0  /run/netns/web-007  trestle  bridge: links up: link eth0: expected up, found down; routes on eth0: expected 0.0.0.0/0 via 10.50.0.1, found []; expected 10.50.0.0/24, found []; port of front0: veth93ea84b74f7: expected forwarding, found disabled
 front  cnitool-b3902a5ad7087e6bcb7d  eth0  10.50.0.85/24  veth83309e90d68  0s  whole  front0  /run/netns/web-084  trestle
 front  cnitool-b420670ef57d4d049f7d  eth0  10.50.0.102/24  veth3ce9008a4ad  0s  whole  front0  /run/netns/web-101  trestle
 front  cnitool-bc60cec3e4e1e0c1c4d1  eth0  10.50.0.60/24  vethac7aa554e37  0s  whole  front0  /run/netns/web-059  trestle
