@@ -1,6 +1,7 @@
 package step
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,9 +17,10 @@ import (
 
 // Gateway is the containers' gateway addresses on a bridge, or on its port for a VLAN. It is shared ground.
 type Gateway struct {
-	Link  string
-	Addrs []netip.Prefix // the gateway's address with the length of the containers' subnet
-	Force bool           // an address in the way is replaced instead of being an error
+	Link   string
+	Bridge string         // whose ports the containers are; empty: Link
+	Addrs  []netip.Prefix // the gateway's address with the length of the containers' subnet
+	Force  bool           // an address in the way is replaced instead of being an error
 }
 
 func (g Gateway) String() string { return "gateway on " + g.Link }
@@ -97,23 +99,17 @@ func collides(a, b netip.Prefix) bool {
 	return a.Addr().Is4() || a.Overlaps(b)
 }
 
-// Undo removes the addresses that we put there, as the kernel's mark of them says, from a link that has no port left. Without the
+// Undo removes the addresses that we put there, as the kernel's mark of them says, when the bridge has no port left but the host's own. Without the
 // mark (before Linux 5.18) an address stays, and goes with a bridge that we made.
 func (g Gateway) Undo(_ context.Context, s *site.Site) error {
 	link, err := find(s.Host, g.Link)
 	if err != nil || link == nil {
 		return err
 	}
-	index := link.Attrs().Index
-	links, err := s.Host.LinkList()
-	if err != nil {
+	if used, err := occupied(s.Host, cmp.Or(g.Bridge, g.Link)); err != nil || used {
 		return err
 	}
-	for _, l := range links {
-		if l.Attrs().MasterIndex == index {
-			return nil
-		}
-	}
+	index := link.Attrs().Index
 	have, err := s.Host.Conn.Addrs(index)
 	for _, a := range have {
 		if a.Proto == rtnl.Proto {

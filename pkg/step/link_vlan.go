@@ -233,8 +233,17 @@ func (p VLANPort) create(host *site.Side) error {
 		return err
 	}
 	return host.Conn.Send(
-		rtnl.NewVeth(rtnl.Veth{Name: p.Port, Peer: p.Name, PeerMAC: p.MAC, MTU: bridge.Attrs().MTU, Master: bridge.Attrs().Index, PeerNS: -1}),
+		rtnl.NewVeth(rtnl.Veth{Name: p.Port, Peer: p.Name, MAC: beside(p.MAC), PeerMAC: p.MAC, MTU: bridge.Attrs().MTU, Master: bridge.Attrs().Index, PeerNS: -1}),
 		rtnl.SetAlias(p.Port, vlanAlias), rtnl.SetAlias(p.Name, vlanAlias))
+}
+
+// beside is another address than the one given, and the same for the same: nothing of a host is left to chance. nil: none, as given.
+func beside(mac net.HardwareAddr) net.HardwareAddr {
+	if other := slices.Clone(mac); len(other) > 0 {
+		other[len(other)-1] ^= 1
+		return other
+	}
+	return nil
 }
 
 // Undo removes a pair that we made when the bridge has no port left but such pairs.
@@ -243,20 +252,22 @@ func (p VLANPort) Undo(_ context.Context, s *site.Site) error {
 	if err != nil || link == nil || link.Attrs().Alias != vlanAlias {
 		return err
 	}
-	bridge, err := find(s.Host, p.Bridge)
-	if err != nil {
+	if used, err := occupied(s.Host, p.Bridge); err != nil || used {
 		return err
-	}
-	links, err := s.Host.LinkList()
-	if err != nil {
-		return err
-	}
-	for _, l := range links {
-		if bridge != nil && l.Attrs().MasterIndex == bridge.Attrs().Index && l.Attrs().Alias != vlanAlias {
-			return nil
-		}
 	}
 	return remove(s.Host, link)
+}
+
+// occupied says whether the bridge is there and has a port that is not the host's own, for a gateway on a VLAN.
+func occupied(host *site.Side, bridge string) (bool, error) {
+	link, err := find(host, bridge)
+	if err != nil || link == nil {
+		return false, err
+	}
+	links, err := host.LinkList()
+	return slices.ContainsFunc(links, func(l netlink.Link) bool {
+		return l.Attrs().MasterIndex == link.Attrs().Index && l.Attrs().Alias != vlanAlias
+	}), err
 }
 
 // Verify wants the interface to be there and up.

@@ -84,6 +84,21 @@ func TestVLANPort(t *testing.T) {
 	})
 }
 
+// A gateway on a VLAN is served as long as a container is on the bridge, whoever's the interface is; the host's own port is none.
+func TestGatewayOnVLAN(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.run("ip link add gw type veth peer name x")
+		g := Gateway{Link: "gw", Bridge: "br0", Addrs: prefixes("10.1.0.1/24", "fd00::1/64")}
+		h.apply(br, pair, g)
+		h.must(g.Undo(h.ctx, h.Site))
+		h.must(g.Verify(h.ctx, h.Site))
+		h.must(pair.Undo(h.ctx, h.Site))
+		h.run("ip\nlink\nset\nx\nmaster\nbr0\nalias\n" + vlanAlias)
+		h.must(g.Undo(h.ctx, h.Site))
+		refuses(t, g.Verify(h.ctx, h.Site), fault.Drift, "10.1.0.1/24")
+	})
+}
+
 // An interface of that name that somebody else made is taken as it is, and stays.
 func TestVLANPortOfSomebodyElse(t *testing.T) {
 	onHost(t, func(h *host) {

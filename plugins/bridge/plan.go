@@ -68,11 +68,12 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 func ground(c Config, call attach.Call, n network) []plan.Step {
 	steps := []plan.Step{step.Bridge{Name: c.Bridge, MAC: call.MAC("bridge"), MTU: c.MTU, Promisc: c.Promisc, VLANFiltering: c.VLANFiltering}}
 	if c.l3() && c.IsGateway {
+		gateway := step.Gateway{Link: c.hostLink(), Addrs: n.Gateways(), Force: c.ForceAddress}
 		if c.VLAN != 0 {
+			gateway.Bridge = c.Bridge
 			steps = append(steps, step.VLANPort{Name: c.vlanLink(), Port: vlanPeer(c), Bridge: c.Bridge, VLAN: c.VLAN, MAC: call.MAC("vlan")})
 		}
-		steps = append(steps, step.Gateway{Link: c.hostLink(), Addrs: n.Gateways(), Force: c.ForceAddress},
-			step.Forwarding{IPv4: n.HasGateway(netip.Addr.Is4), IPv6: n.HasGateway(netip.Addr.Is6)})
+		steps = append(steps, gateway, step.Forwarding{IPv4: n.HasGateway(netip.Addr.Is4), IPv6: n.HasGateway(netip.Addr.Is6)})
 	}
 	if c.l3() && c.IPMasq || c.MACSpoofCheck {
 		steps = append(steps, step.Tables{})

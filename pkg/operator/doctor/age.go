@@ -29,6 +29,7 @@ var ages = []age{
 		"a DEL deletes the rules of its container, for which the kernel makes it wait some 10 to 20 ms, and those who change rules at the same time with it"},
 	{[]int{6, 11}, "numbers of mount namespaces",
 		"host-local takes an address back within a boot only in the mounts of the machine's first process"},
+	{[]int{5, 18}, "marks of who put an address there", "the gateway's address stays on a bridge that was there before the plugins, when its last container has gone"},
 	{[]int{5, 14}, "cookies of network namespaces", "every ADD looks at all tables of the packet filter before it writes"},
 }
 
