@@ -16,13 +16,14 @@ import (
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/plugins/ptp"
+	"github.com/trestle-cni/trestle/plugins/static"
 )
 
 func main() {
 	bundle := plugin.Bundle{}
 	for _, p := range []plugin.Plugin{
 		bridge.Kind().Plugin(), chain.Plugin(), hostlocal.Plugin(), loopback.Kind().Plugin(), portmap.Kind().Plugin(),
-		ptp.Kind().Plugin(),
+		ptp.Kind().Plugin(), static.Plugin(),
 	} {
 		bundle[p.Name] = p
 	}

@@ -34,6 +34,10 @@ type Claim struct {
 	Spoof  []Spoof
 	Linked bool // the owner's HostLink carries the attachment: where that link is gone, the owner is dead
 
+	// Bare are the container's addresses of a family in which none of the ports that were asked for is published, beside one in which some are. Only
+	// package iptables looks at them: the reference makes an empty chain there, and its CHECK wants it.
+	Bare []netip.Addr
+
 	// Promptly asks a Drop to have taken effect when it returns, which may cost a grace period of the kernel's (8 to 20 ms), and not some
 	// milliseconds later. Nothing else looks at it.
 	Promptly bool

@@ -76,13 +76,15 @@ func (o *Object) Err() error {
 	return fault.New(fault.Config, "mend the network's configuration", "%s", strings.Join(texts, "; "))
 }
 
-// Reject notes the complaint `key: value: rule`. The value is printed as JSON would have it.
+// Reject notes the complaint `key: value: rule`, once. The value is printed as JSON would have it.
 func (o *Object) Reject(key string, value any, rule string) {
 	text, err := json.Marshal(value)
 	if err != nil {
 		text = []byte(fmt.Sprint(value))
 	}
-	*o.complaints = append(*o.complaints, Complaint{o.Path(key), string(text) + ": " + rule})
+	if c := (Complaint{o.Path(key), string(text) + ": " + rule}); !slices.Contains(*o.complaints, c) {
+		*o.complaints = append(*o.complaints, c)
+	}
 }
 
 // Path returns the key's full name, as in ipam.ranges[0][1].subnet.

@@ -95,10 +95,16 @@ func (p Plan) verifyGround(ctx context.Context, s *site.Site) error {
 	return nil
 }
 
+// makeGround makes all of it or, of what was not there, nothing: a bridge without what belongs to it is in the way of whoever comes next.
 func (p Plan) makeGround(ctx context.Context, s *site.Site) error {
+	var made Done
 	for _, step := range p.Ground {
-		if _, err := apply(ctx, step, s); err != nil {
-			return err
+		created, err := apply(ctx, step, s)
+		if created {
+			made = append(made, step)
+		}
+		if err != nil {
+			return fault.Join(err, made.Undo(context.WithoutCancel(ctx), s))
 		}
 	}
 	return nil

@@ -110,8 +110,22 @@ func (s *Side) settings(key string, f func(dir int, key string) error) error {
 			}
 			s.sys[name] = dir
 		}
-		return f(dir, rest)
+		return wholePath(name, f(dir, rest))
 	})
+}
+
+// wholePath gives an error the path from the root in the place of that below the directory.
+func wholePath(dir string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return &fs.PathError{Op: path.Op, Path: dir + "/" + path.Path, Err: path.Err}
+	}
+	return err
+}
+
+// Writable says whether a key can be written where this program runs: /proc/sys may be mounted for reading alone.
+func (s *Side) Writable(key string) bool {
+	return s.settings(key, func(dir int, key string) error { return unix.Faccessat(dir, key, unix.W_OK, 0) }) == nil
 }
 
 func setting(dir int, key string) (string, error) {

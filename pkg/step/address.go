@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"slices"
 
@@ -40,7 +39,7 @@ func (a Addresses) Apply(_ context.Context, s *site.Site) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := a.tune(container); err != nil {
+	if err := a.tune(s); err != nil {
 		return false, err
 	}
 	link, err := need(container, a.IfName)
@@ -71,38 +70,31 @@ func (a Addresses) flags() (flags uint32) {
 	return flags
 }
 
-// tune writes the interface's settings, as the reference does, and refuses router advertisements where IPAM gave an IPv6 address.
-func (a Addresses) tune(container *site.Side) error {
+// tune writes the interface's settings, as the reference does, and refuses router advertisements where IPAM gave an IPv6 address. What only makes things
+// sooner or better is no reason to fail.
+func (a Addresses) tune(s *site.Site) error {
 	if len(a.Addrs) == 0 {
 		return nil
 	}
-	settings := [][2]string{{"net/ipv4/conf/" + a.IfName + "/arp_notify", "1"}}
-	ipv6 := "net/ipv6/conf/" + a.IfName + "/"
+	container, ipv6 := s.Container, "net/ipv6/conf/"+a.IfName+"/"
+	needed := [][2]string{{"net/ipv4/conf/" + a.IfName + "/arp_notify", "1"}}
 	if a.DAD {
-		settings = append(settings, [2]string{ipv6 + "enhanced_dad", "1"}, [2]string{ipv6 + "accept_dad", "1"})
+		needed = append(needed, [2]string{ipv6 + "enhanced_dad", "1"}, [2]string{ipv6 + "accept_dad", "1"})
 	} else {
-		settings = append(settings, [2]string{ipv6 + "accept_dad", "0"})
+		prefer(s, container, ipv6+"accept_dad", "0")
 	}
 	if a.ipv6() {
-		settings = append(settings, [2]string{"net/ipv6/conf/lo/disable_ipv6", "0"}, [2]string{ipv6 + "disable_ipv6", "0"},
-			[2]string{ipv6 + "keep_addr_on_down", "1"}, [2]string{ipv6 + "ndisc_notify", "1"})
+		prefer(s, container, "net/ipv6/conf/lo/disable_ipv6", "0")
+		prefer(s, container, ipv6+"keep_addr_on_down", "1")
+		needed = append(needed, [2]string{ipv6 + "disable_ipv6", "0"}, [2]string{ipv6 + "ndisc_notify", "1"})
 		if !a.AcceptRA {
-			settings = append(settings, [2]string{ipv6 + "accept_ra", "0"}, [2]string{ipv6 + "autoconf", "0"})
+			needed = append(needed, [2]string{ipv6 + "accept_ra", "0"}, [2]string{ipv6 + "autoconf", "0"})
 		}
 	}
-	for _, kv := range settings {
-		if err := a.set(container, kv[0], kv[1]); err != nil {
+	for _, kv := range needed { // where the kernel lacks IPv6 and it is needed, adding the address says so
+		if err := setIfThere(container, kv[0], kv[1]); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// set writes one setting. A kernel without IPv6, or without that setting, has nothing to write to; where IPv6 is needed, adding the address
-// says so.
-func (a Addresses) set(container *site.Side, key, value string) error {
-	if _, err := container.SetSysctl(key, value); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fault.New(fault.Unsupported, "may this program write to /proc/sys?", "%s: %w", key, err)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 
 	"github.com/vishvananda/netlink"
@@ -25,6 +24,7 @@ type Bridge struct {
 	MTU           int              // bytes, of a bridge that is made here; 0: the kernel's default
 	Promisc       bool             // switched on where it is off, never off
 	VLANFiltering bool             // must be on in a bridge that is there already
+	Guarded       bool             // what containers advertise does not get to it
 }
 
 func (b Bridge) String() string { return "bridge " + b.Name }
@@ -73,21 +73,11 @@ func (b Bridge) Apply(_ context.Context, s *site.Site) (bool, error) {
 		return made, err
 	}
 	if made {
-		if err := undetected(s.Host, b.Name); err != nil {
-			return made, err
-		}
+		// A bridge that we made uses its link-local address at once. While that is being checked for duplicates, for one or two seconds, the
+		// kernel asks for no neighbour, and the first container's IPv6 traffic from outside waits for it.
+		prefer(s, s.Host, "net/ipv6/conf/"+b.Name+"/accept_dad", "0")
 	}
-	return made, b.raise(s.Host, link)
-}
-
-// undetected lets a bridge that we made use its link-local address at once. While that is being checked for duplicates, for one or two
-// seconds, the kernel asks for no neighbour, and the first container's IPv6 traffic from outside waits for it.
-func undetected(host *site.Side, link string) error {
-	_, err := host.SetSysctl("net/ipv6/conf/"+link+"/accept_dad", "0")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return made, b.raise(s, link)
 }
 
 func (b Bridge) create(host *site.Side) (made bool, err error) {
@@ -106,8 +96,9 @@ func (b Bridge) create(host *site.Side) (made bool, err error) {
 func unmark(host *site.Side, link string) error { return host.Conn.Send(rtnl.SetAlias(link, "")) }
 
 // raise refuses router advertisements before the bridge is up (CVE-2020-10749), then sets it up.
-func (b Bridge) raise(host *site.Side, link netlink.Link) error {
-	if err := refuseRA(host, b.Name); err != nil {
+func (b Bridge) raise(s *site.Site, link netlink.Link) error {
+	host := s.Host
+	if err := refuseRA(s, b.Name, b.Guarded); err != nil {
 		return err
 	}
 	if b.Promisc && !promiscuous(link) {
@@ -119,15 +110,6 @@ func (b Bridge) raise(host *site.Side, link netlink.Link) error {
 		return nil
 	}
 	return host.Conn.Send(rtnl.SetUp(b.Name))
-}
-
-// refuseRA turns router advertisements off on a link of the host, where the kernel has IPv6.
-func refuseRA(host *site.Side, link string) error {
-	_, err := host.SetSysctl("net/ipv6/conf/"+link+"/accept_ra", "0")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 // kind returns link as the bridge that this network needs.
@@ -187,8 +169,5 @@ func (b Bridge) Verify(_ context.Context, s *site.Site) error {
 	if b.Promisc && !promiscuous(link) {
 		return drift("link "+b.Name, "promiscuous", "not promiscuous")
 	}
-	if ra, known, err := s.Host.Sysctl("net/ipv6/conf/" + b.Name + "/accept_ra"); err != nil || known && ra != "0" {
-		return fault.Join(err, drift("net.ipv6.conf."+b.Name+".accept_ra", 0, ra))
-	}
-	return nil
+	return refusesRA(s, b.Name, b.Guarded)
 }

@@ -89,7 +89,7 @@ func (v Veth) Apply(_ context.Context, s *site.Site) (bool, error) {
 	if err := v.create(s, container); err != nil {
 		return false, err
 	}
-	return true, v.tune(s.Host)
+	return true, v.tune(s)
 }
 
 func (v Veth) create(s *site.Site, container *site.Side) error {
@@ -126,8 +126,11 @@ func (v Veth) master(host *site.Side) (int, error) {
 const gone = -1
 
 // tune sets what the create request cannot carry.
-func (v Veth) tune(host *site.Side) error {
-	if err := refuseRA(host, v.Host); err != nil {
+func (v Veth) tune(s *site.Site) error {
+	host := s.Host
+	if v.Bridge != "" { // which takes what comes to its ports: this is for a port that somebody takes off
+		prefer(s, host, acceptRA(v.Host), "0")
+	} else if err := refuseRA(s, v.Host, false); err != nil {
 		return err
 	}
 	if !v.Hairpin && !v.Isolated { // a port begins with both off

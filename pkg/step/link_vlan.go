@@ -221,9 +221,10 @@ func (p VLANPort) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	if _, err := (PortVLANs{Link: p.Port, Access: p.VLAN}).Apply(ctx, s); err != nil {
 		return made, err
 	}
-	if err := fault.Join(refuseRA(s.Host, p.Name), refuseRA(s.Host, p.Port)); err != nil {
+	if err := refuseRA(s, p.Name, true); err != nil { // a VLAN's interface is a gateway's, and all its bridge's containers are guarded
 		return made, err
 	}
+	prefer(s, s.Host, acceptRA(p.Port), "0")
 	return made, s.Host.Conn.Send(rtnl.SetUp(p.Port), rtnl.SetUp(p.Name)) // the name's end last: that it is up says that all is done
 }
 

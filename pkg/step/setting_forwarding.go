@@ -9,9 +9,14 @@ import (
 
 // Forwarding is the host routing packets of the families that have a gateway. It is shared ground, and never taken back: other
 // programs may have come to rely on it.
+//
+// A host that routes IPv6 is a router, and a router does not listen to others: with forwarding the kernel forgets the default routes that were
+// advertised to it, but those of links that are told to listen all the same. So these are told first.
 type Forwarding struct{ IPv4, IPv6 bool }
 
 func (f Forwarding) String() string { return "forwarding" }
+
+const forwarding6 = "net/ipv6/conf/all/forwarding"
 
 func (f Forwarding) keys() []string {
 	var keys []string
@@ -19,16 +24,26 @@ func (f Forwarding) keys() []string {
 		keys = append(keys, "net/ipv4/ip_forward")
 	}
 	if f.IPv6 {
-		keys = append(keys, "net/ipv6/conf/all/forwarding")
+		keys = append(keys, forwarding6)
 	}
 	return keys
 }
 
 // Apply switches forwarding on where it is off.
 func (f Forwarding) Apply(_ context.Context, s *site.Site) (bool, error) {
+	deaf, err := f.deaf(s)
+	if err != nil {
+		return false, err
+	}
+	for _, link := range deaf {
+		s.Logf("%s: link %s goes on listening to router advertisements, by one of which the host has a route", f, link)
+		if err := set(s.Host, acceptRA(link), "2"); err != nil {
+			return false, err
+		}
+	}
 	for _, key := range f.keys() {
-		if _, err := s.Host.SetSysctl(key, "1"); err != nil {
-			return false, fault.New(fault.Unsupported, "does the host have that protocol, and may this program write there?", "%s: %w", key, err)
+		if err := set(s.Host, key, "1"); err != nil {
+			return false, err
 		}
 	}
 	return false, nil
@@ -48,5 +63,42 @@ func (f Forwarding) Verify(_ context.Context, s *site.Site) error {
 			return drift(key, 1, value)
 		}
 	}
-	return nil
+	deaf, err := f.deaf(s)
+	if err != nil {
+		return err
+	}
+	var drifts []error
+	for _, link := range deaf {
+		drifts = append(drifts, drift(acceptRA(link)+" of a link by which a route was advertised", 2, 1))
+	}
+	return fault.Join(drifts...)
+}
+
+func acceptRA(link string) string { return "net/ipv6/conf/" + link + "/accept_ra" }
+
+// deaf returns the links by which the host has a route that a router advertised, and that stop listening when the host forwards. Where accept_ra
+// is 0, the kernel does not listen: a program does (systemd-networkd, NetworkManager). A link by which a container can send is never
+// among them: with forwarding on, the host would believe what the container advertises.
+func (f Forwarding) deaf(s *site.Site) (names []string, err error) {
+	if !f.IPv6 {
+		return nil, nil
+	}
+	advertised, err := s.Host.Conn.Advertised()
+	if err != nil {
+		return nil, err
+	}
+	for _, index := range advertised {
+		if value, known, err := s.Host.Conn.AcceptsRA(index); err != nil || !known || value != 1 {
+			continue // a link that went meanwhile has no routes
+		}
+		outward, err := s.Host.Conn.Outward(index)
+		if err != nil {
+			return nil, err
+		}
+		link, err := s.Host.LinkByIndex(index)
+		if err == nil && outward {
+			names = append(names, link.Attrs().Name)
+		}
+	}
+	return names, nil
 }

@@ -49,8 +49,8 @@ func (l Localhost) Apply(ctx context.Context, s *site.Site) (bool, error) {
 		if err := filter.Ground(ctx); err != nil {
 			return false, fmt.Errorf("guard: %w", err)
 		}
-		if _, err := s.Host.SetSysctl(localnet(link), "1"); err != nil {
-			return false, fault.New(fault.Unsupported, "may this program write to /proc/sys?", "%s: %w", localnet(link), err)
+		if err := set(s.Host, localnet(link), "1"); err != nil {
+			return false, err
 		}
 	}
 	return false, nil

@@ -66,7 +66,8 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 
 // ground is what all containers on the bridge share.
 func ground(c Config, call attach.Call, n network) []plan.Step {
-	steps := []plan.Step{step.Bridge{Name: c.Bridge, MAC: call.MAC("bridge"), MTU: c.MTU, Promisc: c.Promisc, VLANFiltering: c.VLANFiltering}}
+	steps := []plan.Step{step.Bridge{Name: c.Bridge, MAC: call.MAC("bridge"), MTU: c.MTU, Promisc: c.Promisc, VLANFiltering: c.VLANFiltering,
+		Guarded: c.l3() && c.IsGateway}}
 	if c.l3() && c.IsGateway {
 		gateway := step.Gateway{Link: c.hostLink(), Addrs: n.Gateways(), Force: c.ForceAddress}
 		if c.VLAN != 0 {

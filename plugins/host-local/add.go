@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 
-	"github.com/containernetworking/cni/pkg/types"
-	types100 "github.com/containernetworking/cni/pkg/types/100"
-
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/grant"
 	"github.com/trestle-cni/trestle/pkg/ipam"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -37,7 +34,7 @@ func add(ctx context.Context, r *plugin.Request) error {
 	}
 	grants, err := reserve(ctx, s, c, ipam.Attachment{Holder: holder(r), Netns: r.Netns})
 	if err == nil {
-		err = r.Print(result(grants, c.routes, dns))
+		err = r.Print(grant.Result(granted(grants), c.routes, dns))
 	}
 	if err != nil {
 		return errors.Join(err, undo(s, grants))
@@ -77,31 +74,26 @@ func reserve(ctx context.Context, s *ipam.Store, c config, a ipam.Attachment) ([
 		if err := ctx.Err(); err != nil {
 			return grants, fmt.Errorf("reserve: %w", err)
 		}
-		grant, err := s.Allocate(i, set, c.wanted[i], a)
+		one, err := s.Allocate(i, set, c.wanted[i], a)
 		if err != nil {
 			return grants, err
 		}
-		grants = append(grants, grant)
+		grants = append(grants, one)
 	}
 	return grants, ctx.Err()
 }
 
-func undo(s *ipam.Store, grants []ipam.Grant) error {
-	var addrs []netip.Addr
-	for _, grant := range grants {
-		addrs = append(addrs, grant.Addr.Addr())
+func granted(grants []ipam.Grant) (list []grant.Grant) {
+	for _, g := range grants {
+		list = append(list, grant.Grant(g))
 	}
-	return release(s, addrs)
+	return list
 }
 
-func result(grants []ipam.Grant, routes []*types.Route, dns types.DNS) *types100.Result {
-	res := &types100.Result{CNIVersion: types100.ImplementedSpecVersion, Routes: routes, DNS: dns}
-	for _, g := range grants {
-		addr := g.Addr.Addr()
-		res.IPs = append(res.IPs, &types100.IPConfig{
-			Address: net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(g.Addr.Bits(), addr.BitLen())},
-			Gateway: g.Gateway.AsSlice(),
-		})
+func undo(s *ipam.Store, grants []ipam.Grant) error {
+	var addrs []netip.Addr
+	for _, one := range grants {
+		addrs = append(addrs, one.Addr.Addr())
 	}
-	return res
+	return release(s, addrs)
 }

@@ -9,7 +9,7 @@ import (
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
-	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/grant"
 	"github.com/trestle-cni/trestle/pkg/ipam"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -30,11 +30,11 @@ func check(ctx context.Context, r *plugin.Request) error {
 		return err
 	}
 	if s == nil {
-		return drift(fmt.Errorf("%s: holds no address: %s has no reservations of network %s", holder(r), c.dataDir, r.Network))
+		return grant.Drift(fmt.Errorf("%s: holds no address: %s has no reservations of network %s", holder(r), c.dataDir, r.Network))
 	}
 	own, legacy, err := s.Held(holder(r))
 	if err == nil {
-		err = drift(compare(s, r, c, append(own, legacy...), prev))
+		err = grant.Drift(compare(s, r, c, append(own, legacy...), prev))
 	}
 	return errors.Join(err, s.Close())
 }
@@ -48,7 +48,10 @@ func compare(s *ipam.Store, r *plugin.Request, c config, held []netip.Addr, prev
 		return nil
 	}
 	var errs []error
-	has := addresses(prev, r.IfName)
+	has := make([]netip.Addr, 0, len(prev.IPs))
+	for _, g := range grant.Held(prev, r.IfName) {
+		has = append(has, g.Addr.Addr())
+	}
 	for _, addr := range has {
 		if slices.Contains(held, addr) || !slices.ContainsFunc(c.sets, func(set ipam.Set) bool { _, ok := set.Find(addr); return ok }) {
 			continue
@@ -65,28 +68,4 @@ func compare(s *ipam.Store, r *plugin.Request, c config, held []netip.Addr, prev
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// addresses returns those of the result that belong to the container's interface. An address plugin's own result names no
-// interface, so an address without one counts.
-func addresses(prev *types100.Result, ifName string) []netip.Addr {
-	var addrs []netip.Addr
-	for _, ip := range prev.IPs {
-		if at := ip.Interface; at != nil && *at >= 0 && *at < len(prev.Interfaces) {
-			if link := prev.Interfaces[*at]; link.Sandbox == "" || link.Name != ifName {
-				continue
-			}
-		}
-		if addr, ok := netip.AddrFromSlice(ip.Address.IP); ok {
-			addrs = append(addrs, addr.Unmap())
-		}
-	}
-	return addrs
-}
-
-func drift(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fault.New(fault.Drift, "DEL and ADD this attachment", "%w", err)
 }

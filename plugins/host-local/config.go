@@ -8,6 +8,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/grant"
 	"github.com/trestle-cni/trestle/pkg/ipam"
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/plugin"
@@ -55,7 +56,7 @@ func parse(r *plugin.Request) (config, error) {
 	default:
 		ipamKeys.Reject("statusWhenFull", when, "must be warning or error")
 	}
-	wanted := parseWanted(r, runtime)
+	wanted := parseWanted(r)
 	if err := r.Keys.Err(); err != nil {
 		return config{}, err
 	}
@@ -91,38 +92,14 @@ func dataDir(ipamKeys *keys.Object) string {
 	return dir
 }
 
-// parseWanted reads the requested addresses. Of three sources the first that names any is the one that counts, as CNI's
-// conventions have it: runtimeConfig.ips, then args.cni.ips, then IP in CNI_ARGS. Equal addresses are one request.
-func parseWanted(r *plugin.Request, runtime *keys.Object) []netip.Addr {
-	args := r.Keys.Object("args").Object("cni")
-	wanted := parseAddrs(runtime, "ips", runtime.Strings("ips"))
-	if fromArgs := parseAddrs(args, "ips", args.Strings("ips")); len(wanted) == 0 {
-		wanted = fromArgs
-	}
+// parseWanted reads the requested addresses: those of grant.Requested, else IP in CNI_ARGS. A prefix length does not matter.
+func parseWanted(r *plugin.Request) (addrs []netip.Addr) {
+	wanted := grant.Requested(r)
 	if text := r.Args["IP"]; len(wanted) == 0 && text != "" {
-		wanted = parseAddrs(r.Keys, "CNI_ARGS IP", []string{text})
+		wanted = grant.Parse(r.Keys, "CNI_ARGS IP", []string{text})
 	}
-	return wanted
-}
-
-// parseAddrs reads addresses, each with or without a prefix length, which does not matter. Equal ones count once.
-func parseAddrs(o *keys.Object, key string, texts []string) []netip.Addr {
-	var addrs []netip.Addr
-	seen := make(map[netip.Addr]bool)
-	for _, text := range texts {
-		host, _, hasLength := strings.Cut(text, "/")
-		addr, err := netip.ParseAddr(host)
-		if err == nil && hasLength {
-			_, err = keys.ParsePrefix(text)
-		}
-		if err != nil || addr.Zone() != "" {
-			o.Reject(key, text, "must be an IP address, with or without a prefix length")
-			continue
-		}
-		if addr = addr.Unmap(); !seen[addr] {
-			seen[addr] = true
-			addrs = append(addrs, addr)
-		}
+	for _, asked := range wanted {
+		addrs = append(addrs, asked.Addr)
 	}
 	return addrs
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/condition"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
+	"github.com/trestle-cni/trestle/pkg/firewall/iptables"
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -40,6 +41,7 @@ func Parse(req *plugin.Request) (Config, error) {
 	c.Conditions6 = parseConditions(k, "conditionsV6", false, chosen)
 	for _, m := range k.Object("runtimeConfig").Objects("portMappings") {
 		c.Mappings = append(c.Mappings, parseMapping(m))
+		c.Filter.IPTables.Asked = append(c.Filter.IPTables.Asked, iptables.Asked{Protocol: m.String("protocol", ""), Port: c.Mappings[len(c.Mappings)-1].HostPort})
 		c.rejectDeaf(m)
 	}
 	c.rejectTwins(k)
@@ -92,28 +94,30 @@ func (c Config) rejectDeaf(m *keys.Object) {
 	}
 }
 
-// rejectTwins complains of a port that is asked for twice.
+// rejectTwins complains of a port that is to lead to two. The same mapping twice is one.
 func (c Config) rejectTwins(k *keys.Object) {
 	type port struct {
 		protocol uint8
 		ip       netip.Addr
 		number   uint16
 	}
-	seen := make(map[port]bool)
+	seen := make(map[port]uint16)
 	for i, m := range c.Mappings {
-		twin := false
+		var other uint16
 		for _, is4 := range []bool{true, false} {
 			if ip, ok := m.on(is4); ok && m.HostPort != 0 {
 				at := port{m.Protocol, ip, m.HostPort}
 				if !ip.IsValid() { // every address of one family
 					at.ip = wildcard(is4)
 				}
-				twin = twin || seen[at]
-				seen[at] = true
+				if to, twice := seen[at]; twice && to != m.ContainerPort {
+					other = to
+				}
+				seen[at] = m.ContainerPort
 			}
 		}
-		if twin {
-			k.Reject(fmt.Sprintf("runtimeConfig.portMappings[%d]", i), m.HostPort, "is listed twice")
+		if other != 0 {
+			k.Reject(fmt.Sprintf("runtimeConfig.portMappings[%d]", i), m.HostPort, fmt.Sprintf("is listed twice, for container ports %d and %d", other, m.ContainerPort))
 		}
 	}
 }

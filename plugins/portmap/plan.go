@@ -14,7 +14,14 @@ import (
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	claim := firewall.Claim{Role: firewall.Publish, Linked: call.Carried()}
 	for _, target := range targets(call) {
-		claim.Ports = append(claim.Ports, c.ports(target)...)
+		ports := c.ports(target)
+		if len(ports) == 0 {
+			claim.Bare = append(claim.Bare, target.Addr())
+		}
+		claim.Ports = append(claim.Ports, ports...)
+	}
+	if len(claim.Ports) == 0 {
+		claim.Bare = nil
 	}
 	p := plan.Plan{Result: call.Result, Footing: []plan.Footing{
 		step.Standing{IfName: call.IfName, Addrs: targets(call), Hosts: call.HostEnds()}}}
@@ -27,15 +34,19 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	return p, nil
 }
 
-// ports returns the mappings that hold for the target's family.
+// ports returns the mappings that hold for the target's family, each once.
 func (c Config) ports(target netip.Prefix) []firewall.Port {
 	var ports []firewall.Port
 	conditions := c.Conditions6
 	if target.Addr().Is4() {
 		conditions = c.Conditions4
 	}
+	seen := make(map[Mapping]bool)
 	for _, m := range c.Mappings {
-		if ip, ok := m.on(target.Addr().Is4()); ok {
+		ip, ok := m.on(target.Addr().Is4())
+		m.HostIP = ip
+		if ok && !seen[m] {
+			seen[m] = true
 			p := firewall.Port{Protocol: m.Protocol, HostIP: ip, HostPort: m.HostPort,
 				Target: netip.AddrPortFrom(target.Addr(), m.ContainerPort), Subnet: target.Masked(), SNAT: c.SNAT}
 			ports = append(ports, under(p, conditions)...)

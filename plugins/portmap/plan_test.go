@@ -69,8 +69,8 @@ func TestRefusals(t *testing.T) {
 		ports(`[{"hostPort":80,"containerPort":80,"protocol":"icmp"}]`):                                                                `runtimeConfig.portMappings[0].protocol: "icmp": must be tcp, udp or sctp`,
 		ports(`[{"hostPort":80,"containerPort":80,"protocol":"tcp","hostIP":"host"}]`):                                                 `runtimeConfig.portMappings[0].hostIP: "host": must be an IP address`,
 		ports(`[{"hostPort":80,"containerPort":80,"protocol":"tcp","hostIP":"10.0.0.0/8"}]`):                                           `runtimeConfig.portMappings[0].hostIP: "10.0.0.0/8": must be an IP address`,
-		ports(`[{"hostPort":80,"containerPort":1,"protocol":"tcp"},{"hostPort":80,"containerPort":2,"protocol":"TCP"}]`):               `runtimeConfig.portMappings[1]: 80: is listed twice`,
-		ports(`[{"hostPort":80,"containerPort":1,"protocol":"udp","hostIP":"::"},{"hostPort":80,"containerPort":2,"protocol":"udp"}]`): `runtimeConfig.portMappings[1]: 80: is listed twice`,
+		ports(`[{"hostPort":80,"containerPort":1,"protocol":"tcp"},{"hostPort":80,"containerPort":2,"protocol":"TCP"}]`):               `runtimeConfig.portMappings[1]: 80: is listed twice, for container ports 1 and 2`,
+		ports(`[{"hostPort":80,"containerPort":1,"protocol":"udp","hostIP":"::"},{"hostPort":80,"containerPort":2,"protocol":"udp"}]`): `runtimeConfig.portMappings[1]: 80: is listed twice, for container ports 1 and 2`,
 		ports(`[{"hostPort":0,"containerPort":80,"protocol":"tcp"},{"hostPort":1,"containerPort":80,"protocol":"x","hostIP":"y"}]`):    `runtimeConfig.portMappings[0].hostPort: 0: ` + number + `; runtimeConfig.portMappings[1].protocol: "x": must be tcp, udp or sctp; runtimeConfig.portMappings[1].hostIP: "y": must be an IP address`,
 	} {
 		k, err := keys.Parse([]byte(config))

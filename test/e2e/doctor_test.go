@@ -171,9 +171,8 @@ func (f planted) examine(t *testing.T, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(os.Getenv(pluginsVar), "trestle"), append([]string{"doctor", "--conf-dir", "/run/net.d", "--bin-dir", "/run/bin"}, args...)...)
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv(pathVar)+":/usr/sbin:/sbin")
-	if f.user { // root of a namespace of its own, which is nobody here
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: []syscall.SysProcIDMap{{Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{Size: 1}}}
+	if f.user {
+		cmd.SysProcAttr = nobody()
 	}
 	var complaints strings.Builder
 	cmd.Stderr = &complaints
@@ -182,6 +181,12 @@ func (f planted) examine(t *testing.T, args ...string) []byte {
 		t.Fatalf("doctor: %s\n%s", complaints.String(), out)
 	}
 	return out
+}
+
+// nobody is root of a namespace of its own, which is nobody here.
+func nobody() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: []syscall.SysProcIDMap{{Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{Size: 1}}}
 }
 
 func (f planted) examined(t *testing.T) []doctor.Finding {

@@ -17,6 +17,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/plugins/ptp"
+	"github.com/trestle-cni/trestle/plugins/static"
 	"github.com/trestle-cni/trestle/test/built"
 	"github.com/trestle-cni/trestle/test/laws"
 )
@@ -28,6 +29,7 @@ func kinds() map[string]laws.Kind {
 		"loopback":   laws.Of(loopback.Kind()),
 		"portmap":    laws.Of(portmap.Kind()),
 		"ptp":        laws.Of(ptp.Kind()),
+		"static":     laws.Address(static.Plugin()),
 		"host-local": laws.Address(hostlocal.Plugin()),
 	}
 	kinds[chain.Name] = laws.List(chain.Plugin(), maps.Clone(kinds))

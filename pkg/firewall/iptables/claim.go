@@ -89,10 +89,11 @@ func title(p firewall.Port) string {
 	return fmt.Sprintf("host port %d/%s", p.HostPort, firewall.ProtocolName(p.Protocol))
 }
 
-// part returns what of the claim is the family's. Ports of one address come before those of every address, because the first rule wins.
+// part returns what of the claim is the family's.
 func part(f family, c firewall.Claim) firewall.Claim {
 	c.Masq = slices.DeleteFunc(slices.Clone(c.Masq), func(m firewall.Masq) bool { return !f.has(m.Addr) })
 	c.Ports = slices.DeleteFunc(slices.Clone(c.Ports), func(p firewall.Port) bool { return !f.has(p.Target.Addr()) })
+	c.Bare = slices.DeleteFunc(slices.Clone(c.Bare), func(a netip.Addr) bool { return !f.has(a) })
 	return c
 }
 

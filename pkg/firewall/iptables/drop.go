@@ -3,6 +3,7 @@ package iptables
 import (
 	"context"
 	"os"
+	"slices"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -40,7 +41,8 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	return fault.Join(errs...)
 }
 
-// holding returns the tools by which something of the owner's is to be found.
+// holding returns the tools by which something of the owner's is to be found; first those for what no ledger tells of, so that a kill in between leaves
+// nothing that nobody knows of.
 func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) (tools []*tool, err error) {
 	k, err := f.look()
 	if err != nil {
@@ -49,7 +51,8 @@ func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) (t
 	defer k.close()
 	n, named := namesOf(o)
 	for _, p := range places() {
-		there, err := k.has(ctx, p, "raw", ledgerChain(o, r))
+		known, err := k.has(ctx, p, "raw", ledgerChain(o, r))
+		there := known
 		if err == nil && !there && named {
 			there, err = k.has(ctx, p, "nat", n.chains(r)...)
 		}
@@ -63,7 +66,11 @@ func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) (t
 		if err != nil {
 			return nil, err
 		}
-		tools = append(tools, t)
+		if known {
+			tools = append(tools, t)
+		} else {
+			tools = slices.Insert(tools, 0, t)
+		}
 	}
 	return tools, nil
 }

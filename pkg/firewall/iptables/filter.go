@@ -33,11 +33,19 @@ type Options struct {
 	MarkChain    string   // an existing chain of the table nat that sets a mark itself; empty: ours
 	ConditionsV4 []string // words of iptables, put into the entries of this network's ports
 	ConditionsV6 []string
+	Asked        []Asked         // nil: what is published
 	Gone         Gone            // nil: of nobody it is provable
 	Link         firewall.Filter // answers for the role Antispoof, which is about frames that iptables never sees
 	Run          string          // directory of the lock; empty: Run
 	// Conn is the connection to nf_tables that the host's filters share; nil: one is opened for each look, and each table read each time.
 	Conn func() (*nftconn.Conn, error)
+}
+
+// Asked is a host port as the runtime asked for it. All that it asks for is in the entries of both families, in its order, a protocol in capitals apart
+// from the others: so does the reference, and looks for that.
+type Asked struct {
+	Protocol string
+	Port     uint16
 }
 
 // DefaultMarkBit is the bit that the reference uses where the configuration names none.
@@ -102,7 +110,7 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		return false, err
 	}
 	defer lock.Close()
-	states, err := f.hold(ctx, o, c, dead)
+	states, err := f.hold(ctx, o, c, dead, true)
 	if err != nil {
 		return false, err
 	}
@@ -128,14 +136,18 @@ func (f *Filter) takeBack(ctx context.Context, lock *os.File, o owner.Owner, r f
 	return fault.Join(errs...)
 }
 
-// hold notes, family by family, what is missing to the claim, and the guard. Nothing is written.
-func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (states []*state, err error) {
+// hold notes, family by family, what is missing to the claim, and the guard; with all, also what nobody but the reference misses. Nothing is written.
+// What no ledger tells of comes last, so that a kill leaves nothing that nobody knows of.
+func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool, all bool) (states []*state, err error) {
 	n, err := whole(o)
 	if err != nil {
 		return nil, err
 	}
 	for _, family := range families() {
 		mine := part(family, c)
+		if !all {
+			mine.Bare = nil
+		}
 		s, err := f.open(ctx, family, o, mine)
 		if err != nil {
 			return nil, err
@@ -143,12 +155,16 @@ func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		if s == nil {
 			continue
 		}
-		s.dead, s.gone = dead, f.options.Gone
+		s.dead, s.gone, s.masks = dead, f.options.Gone, masks(c)
 		s.guard()
 		if err := f.holdIn(s, o, n, mine); err != nil {
 			return nil, err
 		}
-		states = append(states, s)
+		if len(mine.Bare) > 0 || len(states) == 0 {
+			states = append(states, s)
+		} else {
+			states = slices.Insert(states, 0, s)
+		}
 	}
 	return states, nil
 }
@@ -156,7 +172,7 @@ func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 // open reads the family by the tool of the host's choice; nil where nothing of the owner's is there or to be made.
 func (f *Filter) open(ctx context.Context, family family, o owner.Owner, c firewall.Claim) (*state, error) {
 	t, err := f.find(ctx, family, "")
-	if len(addrs(c)) == 0 && !family.is4 {
+	if len(addrs(c))+len(c.Bare) == 0 && !family.is4 {
 		if err != nil {
 			return nil, nil // without a tool nothing here could have made anything
 		}
@@ -182,6 +198,9 @@ func (f *Filter) holdIn(s *state, o owner.Owner, n names, c firewall.Claim) erro
 		if s.raw.has(ledgerChain(o, c.Role)) {
 			f.drop(s, o, n, c)
 			s.differs(fmt.Sprintf("%s: expected nothing of %s, found something", s.program, o))
+		}
+		if len(c.Bare) > 0 {
+			s.holdBare(n, f.options)
 		}
 		return nil
 	}
@@ -213,7 +232,7 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	}
 	defer lock.Close()
 	var list []string
-	states, err := f.hold(ctx, o, c, func(firewall.Holder) bool { return true })
+	states, err := f.hold(ctx, o, c, func(firewall.Holder) bool { return true }, false)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -78,20 +79,24 @@ const most = 15
 // entryWords is how many words an entry has that has no conditions.
 const entryWords = 12
 
-// entries returns the rules that lead the mappings' packets to the chain, protocol by protocol.
-func entries(list []mapping, comment, conditions, chain string) (rules []string) {
-	ports := make(map[string][]string)
-	var protocols []string
+// askedFor is what a runtime would have asked for that wants the mappings.
+func askedFor(list []mapping) (asked []Asked) {
 	for _, m := range list {
-		if !slices.Contains(protocols, m.protocol) {
-			protocols = append(protocols, m.protocol)
-		}
-		ports[m.protocol] = append(ports[m.protocol], strconv.Itoa(int(m.port)))
+		asked = append(asked, Asked{m.protocol, m.port})
 	}
-	slices.Sort(protocols)
-	for _, proto := range protocols {
-		for some := range slices.Chunk(ports[proto], most) {
-			rules = append(rules, fmt.Sprintf("-p %s %s -m multiport --dports %s %s-j %s", proto, comment, strings.Join(some, ","), conditions, chain))
+	return asked
+}
+
+// entries returns the rules that lead what was asked for to the chain, protocol by protocol.
+func entries(asked []Asked, comment, conditions, chain string) (rules []string) {
+	ports := make(map[string][]string)
+	for _, a := range asked {
+		ports[a.Protocol] = append(ports[a.Protocol], strconv.Itoa(int(a.Port)))
+	}
+	for _, protocol := range slices.Sorted(maps.Keys(ports)) {
+		for some := range slices.Chunk(ports[protocol], most) {
+			rules = append(rules, fmt.Sprintf("-p %s %s -m multiport --dports %s %s-j %s",
+				strings.ToLower(protocol), comment, strings.Join(some, ","), conditions, chain))
 		}
 	}
 	return rules

@@ -3,6 +3,7 @@ package iptables
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -101,9 +102,28 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 			rest = append(rest, p.mapping)
 		}
 	}
-	s.frame(options, masks(c))
-	s.publish(n, append(rest, list...), has, conditions)
+	s.frame(options)
+	s.publish(n, append(rest, list...), append(askedFor(rest), or(options.Asked, askedFor(list))...), has, conditions)
 	return nil
+}
+
+// holdBare makes the chain, empty if nobody else has anything in it, and the entries that lead to it, for a family in which nothing is published.
+func (s *state) holdBare(n names, options Options) {
+	list := s.nat.mappings(n.dnatChain())
+	have := s.nat.jumps(hostports, n.dnatChain())
+	if s.nat.has(n.dnatChain()) && leads(have, options.Asked, n) {
+		return
+	}
+	s.frame(options)
+	s.renewed = true
+	s.publish(n, list, append(askedFor(list), options.Asked...), byPackets(s.published()), options.conditions(s.is4))
+}
+
+func or(list, other []Asked) []Asked {
+	if list == nil {
+		return other
+	}
+	return list
 }
 
 // takeTargets sees to it that nobody else publishes ports of the container's addresses, since the host's routes lead to one of two containers that
@@ -162,8 +182,8 @@ func (s *state) retract(p published) {
 }
 
 // frame notes what is missing of the chains that all containers share.
-func (s *state) frame(o Options, masked bool) {
-	if masked && o.MarkChain == "" {
+func (s *state) frame(o Options) {
+	if s.masks && o.MarkChain == "" {
 		mark := fmt.Sprintf("%#x/%#[1]x", 1<<o.MarkBit)
 		s.ensure(setMark, `-m comment --comment "CNI portfwd masquerade mark" -j MARK --set-xmark `+mark)
 		s.ensure(markMasq, "-m mark --mark "+mark+" -j MASQUERADE")
@@ -192,31 +212,37 @@ func (s *state) ensure(chain, rule string) {
 	}
 }
 
-// publish makes the chain, and the entries that lead to it, as they should be. Where a port of one address is somebody else's on every
-// address, the entry comes before all others, so that the specific one wins.
-func (s *state) publish(n names, list []mapping, has map[packets][]published, conditions string) {
+// publish makes the chain, and the entries that lead to it, as they should be: in the order that was asked for. Where a port of one address is somebody
+// else's on every address, the entry comes before all others, so that the specific one wins.
+func (s *state) publish(n names, list []mapping, asked []Asked, has map[packets][]published, conditions string) {
 	chain := n.dnatChain()
 	var rules []string
-	var front, back []mapping
+	contested := make(map[packets]bool)
 	for _, m := range ordered(list, s.nat.mappings(chain)) {
 		rules = append(rules, m.rules...)
 		everywhere := packets{protocol: m.protocol, port: m.port}
 		if m.hostIP.IsValid() && slices.ContainsFunc(has[everywhere], func(p published) bool { return p.chain != chain }) {
-			front = append(front, m)
-		} else {
-			back = append(back, m)
+			contested[everywhere] = true
 		}
 	}
 	if rewrite(s.nat, &s.toNAT, chain, rules) {
 		s.differs(fmt.Sprintf("chain %s: expected %d rules, found %d", chain, len(rules), len(s.nat.chains[chain])))
 	}
 	have := s.nat.jumps(hostports, chain)
-	if !s.renewed && leads(have, list, n) {
+	if !s.renewed && leads(have, askedFor(list), n) {
 		return
 	}
 	s.differs(fmt.Sprintf("chain %s: expected entries for all ports of chain %s", hostports, chain))
 	for _, rule := range have {
 		s.cut(hostports, rule)
+	}
+	var front, back []Asked
+	for _, a := range asked {
+		if contested[packets{protocol: strings.ToLower(a.Protocol), port: a.Port}] {
+			front = append(front, a)
+		} else {
+			back = append(back, a)
+		}
 	}
 	for _, rule := range slices.Backward(entries(front, n.dnatComment(), conditions, chain)) {
 		s.toNAT = append(s.toNAT, "-I "+hostports+" 1 "+rule)
@@ -226,44 +252,48 @@ func (s *state) publish(n names, list []mapping, has map[packets][]published, co
 	}
 }
 
-// ordered returns the list with what is there already in its place, and ports of one address before those of all: the first rule wins.
-func ordered(list, there []mapping) []mapping {
-	places := make(map[packets]int)
-	for i, m := range slices.Backward(there) {
-		places[m.packets] = i
+// ordered returns the list in its order, or in that in which all of it is there already: several attachments may have had a part in it. Only a port of
+// all addresses does not come before the same port of one, which it would hide: the first rule wins.
+func ordered(list, there []mapping) (sorted []mapping) {
+	if sameMappings(list, there) {
+		list = there
 	}
-	place := func(m mapping) int {
-		at, known := places[m.packets]
-		if !known {
-			at = len(there)
+	everywhere := make(map[packets]bool)
+	for _, m := range list {
+		at := len(sorted)
+		if all := (packets{protocol: m.protocol, port: m.port}); m.packets == all {
+			everywhere[all] = true
+		} else if everywhere[all] {
+			at = slices.IndexFunc(sorted, func(o mapping) bool { return o.packets == all })
 		}
-		if !m.hostIP.IsValid() {
-			at += len(there) + 1
-		}
-		return at
+		sorted = slices.Insert(sorted, at, m)
 	}
-	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b mapping) int { return place(a) - place(b) })
-	return list
+	return sorted
 }
 
-// leads says whether the entries are for these mappings and no others.
-func leads(have []string, list []mapping, n names) bool {
-	var found, expected []string
+// sameMappings says whether both have the same mappings, each once.
+func sameMappings(a, b []mapping) bool {
+	index := make(map[packets]mapping, len(a))
+	for _, m := range a {
+		index[m.packets] = m
+	}
+	return len(a) == len(b) && len(index) == len(b) &&
+		!slices.ContainsFunc(b, func(m mapping) bool { return !slices.Equal(index[m.packets].rules, m.rules) })
+}
+
+// leads says whether the entries are the attachment's, and for all these ports. They may be for more: the chain lets pass what it does not have.
+func leads(have []string, ports []Asked, n names) bool {
+	found := make(map[Asked]bool)
 	for _, rule := range have {
 		if !strings.Contains(rule, n.dnatComment()) {
 			return false
 		}
-		for port := range strings.SplitSeq(value(rule, "--dports"), ",") {
-			found = append(found, value(rule, "-p")+" "+port)
+		for text := range strings.SplitSeq(value(rule, "--dports"), ",") {
+			port, _ := strconv.ParseUint(text, 10, 16)
+			found[Asked{value(rule, "-p"), uint16(port)}] = true
 		}
 	}
-	for _, m := range list {
-		expected = append(expected, fmt.Sprintf("%s %d", m.protocol, m.port))
-	}
-	slices.Sort(found)
-	slices.Sort(expected)
-	return slices.Equal(found, expected)
+	return !slices.ContainsFunc(ports, func(a Asked) bool { return !found[Asked{strings.ToLower(a.Protocol), a.Port}] })
 }
 
 // dropPublish notes what goes: the owner's mappings; what nobody is known to have, as the reference leaves it, if it leads to one of the
@@ -279,7 +309,8 @@ func (s *state) dropPublish(o owner.Owner, n names, c firewall.Claim, options Op
 		}
 	}
 	if s.nat.has(chain) && len(rest) > 0 {
-		s.publish(n, rest, byPackets(s.published()), options.conditions(s.is4))
+		s.renewed = true
+		s.publish(n, rest, askedFor(rest), byPackets(s.published()), options.conditions(s.is4))
 	} else {
 		s.raze(hostports, chain)
 	}

@@ -25,6 +25,7 @@ type state struct {
 	answers      map[owner.ID]bool
 	dead         func(firewall.Holder) bool // who is dead; nil: nobody
 	renewed      bool                       // the owner's ledger changes
+	masks        bool                       // ports of the claim, be it of the other family, need their clients masqueraded
 	gone         Gone                       // nil: nobody
 }
 

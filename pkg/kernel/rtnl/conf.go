@@ -24,6 +24,17 @@ func (c *Conn) IPv4Conf(link string) (Conf, error) {
 	return ipv4, nil
 }
 
+// AcceptsRA returns the setting accept_ra of the link with the index, and false where it has no IPv6.
+func (c *Conn) AcceptsRA(index int) (value int, known bool, err error) {
+	bodies, err := c.Read(withoutStatistics(byIndex(unix.RTM_GETLINK, index)))
+	if err != nil || len(bodies) == 0 {
+		return 0, false, err
+	}
+	_, ipv6 := confs(bodies[0])
+	value, known = ipv6.Get(ipv6AcceptRA)
+	return value, known, nil
+}
+
 // confs returns the settings that are in what the kernel says of a link.
 func confs(body []byte) (ipv4, ipv6 Conf) {
 	families := attribute(body[unix.SizeofIfInfomsg:], unix.IFLA_AF_SPEC)

@@ -22,6 +22,11 @@ func (j *journey) send(p *Place) *end {
 		if !r.source.IsValid() {
 			return j.drop(p, "give the interface an address", "no source address for %s", j.packet.Destination)
 		}
+		if !ping(j.packet.Protocol) { // who connects is asked again, now with a source
+			if r, err = p.route(&j.packet, nil, nil); err != nil {
+				return j.noRoute(p, nil, err)
+			}
+		}
 	}
 	j.say(p, nil, "route to %s: %s", j.packet.Destination, r)
 	before := j.packet
@@ -37,6 +42,11 @@ func (j *journey) send(p *Place) *end {
 		j.packet.Out = r.out.ruleset()
 	}
 	return j.leave(p, r)
+}
+
+// ping says whether the protocol is that of pings, which are sent without a connection.
+func ping(protocol uint8) bool {
+	return protocol == unix.IPPROTO_ICMP || protocol == unix.IPPROTO_ICMPV6
 }
 
 // leave takes the packet out by the route.
