@@ -45,6 +45,11 @@ type Readied interface {
 // Mendable is a step that others may sweep away while the attachment lives, and whose Apply may be repeated without disturbing its traffic.
 type Mendable interface{ Mendable() }
 
+// Excused is a step that may say, of an attachment that lives, that what Verify misses was never promised: the reference made it.
+type Excused interface {
+	Excused(context.Context, *site.Site) bool
+}
+
 // Carrier is a step whose undoing takes the undoing of every Inner step with it: the link that all the container's addresses and routes
 // hang on.
 type Carrier interface{ Carries() }

@@ -162,7 +162,11 @@ func (p Plan) Verify(ctx context.Context, s *site.Site) error {
 	var drifts []string
 	hint := Repairable
 	for i, step := range p.all() {
-		if err := step.Verify(ctx, s); err != nil {
+		err := step.Verify(ctx, s)
+		if e, may := As[Excused](step); err != nil && may && e.Excused(ctx, s) {
+			err = nil
+		}
+		if err != nil {
 			drifts = append(drifts, fmt.Sprintf("%s: %v", step, err))
 			if i >= len(p.Ground) && !is[Mendable](step) {
 				hint = "delete the attachment and add it again"

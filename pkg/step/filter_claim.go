@@ -108,6 +108,16 @@ func (c Claim) Verify(ctx context.Context, s *site.Site) error {
 	return filter.Held(ctx, c.Owner, c.Claim)
 }
 
+// foreign says whether the owner's ports, if any are published, are so by another suite's rules.
+func foreign(ctx context.Context, s *site.Site, o owner.Owner) bool {
+	filter, err := s.Filter()
+	if err != nil {
+		return false
+	}
+	held, err := filter.Holds(ctx, o, firewall.Publish)
+	return err == nil && !held
+}
+
 // Owners lists who holds something in the role on the network.
 func (c Claim) Owners(ctx context.Context, s *site.Site, network [8]byte) ([]firewall.Holder, error) {
 	filter, err := s.Filter()

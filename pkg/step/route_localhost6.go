@@ -9,6 +9,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
@@ -20,6 +21,7 @@ import (
 //
 // Where the bridge's frames pass the filters of IPv6 (bridge-nf-call-ip6tables), the answer is translated before ip6_rcv sees it, and dropped.
 type Localhost6 struct {
+	Owner   owner.Owner  // whose ports they are
 	Targets []netip.Addr // IPv6 addresses of the container
 	Asked   bool         // a port is published on ::1 itself: if that cannot be, the ADD must fail
 }
@@ -136,6 +138,9 @@ func (l Localhost6) Apply(ctx context.Context, s *site.Site) (bool, error) {
 
 // Undo leaves the route to the bridge.
 func (l Localhost6) Undo(context.Context, *site.Site) error { return nil }
+
+// Excused is what the reference made: it does not open ::1.
+func (l Localhost6) Excused(ctx context.Context, s *site.Site) bool { return foreign(ctx, s, l.Owner) }
 
 // Verify wants the route and, where ::1 was asked for, nothing in the way of answers.
 func (l Localhost6) Verify(_ context.Context, s *site.Site) error {

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
@@ -15,6 +16,7 @@ import (
 // (route_localnet), and the packet filter's guard keeps everybody else's packets for 127.0.0.0/8 out (CVE-2020-8558). It is shared
 // ground: the setting belongs to the bridge and goes with it.
 type Localhost struct {
+	Owner   owner.Owner  // whose ports they are
 	Targets []netip.Addr // IPv4 addresses of the container
 }
 
@@ -61,27 +63,40 @@ func (l Localhost) Undo(context.Context, *site.Site) error { return nil }
 
 // Verify wants the setting, and above all never without the guard.
 func (l Localhost) Verify(ctx context.Context, s *site.Site) error {
-	for _, target := range l.Targets {
-		link, err := l.link(s, target)
-		if err != nil || link == "" || link == "lo" {
-			return err
-		}
-		value, _, err := s.Host.Sysctl(localnet(link))
-		if err != nil {
-			return err
-		}
-		if value != "1" {
-			return drift(localnet(link), 1, value)
-		}
-		filter, err := s.Filter()
-		if err != nil {
-			return err
-		}
-		if err := filter.Grounded(ctx); err != nil {
-			return drift("guard of 127.0.0.0/8, which "+localnet(link)+" needs", "whole", err)
-		}
+	link, err := l.open(s)
+	if err != nil || link == "" {
+		return err
+	}
+	filter, err := s.Filter()
+	if err != nil {
+		return err
+	}
+	if err := filter.Grounded(ctx); err != nil {
+		return drift("guard of 127.0.0.0/8, which "+localnet(link)+" needs", "whole", err)
 	}
 	return nil
+}
+
+// open returns the link that has the setting, empty where none needs it, or the drift that it does not have it.
+func (l Localhost) open(s *site.Site) (string, error) {
+	for _, target := range l.Targets { // there is one at the most
+		link, err := l.link(s, target)
+		if err != nil || link == "" || link == "lo" {
+			return "", err
+		}
+		value, _, err := s.Host.Sysctl(localnet(link))
+		if err == nil && value != "1" {
+			err = drift(localnet(link), 1, value)
+		}
+		return link, err
+	}
+	return "", nil
+}
+
+// Excused is the guard to what the reference made, which has none.
+func (l Localhost) Excused(ctx context.Context, s *site.Site) bool {
+	_, err := l.open(s)
+	return err == nil && foreign(ctx, s, l.Owner)
 }
 
 // Ready reports the setting without the guard on any link of the host.

@@ -26,8 +26,8 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	p := plan.Plan{Result: call.Result, Footing: []plan.Footing{
 		step.Standing{IfName: call.IfName, Addrs: targets(call), Hosts: call.HostEnds()}}}
 	if c.SNAT != firewall.SNATNone {
-		p.Ground = append(p.Ground, step.Localhost{Targets: published(claim.Ports, true)},
-			step.Localhost6{Targets: published(claim.Ports, false), Asked: slices.ContainsFunc(claim.Ports, onLoopback6)})
+		p.Ground = append(p.Ground, step.Localhost{Owner: call.Owner, Targets: published(claim.Ports, true)},
+			step.Localhost6{Owner: call.Owner, Targets: published(claim.Ports, false), Asked: slices.ContainsFunc(claim.Ports, onLoopback6)})
 	}
 	p.Ground = append(p.Ground, step.Tables{})
 	p.Steps = []plan.Step{step.Claim{Owner: call.Owner, Claim: claim, Known: call.Result != nil}}

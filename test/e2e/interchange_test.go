@@ -18,6 +18,7 @@ type suite struct {
 	dir string
 	// blind is of versions whose portmap looks in IPv6 for the rules of IPv4 on CHECK (1.1.1 does), so that it fails with its own.
 	blind bool
+	nft   bool // it has the backends of nftables, as from 1.6
 }
 
 // suites are the builds that a node's containers may be of, before and after us.

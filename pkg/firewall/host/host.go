@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -121,9 +122,27 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 	return chosen.Hold(ctx, o, c, dead)
 }
 
-// Held is the chosen backend's.
+// Held is the chosen backend's. Where none of ours holds anything, and the reference made the attachment, it is as it was made if that suite's rules are
+// in place.
 func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) error {
-	return f.choose(ctx).Held(ctx, o, c)
+	drifted := f.choose(ctx).Held(ctx, o, c)
+	if fault.Code(drifted) != fault.Drift {
+		return drifted
+	}
+	if held, err := f.Holds(ctx, o, c.Role); held || err != nil {
+		return drifted
+	}
+	missing, made, err := reference.Held(f.nft.Conn, o, c)
+	if err == nil && !made && c.Role != firewall.Antispoof {
+		missing, made, err = f.iptables.Like(ctx, o, c)
+	}
+	switch {
+	case err != nil || made && len(missing) == 0:
+		return err
+	case !made:
+		return drifted
+	}
+	return fault.New(fault.Drift, "delete the attachment and add it again", "packet filter, as another suite of plugins made it: %s", strings.Join(missing, "; "))
 }
 
 // Drop drops the claim under both backends, and what the reference made of it.
