@@ -1,5 +1,5 @@
-// Package reference reads and removes what the nftables backends of the suite containernetworking/plugins leave, so that a node can change
-// over with pods running. It never writes such rules. (What that suite's iptables backends leave has the same names as ours: see package
+// Package reference reads, compares and removes what the nftables backends of the suite containernetworking/plugins leave (1.6 to 1.10), so that a node
+// can change over with pods running. It never writes such rules. (What that suite's iptables backends leave has the same names as ours: see package
 // iptables.)
 //
 // Of everything it looks first whether the table is there, by one request for the names of all tables, and makes none. Rules are recognised
