@@ -93,6 +93,9 @@ func (v *verb[C]) build(ctx context.Context, m *made) error {
 // reserve asks the IPAM plugin, before anything is made or, for one that wants to see the interface, after the links. It returns the plan
 // with the addresses filled in.
 func (v *verb[C]) reserve(ctx context.Context, p plan.Plan, m *made) (plan.Plan, error) {
+	if err := v.req.Finds(v.ipam()); err != nil {
+		return p, err // it has nothing to give back
+	}
 	if !Early(v.ipam()) {
 		done, err := p.Links().Apply(ctx, v.site)
 		m.steps = done

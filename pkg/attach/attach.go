@@ -87,7 +87,8 @@ func (c Call) HostEnds() (names []string) {
 
 // Plugin returns the plugin that the shell runs.
 func (k Kind[C]) Plugin() plugin.Plugin {
-	return plugin.Plugin{Name: k.Name, Versions: k.Versions, Args: k.Args, Add: k.add, Del: k.del, Check: k.check, GC: k.gc, Status: k.status,
+	return plugin.Plugin{Name: k.Name, Versions: k.Versions, Args: k.Args, Makes: k.Place == First,
+		Add: k.add, Del: k.del, Check: k.check, GC: k.gc, Status: k.status,
 		Repair: k.repair, Parse: func(r *plugin.Request) error { _, err := k.Parse(r); return err }}
 }
 

@@ -60,16 +60,14 @@ func (v *verb[C]) remove(ctx context.Context) error {
 		p, err = v.plan(nil)
 	}
 	if err == nil {
-		err = p.Undo(ctx, v.site)
+		err = v.everything(p, v.call.Owner).Undo(ctx, v.site)
 	}
-	if v.ipam() == "" || errors.Is(err, plan.ErrCarrier) && v.site.Container != nil {
+	if errors.Is(err, plan.ErrCarrier) && v.site.Container != nil {
 		return err
 	}
 	ctx, stop := deadline.Undoing(ctx) // however long the rest took
 	defer stop()
-	_, released := v.req.Delegate(ctx, v.ipam(), "DEL")
-	phase.End(ctx, "IPAM", v.ipam())
-	return fault.Join(err, released)
+	return fault.Join(err, v.release(ctx, prev))
 }
 
 // delOwnHost is a DEL whose CNI_NETNS is the host's own namespace: the path is of a process whose number was used again. It is
@@ -79,7 +77,7 @@ func (v *verb[C]) delOwnHost(ctx context.Context, why error) error {
 	if err != nil {
 		return fault.Join(why, err)
 	}
-	holders, err := p.Owners(ctx, v.site, v.call.Owner.ID.Network)
+	holders, err := v.everything(p, v.call.Owner).Owners(ctx, v.site, v.call.Owner.ID.Network)
 	if err != nil {
 		return fault.Join(why, err)
 	}

@@ -31,10 +31,7 @@ func (k Kind[C]) gc(ctx context.Context, req *plugin.Request) error {
 	mine, stop := deadline.Early(ctx)
 	defer stop()
 	kept, err := v.collect(mine, valid)
-	if v.ipam() != "" {
-		err = fault.Join(err, v.req.DelegateGC(ctx, v.ipam(), kept))
-	}
-	return err
+	return fault.Join(err, v.releaseInvalid(ctx, kept))
 }
 
 // collect returns who keeps his address: who is valid, and whoever could not be buried, since what is left of him would be the next owner's. Where
@@ -44,6 +41,7 @@ func (v *verb[C]) collect(ctx context.Context, valid plugin.Valid) (kept plugin.
 	if err != nil {
 		return plugin.Valid{}, err
 	}
+	p = v.everything(p, v.call.Owner)
 	holders, err := p.Owners(ctx, v.site, owner.Network(v.req.Network))
 	if kept = valid; err != nil {
 		kept = plugin.Valid{}
@@ -112,5 +110,5 @@ func (v *verb[C]) bury(ctx context.Context, h firewall.Holder, proof string) err
 		return err
 	}
 	v.req.Logf("removes attachment %s: %s", h, proof)
-	return p.Undo(ctx, v.site)
+	return v.everything(p, h.Owner).Undo(ctx, v.site)
 }

@@ -25,6 +25,9 @@ const (
 	Antispoof  Role = "antispoof"  // the container sends under its own addresses only (bridge)
 )
 
+// Roles lists them all.
+func Roles() []Role { return []Role{Masquerade, Publish, Antispoof} }
+
 // Claim is what one owner wants in one role. Only the fields of its role are set. A claim without values stands for
 // everything that the owner holds in the role: a DEL that knows no addresses and no ports still drops all of it.
 type Claim struct {

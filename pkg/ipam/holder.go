@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
 // Holder is who holds an address: one interface of one container. Files of very old versions of the reference name no interface;
@@ -50,17 +52,30 @@ func (h Holder) encode() string {
 func parseHolder(content []byte) (Holder, bool) {
 	text := strings.TrimSpace(string(content))
 	id, ifName, found := strings.Cut(text, separator)
-	if !isWord(id) || found && !isWord(ifName) {
+	if !isWord(id) || found && !isLink(ifName) {
 		return Holder{}, false
 	}
 	return Holder{ContainerID: id, IfName: ifName}, true
 }
 
-// isWord says whether the text could name something: not empty, and without the control characters and the zeros that a file
+// isWord says whether the text could name a container: not empty, and without the control characters and the zeros that a file
 // system leaves after a power failure. It is wider than the rules for names of today, since older runtimes had none, and a
 // person's note in a file is to keep the address, too.
 func isWord(text string) bool {
 	return text != "" && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// isLink says whether the text could name an interface. The kernel and the reference take any byte but zeros, white space, / and :, so what looks torn
+// may be a living container's.
+func isLink(text string) bool { return text != "" && !strings.ContainsAny(text, "\x00\r\n") }
+
+// readable returns an error where the holder could not be found again by what its file would say.
+func (h Holder) readable() error {
+	content := h.encode()
+	if back, ok := parseHolder([]byte(content)); ok && back == h && len(content) < fileRoom {
+		return nil
+	}
+	return fault.New(fault.Environment, "use a shorter container ID, and names without white space", "%.100q: could not be read back from a reservation", h)
 }
 
 // parseName returns the address that a file of a network's directory stands for. Only the reference's spelling of an address is

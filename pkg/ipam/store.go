@@ -98,6 +98,9 @@ type Attachment struct {
 
 // Reserve writes the reservation. An address that somebody holds is an error with code fault.Taken that names the holder.
 func (s *Store) Reserve(addr netip.Addr, a Attachment) error {
+	if err := a.readable(); err != nil {
+		return err
+	}
 	x, err := s.index()
 	if err != nil {
 		return err

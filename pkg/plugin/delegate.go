@@ -57,6 +57,12 @@ func (r *Request) delegate(kind string) (callee, error) {
 	return r.exec(file), nil
 }
 
+// Finds says why the plugin kind cannot be called, and nil where it can.
+func (r *Request) Finds(kind string) error {
+	_, err := r.delegate(kind)
+	return err
+}
+
 // Invoke calls the plugin kind with a configuration of its own: from this binary if it holds such a plugin, else as Delegate does. It returns
 // what an ADD printed, which is a result in the configuration's version.
 func (r *Request) Invoke(ctx context.Context, kind, command string, config []byte) ([]byte, error) {
@@ -81,6 +87,18 @@ func (r *Request) Invoke(ctx context.Context, kind, command string, config []byt
 
 // Bundled says whether this binary holds the plugin.
 func (r *Request) Bundled(kind string) bool { _, held := r.bundle[kind]; return held }
+
+// Makers are the plugins of this binary that make an interface, in the order of their names.
+func (r *Request) Makers() []string {
+	var names []string
+	for name, p := range r.bundle {
+		if p.Makes {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // callee is a plugin and the way to call it: environment and configuration in, what it printed out.
 type callee struct {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trestle-cni/trestle/pkg/ipam"
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
@@ -32,6 +33,20 @@ func (r *Request) DryRun() bool { return r.Command == "GC" && r.Environ["TRESTLE
 
 // Keeps says whether the attachment is in the set.
 func (v Valid) Keeps(id owner.ID) bool { return v.ids[id] }
+
+// Holders says the same of who holds an address; nil where nobody knows. One of whom only the container is known stays while any interface of that
+// is valid.
+func (v Valid) Holders(network string) func(ipam.Holder) bool {
+	if !v.Known {
+		return nil
+	}
+	return func(h ipam.Holder) bool {
+		if h.Legacy() {
+			return slices.ContainsFunc(v.List, func(a Attachment) bool { return a.ContainerID == h.ContainerID })
+		}
+		return v.Keeps(owner.Of(network, h.ContainerID, h.IfName).ID)
+	}
+}
 
 // And returns the set with one attachment more.
 func (v Valid) And(network string, a Attachment) Valid {
@@ -86,7 +101,7 @@ func (r *Request) ValidAttachments() (Valid, error) {
 		valid.Known, valid.List = true, nil
 		for _, entry := range r.Keys.Objects(key) {
 			valid.List = append(valid.List, Attachment{
-				name(entry, "containerID", owner.ValidName), name(entry, "ifname", ValidLinkName)})
+				name(entry, "containerID", owner.ValidName), name(entry, "ifname", possibleLinkName)})
 		}
 	}
 	for _, a := range valid.List {

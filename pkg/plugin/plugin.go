@@ -27,6 +27,7 @@ import (
 type Plugin struct {
 	Name     string
 	Versions []string // Versions() when nil
+	Makes    bool     // it makes the interface; all that the attachment has on the host goes with its DEL, whatever the configuration
 	// Args says that the plugin reads CNI_ARGS, as its reference does, and so refuses an ADD with what it cannot read there. Any other takes
 	// whatever a runtime has for its neighbours in the list.
 	Args bool

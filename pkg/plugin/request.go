@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -100,14 +98,10 @@ func (r *Request) checkEnvironment() error {
 	default:
 		return fault.New(fault.Environment, "use ADD, DEL, CHECK, GC, STATUS or VERSION", "CNI_COMMAND: %q: unknown command", r.Command)
 	}
-	attached := r.Command != "GC" && r.Command != "STATUS"
-	if attached && r.ContainerID != "" && !owner.ValidName(r.ContainerID) {
-		return fault.New(fault.Environment, "use letters, digits, _ . and -, a letter or digit first",
-			"CNI_CONTAINERID: %q: not a container ID", r.ContainerID)
-	}
-	if attached && r.IfName != "" && !ValidLinkName(r.IfName) {
-		return fault.New(fault.Environment, "use 1 to 15 bytes without / : or white space, none of . .. all default",
-			"CNI_IFNAME: %q: not an interface name", r.IfName)
+	if err := r.checkNames(); err != nil && r.Command == "DEL" {
+		r.Logf("DEL goes on in spite of: %v", err) // whatever an ADD once took, or refused
+	} else if err != nil {
+		return err
 	}
 	var missing []string
 	for _, q := range required {
@@ -117,6 +111,26 @@ func (r *Request) checkEnvironment() error {
 	}
 	if len(missing) > 0 {
 		return fault.New(fault.Environment, "set them as the CNI specification says", "environment: %s: missing", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// checkNames refuses names that no attachment can have. Of an interface, an ADD takes only what can be read back wherever it is written down; the
+// other verbs take what the reference may have made.
+func (r *Request) checkNames() error {
+	if r.Command == "GC" || r.Command == "STATUS" {
+		return nil
+	}
+	if r.ContainerID != "" && !owner.ValidName(r.ContainerID) {
+		return fault.New(fault.Environment, "use letters, digits, _ . and -, a letter or digit first",
+			"CNI_CONTAINERID: %.100q: not a container ID", r.ContainerID)
+	}
+	valid := possibleLinkName
+	if r.Command == "ADD" {
+		valid = ValidLinkName
+	}
+	if r.IfName != "" && !valid(r.IfName) {
+		return fault.New(fault.Environment, "use "+LinkNameRule, "CNI_IFNAME: %.100q: not an interface name", r.IfName)
 	}
 	return nil
 }
@@ -139,13 +153,6 @@ func (r *Request) readHeader(supported []string) error {
 		version = "0.1.0"
 	}
 	return r.checkVersion(version, supported)
-}
-
-// ValidLinkName is the kernel's rule for interface names, which are 1 to 15 bytes long (dev_valid_name in net/core/dev.c), and for those that can
-// have addresses: all and default are the settings of every link (sysctl_dev_name_is_allowed in net/ipv4/devinet.c).
-func ValidLinkName(name string) bool {
-	bad := func(c rune) bool { return c == '/' || c == ':' || unicode.IsSpace(c) }
-	return name != "" && len(name) <= 15 && !slices.Contains([]string{".", "..", "all", "default"}, name) && !strings.ContainsFunc(name, bad)
 }
 
 // PrevResult returns the result of the plugins before this one, nil when there is none. On DEL one that cannot be read is none.

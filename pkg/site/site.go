@@ -80,7 +80,15 @@ func (s *Site) Filter() (firewall.Filter, error) {
 	}
 	var err error
 	s.opened, err = s.filter()
+	s.settle()
 	return s.opened, err
+}
+
+// settle tells a packet filter that minds it that what an owner has is there by now: the site is opened, or a lock was taken.
+func (s *Site) settle() {
+	if f, minds := s.opened.(interface{ Forget() }); minds {
+		f.Forget()
+	}
 }
 
 // Logf writes one line for the operator.
@@ -159,6 +167,7 @@ func (s *Site) forget() {
 			side.Forget()
 		}
 	}
+	s.settle()
 }
 
 // LinkByIndex reads one link. The error is ENODEV where there is none.

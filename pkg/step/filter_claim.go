@@ -15,6 +15,9 @@ type Claim struct {
 	Owner owner.Owner
 	firewall.Claim
 	Known bool // the values are all that is wanted; not known, an empty list stands for whatever the owner has
+	// Rest stands for what the configuration does not ask for, and another one may have: Undo and Owners look for it. Flows that it led are left to
+	// end by themselves.
+	Rest bool
 }
 
 // Mendable says that a flushed packet filter is filled again by Apply.
@@ -86,6 +89,9 @@ func (c Claim) Undo(ctx context.Context, s *site.Site) error {
 	filter, err := s.Filter()
 	if err != nil {
 		return err
+	}
+	if c.Rest {
+		return filter.Drop(ctx, c.Owner, c.Claim)
 	}
 	led := published(ctx, s, filter, c)
 	c.Promptly = cut(s, led) > 0 // who is sending now would begin the same flow again before long

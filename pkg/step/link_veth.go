@@ -190,8 +190,12 @@ func (v Veth) undoUnmarked(s *site.Site) error {
 		return err
 	}
 	master, err := v.master(s.Host)
-	if err != nil || peer.Attrs().Alias != "" || peer.Attrs().MasterIndex != master {
+	if err != nil || peer.Attrs().Alias != "" {
 		return err
+	}
+	made := v.Host != v.Owner.HostLink() && peer.Attrs().Name == v.Host // as prevResult has it, whatever bridge the configuration names today
+	if !made && peer.Attrs().MasterIndex != master {
+		return nil
 	}
 	return remove(s.Container, link)
 }

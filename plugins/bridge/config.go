@@ -78,7 +78,7 @@ func Parse(req *plugin.Request) (Config, error) {
 // reject complains of what no single key is wrong with.
 func (c Config) reject(k *keys.Object) {
 	if !plugin.ValidLinkName(c.Bridge) {
-		k.Reject("bridge", c.Bridge, "must be the name of a link: 1 to 15 bytes without / : or white space, none of . .. all default")
+		k.Reject("bridge", c.Bridge, "must be the name of a link: "+plugin.LinkNameRule)
 	}
 	if c.Hairpin && c.Promisc {
 		k.Reject("hairpinMode", true, "cannot be combined with promiscMode")

@@ -26,12 +26,16 @@ func parse(t *testing.T, text string) (Config, error) {
 }
 
 func TestRefusals(t *testing.T) {
-	const link = "must be the name of a link: 1 to 15 bytes without / : or white space, none of . .. all default"
+	const link = "must be the name of a link: " + plugin.LinkNameRule
 	for config, want := range map[string]string{
 		`{"bridge":"a/b"}`:                                       `bridge: "a/b": ` + link,
 		`{"bridge":"a b"}`:                                       `bridge: "a b": ` + link,
 		`{"bridge":"all"}`:                                       `bridge: "all": ` + link,
 		`{"bridge":"default"}`:                                   `bridge: "default": ` + link,
+		`{"bridge":"br%d"}`:                                      `bridge: "br%d": ` + link,
+		"{\"bridge\":\"br\u007f\"}":                              "bridge: \"br\u007f\": " + link,
+		`{"bridge":"br\u001b[m"}`:                                `bridge: "br\u001b[m": ` + link,
+		`{"bridge":"brà"}`:                                       `bridge: "brà": ` + link,
 		`{"bridge":".."}`:                                        `bridge: "..": ` + link,
 		`{"bridge":"sixteen-letters-"}`:                          `bridge: "sixteen-letters-": ` + link,
 		`{"bridge":7}`:                                           `bridge: 7: must be a string`,

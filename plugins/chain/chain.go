@@ -57,18 +57,19 @@ func (c config) takeBack(ctx context.Context, req *plugin.Request, done []link, 
 // del runs DEL up the list. It tries all and joins the errors: one plugin's trouble is no reason to leave the others' work behind.
 func del(ctx context.Context, req *plugin.Request) error {
 	c, err := parse(req)
-	if len(c.links) == 0 && err != nil {
-		return err
-	}
 	if err != nil {
 		req.Logf("DEL goes on in spite of: %v", err)
 	}
-	return c.delete(ctx, req, c.links, req.Keys.Raw("prevResult"))
+	return c.delete(ctx, req, c.everything(req), req.Keys.Raw("prevResult"))
 }
 
 func (c config) delete(ctx context.Context, req *plugin.Request, links []link, result json.RawMessage) error {
 	var errs []error
 	for _, l := range slices.Backward(links) {
+		if missing := req.Finds(l.kind); missing != nil && result == nil && !req.Bundled(l.kind) {
+			req.Logf("DEL goes on in spite of: %v", missing) // no ADD is known to have got past it
+			continue
+		}
 		_, err := c.call(ctx, req, l, "DEL", result)
 		errs = append(errs, err)
 	}
@@ -100,6 +101,7 @@ func gc(ctx context.Context, req *plugin.Request) error {
 	if err != nil {
 		return err
 	}
+	c.links = c.everything(req)
 	return c.each(ctx, req, "GC", nil)
 }
 

@@ -56,6 +56,21 @@ func parse(req *plugin.Request) (config, error) {
 	return c, k.Err()
 }
 
+// everything is the list and, where that has lost its entries, what makes interfaces: with it goes whatever the attachment has on the host. An entry of
+// somebody else's may have made the interface itself.
+func (c config) everything(req *plugin.Request) []link {
+	makers := req.Makers()
+	mayHave := func(l link) bool { return !req.Bundled(l.kind) || slices.Contains(makers, l.kind) }
+	if slices.ContainsFunc(c.links, mayHave) {
+		return c.links
+	}
+	var list []link
+	for _, kind := range makers {
+		list = append(list, link{kind: kind, entry: members{"type": quote(kind)}})
+	}
+	return append(list, c.links...)
+}
+
 // decode returns the members of an object; none where package keys complained that it is no object.
 func decode(raw json.RawMessage) members {
 	m := make(members)

@@ -95,5 +95,5 @@ func undo(s *ipam.Store, grants []ipam.Grant) error {
 	for _, one := range grants {
 		addrs = append(addrs, one.Addr.Addr())
 	}
-	return release(s, addrs)
+	return s.ReleaseAll(addrs)
 }

@@ -14,9 +14,6 @@ import (
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
-// defaultDataDir is where the reference keeps its reservations.
-const defaultDataDir = "/var/lib/cni/networks"
-
 // config is what the network's configuration and the runtime ask for; README.md explains the keys.
 type config struct {
 	dataDir    string
@@ -87,7 +84,7 @@ func policy(r *plugin.Request, ipamKeys *keys.Object) ipam.Policy {
 func dataDir(ipamKeys *keys.Object) string {
 	dir := ipamKeys.String("dataDir", "")
 	if dir == "" {
-		return defaultDataDir
+		return ipam.DefaultDir
 	}
 	return dir
 }

@@ -9,10 +9,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net/netip"
 
 	"github.com/trestle-cni/trestle/pkg/ipam"
-	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -33,6 +31,7 @@ func open(ctx context.Context, r *plugin.Request, c config) (*ipam.Store, error)
 		return nil, err
 	}
 	s.Policy = c.policy
+	ipam.Remember(c.dataDir, r.Network)
 	return s, nil
 }
 
@@ -49,31 +48,15 @@ func existing(ctx context.Context, r *plugin.Request, c config) (*ipam.Store, er
 	return s, nil
 }
 
-// del releases every address of the container's interface, in whatever range and however the ranges have changed since. Files
-// that name the container only count where no file names the interface too, as in the reference.
+// del releases every address of the container's interface, whatever the configuration has become since. One that cannot be read is no reason to keep
+// what the container held.
 func del(ctx context.Context, r *plugin.Request) error {
 	c, err := parseStore(r)
 	if err != nil {
-		return err
+		r.Logf("DEL goes on in spite of: %v", err)
 	}
-	s, err := existing(ctx, r, c)
-	if s == nil {
-		return err
-	}
-	own, legacy, err := s.Held(holder(r))
-	if len(own) == 0 {
-		own = legacy
-	}
-	return errors.Join(err, release(s, own), s.Close())
-}
-
-// release lets go of all addresses, also where one of them resists.
-func release(s *ipam.Store, addrs []netip.Addr) error {
-	var errs []error
-	for _, addr := range addrs {
-		errs = append(errs, s.Release(addr))
-	}
-	return errors.Join(errs...)
+	_, err = ipam.LetGo(ctx, ipam.Dirs(r.Network, c.dataDir), r.Network, holder(r), c.policy)
+	return err
 }
 
 // gc releases every address that no valid attachment holds, and removes what a crash tore. A file that names the container only
@@ -87,39 +70,5 @@ func gc(ctx context.Context, r *plugin.Request) error {
 	if err != nil {
 		return err
 	}
-	s, err := existing(ctx, r, c)
-	if s == nil {
-		return err
-	}
-	if valid.Known && !r.DryRun() {
-		err = releaseInvalid(s, r.Network, valid)
-	} else {
-		_, err = s.Reclaim(nil)
-	}
-	return errors.Join(err, s.Close())
-}
-
-func releaseInvalid(s *ipam.Store, network string, valid plugin.Valid) error {
-	held, stale, err := s.All()
-	for _, reservation := range held {
-		if !keeps(network, valid, reservation.Holder) {
-			stale = append(stale, reservation.Addr)
-		}
-	}
-	return errors.Join(err, release(s, stale))
-}
-
-func keeps(network string, valid plugin.Valid, h ipam.Holder) bool {
-	if h.Unknown() {
-		return true
-	}
-	if !h.Legacy() {
-		return valid.Keeps(owner.Of(network, h.ContainerID, h.IfName).ID)
-	}
-	for _, a := range valid.List {
-		if a.ContainerID == h.ContainerID {
-			return true
-		}
-	}
-	return false
+	return ipam.Collect(ctx, ipam.Dirs(r.Network, c.dataDir), r.Network, valid.Holders(r.Network), c.policy)
 }

@@ -32,7 +32,7 @@ func plants() []plant {
 		{"forget-the-guard", "4-twice", "second ADD", on(func(s step.Claim) plan.Step { return mute{s} })},
 		{"need-the-container", "5-bare", "the host is not as it was", on(func(s step.Claim) plan.Step { return homesick(s) })},
 		{"undo-what-is-known", "6-kill", "DEL: the state is not as it was", on(learned)},
-		{"keep-no-books", "6-kill", "GC: the state is not as it was", on(func(s step.Claim) plan.Step { return mute{s} })},
+		{"keep-no-books", "6-kill", "GC: the state is not as it was", on(func(s step.Veth) plan.Step { return mute{s} })},
 		{"leave-out", "7-kinds", "step.Addresses", forgetful},
 		{"stand-no-company", "8-together", "16 ADDs at the same time: ADD of bridge: veth", elsewhere},
 		{"draw-again", "9-fixed-point", "MAC", on(func(s step.Veth) plan.Step { return restless(s) })},

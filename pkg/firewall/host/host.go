@@ -81,6 +81,9 @@ func Open(c Choice) *Filter {
 // Close closes both backends.
 func (f *Filter) Close() error { return f.nft.Close() } // which the other shares for frames, and needs no closing itself
 
+// Forget says that what is dropped from now on was there before, as for who has just taken its owner's lock: which tables there are is looked at once.
+func (f *Filter) Forget() { f.nft.Forget() }
+
 // choose returns the backend by which things are made.
 func (f *Filter) choose(ctx context.Context) firewall.Filter {
 	if f.chosen != nil {

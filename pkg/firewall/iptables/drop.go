@@ -7,6 +7,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -24,7 +25,11 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 		return err
 	}
 	defer lock.Close() // nil has none
-	tools, err := f.holding(ctx, o, c.Role)
+	list := lister((*nftconn.Conn).ListTables)
+	if lock == nil {
+		list = (*nftconn.Conn).Tables // no tool of ours can have made one meanwhile
+	}
+	tools, err := f.holding(ctx, list, o, c.Role)
 	if err != nil || len(tools) == 0 {
 		return err
 	}
@@ -43,8 +48,8 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 
 // holding returns the tools by which something of the owner's is to be found; first those for what no ledger tells of, so that a kill in between leaves
 // nothing that nobody knows of.
-func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) (tools []*tool, err error) {
-	k, err := f.look()
+func (f *Filter) holding(ctx context.Context, list lister, o owner.Owner, r firewall.Role) (tools []*tool, err error) {
+	k, err := f.lookBy(list)
 	if err != nil {
 		return nil, err
 	}

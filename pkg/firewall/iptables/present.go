@@ -24,7 +24,12 @@ type kernel struct {
 }
 
 // look asks for the tables: one request, and two small files.
-func (f *Filter) look() (*kernel, error) {
+func (f *Filter) look() (*kernel, error) { return f.lookBy((*nftconn.Conn).ListTables) }
+
+// lister lists the tables of nf_tables.
+type lister func(*nftconn.Conn) ([]*nftables.Table, error)
+
+func (f *Filter) lookBy(list lister) (*kernel, error) {
 	open := f.options.Conn
 	if open == nil {
 		open = nftconn.Open
@@ -32,7 +37,7 @@ func (f *Filter) look() (*kernel, error) {
 	k := &kernel{filter: f, names: make(map[bool][]byte), own: f.options.Conn == nil}
 	var err error
 	if k.conn, err = open(); err == nil {
-		k.tables, err = k.conn.ListTables()
+		k.tables, err = list(k.conn)
 	}
 	if absent(err) != nil {
 		return nil, err

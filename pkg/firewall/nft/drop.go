@@ -3,6 +3,9 @@ package nft
 import (
 	"bytes"
 	"context"
+	"slices"
+
+	"github.com/google/nftables"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -20,24 +23,47 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 		}
 	}
 	defer f.lock()()
-	left, err := f.drop(ctx, w, f.deletes || c.Promptly)
+	seen, none, err := f.glance(w)
+	if err != nil || none {
+		return explain(err)
+	}
+	left, err := f.drop(ctx, w, seen, f.deletes || c.Promptly)
 	if err != nil || !left {
 		return err
 	}
 	f.deletes = true
-	_, err = f.drop(ctx, w, true)
+	_, err = f.drop(ctx, w, nil, true)
 	return err
 }
 
-// drop removes what the owner holds, and says whether the kernel left it as it was.
-func (f *Filter) drop(ctx context.Context, w *want, deletes bool) (left bool, err error) {
+// glance says that the owner of a claim without values has nothing in the role, at the price of one request where others were looked at before; or
+// returns its attachment.
+func (f *Filter) glance(w *want) (attachment *nftables.SetElement, none bool, err error) {
+	if !w.empty() {
+		return nil, false, nil
+	}
+	if err := f.connect(); err != nil {
+		return nil, false, err
+	}
+	tables, err := f.conn.Tables()
+	if err != nil || !slices.ContainsFunc(tables, w.table.is) {
+		return nil, true, err
+	}
+	attachment, err = f.find(w.attachment.set, w.attachment.key)
+	return attachment, !belongs(attachment, w.owner), err
+}
+
+// drop removes what the owner holds, and says whether the kernel left it as it was. The attachment may have been seen already; if somebody else drops it
+// meanwhile, what it counts is not there either.
+func (f *Filter) drop(ctx context.Context, w *want, seen *nftables.SetElement, deletes bool) (left bool, err error) {
 	vanish := expire
 	if deletes {
 		vanish = remove
 	}
 	var held []element
 	err = f.amend(ctx, w.table, keep, func() (changes []change, err error) {
-		held, err = f.held(w)
+		held, err = f.heldBy(w, seen)
+		seen = nil
 		for _, e := range held {
 			if e.rule != nil {
 				changes = append(changes, removeRule(e.rule))
@@ -56,10 +82,13 @@ func (f *Filter) drop(ctx context.Context, w *want, deletes bool) (left bool, er
 }
 
 // held is what the owner holds in the role.
-func (f *Filter) held(w *want) (held []element, err error) {
-	attachment, err := f.find(w.attachment.set, w.attachment.key)
-	if err != nil {
-		return nil, err
+func (f *Filter) held(w *want) ([]element, error) { return f.heldBy(w, nil) }
+
+func (f *Filter) heldBy(w *want, attachment *nftables.SetElement) (held []element, err error) {
+	if attachment == nil {
+		if attachment, err = f.find(w.attachment.set, w.attachment.key); err != nil {
+			return nil, err
+		}
 	}
 	there, err := f.lookAll(w.entries)
 	if err != nil {

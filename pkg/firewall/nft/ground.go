@@ -80,7 +80,7 @@ func (f *Filter) drifted(list []string) error {
 // exists says whether the table is there.
 func (f *Filter) exists(t *table) (bool, error) {
 	found, err := f.conn.ListTablesOfFamily(t.Family)
-	return slices.ContainsFunc(found, func(other *nftables.Table) bool { return other.Name == t.Name }), err
+	return slices.ContainsFunc(found, t.is), err
 }
 
 // foundation is what makes the table whole: nothing; or all of it where it is missing; or, where something differs, all of it anew

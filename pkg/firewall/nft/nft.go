@@ -44,6 +44,7 @@ type Filter struct {
 	mu      sync.Mutex // one transaction at a time: the connection queues messages
 	conn    *nftconn.Conn
 	deletes bool // the kernel was seen to ignore a new timeout
+	settled bool // see Forget
 	memory  memory
 	run     string // the directory of the lock; empty: nobody queues
 }
@@ -92,6 +93,9 @@ func (f *Filter) connect() (err error) {
 			f.conn, err = nftconn.Open()
 			return err
 		})
+		if err == nil && f.settled {
+			f.conn.Forget()
+		}
 	}
 	return err
 }
@@ -102,6 +106,15 @@ func (f *Filter) Conn() (*nftconn.Conn, error) {
 	defer f.lock()()
 	err := f.connect()
 	return f.conn, err
+}
+
+// Forget says that what is dropped from now on was there before: Drop looks once more which tables there are, and not again until the next Forget.
+func (f *Filter) Forget() {
+	defer f.lock()()
+	f.settled = true
+	if f.conn != nil {
+		f.conn.Forget()
+	}
 }
 
 // generation returns the number of the last commit in the namespace.

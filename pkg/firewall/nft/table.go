@@ -48,6 +48,11 @@ func newTable(family nftables.TableFamily, lay func(*table)) *table {
 	return t
 }
 
+// is says whether a table of the kernel's is this one, by its name.
+func (t *table) is(other *nftables.Table) bool {
+	return other.Name == t.Name && other.Family == t.Family
+}
+
 // laid returns the chains with their rules.
 func (t *table) laid() []*chain {
 	if len(t.chains) == 0 {

@@ -53,11 +53,11 @@ func Remove(ctx context.Context, open Connector, o owner.Owner, c firewall.Claim
 	}
 	var failed error
 	for range attempts {
-		tables, err := conn.ListTables()
+		tables, err := conn.Tables()
 		if err != nil {
 			return without(err)
 		}
-		found, err := n.find(conn.Conn, tables, c)
+		found, err := n.find(conn.Conn, tables, c) // of a table that went meanwhile nothing is left
 		if err != nil || len(found.rules) == 0 && len(found.chains) == 0 {
 			return err
 		}

@@ -19,7 +19,10 @@ import (
 // Conn is one connection to the nf_tables of the network namespace in which it was opened.
 type Conn struct {
 	*nftables.Conn
-	sock *nlsocket.Conn
+	sock   *nlsocket.Conn
+	tables []*nftables.Table // since Forget
+	keeps  bool
+	listed bool
 }
 
 // Open opens a connection in the calling thread's network namespace, where it stays.
@@ -42,6 +45,21 @@ func (c *Conn) Close() { c.sock.Close() }
 
 // Namespace returns the cookie of the connection's network namespace (SO_NETNS_COOKIE, Linux 5.14), which no other has until the next boot.
 func (c *Conn) Namespace() (uint64, error) { return c.sock.Namespace() }
+
+// Tables lists the tables, since Forget was called as they were when they were first asked for after that. It is for who removes what was made before: a
+// table that is not in the list had nothing of it, and one that went meanwhile has nothing any more.
+func (c *Conn) Tables() ([]*nftables.Table, error) {
+	if c.listed {
+		return c.tables, nil
+	}
+	var err error
+	c.tables, err = c.ListTables()
+	c.listed = err == nil && c.keeps
+	return c.tables, err
+}
+
+// Forget makes Tables look once more, and then keep the list.
+func (c *Conn) Forget() { c.keeps, c.listed = true, false }
 
 // exchange is the transport: requests go out in one datagram, and all answers come back. Asked for more, there is nothing.
 func (c *Conn) exchange(requests []netlink.Message) (answers []netlink.Message, err error) {

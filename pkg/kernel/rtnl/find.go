@@ -12,8 +12,11 @@ func withoutStatistics(r *nl.NetlinkRequest) *nl.NetlinkRequest {
 	return r
 }
 
-// LinkByName reads one link. The error is ENODEV where there is none.
+// LinkByName reads one link. The error is ENODEV where there is none, as under a name that is longer than any link's.
 func (c *Conn) LinkByName(name string) (netlink.Link, error) {
+	if len(name) >= unix.IFNAMSIZ {
+		return nil, unix.ENODEV
+	}
 	return c.link(byName(unix.RTM_GETLINK, name))
 }
 

@@ -10,14 +10,11 @@ import (
 	"github.com/trestle-cni/trestle/pkg/ipam"
 )
 
-// defaultDataDir is host-local's, as in the reference.
-const defaultDataDir = "/var/lib/cni/networks"
-
 // readReservations reads what host-local keeps, in its usual directory and in those that configurations name.
 func (r *reader) readReservations() {
 	dirs := r.options.DataDirs
 	if dirs == nil {
-		dirs = append([]string{defaultDataDir}, r.rememberedDirs()...)
+		dirs = append([]string{ipam.DefaultDir}, r.rememberedDirs()...)
 	}
 	for i, dir := range dirs {
 		if slices.Contains(dirs[:i], dir) {

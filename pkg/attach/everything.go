@@ -1,0 +1,91 @@
+package attach
+
+import (
+	"context"
+	"slices"
+
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/ipam"
+	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/pkg/phase"
+	"github.com/trestle-cni/trestle/pkg/plan"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/pkg/step"
+)
+
+// A DEL and a GC undo what the owner has, not what today's configuration would make: it may have been changed since the ADD, have lost most of itself
+// on the way, or never have been good for an ADD. Whatever it says, the links follow from the owner; the roles in the packet filter are few; and what
+// host-local reserved is in files.
+
+// everything is the plan with all that an attachment may have by another configuration. It is for the plugin that makes the interface, with which the
+// whole attachment goes; one chained after it has its own part alone.
+func (v *verb[C]) everything(p plan.Plan, o owner.Owner) plan.Plan {
+	if v.Place != First || v.Filter == nil {
+		return p
+	}
+	p.Steps, p.Ground = slices.Clip(p.Steps), slices.Clip(p.Ground)
+	for _, role := range firewall.Roles() {
+		if !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { c, ok := plan.As[step.Claim](s); return ok && c.Role == role }) {
+			p.Steps = append(p.Steps, step.Claim{Owner: o, Claim: firewall.Claim{Role: role}, Rest: true})
+		}
+	}
+	if !slices.ContainsFunc(p.Ground, func(s plan.Step) bool { _, ok := plan.As[step.Tables](s); return ok }) {
+		p.Ground = append(p.Ground, step.Tables{})
+	}
+	return p
+}
+
+// hostLocal is the address plugin that finds what it reserved wherever it is, as release does for it.
+const hostLocal = "host-local"
+
+// release gives the addresses back: by the address plugin that the configuration names, and what another configuration may have had reserved. That the
+// plugin is not there is an error where it gave an address, as prevResult says, and that is not found; without one no ADD is known to have succeeded.
+func (v *verb[C]) release(ctx context.Context, prev *types100.Result) (err error) {
+	if v.IPAM == nil {
+		return nil
+	}
+	kind := v.ipam()
+	missing := v.req.Finds(kind)
+	if missing == nil {
+		_, err = v.req.Delegate(ctx, kind, "DEL")
+		phase.End(ctx, "IPAM", kind)
+		if kind == hostLocal && err == nil {
+			return nil
+		}
+	}
+	holder := ipam.Holder{ContainerID: v.req.ContainerID, IfName: v.req.IfName}
+	found, failed := ipam.LetGo(ctx, v.dataDirs(), v.req.Network, holder, v.policy())
+	err = fault.Join(err, failed)
+	switch {
+	case kind == "" || missing == nil || len(found) > 0:
+		return err
+	case prev != nil && len(prev.IPs) > 0:
+		return fault.Join(err, missing)
+	}
+	v.req.Logf("DEL goes on in spite of: %v", missing)
+	return err
+}
+
+// releaseInvalid does so for all who are not kept.
+func (v *verb[C]) releaseInvalid(ctx context.Context, kept plugin.Valid) (err error) {
+	if v.IPAM == nil {
+		return nil
+	}
+	if kind := v.ipam(); kind != "" {
+		if err = v.req.DelegateGC(ctx, kind, kept); kind == hostLocal {
+			return err
+		}
+	}
+	return fault.Join(err, ipam.Collect(ctx, v.dataDirs(), v.req.Network, kept.Holders(v.req.Network), v.policy()))
+}
+
+func (v *verb[C]) dataDirs() []string {
+	return ipam.Dirs(v.req.Network, v.req.Keys.Object("ipam").String("dataDir", ""))
+}
+
+func (v *verb[C]) policy() ipam.Policy {
+	return ipam.Policy{Reclaim: true, Dry: v.req.DryRun(), Log: v.req.Logf}
+}

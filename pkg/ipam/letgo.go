@@ -1,0 +1,78 @@
+package ipam
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// LetGo releases all addresses of the holder, in whatever range and however the ranges have changed since, and returns them. Files that name the
+// container only count where no file names the interface too, as in the reference. Where the network has no directory nothing is held.
+func LetGo(ctx context.Context, dirs []string, network string, h Holder, p Policy) (released []netip.Addr, err error) {
+	err = each(ctx, dirs, network, p, func(s *Store) error {
+		own, legacy, err := s.Held(h)
+		if len(own) == 0 {
+			own = legacy
+		}
+		released = append(released, own...)
+		return errors.Join(err, s.ReleaseAll(own))
+	})
+	return released, err
+}
+
+// Collect releases every address whose holder is not kept, and what a crash tore; with keeps nil, and where the policy is dry, only the provably dead
+// lose theirs.
+func Collect(ctx context.Context, dirs []string, network string, keeps func(Holder) bool, p Policy) error {
+	return each(ctx, dirs, network, p, func(s *Store) error {
+		if keeps == nil || p.Dry {
+			_, err := s.Reclaim(nil)
+			return err
+		}
+		held, stale, err := s.All()
+		for _, r := range held {
+			if !r.Holder.Unknown() && !keeps(r.Holder) {
+				stale = append(stale, r.Addr)
+			}
+		}
+		return errors.Join(err, s.ReleaseAll(stale))
+	})
+}
+
+// each opens the network's store in each of the directories that has one.
+func each(ctx context.Context, dirs []string, network string, p Policy, do func(*Store) error) error {
+	var errs []error
+	for _, dir := range dirs {
+		s, err := Open(ctx, dir, network, false)
+		if nowhere(err) {
+			continue
+		}
+		if err == nil {
+			s.Policy = p
+			err = errors.Join(do(s), s.Close())
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// nowhere says whether the error means that there can be no directory of that name, be it a name that none can have.
+func nowhere(err error) bool {
+	for _, none := range []error{fs.ErrNotExist, unix.ENOTDIR, unix.ENAMETOOLONG, unix.ELOOP, unix.EINVAL} {
+		if errors.Is(err, none) {
+			return true
+		}
+	}
+	return false
+}
+
+// ReleaseAll releases all the addresses, also where one of them resists.
+func (s *Store) ReleaseAll(addrs []netip.Addr) error {
+	var errs []error
+	for _, addr := range addrs {
+		errs = append(errs, s.Release(addr))
+	}
+	return errors.Join(errs...)
+}
