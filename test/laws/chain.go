@@ -140,6 +140,9 @@ func (c Chain) stdin(call call) ([]byte, error) {
 	for key, value := range call.runtime {
 		set("runtimeConfig", map[string]any{key: value})
 	}
+	if call.spoil != nil {
+		call.spoil(call.member, config)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.File, err)
 	}

@@ -26,7 +26,7 @@ type Kind struct {
 	Parts map[string]Kind
 	// The following are nil for a list and for an address plugin, which have no plans of their own.
 
-	// Alone is With for a plugin that leaves its IPAM plugin in peace.
+	// Alone is With for a plugin that leaves its IPAM plugin in peace, and undoes nothing but its plan.
 	Alone func(Rewrite) plugin.Bundle
 	// Plan returns the plan for a request, given a result and a seed for what is drawn by lot.
 	Plan func(req *plugin.Request, result *types100.Result, seed byte) (plan.Plan, error)
@@ -37,7 +37,7 @@ type Kind struct {
 // Of returns the kind of an attachment plugin.
 func Of[C any](k attach.Kind[C]) Kind {
 	alone := k
-	alone.IPAM = nil
+	alone.IPAM, alone.Place = nil, attach.Anywhere
 	return Kind{
 		Name:  k.Name,
 		With:  func(r Rewrite) plugin.Bundle { return rewritten(k, r) },

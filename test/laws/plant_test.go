@@ -36,6 +36,8 @@ func plants() []plant {
 		{"leave-out", "7-kinds", "step.Addresses", forgetful},
 		{"stand-no-company", "8-together", "16 ADDs at the same time: ADD of bridge: veth", elsewhere},
 		{"draw-again", "9-fixed-point", "MAC", on(func(s step.Veth) plan.Step { return restless(s) })},
+		{"mind-the-input", "11-refused", "DEL of bridge: veth", on(func(s step.Veth) plan.Step { return stubborn(s) })},
+		{"undo-the-plan", "12-other", "the state is not as it was", on(func(s step.Claim) plan.Step { return deaf(s) })},
 		{"mend-the-dead", "10-mend", "whose link is gone", on(func(s step.Veth) plan.Step { return blind(s) })},
 	}
 }
@@ -145,6 +147,16 @@ func learned(c step.Claim) plan.Step {
 		return c
 	}
 	return deaf(c)
+}
+
+// stubborn fails where it should undo, if nothing is there.
+func stubborn(s step.Veth) plan.Step {
+	return laws.Wrapped{Step: s, OnUndo: func(ctx context.Context, at *site.Site) error {
+		if _, err := at.Host.LinkByName(s.Owner.HostLink()); err != nil {
+			return err
+		}
+		return s.Undo(ctx, at)
+	}}
 }
 
 // secret does not say what it created.

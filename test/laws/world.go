@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -129,6 +130,8 @@ type call struct {
 	rewrite Rewrite
 	part    string    // of a list: the plugin whose plans are rewritten; empty: all
 	out     io.Writer // takes the output; nil: it is returned
+	env     map[string]string
+	spoil   func(member int, config Config) // changes what a plugin is sent
 }
 
 func (w *World) environment(c call) map[string]string {
@@ -137,6 +140,7 @@ func (w *World) environment(c call) map[string]string {
 	if c.bare {
 		env["CNI_NETNS"] = ""
 	}
+	maps.Copy(env, c.env)
 	return env
 }
 
@@ -212,8 +216,15 @@ func (w *World) add(run runner, c Container) (result []byte, err error) {
 
 // addUpTo is add by the first n plugins.
 func (w *World) addUpTo(run runner, c Container, n int) (result []byte, err error) {
+	return w.addAs(run, call{of: c}, n)
+}
+
+// addAs is addUpTo with what the template says the calls have in common.
+func (w *World) addAs(run runner, template call, n int) (result []byte, err error) {
+	template.verb = "ADD"
 	for member := range n {
-		if result, err = run(call{verb: "ADD", member: member, of: c, prev: result}); err != nil {
+		template.member, template.prev = member, result
+		if result, err = run(template); err != nil {
 			return nil, err
 		}
 	}
