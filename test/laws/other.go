@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
 
-// Other is law 12: what an ADD with one configuration made, a DEL, and a GC to which the attachment is not valid, undo with any other valid configuration
+// Other is law 13: what an ADD with one configuration made, a DEL, and a GC to which the attachment is not valid, undo with any other valid configuration
 // of the same network, or one that has lost nearly everything.
 func Other(w *World) error {
-	for name, change := range w.others() {
+	others := w.others()
+	for _, name := range slices.Sorted(maps.Keys(others)) {
+		change := others[name]
 		own, other := call{of: w.one}, call{of: w.one, spoil: change}
 		if err := w.undoneBy(own, other); err != nil {
 			return fmt.Errorf("ADD, then with %s: %w", name, err)
@@ -157,20 +160,19 @@ func (w *World) undoneBy(own, other call) error {
 
 // collectedBy adds with one configuration and collects with another. The ground is made again then, since a GC takes away what it can.
 func (w *World) collectedBy(own, other call, prime func() error) error {
-	clean := own
-	clean.verb, clean.valid = "GC", []attachment{}
-	if err := errors.Join(w.all(w.inProcess, clean), prime()); err != nil {
+	own.valid, other.prev, other.valid = []attachment{}, nil, []attachment{}
+	gc := func(c call) error {
+		c.verb = "GC"
+		return w.all(w.inProcess, c)
+	}
+	if err := errors.Join(gc(other), gc(own), prime()); err != nil {
 		return err
 	}
 	before := snapshot.Take(w)
 	if _, err := w.addAs(w.inProcess, own, len(w.Plugins)); err != nil {
 		return err
 	}
-	other.verb, other.prev, other.valid = "GC", nil, []attachment{}
-	if err := w.all(w.inProcess, other); err != nil {
-		return err
-	}
-	if err := prime(); err != nil {
+	if err := errors.Join(gc(other), prime()); err != nil {
 		return err
 	}
 	return sameShape(before, snapshot.Take(w), "GC, and ADD and DEL of another")

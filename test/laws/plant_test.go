@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/pkg/site"
@@ -32,12 +33,12 @@ func plants() []plant {
 		{"forget-the-guard", "4-twice", "second ADD", on(func(s step.Claim) plan.Step { return mute{s} })},
 		{"need-the-container", "5-bare", "the host is not as it was", on(func(s step.Claim) plan.Step { return homesick(s) })},
 		{"undo-what-is-known", "6-kill", "DEL: the state is not as it was", on(learned)},
-		{"keep-no-books", "6-kill", "GC: the state is not as it was", on(func(s step.Veth) plan.Step { return mute{s} })},
+		{"keep-no-books", "6-kill", "GC: the state is not as it was", bookless},
 		{"leave-out", "7-kinds", "step.Addresses", forgetful},
 		{"stand-no-company", "8-together", "16 ADDs at the same time: ADD of bridge: veth", elsewhere},
 		{"draw-again", "9-fixed-point", "MAC", on(func(s step.Veth) plan.Step { return restless(s) })},
-		{"mind-the-input", "11-refused", "DEL of bridge: veth", on(func(s step.Veth) plan.Step { return stubborn(s) })},
-		{"undo-the-plan", "12-other", "the state is not as it was", on(func(s step.Claim) plan.Step { return deaf(s) })},
+		{"mind-the-input", "12-refused", "DEL of bridge: veth", on(func(s step.Veth) plan.Step { return stubborn(s) })},
+		{"undo-the-plan", "13-other", "the state is not as it was", on(func(s step.Claim) plan.Step { return deaf(s) })},
 		{"mend-the-dead", "10-mend", "whose link is gone", on(func(s step.Veth) plan.Step { return blind(s) })},
 	}
 }
@@ -197,6 +198,19 @@ func homesick(s plan.Step) plan.Step {
 
 // mute hides what the step is besides: its guard, its books.
 type mute struct{ plan.Step }
+
+// unlisted is a step whose owners nobody is told of.
+type unlisted struct{ laws.Wrapped }
+
+func (unlisted) Owners(context.Context, *site.Site, [8]byte) ([]firewall.Holder, error) {
+	return nil, nil
+}
+
+// bookless makes a plan that tells nobody whose anything is.
+func bookless(p plan.Plan) plan.Plan {
+	claims := on(func(s step.Claim) plan.Step { return unlisted{laws.Wrapped{Step: s}} })
+	return claims(on(func(s step.Veth) plan.Step { return unlisted{laws.Wrapped{Step: s}} })(p))
+}
 
 // restless draws a MAC for each plan.
 func restless(v step.Veth) plan.Step {

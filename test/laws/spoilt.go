@@ -3,10 +3,12 @@ package laws
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
-// AnyRefused is law 11: after an ADD that was refused, for any reason, a DEL with the same input succeeds, and the state is as before. An input that this
+// AnyRefused is law 12: after an ADD that was refused, for any reason, a DEL with the same input succeeds, and the state is as before. An input that this
 // plugin does not mind is added and deleted.
 func AnyRefused(w *World) error {
 	if err := w.prime(); err != nil {
@@ -14,7 +16,9 @@ func AnyRefused(w *World) error {
 	}
 	before := w.snapshot()
 	refused := 0
-	for name, input := range w.spoilt() {
+	inputs := w.spoilt()
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		input := inputs[name]
 		input.of = w.one
 		_, err := w.addAs(w.inProcess, input, len(w.Plugins))
 		if err != nil {

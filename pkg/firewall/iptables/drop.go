@@ -111,8 +111,11 @@ func (f *Filter) dropIn(ctx context.Context, lock *os.File, t *tool, o owner.Own
 	return failed
 }
 
-// known returns the owner as the ledger has it, where its text is whole: a tag from elsewhere may have been cut short.
+// known returns the owner as the ledger has it, where its own text is not whole: a tag from elsewhere may have been cut short.
 func (s *state) known(o owner.Owner) owner.Owner {
+	if _, known := namesOf(o); known {
+		return o
+	}
 	for _, e := range s.entries {
 		if e.ID == o.ID {
 			return e.Owner

@@ -139,9 +139,9 @@ func (f *Filter) takeBack(ctx context.Context, lock *os.File, o owner.Owner, r f
 // hold notes, family by family, what is missing to the claim, and the guard; with all, also what nobody but the reference misses. Nothing is written.
 // What no ledger tells of comes last, so that a kill leaves nothing that nobody knows of.
 func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool, all bool) (states []*state, err error) {
-	n, err := whole(o)
-	if err != nil {
-		return nil, err
+	n, known := namesOf(o)
+	if !known {
+		return nil, fault.New(fault.Internal, "", "%s: names that were cut", o)
 	}
 	for _, family := range families() {
 		mine := part(family, c)
@@ -204,7 +204,7 @@ func (f *Filter) holdIn(s *state, o owner.Owner, n names, c firewall.Claim) erro
 		}
 		return nil
 	}
-	ledger := s.ledger(o, c)
+	ledger := s.ledger(o, n, c)
 	if words := f.options.conditions(s.is4); c.Role == firewall.Publish && words != "" {
 		ledger = append(ledger, comment("conditions "+words))
 	}

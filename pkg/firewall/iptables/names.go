@@ -4,8 +4,8 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
-	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
@@ -19,24 +19,29 @@ const (
 	oldSNAT   = "CNI-HOSTPORT-SNAT" // of versions before 0.7
 )
 
-// names are the three names that make an attachment. The reference's chains and comments have no interface in them.
-type names struct{ network, container, ifName string }
-
-// namesOf returns the owner's names, and false when they are not known in full.
-func namesOf(o owner.Owner) (n names, whole bool) {
-	n.network, n.container, n.ifName, whole = o.Names()
-	return n, whole
+// names are the names that make an attachment's chains and comments, which have no interface in them. Of an owner whose tag had no room for the names,
+// as the ledger had it, only the chains are known.
+type names struct {
+	network, container string
+	sum                string // the hash in the names of chains
 }
 
-// sum is the hash in the reference's names of chains. There is no separator: the name is an interface.
-func (n names) sum(digits int) string {
-	sum := sha512.Sum512([]byte(n.network + n.container))
-	return hex.EncodeToString(sum[:])[:digits]
+// namesOf returns the owner's names, and false when not even its chains are known.
+func namesOf(o owner.Owner) (n names, known bool) {
+	network, container, _, whole := o.Names()
+	if !whole {
+		sum, known := strings.CutPrefix(o.Text, sumSign)
+		return names{sum: sum}, known && len(sum) == sumRoom
+	}
+	n = names{network: network, container: container}
+	sum := sha512.Sum512([]byte(network + container)) // there is no separator: the name is an interface
+	n.sum = hex.EncodeToString(sum[:])[:sumRoom]
+	return n, true
 }
 
-func (n names) masqChain() string { return "CNI-" + n.sum(24) }
-func (n names) dnatChain() string { return "CNI-DN-" + n.sum(21) }
-func (n names) oldChain() string  { return "CNI-SN-" + n.sum(21) }
+func (n names) masqChain() string { return "CNI-" + n.sum }
+func (n names) dnatChain() string { return "CNI-DN-" + n.sum[:21] }
+func (n names) oldChain() string  { return "CNI-SN-" + n.sum[:21] }
 
 // chain returns the name of the attachment's own chain in the role.
 func (n names) chain(r firewall.Role) string {
@@ -46,16 +51,17 @@ func (n names) chain(r firewall.Role) string {
 	return n.masqChain()
 }
 
-// masqComment and dnatComment are the comments of an attachment's rules. nerdctl's tests look for the container in them.
+// masqComment and dnatComment are the comments of an attachment's rules, as the kernel keeps them. nerdctl's tests look for the container in them.
 func (n names) masqComment() string {
-	return comment(fmt.Sprintf("name: %q id: %q", n.network, n.container))
+	text := fmt.Sprintf("name: %q id: %q", n.network, n.container)
+	return comment(text[:min(len(text), tagRoom)]) // the reference fails where it is longer
 }
 
 func (n names) dnatComment() string {
 	text := fmt.Sprintf(`dnat name: "%s" id: "%s"`, n.network, n.container)
-	const room, kept = 255, 253 // of xt_comment, and what the reference keeps of a longer one
-	if len(text) > room {
-		text = text[:kept] + "..."
+	const kept = 253
+	if len(text) > tagRoom {
+		text = text[:kept] + ".." // of three, which the reference puts there, the kernel keeps two
 	}
 	return comment(text)
 }
@@ -77,11 +83,17 @@ func ledgerChain(o owner.Owner, r firewall.Role) string {
 // tagRoom is what xt_comment holds, less the final zero (XT_MAX_COMMENT_LEN).
 const tagRoom = 255
 
-// whole returns the owner's names, or an error where they would not fit a rule.
-func whole(o owner.Owner) (names, error) {
-	n, ok := namesOf(o)
-	if !ok || len(o.Tag(tagRoom+1)) > tagRoom {
-		return n, fault.New(fault.Unsupported, "use shorter names, or the backend nftables", "%s: too long for a comment of iptables", o)
+// In a tag that would be longer, the hash of the names of the chains stands for the names: from what is left of these no chain would follow.
+const (
+	sumSign = "#"
+	sumRoom = 24
+)
+
+// tag returns the owner's mark for the ledger.
+func (n names) tag(o owner.Owner) string {
+	if tag := o.Tag(tagRoom + 1); len(tag) <= tagRoom {
+		return tag
 	}
-	return n, nil
+	o.Text = sumSign + n.sum
+	return o.Tag(tagRoom)
 }

@@ -71,7 +71,7 @@ func readEntries(chain string, rules []string) (list []entry) {
 }
 
 // ledger returns the rules of an owner's ledger for the claim.
-func (s *state) ledger(o owner.Owner, c firewall.Claim) (rules []string) {
+func (s *state) ledger(o owner.Owner, n names, c firewall.Claim) (rules []string) {
 	option, link := "-s ", ""
 	if c.Role == firewall.Publish {
 		option = "-d "
@@ -80,7 +80,7 @@ func (s *state) ledger(o owner.Owner, c firewall.Claim) (rules []string) {
 		link = " -i " + o.HostLink()
 	}
 	for _, a := range addrs(c) {
-		rules = append(rules, option+s.host(a)+link+" "+comment(o.Tag(tagRoom)))
+		rules = append(rules, option+s.host(a)+link+" "+comment(n.tag(o)))
 	}
 	return rules
 }
