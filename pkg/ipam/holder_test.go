@@ -1,6 +1,9 @@
 package ipam
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestParseHolder(t *testing.T) {
 	for _, c := range []struct {
@@ -21,10 +24,37 @@ func TestParseHolder(t *testing.T) {
 		{"ctr1\r\n\x00\x00", Holder{}, false},
 		{"ctr1\r\neth0\r\nx", Holder{}, false},
 		{"\xff\xfe", Holder{}, false},
+		{"ctr1\r\neth\x7f", Holder{"ctr1", "eth\x7f"}, true}, // the reference takes it
+		{"ctr1\r\n\x1b[m", Holder{"ctr1", "\x1b[m"}, true},
+		{"ctr1\r\n\xff", Holder{"ctr1", "\xff"}, true},
 	} {
 		got, ok := parseHolder([]byte(c.content))
 		if got != c.want || ok != c.ok {
 			t.Errorf("%q: %+v, %v; want %+v, %v", c.content, got, ok, c.want, c.ok)
+		}
+	}
+}
+
+// What could not be found again is not written.
+func TestReadable(t *testing.T) {
+	for _, c := range []struct {
+		h  Holder
+		ok bool
+	}{
+		{Holder{"ctr1", "eth0"}, true},
+		{Holder{strings.Repeat("c", 4000), "eth0"}, true},
+		{Holder{strings.Repeat("c", 5000), "eth0"}, false},
+		{Holder{strings.Repeat("c", fileRoom-len("\r\neth0")-1), "eth0"}, true},
+		{Holder{strings.Repeat("c", fileRoom-len("\r\neth0")), "eth0"}, false},
+		{Holder{"ctr1", "eth\x7f"}, true},
+		{Holder{"ctr1", "eth0\n"}, false},
+		{Holder{"ctr1", "\u00a0"}, false},
+		{Holder{"ctr1", ""}, true}, // an old reference's
+		{Holder{"ctr\x7f", "eth0"}, false},
+		{Holder{}, false},
+	} {
+		if err := c.h.readable(); (err == nil) != c.ok {
+			t.Errorf("%.40q: %v, want %v", c.h, err, c.ok)
 		}
 	}
 }

@@ -55,6 +55,9 @@ func call(t *testing.T, command, config, fails string) (status int, out string, 
 		bundle[name] = recorder{calls: &calls}.plugin(name)
 	}
 	bundle["c"] = recorder{calls: &calls, fails: fails}.plugin("c")
+	maker := bundle["b"]
+	maker.Makes = true
+	bundle["b"] = maker
 	env := map[string]string{"CNI_COMMAND": command, "CNI_CONTAINERID": "c1", "CNI_NETNS": "/run/netns/c1", "CNI_IFNAME": "eth0", "CNI_PATH": "/none"}
 	var stdout, stderr bytes.Buffer
 	status = bundle.Run(context.Background(), Name, env, plugin.Streams{In: strings.NewReader(config), Out: &stdout, Err: &stderr})
@@ -162,6 +165,31 @@ func TestAnOlderNeighbour(t *testing.T) {
 	result, err := plugin.ParseResult(stdout.Bytes(), "1.1.0")
 	if status != 0 || err != nil || len(result.Interfaces) != 2 {
 		t.Errorf("status %d, %v: %s", status, err, stdout.String())
+	}
+}
+
+// A DEL of a list that no ADD took succeeds, and what makes interfaces is asked to undo whatever there is. A list that names it, or something of
+// somebody else's, is taken by its word.
+func TestDelOfWhatIsLeft(t *testing.T) {
+	const head = `{"cniVersion":"1.1.0","name":"net","type":"trestle"`
+	for config, want := range map[string]string{
+		head + `}`:                                             "DEL b",
+		head + `,"plugins":[]}`:                                "DEL b",
+		head + `,"plugins":"x"}`:                               "DEL b",
+		head + `,"plugins":[{"type":"../a"}]}`:                 "DEL b",
+		head + `,"plugins":[{"type":"a"}]}`:                    "DEL a, DEL b",
+		head + `,"plugins":[{"type":"b"}]}`:                    "DEL b",
+		head + `,"plugins":[{"type":"strange"}]}`:              "",
+		head + `,"plugins":[{"type":"b"},{"type":"strange"}]}`: "DEL b",
+	} {
+		status, out, calls := call(t, "DEL", config, "")
+		if got := heads(calls); status != 0 || got != want {
+			t.Errorf("%s: status %d %s, called %q, want %q", config, status, out, got, want)
+		}
+	}
+	status, out, _ := call(t, "DEL", head+`,"prevResult":{"cniVersion":"1.1.0"},"plugins":[{"type":"strange"}]}`, "")
+	if status != 1 || !strings.Contains(out, "strange: not found") {
+		t.Errorf("an attachment that strange was part of: status %d, %s", status, out)
 	}
 }
 
