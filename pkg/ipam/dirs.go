@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 )
 
@@ -22,33 +20,43 @@ const run = "/run/cni/trestle"
 // Dirs are the data directories in which a network's reservations may be, whatever its configuration says today: the one that it names, the default,
 // and those that it named when an address was reserved.
 func Dirs(network, named string) []string {
-	dirs := []string{DefaultDir, named}
-	text, _ := procfile.Read(placesOf(network)) // where that cannot be read, nothing is remembered
+	dirs := append(places(network), DefaultDir, named)
+	slices.Sort(dirs)
+	return slices.DeleteFunc(slices.Compact(dirs), func(dir string) bool { return dir == "" })
+}
+
+// places are the remembered ones that are still there. Where the file cannot be read, nothing is remembered.
+func places(network string) (dirs []string) {
+	text, _ := procfile.Read(placesOf(network))
 	for line := range strings.Lines(string(text)) {
-		if dir, whole := strings.CutSuffix(line, "\n"); whole {
+		dir := strings.TrimSuffix(line, "\n")
+		if _, err := os.Lstat(filepath.Join(dir, network)); err == nil {
 			dirs = append(dirs, dir)
 		}
 	}
-	slices.Sort(dirs)
-	return slices.DeleteFunc(slices.Compact(dirs), func(dir string) bool { return dir == "" })
+	return dirs
 }
 
 func placesOf(network string) string { return filepath.Join(run, network+".reservations") }
 
 // Remember writes down that the network has reservations below dataDir.
 func Remember(dataDir, network string) {
-	if dataDir == DefaultDir || strings.Contains(dataDir, "\n") || slices.Contains(Dirs(network, ""), dataDir) {
+	if dataDir == DefaultDir || strings.Contains(dataDir, "\n") {
 		return
 	}
-	const flags = os.O_WRONLY | os.O_APPEND | os.O_CREATE | unix.O_NOFOLLOW
-	file, err := os.OpenFile(placesOf(network), flags, 0o600)
-	if errors.Is(err, os.ErrNotExist) {
-		if err = os.MkdirAll(run, 0o755); err == nil {
-			file, err = os.OpenFile(placesOf(network), flags, 0o600)
-		}
+	dirs := places(network)
+	if slices.Contains(dirs, dataDir) || os.MkdirAll(run, 0o755) != nil {
+		return
 	}
-	if err == nil {
-		_, _ = file.WriteString(dataDir + "\n") // half a line is none
-		_ = file.Close()
+	file, err := os.CreateTemp(run, ".reservations-")
+	if err != nil {
+		return
+	}
+	_, err = file.WriteString(strings.Join(append(dirs, dataDir), "\n") + "\n")
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), placesOf(network))
+	}
+	if err != nil {
+		_ = os.Remove(file.Name())
 	}
 }

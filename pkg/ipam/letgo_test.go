@@ -59,8 +59,12 @@ func TestLetGo(t *testing.T) {
 func TestDirs(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		for _, dir := range []string{"/run/a", DefaultDir, "/run/a", "/run/b", "/run/with\nbreak"} {
+			if err := os.MkdirAll(filepath.Join(dir, "net"), 0o755); err != nil {
+				t.Fatal(err)
+			}
 			Remember(dir, "net")
 		}
+		Remember("/run/gone", "net")
 		if got := strings.Join(Dirs("net", "/run/c"), " "); got != "/run/a /run/b /run/c "+DefaultDir {
 			t.Errorf("%s", got)
 		}
