@@ -113,6 +113,8 @@ var elsewhere = map[string]string{
 	"Announce":   "it tells others, and makes nothing",
 	"Listening":  "it waits, and makes nothing",
 	"DAD":        "it waits, and makes nothing",
+	"Deaf":       "a setting of the container's, which others may change on purpose",
+	"Guard":      "constant rules, which stay, and the group of a link: filter_guard_test.go",
 	"Tables":     "constant: what an ADD makes stays",
 	"Forwarding": "shared with the whole host: what an ADD sets stays",
 	"Localhost":  "a setting of a bridge that published ports share",

@@ -24,7 +24,7 @@ type Bridge struct {
 	MTU           int              // bytes, of a bridge that is made here; 0: the kernel's default
 	Promisc       bool             // switched on where it is off, never off
 	VLANFiltering bool             // must be on in a bridge that is there already
-	Guarded       bool             // what containers advertise does not get to it
+	Gateway       bool             // the host is the containers' gateway: its address stays, and what containers advertise does not get to it
 }
 
 func (b Bridge) String() string { return "bridge " + b.Name }
@@ -98,7 +98,7 @@ func unmark(host *site.Side, link string) error { return host.Conn.Send(rtnl.Set
 // raise refuses router advertisements before the bridge is up (CVE-2020-10749), then sets it up.
 func (b Bridge) raise(s *site.Site, link netlink.Link) error {
 	host := s.Host
-	if err := refuseRA(s, b.Name, b.Guarded); err != nil {
+	if err := refuseRA(s, b.Name, b.Gateway); err != nil {
 		return err
 	}
 	if b.Promisc && !promiscuous(link) {
@@ -106,8 +106,8 @@ func (b Bridge) raise(s *site.Site, link netlink.Link) error {
 			return fmt.Errorf("promiscuous mode: %w", err)
 		}
 	}
-	if isUp(link) {
-		return nil
+	if err := b.pin(host, link); err != nil || isUp(link) {
+		return err
 	}
 	return host.Conn.Send(rtnl.SetUp(b.Name))
 }
@@ -169,5 +169,5 @@ func (b Bridge) Verify(_ context.Context, s *site.Site) error {
 	if b.Promisc && !promiscuous(link) {
 		return drift("link "+b.Name, "promiscuous", "not promiscuous")
 	}
-	return refusesRA(s, b.Name, b.Guarded)
+	return fault.Join(b.verifyPinned(link), refusesRA(s, b.Name, b.Gateway))
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
@@ -30,6 +31,7 @@ type Veth struct {
 	ContainerMTU int // what CHECK wants of the container's end; 0: nothing, since a later plugin may change it
 	Hairpin      bool
 	Isolated     bool
+	Guarded      bool // made for Guard, which looks at it
 }
 
 func (v Veth) String() string {
@@ -92,6 +94,14 @@ func (v Veth) Apply(_ context.Context, s *site.Site) (bool, error) {
 	return true, v.tune(s)
 }
 
+// group is the host end's.
+func (v Veth) group() uint32 {
+	if v.Guarded {
+		return firewall.Guarded
+	}
+	return 0
+}
+
 func (v Veth) create(s *site.Site, container *site.Side) error {
 	master, err := v.master(s.Host)
 	if err != nil {
@@ -102,7 +112,7 @@ func (v Veth) create(s *site.Site, container *site.Side) error {
 	}
 	err = s.Host.Conn.Send(
 		rtnl.NewVeth(rtnl.Veth{Name: v.Host, Peer: v.IfName, MAC: v.HostMAC, PeerMAC: v.MAC, MTU: v.MTU,
-			Master: master, PeerNS: container.NS}),
+			Master: master, PeerNS: container.NS, Group: v.group()}),
 		rtnl.SetAlias(v.Host, v.Owner.Tag(owner.AliasRoom)))
 	if err != nil {
 		return v.createError(s, err)

@@ -32,7 +32,7 @@ type Config struct {
 	KeepDefaultVLAN  bool
 	MACSpoofCheck    bool
 	DAD              bool
-	AcceptRA         bool
+	AcceptRA         advertisements
 	LinkDown         bool // disableContainerInterface
 	Isolated         bool
 	IPAM             string // empty: an L2 network
@@ -57,7 +57,7 @@ func Parse(req *plugin.Request) (Config, error) {
 		KeepDefaultVLAN:  k.Bool("preserveDefaultVlan", false),
 		MACSpoofCheck:    k.Bool("macspoofchk", false),
 		DAD:              k.Bool("enabledad", false),
-		AcceptRA:         k.Bool("acceptRA", false),
+		AcceptRA:         parseAcceptRA(k),
 		LinkDown:         k.Bool("disableContainerInterface", false),
 		Isolated:         k.Bool("portIsolation", false),
 		IPAM:             endpoint.IPAM(k),
@@ -73,6 +73,32 @@ func Parse(req *plugin.Request) (Config, error) {
 	c.VLANFiltering = c.VLAN != 0 || k.Has("vlanTrunk")
 	c.reject(k)
 	return c, k.Err()
+}
+
+// advertisements says whether the container takes router advertisements.
+type advertisements string
+
+// The values of acceptRA. Not given, the container takes them unless the gateway is the host, which sends none, and the IPAM plugin gave it an IPv6
+// address.
+const (
+	unsaid  advertisements = ""
+	taken   advertisements = "taken"
+	refused advertisements = "refused"
+)
+
+func parseAcceptRA(k *keys.Object) advertisements {
+	switch {
+	case !k.Has("acceptRA"):
+		return unsaid
+	case k.Bool("acceptRA", false):
+		return taken
+	}
+	return refused
+}
+
+// takesRA says whether advertisements are left as they are where the IPAM plugin gives an IPv6 address.
+func (c Config) takesRA() bool {
+	return c.AcceptRA == taken || c.AcceptRA == unsaid && (c.IPAM == "dhcp" || !c.IsGateway)
 }
 
 // reject complains of what no single key is wrong with.

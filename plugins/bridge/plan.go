@@ -67,7 +67,7 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 // ground is what all containers on the bridge share.
 func ground(c Config, call attach.Call, n network) []plan.Step {
 	steps := []plan.Step{step.Bridge{Name: c.Bridge, MAC: call.MAC("bridge"), MTU: c.MTU, Promisc: c.Promisc, VLANFiltering: c.VLANFiltering,
-		Guarded: c.l3() && c.IsGateway}}
+		Gateway: c.l3() && c.IsGateway}}
 	if c.l3() && c.IsGateway {
 		gateway := step.Gateway{Link: c.hostLink(), Addrs: n.Gateways(), Force: c.ForceAddress}
 		if c.VLAN != 0 {
@@ -76,7 +76,7 @@ func ground(c Config, call attach.Call, n network) []plan.Step {
 		}
 		steps = append(steps, gateway, step.Forwarding{IPv4: n.HasGateway(netip.Addr.Is4), IPv6: n.HasGateway(netip.Addr.Is6)})
 	}
-	if c.l3() && c.IPMasq || c.MACSpoofCheck {
+	if c.l3() && (c.IPMasq || c.IsGateway) || c.MACSpoofCheck {
 		steps = append(steps, step.Tables{})
 	}
 	return steps
@@ -85,9 +85,12 @@ func ground(c Config, call attach.Call, n network) []plan.Step {
 // links is what needs no addresses.
 func links(c Config, call attach.Call, n network) []plan.Step {
 	steps := []plan.Step{step.Veth{Owner: call.Owner, Host: n.host, IfName: call.IfName, Bridge: c.Bridge, HostMAC: n.hostMAC, MAC: n.MAC,
-		MTU: c.MTU, ContainerMTU: n.MTU, Hairpin: c.Hairpin, Isolated: c.Isolated}}
+		MTU: c.MTU, ContainerMTU: n.MTU, Hairpin: c.Hairpin, Isolated: c.Isolated, Guarded: c.l3() && c.IsGateway}}
 	if c.VLAN != 0 || len(c.Trunk) > 0 {
 		steps = append(steps, step.PortVLANs{Link: n.host, Access: c.VLAN, Trunk: c.Trunk, KeepDefault: c.KeepDefaultVLAN})
+	}
+	if c.l3() && c.IsGateway {
+		steps = append(steps, step.Guard{Owner: call.Owner, Host: n.host, Bridge: c.Bridge})
 	}
 	if c.MACSpoofCheck {
 		spoof := firewall.Spoof{Link: n.host, MAC: n.MAC}
@@ -106,10 +109,13 @@ func rest(c Config, call attach.Call, n network) []plan.Step {
 	if c.l3() && c.IPMasq {
 		steps = append(steps, n.Masquerade(call, c.MasqExclude))
 	}
+	if c.AcceptRA == refused {
+		steps = append(steps, step.Deaf{IfName: call.IfName})
+	}
 	if c.LinkDown {
 		return append(steps, step.Up{Host: n.host})
 	}
-	use := endpoint.Use{IfName: call.IfName, Host: n.host, DAD: c.DAD, AcceptRA: c.AcceptRA || c.IPAM == "dhcp"}
+	use := endpoint.Use{IfName: call.IfName, Host: n.host, DAD: c.DAD, AcceptRA: c.takesRA()}
 	steps = append(steps, n.Steps(c.l3(), use)...)
 	return append(steps, step.Announce{Host: n.host, IfName: call.IfName, Bridge: c.Bridge, Subnet: c.hostLink(), Addrs: n.Addrs()})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/operator/doctor"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
@@ -215,4 +216,29 @@ func (w *street) checks(container, word string) {
 	if (got.Status == 0) != (word == "") || !strings.Contains(got.Msg, word) {
 		w.Errorf("CHECK: %d: %s; want %q", got.Status, got.Msg, word)
 	}
+}
+
+// TestLostRoute has somebody else make a host forward that had its way out from a router. Doctor says so after the loss, too, and its fix is that the next
+// advertisement counts.
+func TestLostRoute(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		w := newStreet(t)
+		shell(t, "mkdir -p /run/net.d /run/bin; "+router("wan"))
+		w.learns(outsider, "r0", "wan")
+		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0o644))
+		if got := defaults(t); len(got) > 0 {
+			t.Fatalf("the kernel kept the route: %v", got)
+		}
+		lost := func() bool {
+			return slices.ContainsFunc(planted{}.examined(t), func(f doctor.Finding) bool { return f.ID == "ra-lost" && f.Object == "link wan" })
+		}
+		if !lost() {
+			t.Error("doctor does not see the loss")
+		}
+		planted{}.examine(t, "--fix", "--yes")
+		w.learns(outsider, "r0", "wan")
+		if lost() {
+			t.Error("doctor does not see the cure")
+		}
+	})
 }

@@ -125,6 +125,12 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 	return chosen.Hold(ctx, o, c, dead)
 }
 
+// Ward is nft's, whatever the choice: frames are its alone.
+func (f *Filter) Ward(ctx context.Context) error { return f.nft.Ward(ctx) }
+
+// Warded is nft's.
+func (f *Filter) Warded(ctx context.Context) error { return f.nft.Warded(ctx) }
+
 // Held is the chosen backend's. Where none of ours holds anything, and the reference made the attachment, it is as it was made if that suite's rules are
 // in place.
 func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) error {

@@ -18,6 +18,11 @@ func (f *Filter) Ground(ctx context.Context) error {
 	if err := f.connect(); err != nil {
 		return explain(err)
 	}
+	// Who has just looked at the table for frames need not ask again.
+	looked := f.looked
+	if f.looked = 0; looked != 0 && f.known(looked) {
+		return nil
+	}
 	before, err := f.generation()
 	if err != nil {
 		return explain(err)

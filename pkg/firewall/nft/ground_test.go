@@ -2,6 +2,7 @@ package nft
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -160,15 +161,15 @@ func TestVersions(t *testing.T) {
 		reload := func(version string) {
 			t.Helper()
 			file := filepath.Join(t.TempDir(), "table")
-			must(t, os.WriteFile(file, []byte("delete table inet trestle\n"+strings.Replace(text, `"trestle v3 `, `"trestle `+version+" ", 1)), 0o600))
+			must(t, os.WriteFile(file, []byte("delete table inet trestle\n"+strings.Replace(text, `"trestle v4 `, `"trestle `+version+" ", 1)), 0o600))
 			nftool(t, "-f", file)
 		}
 		reload("v0")
-		noticed(t, f, []string{"expected version 3, found 0"})
+		noticed(t, f, []string{"expected version 4, found 0"})
 		must(t, f.Ground(t.Context()))
 		whole(t, f)
-		reload("v4")
-		noticed(t, f, []string{"expected version 3, found 4"})
+		reload("v5")
+		noticed(t, f, []string{"expected version 4, found 5"})
 		if err := f.Ground(t.Context()); fault.Code(err) != fault.Unsupported {
 			t.Errorf("ground of a newer version: %v, want a fault", err)
 		}
@@ -178,26 +179,29 @@ func TestVersions(t *testing.T) {
 	})
 }
 
-// TestUpgrade begins with a table of version 1, as nft(8) listed it, with what somebody holds.
+// TestUpgrade begins with tables of older versions, as nft(8) listed them, with what somebody holds.
 func TestUpgrade(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		f := open(t)
-		nftool(t, "-f", "testdata/v1.nft")
-		noticed(t, f, []string{"expected version 3, found 1"})
-		must(t, f.Ground(t.Context()))
-		must(t, f.Grounded(t.Context()))
-		claims := three()[:2] // the third is in the table bridge trestle
-		for _, c := range claims {
-			must(t, f.Held(t.Context(), somebody(), c))
-			must(t, f.Drop(t.Context(), somebody(), c))
-			here, err := f.Holds(t.Context(), somebody(), c.Role)
-			if err != nil || here {
-				t.Errorf("%s after a drop: held %t, error %v", c.Role, here, err)
-			}
-		}
-		must(t, f.Unground(t.Context()))
-		if left := nftool(t, "list", "ruleset"); left != "" {
-			t.Errorf("after unground:\n%s", left)
-		}
-	})
+	for version, claims := range map[int][]firewall.Claim{1: three()[:2], 3: three()} { // the third is in the table bridge trestle
+		t.Run(fmt.Sprint("v", version), func(t *testing.T) {
+			nstest.Run(t, func(t *testing.T) {
+				f := open(t)
+				nftool(t, "-f", fmt.Sprintf("testdata/v%d.nft", version))
+				noticed(t, f, []string{fmt.Sprintf("expected version 4, found %d", version)})
+				must(t, f.Ground(t.Context()))
+				must(t, f.Grounded(t.Context()))
+				for _, c := range claims {
+					must(t, f.Held(t.Context(), somebody(), c))
+					must(t, f.Drop(t.Context(), somebody(), c))
+					here, err := f.Holds(t.Context(), somebody(), c.Role)
+					if err != nil || here {
+						t.Errorf("%s after a drop: held %t, error %v", c.Role, here, err)
+					}
+				}
+				must(t, f.Unground(t.Context()))
+				if left := nftool(t, "list", "ruleset"); left != "" {
+					t.Errorf("after unground:\n%s", left)
+				}
+			})
+		})
+	}
 }

@@ -21,6 +21,7 @@ import (
 // transactions that nobody of us saw would a number come back.
 type memory struct {
 	path string // empty: nothing is remembered
+	ward string // the same of the table for frames alone, which others than claims rely on
 	id   string // of the boot and the namespace; empty until it is needed
 }
 
@@ -31,20 +32,24 @@ func (f *Filter) seen(gen uint32) []byte {
 }
 
 // known says whether the constant part is known to be whole at the generation.
-func (f *Filter) known(gen uint32) bool {
+func (f *Filter) known(gen uint32) bool { return f.knownBy(f.memory.path, gen) }
+
+func (f *Filter) knownBy(path string, gen uint32) bool {
 	if !f.identify() {
 		return false
 	}
-	text, err := procfile.Read(f.memory.path)
+	text, err := procfile.Read(path)
 	return err == nil && bytes.Equal(text, f.seen(gen))
 }
 
 // note remembers that the constant part is whole at the generation. Where that cannot be written, the next ADD looks again.
-func (f *Filter) note(gen uint32) {
+func (f *Filter) note(gen uint32) { f.noteBy(f.memory.path, gen) }
+
+func (f *Filter) noteBy(path string, gen uint32) {
 	if !f.identify() {
 		return
 	}
-	file, err := unix.Open(f.memory.path, unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	file, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return
 	}
@@ -59,6 +64,7 @@ func (f *Filter) note(gen uint32) {
 func (f *Filter) forgetAll() {
 	if f.memory.path != "" {
 		_ = unix.Unlink(f.memory.path) // what is not there says nothing either
+		_ = unix.Unlink(f.memory.ward)
 	}
 }
 
@@ -79,8 +85,10 @@ func (f *Filter) identify() bool {
 
 // carry notes what a transaction at the generation, which changed nothing constant, has left whole.
 func (f *Filter) carry(gen uint32) {
-	if f.known(gen) {
-		f.note(after(gen))
+	for _, path := range []string{f.memory.path, f.memory.ward} {
+		if f.knownBy(path, gen) {
+			f.noteBy(path, after(gen))
+		}
 	}
 }
 
@@ -90,6 +98,6 @@ func after(gen uint32) uint32 { return max(gen+1, 1) }
 // Remember makes the filter keep what it has seen in a file of the directory, which need not outlive a boot, and queue there.
 func (f *Filter) Remember(dir string) *Filter {
 	f.run = dir
-	f.memory.path = filepath.Join(dir, "nftables.seen")
+	f.memory.path, f.memory.ward = filepath.Join(dir, "nftables.seen"), filepath.Join(dir, "frames.seen")
 	return f
 }

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Unground deletes each table in which nobody holds anything. The one with the guard of 127.0.0.0/8 stays as long as an interface has
+// Unground deletes each table in which nobody holds anything. The one for frames stays as long as a link is guarded by it; the one with the guard of 127.0.0.0/8 stays as long as an interface has
 // route_localnet.
 func (f *Filter) Unground(ctx context.Context) error {
 	defer f.lock()()
@@ -44,8 +44,12 @@ func (f *Filter) unground(ctx context.Context, t *table) (gone bool, err error) 
 			return nil, err
 		}
 		keep := len(held) > 0
-		if t.Family == nftables.TableFamilyINet && !keep {
+		switch {
+		case keep:
+		case t.Family == nftables.TableFamilyINet:
 			keep, err = f.reliedOn()
+		default:
+			keep, err = f.guards()
 		}
 		if err != nil || keep {
 			return nil, err
@@ -57,10 +61,11 @@ func (f *Filter) unground(ctx context.Context, t *table) (gone bool, err error) 
 }
 
 // reliedOn says whether the table inet trestle is needed though nobody holds anything in it: Ground makes it for every claim, so it stays
-// as long as the other table does; and its guard, as long as an interface has route_localnet.
+// as long as anybody holds something in the other table; and its guard, as long as an interface has route_localnet.
 func (f *Filter) reliedOn() (bool, error) {
-	if there, err := f.exists(bridge()); there || err != nil {
-		return there, err
+	held, err := f.dump(bridge().set(attachments))
+	if len(held) > 0 || err != nil {
+		return true, err
 	}
 	return f.routesLocalnet()
 }

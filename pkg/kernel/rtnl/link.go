@@ -50,6 +50,13 @@ func SetMAC(link string, mac net.HardwareAddr) *nl.NetlinkRequest {
 	return r
 }
 
+// SetGroup returns the request that puts the link with the index into a group of links (IFLA_GROUP).
+func SetGroup(index int, group uint32) *nl.NetlinkRequest {
+	r := byIndex(unix.RTM_SETLINK, index)
+	r.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(group)))
+	return r
+}
+
 func byName(kind int, link string) *nl.NetlinkRequest {
 	r := Request(kind, 0)
 	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
@@ -88,6 +95,7 @@ type Veth struct {
 	MTU          int              // both ends; 0: the kernel's default, 1500
 	Master       int              // 0: no master
 	PeerNS       int              // descriptor of the peer's namespace; negative: the same namespace
+	Group        uint32           // of this end; 0: the default group
 }
 
 // NewVeth returns the request that makes the pair, both ends down. This end is the primary, so that the master can be set in the same
@@ -100,6 +108,9 @@ func NewVeth(v Veth) *nl.NetlinkRequest {
 	}
 	if v.Master != 0 {
 		r.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(v.Master))))
+	}
+	if v.Group != 0 {
+		r.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(v.Group)))
 	}
 	for _, a := range oneQueue() {
 		r.AddData(a)

@@ -79,20 +79,41 @@ func (p *Picture) disabled6() (found []Finding) {
 	return found
 }
 
+// ignoredRA looks for links by which a router tells the host the way out, and that stopped listening when the host began to forward: while the route is
+// there, and when it has gone and no other took its place.
 func (p *Picture) ignoredRA() (found []Finding) {
 	if p.sysctl("ipv6/conf/all/forwarding") != "1" {
 		return nil
 	}
-	for _, r := range p.Host.Own().Routes {
-		key := "ipv6/conf/" + r.Link + "/accept_ra"
-		if r.Destination.Bits() != 0 || r.Destination.Addr().Is4() || r.Protocol != "ra" || p.sysctl(key) == "2" {
+	host := p.Host.Own()
+	toDefault := func(r observe.Route) bool {
+		return r.Destination.Bits() == 0 && r.Destination.Addr().Is6() && r.Kind == ""
+	}
+	for _, l := range host.Links {
+		here := slices.ContainsFunc(host.Routes, func(r observe.Route) bool { return toDefault(r) && r.Link == l.Name && r.Protocol == "ra" })
+		if !l.Advertised || !here && (!l.Outward || slices.ContainsFunc(host.Routes, toDefault)) {
 			continue
 		}
-		found = append(found, Finding{Object: "link " + r.Link,
-			What: fmt.Sprintf("the default route by %s came by a router advertisement, the host forwards IPv6, and net/%s is %s",
-				r.Link, key, p.sysctl(key)), Remedy: "sysctl -w net/" + key + "=2", Fix: &Fix{Kind: SetSysctl, Name: key, To: "2"}})
+		found = append(found, ignored(l, here))
 	}
 	return found
+}
+
+// ignored is the finding of one link. One by which containers can send is better not believed.
+func ignored(l *observe.Link, here bool) Finding {
+	key := "ipv6/conf/" + l.Name + "/accept_ra"
+	f := Finding{Object: "link " + l.Name, Remedy: "sysctl -w net/" + key + "=2", Fix: &Fix{Kind: SetSysctl, Name: key, To: "2"},
+		What: fmt.Sprintf("the default route by %s came by a router advertisement, the host forwards IPv6, and net/%s is 1", l.Name, key)}
+	switch {
+	case !here:
+		f.What = fmt.Sprintf("routers advertise themselves by %s, the host forwards IPv6 and does not listen, since net/%s is 1, and it has no default route of IPv6",
+			l.Name, key)
+		f.Remedy += "; the next advertisement brings the route"
+	case !l.Outward:
+		f.Fix, f.Remedy = nil, fmt.Sprintf("containers can send by %s: if one did, ip -6 route del default dev %s proto ra; if it is the host's own router, "+
+			"give the host that route itself (ip -6 route add default via ROUTER dev %s)", l.Name, l.Name, l.Name)
+	}
+	return f
 }
 
 // strict looks for rp_filter 1 where packets may come in by one link and go out by another: on a host with several ways out, and on a

@@ -88,6 +88,8 @@ type Link struct {
 	Attachment string      `json:"attachment,omitempty"` // whose host link or container's interface it is
 	Origin     Origin      `json:"origin"`
 	Port       *BridgePort `json:"port,omitempty"`
+	Advertised bool        `json:"advertised,omitempty"` // of the host's, and with accept_ra 1: a router has advertised itself there
+	Outward    bool        `json:"outward,omitempty"`    // and no container can have
 	Addresses  []Address   `json:"addresses,omitempty"`
 }
 

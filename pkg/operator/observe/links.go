@@ -2,6 +2,7 @@ package observe
 
 import (
 	"cmp"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
@@ -121,4 +123,35 @@ func byIndex(n *Namespace) map[int]*Link {
 		links[l.Index] = l
 	}
 	return links
+}
+
+// readAdvertised notes by which links of the host a router has told it the way out, of those that listen only as long as the host does not forward. The
+// counter says so, too, when the route has gone.
+func readAdvertised(n *Namespace, conn *rtnl.Conn) (err error) {
+	for _, l := range n.Links {
+		if !n.Host || n.Sysctls["ipv6/conf/"+l.Name+"/accept_ra"] != "1" {
+			continue
+		}
+		l.Advertised = slices.ContainsFunc(n.Routes, func(r Route) bool { return r.Link == l.Name && r.Protocol == "ra" }) || heard(l.Name)
+		if l.Advertised {
+			if l.Outward, err = conn.Outward(l.Index); err != nil {
+				return fmt.Errorf("link %s: %w", l.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// heard says whether router advertisements have come in by the link.
+func heard(link string) bool {
+	text, err := procfile.Read("/proc/thread-self/net/dev_snmp6/" + link)
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) == 2 && words[0] == "Icmp6InRouterAdvertisements" {
+			return words[1] != "0"
+		}
+	}
+	return false
 }

@@ -115,6 +115,7 @@ func (r *reader) readAll(ctx context.Context, n *Namespace) error {
 	r.takeLinks(n, links, r.hostNumber(n, h))
 	err = errors.Join(readAddresses(n, conn), readRoutes(n, h), readRules(n, conn), readNeighbours(n, h))
 	readSysctls(n, links)
+	err = errors.Join(err, readAdvertised(n, conn))
 	filter, unread := ruleset.Read(ctx)
 	if unread != nil {
 		r.problem("packet filter of "+n.Name, unread, "read it as root")

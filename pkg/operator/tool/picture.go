@@ -22,6 +22,8 @@ import (
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/pkg/site"
+	"github.com/trestle-cni/trestle/pkg/step"
 )
 
 // examine reads all that the checks look at, and makes them.
@@ -110,6 +112,9 @@ func staleNames() (list []string) {
 func (e *examination) carryOut(ctx context.Context, bundle plugin.Bundle, f doctor.Fix, out io.Writer) error {
 	switch f.Kind {
 	case doctor.SetSysctl:
+		if f.Name == "ipv6/conf/all/forwarding" {
+			return forward()
+		}
 		return os.WriteFile("/proc/sys/net/"+f.Name, []byte(f.To), 0o644)
 	case doctor.SetUp:
 		return withLink(f.Name, netlink.LinkSetUp)
@@ -128,6 +133,17 @@ func (e *examination) carryOut(ctx context.Context, bundle plugin.Bundle, f doct
 		return os.Chmod(f.Name, 0o755)
 	}
 	return fmt.Errorf("%s: not known", f.Kind)
+}
+
+// forward has the host forward IPv6 as an ADD does, so that it goes on listening to its own routers.
+func forward() error {
+	s, err := site.Open(site.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	_, err = step.Forwarding{IPv6: true}.Apply(context.Background(), s)
+	return err
 }
 
 func withLink(name string, do func(netlink.Link) error) error {
