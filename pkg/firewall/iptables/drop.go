@@ -29,7 +29,7 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	if lock == nil {
 		list = (*nftconn.Conn).Tables // no tool of ours can have made one meanwhile
 	}
-	tools, err := f.holding(ctx, list, o, c.Role)
+	tools, err := f.holdingBy(ctx, list, o, c.Role)
 	if err != nil || len(tools) == 0 {
 		return err
 	}
@@ -48,7 +48,11 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 
 // holding returns the tools by which something of the owner's is to be found; first those for what no ledger tells of, so that a kill in between leaves
 // nothing that nobody knows of.
-func (f *Filter) holding(ctx context.Context, list lister, o owner.Owner, r firewall.Role) (tools []*tool, err error) {
+func (f *Filter) holding(ctx context.Context, o owner.Owner, r firewall.Role) ([]*tool, error) {
+	return f.holdingBy(ctx, (*nftconn.Conn).ListTables, o, r)
+}
+
+func (f *Filter) holdingBy(ctx context.Context, list lister, o owner.Owner, r firewall.Role) (tools []*tool, err error) {
 	k, err := f.lookBy(list)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -20,7 +19,7 @@ func (f *Filter) Published(ctx context.Context, o owner.Owner, c firewall.Claim)
 	if !named || c.Role != firewall.Publish {
 		return nil, nil
 	}
-	tools, err := f.holding(ctx, (*nftconn.Conn).ListTables, o, c.Role)
+	tools, err := f.holding(ctx, o, c.Role)
 	if err != nil {
 		return nil, err
 	}
