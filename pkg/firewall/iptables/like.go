@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -17,7 +16,7 @@ func (f *Filter) Like(ctx context.Context, o owner.Owner, c firewall.Claim) (mis
 	if !named {
 		return nil, false, nil
 	}
-	tools, err := f.holding(ctx, (*nftconn.Conn).ListTables, o, c.Role)
+	tools, err := f.holding(ctx, o, c.Role)
 	if err != nil || len(tools) == 0 {
 		return nil, false, err
 	}
