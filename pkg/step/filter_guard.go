@@ -69,6 +69,14 @@ func (g Guard) ask(s *site.Site, ask func(firewall.Warden) error) (can bool, err
 	return false, nil
 }
 
+// group is that of the host's end of a pair that is made.
+func (v Veth) group() uint32 {
+	if v.Guarded {
+		return firewall.Guarded
+	}
+	return 0
+}
+
 // Undo takes the link from under the rules.
 func (g Guard) Undo(_ context.Context, s *site.Site) error {
 	link, err := find(s.Host, g.Host)

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
-	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
@@ -92,14 +91,6 @@ func (v Veth) Apply(_ context.Context, s *site.Site) (bool, error) {
 		return false, err
 	}
 	return true, v.tune(s)
-}
-
-// group is the host end's.
-func (v Veth) group() uint32 {
-	if v.Guarded {
-		return firewall.Guarded
-	}
-	return 0
 }
 
 func (v Veth) create(s *site.Site, container *site.Side) error {
