@@ -21,7 +21,11 @@ WITH     := $(if $(PLUGINS),-plugins $(PLUGINS)) $(if $(BESIDE),-beside $(BESIDE
 KERNEL  := 6.1 6.12
 MACHINE := qemu-system-x86 busybox-static kmod e2fsprogs iproute2 nftables iptables curl procps strace containernetworking-plugins
 
-.PHONY: help build demo test test-long test-kernels test-kernels-ci test-runtimes test-runtimes-new bench bench-long lint man clean
+# The reference of today, built where tests and benchmarks find it.
+REFERENCE := .tools/reference/bridge
+NEWEST    := -X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v1.10.0
+
+.PHONY: help build reference demo test test-long test-kernels test-kernels-ci test-runtimes test-runtimes-new bench bench-long lint man clean
 
 help:
 	@echo 'make build      the plugins into bin/, cnitool into .tools/'
@@ -35,6 +39,7 @@ help:
 	@echo 'make test-runtimes      real container runtimes, as root: $(RUNTIMES)'
 	@echo 'make test-runtimes-new  containerd 2.4, built from source (some minutes)'
 	@echo 'make lint       gofmt, go vet, staticcheck'
+	@echo 'make reference  containernetworking/plugins 1.10.0 into .tools/reference: what the tests and benchmarks hold ours against (Go 1.26.8)'
 	@echo 'make man        the manual pages into man/'
 	@echo 'make clean      removes what the others made'
 
@@ -43,6 +48,11 @@ build:
 	$(BUILD) -o bin/ ./cmd/...
 	@$(BUILD) -o .tools/ github.com/containernetworking/cni/cnitool ./test/demo/peer
 
+# It wants a newer Go than the product: an older one says so here, before any test.
+reference: $(REFERENCE)
+$(REFERENCE): test/reference/build/go.mod test/reference/build/go.sum
+	@go -C test/reference/build build -trimpath -ldflags "-s -w $(NEWEST)" -o "$(CURDIR)/.tools/reference/" tool && touch $@
+
 demo:
 	@test/need iproute2 nftables curl procps netbase
 	@$(MAKE) --no-print-directory build
@@ -50,35 +60,43 @@ demo:
 
 test:
 	@test/need iproute2 nftables iptables curl procps strace librsvg2-bin containernetworking-plugins
+	@$(MAKE) --no-print-directory reference
 	@go run ./test/tally -count=1 -timeout 10m ./...
 
 test-long:
 	@test/need iproute2 nftables iptables curl procps strace librsvg2-bin containernetworking-plugins
+	@$(MAKE) --no-print-directory reference
 	@TRESTLE_LONG=1 go run ./test/tally -count=1 -timeout 4h ./...
 	@TRESTLE_LONG=1 E2E_PLUGINS=bundle go run ./test/tally -count=1 -timeout 4h ./test/e2e
 
 test-kernels:
 	@test/need $(MACHINE)
+	@$(MAKE) --no-print-directory reference
 	@go run ./test/kernels $(if $(RUN),-run '$(RUN)') $(KERNEL)
 
 test-kernels-ci:
 	@test/need $(MACHINE)
+	@$(MAKE) --no-print-directory reference
 	@go run ./test/kernels -ci $(KERNEL)
 
 bench:
 	@test/need nftables iptables strace containernetworking-plugins
+	@$(MAKE) --no-print-directory reference
 	@go run ./test/bench -out docs/benchmarks
 
 bench-long:
 	@test/need nftables iptables strace containernetworking-plugins
+	@$(MAKE) --no-print-directory reference
 	@go run ./test/bench -long -out docs/benchmarks
 
 test-runtimes:
 	@test/need $(PACKAGES)
+	@$(MAKE) --no-print-directory reference
 	@test/runtimes/run $(WITH) $(RUNTIMES)
 
 test-runtimes-new:
 	@test/need $(PACKAGES)
+	@$(MAKE) --no-print-directory reference
 	@test/runtimes/run $(WITH) containerd-2.4
 
 lint:

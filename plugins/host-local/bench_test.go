@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/trestle-cni/trestle/test/reference"
 )
 
 // BenchmarkReservations prints what an ADD and a DEL take as processes, from start to exit, with reservations in the directory
@@ -17,7 +19,8 @@ import (
 //
 //	go test -run '^$' -bench Reservations -benchtime 50x ./plugins/host-local
 func BenchmarkReservations(b *testing.B) {
-	needReference(b)
+	reference.Newest.Need(b)
+	theirs := reference.Newest.Plugin("host-local")
 	ours := filepath.Join(b.TempDir(), "host-local")
 	build := exec.Command("go", "build", "-o", ours, "-ldflags", "-s -w", "github.com/trestle-cni/trestle/cmd/host-local")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -26,7 +29,7 @@ func BenchmarkReservations(b *testing.B) {
 	var cases []*benchCase
 	for _, size := range []int{0, 250, 5000, 20000, 60000} {
 		for _, stack := range []int{1, 2} {
-			for _, file := range []string{ours, reference} {
+			for _, file := range []string{ours, theirs} {
 				cases = append(cases, newBenchCase(b, file, size, stack))
 			}
 		}
@@ -41,7 +44,7 @@ func BenchmarkReservations(b *testing.B) {
 		"ADD p50", "ADD p90", "ADD cpu", "DEL p50", "DEL p90", "DEL cpu")
 	for _, c := range cases {
 		plugin := "ours"
-		if c.file == reference {
+		if c.file == theirs {
 			plugin = "reference"
 		}
 		fmt.Fprintf(table, "%-12d %-5d %10s %10v %10v %10v %10v %10v %10v\n", c.size, c.stack, plugin,

@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/trestle-cni/trestle/test/reference"
 )
 
 // Hundreds of processes at once, every other one the reference's: nobody shares an address, nobody goes without, and all of it is
 // gone when all have left.
 func TestCrowd(t *testing.T) {
-	needReference(t)
+	reference.Newest.Need(t)
 	self, err := os.Executable()
 	must(t, err)
 	dir, size := t.TempDir(), 200
@@ -57,7 +59,7 @@ func crowd(t *testing.T, c call, size int, ours string) []answer {
 	for i := range answers {
 		file := ours
 		if i%2 == 1 {
-			file = reference
+			file = reference.Newest.Plugin("host-local")
 		}
 		all.Go(func() {
 			c := c

@@ -3,26 +3,22 @@ package hostlocal
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/trestle-cni/trestle/test/reference"
 )
-
-// reference is the host-local that Debian installs.
-const reference = "/usr/lib/cni/host-local"
-
-func needReference(t testing.TB) {
-	t.Helper()
-	if _, err := os.Stat(reference); err != nil {
-		t.Fatalf("install Debian's package containernetworking-plugins: %v", err)
-	}
-}
 
 // The same calls lead to the same files and the same answers, those of a small and often full network among them.
 func TestSameAsReference(t *testing.T) {
-	needReference(t)
+	for _, build := range reference.Builds(t) {
+		t.Run(build.Version, func(t *testing.T) { sameAs(t, build.Plugin("host-local")) })
+	}
+}
+
+func sameAs(t *testing.T, file string) {
 	for ipam, seed := range map[string]uint64{
 		`"subnet": "10.1.0.0/28"`: 1,
 		`"ranges": [[{"subnet": "10.1.0.0/29"}, {"subnet": "10.2.0.0/30", "gateway": "10.2.0.2"}], [{"subnet": "fd00::/125"}]]`:       2,
@@ -35,7 +31,7 @@ func TestSameAsReference(t *testing.T) {
 			c.dir = ours
 			a := c.run(t)
 			c.dir = theirs
-			b := c.exec(t, reference)
+			b := c.exec(t, file)
 			if diff := compareAnswers(t, a, b); diff != "" {
 				t.Fatalf("%s, call %d, %s %s %s: (-reference +ours):\n%s", ipam, i, c.command, c.id, c.args, diff)
 			}
@@ -86,16 +82,21 @@ func compareAnswers(t *testing.T, ours, theirs answer) string {
 
 // A node changes from one to the other and back with containers running; each lets go of what the other reserved.
 func TestChangeover(t *testing.T) {
-	needReference(t)
+	for _, build := range reference.Builds(t) {
+		t.Run(build.Version, func(t *testing.T) { changeOver(t, build.Plugin("host-local")) })
+	}
+}
+
+func changeOver(t *testing.T, theirs string) {
 	dir := t.TempDir()
 	config := network("1.0.0", `"ranges": [[{"subnet": "10.1.0.0/28"}], [{"subnet": "fd00::/64"}]]`)
 	call := func(command, id string) call { return call{command: command, id: id, config: config, dir: dir} }
 	var got []string
 	for round := range 3 {
 		a, b := fmt.Sprintf("ref%d", round), fmt.Sprintf("our%d", round)
-		got = append(got, call("ADD", a).exec(t, reference).addrs(t), call("ADD", b).run(t).addrs(t))
+		got = append(got, call("ADD", a).exec(t, theirs).addrs(t), call("ADD", b).run(t).addrs(t))
 		for _, id := range []string{a, b} {
-			if x := call("CHECK", id).exec(t, reference); x.status != 0 {
+			if x := call("CHECK", id).exec(t, theirs); x.status != 0 {
 				t.Errorf("the reference's CHECK of %s: %s", id, x.out)
 			}
 			if x := call("CHECK", id).run(t); x.status != 0 {
@@ -109,7 +110,7 @@ func TestChangeover(t *testing.T) {
 	}
 	for round := range 3 {
 		for id, x := range map[string]answer{
-			"ours, by the reference": call("DEL", fmt.Sprintf("our%d", round)).exec(t, reference),
+			"ours, by the reference": call("DEL", fmt.Sprintf("our%d", round)).exec(t, theirs),
 			"the reference's, by us": call("DEL", fmt.Sprintf("ref%d", round)).run(t),
 		} {
 			if x.status != 0 {

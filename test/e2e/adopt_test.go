@@ -10,6 +10,7 @@ import (
 	"github.com/google/nftables"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/reference"
 )
 
 // adopted are networks of the reference's, by what they ask of the packet filter. %s is the backend, where the reference has a choice.
@@ -26,8 +27,15 @@ var adopted = map[string]string{
 		{"type": "portmap", "capabilities": {"portMappings": true}}`,
 }
 
-// reference is where the suite is that is taken over from: Debian's.
-const reference = "/usr/lib/cni"
+// takenFrom are the suites that are taken over from, each with the backends that its users may have chosen.
+func takenFrom() map[string]struct{ dir, masquerade, ports string } {
+	newest := reference.Newest.Dir
+	return map[string]struct{ dir, masquerade, ports string }{
+		"1.1.1":            {reference.Debian.Dir, "", ""},
+		"1.10.0, nftables": {newest, `"ipMasqBackend": "nftables",`, `"backend": "nftables",`},
+		"1.10.0, iptables": {newest, `"ipMasqBackend": "iptables",`, `"backend": "iptables",`},
+	}
+}
 
 // TestAdopt is law 11: what the reference attached, a flush of the packet filter, repair and gc in any order leave in peace and whole: CHECK is silent,
 // nothing goes, and traffic flows in both directions.
@@ -35,15 +43,18 @@ func TestAdopt(t *testing.T) {
 	t.Parallel()
 	for name, network := range adopted {
 		for order, steps := range map[string]string{"flushed": "flush repair gc", "collected-first": "gc flush gc repair gc", "not-flushed": "repair gc repair gc"} {
-			t.Run(name+"/"+order, func(t *testing.T) {
-				nstest.Run(t, func(t *testing.T) { adopt(t, network, steps) })
-			})
+			for build, from := range takenFrom() {
+				t.Run(name+"/"+order+"/"+build, func(t *testing.T) {
+					plugins := strings.NewReplacer("%s", from.masquerade, `"portmap",`, `"portmap", `+from.ports).Replace(network)
+					nstest.Run(t, func(t *testing.T) { adopt(t, from.dir, plugins, steps) })
+				})
+			}
 		}
 	}
 }
 
-func adopt(t *testing.T, plugins, steps string) {
-	s := settledBy(t, reference, strings.ReplaceAll(plugins, "%s", ""))
+func adopt(t *testing.T, dir, plugins, steps string) {
+	s := settledBy(t, dir, plugins)
 	s.flow()
 	for _, step := range strings.Fields(steps) {
 		switch step {

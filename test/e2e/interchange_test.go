@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/reference"
 )
 
 // suite is a build of the reference, in a folder.
@@ -23,10 +24,7 @@ type suite struct {
 
 // suites are the builds that a node's containers may be of, before and after us.
 func suites() []suite {
-	return []suite{
-		{dir: "/usr/lib/cni", blind: true}, // Debian's containernetworking-plugins, 1.1.1
-
-	}
+	return []suite{{dir: reference.Debian.Dir, blind: true}, {dir: reference.Newest.Dir}}
 }
 
 // call calls a plugin of the suite, and fails the test where the plugin fails.
