@@ -13,6 +13,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/reference"
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
 
@@ -20,9 +21,9 @@ import (
 // for an address that nobody answers at, and the next container gets another address. So it is with the runtime's result gone, by what host-local knows.
 func TestLinkRemoved(t *testing.T) {
 	t.Parallel()
-	for name, dir := range map[string]string{"ours": os.Getenv(pluginsVar), "the-reference's": reference} {
+	for name, dir := range map[string]string{"ours": os.Getenv(pluginsVar), "the-reference's": reference.Debian.Dir} {
 		for _, remembered := range []bool{true, false} {
-			if !remembered && dir == reference {
+			if !remembered && dir == reference.Debian.Dir {
 				continue // of such a one nothing is known but that somebody has its address
 			}
 			t.Run(fmt.Sprintf("%s/remembered=%v", name, remembered), func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/reference"
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
 
@@ -75,9 +76,9 @@ func othersAreCalled(t *testing.T, plugins, missing string) {
 func foreign(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	must(t, os.Symlink(reference+"/host-local", dir+"/host-local"))
+	must(t, os.Symlink(reference.Debian.Dir+"/host-local", dir+"/host-local"))
 	for _, name := range []string{"ptp", "macvlan", "firewall", "tuning"} {
-		must(t, os.Symlink(reference+"/"+name, dir+"/others-"+name))
+		must(t, os.Symlink(reference.Debian.Dir+"/"+name, dir+"/others-"+name))
 	}
 	return dir
 }
