@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -147,7 +146,7 @@ func reported(out []byte) error {
 
 // checkBy asks the bundle's plugins for their CHECK of an attachment. nil without the right to enter its namespace.
 func checkBy(bundle plugin.Bundle) func(context.Context, cache.Entry) *observe.Verdict {
-	if os.Geteuid() != 0 {
+	if !mayEnter() {
 		return nil
 	}
 	return func(ctx context.Context, e cache.Entry) *observe.Verdict {

@@ -65,7 +65,7 @@ func pluginDirs() []string {
 // run deletes the dead that runtimes remember, and asks the plugins of every network for what else is dead. One's trouble is no reason to leave the
 // others, but its network: whoever gets an address there next would have what is left of it.
 func (c collection) run(ctx context.Context, out io.Writer, bundle plugin.Bundle) error {
-	if os.Geteuid() != 0 {
+	if !mayEnter() {
 		return fault.New(fault.Internal, "run it as root", "gc: only root sees which containers are dead")
 	}
 	host, err := observe.Read(ctx, observe.Options{Results: c.results})

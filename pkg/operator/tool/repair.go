@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -40,7 +39,7 @@ func repairCommand(bundle plugin.Bundle) *cobra.Command {
 
 // repair asks the plugins of every cached attachment. One that resists does not keep the others from being mended.
 func repair(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, results, network string) error {
-	if os.Geteuid() != 0 {
+	if !mayEnter() {
 		return fault.New(fault.Internal, "run it as root", "repair: only root sees what is missing, and may make it")
 	}
 	host, err := observe.Read(ctx, observe.Options{Results: results, Check: checkBy(bundle)})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -75,7 +74,7 @@ func check(ctx context.Context, bundle plugin.Bundle, a *observe.Attachment) (sa
 		return "not asked: no runtime remembers with which configuration it was made", page.Plain
 	case a.Origin != observe.Trestle:
 		return "not asked: other plugins made it", page.Plain
-	case os.Geteuid() != 0:
+	case !mayEnter():
 		return "not asked: only root may enter its namespace", page.Plain
 	}
 	entries, _ := cache.Read(cache.Dir) // a torn one is among the problems of the picture
