@@ -30,7 +30,7 @@ NEWEST    := -X github.com/containernetworking/plugins/pkg/utils/buildversion.Bu
 help:
 	@echo 'make build      the plugins into bin/, cnitool into .tools/'
 	@echo 'make demo       the tutorial of container networking as a run, under 30 seconds'
-	@echo 'make test       every test; needs no root, five minutes at the most'
+	@echo 'make test       every test; needs no root, five to ten minutes on two processors at rest, forty at the most on a busy machine'
 	@echo 'make test-long  the same tests at full size, end to end for the bundle too'
 	@echo "make test-kernels    what must hold on any kernel, on Debian's $(KERNEL) in an emulator; KERNEL=6.1 RUN=TestX: a part"
 	@echo 'make test-kernels-ci a selection of it, with all that the kernel here cannot'
@@ -61,7 +61,7 @@ demo:
 test:
 	@test/need iproute2 nftables iptables curl procps strace librsvg2-bin containernetworking-plugins
 	@$(MAKE) --no-print-directory reference
-	@go run ./test/tally -count=1 -timeout 10m ./...
+	@go run ./test/tally -count=1 ./...
 
 test-long:
 	@test/need iproute2 nftables iptables curl procps strace librsvg2-bin containernetworking-plugins

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // A signal does not kill an ADD that waits for nothing, nor is one forgotten that comes while it waits. Children have the signals as always.
@@ -40,7 +42,7 @@ func signalled() int {
 	select {
 	case <-ctx.Done():
 		return 0
-	case <-time.After(time.Minute):
+	case <-time.After(slack.Of(time.Minute)):
 		fmt.Println("not ended while it waited")
 		return 1
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // short is long enough for whoever need not wait, and short enough for a test that shows that somebody must.
@@ -25,7 +26,7 @@ func soon(t *testing.T) context.Context {
 }
 
 func inTime(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), slack.Of(20*time.Second))
 	t.Cleanup(cancel)
 	return ctx
 }

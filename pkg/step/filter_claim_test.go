@@ -16,6 +16,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/site"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/peer"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // publish is a claim of tcp port 8080 for the container's port 80.
@@ -135,7 +136,7 @@ func TestLocalhost(t *testing.T) {
 			}
 			return err
 		}))
-		if got, err := peer.Ask("tcp", "127.0.0.1:8080", 5*time.Second); got != "c1 sees 10.1.0.1\n" || err != nil {
+		if got, err := peer.Ask("tcp", "127.0.0.1:8080", slack.Of(5*time.Second)); got != "c1 sees 10.1.0.1\n" || err != nil {
 			t.Errorf("by 127.0.0.1: %q, %v", got, err)
 		}
 		h.must(l.Undo(h.ctx, h.Site))

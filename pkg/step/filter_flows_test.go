@@ -12,6 +12,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/peer"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // A client that goes on sending from its port after a DEL begins no flow to the container again: what was dropped is gone when Undo returns.
@@ -31,7 +32,7 @@ func TestClaimUndoUnderFire(t *testing.T) {
 		client, err := net.Dial("udp", "10.1.0.1:5353")
 		h.must(err)
 		defer client.Close()
-		h.must(client.SetDeadline(time.Now().Add(10 * time.Second)))
+		h.must(client.SetDeadline(time.Now().Add(slack.Of(10 * time.Second))))
 		for range 10 {
 			h.apply(c)
 			if _, err := client.Write([]byte("?")); err != nil { // of the one before, which nobody took

@@ -20,6 +20,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/site"
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/slack"
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
 
@@ -34,7 +35,7 @@ type host struct {
 // onHost runs f on a new host.
 func onHost(t *testing.T, f func(*host)) {
 	nstest.Run(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), slack.Of(time.Minute))
 		defer cancel()
 		h := &host{T: t, ctx: ctx, netns: nstest.Namespace(t, "c1")}
 		h.Site = h.open(h.netns)

@@ -11,6 +11,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/peer"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 var six = Localhost6{Targets: []netip.Addr{netip.MustParseAddr("fd00::2")}, Asked: true}
@@ -37,7 +38,7 @@ func answering(t *testing.T, f func(*host)) {
 
 func (h *host) hears(want string) {
 	h.Helper()
-	if got, err := peer.Ask("tcp", "[::1]:8080", 5*time.Second); got != want || err != nil {
+	if got, err := peer.Ask("tcp", "[::1]:8080", slack.Of(5*time.Second)); got != want || err != nil {
 		h.Errorf("by ::1: %q, %v", got, err)
 	}
 }

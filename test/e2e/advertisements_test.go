@@ -38,7 +38,7 @@ func advertises(victim, link string) func(*street) bool {
 			_, err = conn.Write([]byte("!"))
 			return err
 		}))
-		must(w.T, marker.SetReadDeadline(time.Now().Add(patience)))
+		must(w.T, marker.SetReadDeadline(time.Now().Add(soon())))
 		_, _, err := marker.ReadFrom(make([]byte, 10))
 		must(w.T, err)
 		must(w.T, marker.Close())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/peer"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // attack is what an advisory is about. It must fail, and succeed where the protection was taken away: else the test tests nothing.
@@ -112,7 +113,7 @@ func (w *street) serve(container, network, at string) {
 func (w *street) hears(from, network, to, server string) bool {
 	answer := ""
 	_ = in(from, func() (err error) { // no answer is an answer
-		answer, err = peer.Ask(network, to, time.Second)
+		answer, err = peer.Ask(network, to, slack.Of(time.Second))
 		return err
 	})
 	return strings.HasPrefix(answer, server+" ")

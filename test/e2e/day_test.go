@@ -15,6 +15,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/peer"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // day are faults of an operator's day, each planted on the healthy host of the tests of doctor.
@@ -94,8 +95,7 @@ func traffic(t *testing.T) (lost bool) {
 	for i, flow := range flows {
 		all.Go(func() {
 			errs[i] = in(flow[0], func() error {
-				const patience = 3 * time.Second // of which a lost packet takes all
-				_, err := peer.Ask("tcp", flow[1], patience)
+				_, err := peer.Ask("tcp", flow[1], slack.Of(3*time.Second)) // of which a lost packet takes all
 				return err
 			})
 		})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/peer"
+	"github.com/trestle-cni/trestle/test/slack"
 	"github.com/trestle-cni/trestle/test/snapshot"
 	"github.com/trestle-cni/trestle/test/space"
 )
@@ -78,7 +79,7 @@ func hostEnds(ts *testscript.TestScript, container string) (indexes []int) {
 }
 
 func awaitRemoval(ts *testscript.TestScript, events <-chan netlink.LinkUpdate, indexes []int) {
-	deadline := time.After(patience)
+	deadline := time.After(soon())
 	for len(indexes) > 0 {
 		select {
 		case event := <-events:
@@ -175,16 +176,15 @@ func serveCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// patience bounds how long an answer may take, and impatience how long a script waits to see that none comes.
-var (
-	patience   = space.Patience(10 * time.Second)
-	impatience = space.Patience(300 * time.Millisecond)
-)
+// soon bounds how long an answer may take, and impatience how long a script waits to see that none comes.
+func soon() time.Duration { return slack.Of(10 * time.Second) }
+
+const impatience = 300 * time.Millisecond
 
 // ask CONTAINER NETWORK ADDRESS: prints the server's answer. With "!" there must be none.
 func askCmd(ts *testscript.TestScript, neg bool, args []string) {
 	plain(ts, false, "ask CONTAINER NETWORK ADDRESS", len(args) == 3)
-	wait := patience
+	wait := soon()
 	if neg {
 		wait = impatience
 	}

@@ -128,7 +128,7 @@ func TestNoTraceOfTrace(t *testing.T) {
 		must(t, err)
 		cmd := exec.Command(filepath.Join(os.Getenv(pluginsVar), "trestle"), "trace", "--live", "two", "198.51.100.1:80")
 		must(t, cmd.Start())
-		for deadline, made := time.After(patience), false; !made; {
+		for deadline, made := time.After(soon()), false; !made; {
 			select {
 			case e := <-events:
 				table, ok := e.Data.(*nftables.Table)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/peer"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 var update = flag.Bool("update", false, "write docs/reachability.md instead of comparing with it")
@@ -201,7 +202,7 @@ func ports() (list []int) {
 }
 
 // unheard is how long a client waits for an answer before it takes the port for unreachable. All clients wait at the same time.
-const unheard = 3 * time.Second
+func unheard() time.Duration { return slack.Of(3 * time.Second) }
 
 func (w *street) askAll(cells []*cell) {
 	var all sync.WaitGroup
@@ -210,7 +211,7 @@ func (w *street) askAll(cells []*cell) {
 			all.Go(func() {
 				answer := ""
 				_ = in(c.container, func() (err error) { // no answer is an answer
-					answer, err = peer.Ask(protocol, c.to, unheard)
+					answer, err = peer.Ask(protocol, c.to, unheard())
 					return err
 				})
 				c.seen[i] = c.read(answer)

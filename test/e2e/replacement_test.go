@@ -13,13 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // A client that sends a hundred datagrams a second from one port must reach the new container soon after it was added, in whatever order
 // the old one went. What it sends within the grace may be lost.
 const (
 	rate  = 10 * time.Millisecond
-	grace = 100 * time.Millisecond
+	grace = 100 * time.Millisecond // at rest
 )
 
 // TestReplacement replaces a container in both orders, under each backend. Flows of others to the same port number of somebody else's go on.
@@ -71,7 +72,7 @@ func replaced(t *testing.T, backend string, replace func(w *street, config, keys
 	added := time.Now()
 	s.await("new", 20)
 	s.stop()
-	s.holds("new", added.Add(grace))
+	s.holds("new", added.Add(slack.Of(grace)))
 	t.Logf("the first answer came to what was sent %s after the ADD", s.first("new").Sub(added))
 	if left := w.tracked("192.0.2.2", 5353); left != many {
 		t.Errorf("%d flows of a bystander are left of %d", left, many)
@@ -88,7 +89,7 @@ func (w *street) flows(container, to string, many int) {
 			if err != nil {
 				return err
 			}
-			_ = conn.SetDeadline(time.Now().Add(patience))
+			_ = conn.SetDeadline(time.Now().Add(soon()))
 			_, _ = conn.Write([]byte("?"))
 			_, err = conn.Read(make([]byte, 100))
 			conn.Close()
@@ -171,7 +172,7 @@ func (s *stream) receive() {
 // await waits for so many answers of one container.
 func (s *stream) await(who string, many int) {
 	s.Helper()
-	late := time.After(patience)
+	late := time.After(soon())
 	for many > 0 {
 		select {
 		case answer := <-s.answers:

@@ -15,6 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // The range holds one address of each family, so every container gets those that its predecessor had a moment ago. The neighbour is on the
@@ -29,7 +30,7 @@ var (
 
 // prompt is when an answer must have come. A stale neighbour entry costs at the least what the kernel takes to doubt it, which is nine
 // seconds; a lost datagram is never answered.
-const prompt = time.Second
+func prompt() time.Duration { return min(slack.Of(time.Second), 8*time.Second) }
 
 // TestReuse deletes a container and adds another one that gets the same addresses, again and again. The host and a neighbour, which both
 // spoke to the predecessor, ask once each as soon as the ADD has returned.
@@ -121,7 +122,7 @@ func (r *relay) askAll(container string, added time.Time) {
 	var all sync.WaitGroup
 	for _, a := range r.askers {
 		all.Go(func() {
-			answer, err := ask(r.conns[a], added.Add(prompt))
+			answer, err := ask(r.conns[a], added.Add(prompt()))
 			took := time.Since(added)
 			if err != nil || answer != container+" who" {
 				r.Errorf("%s: %q after %s: %v, want %s", a, answer, took, err, container)

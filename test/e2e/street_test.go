@@ -113,7 +113,7 @@ func (w *street) dies(container string) {
 }
 
 func (w *street) removed(events <-chan netlink.LinkUpdate, index int) {
-	deadline := time.After(patience)
+	deadline := time.After(soon())
 	for {
 		select {
 		case e := <-events:

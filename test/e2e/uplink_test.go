@@ -112,7 +112,7 @@ func (w *street) learns(where, from, link string) {
 	must(w.T, awaitLinkLocal(link))
 	must(w.T, in(where, func() error { return awaitLinkLocal(from) }))
 	must(w.T, in(where, func() error { return advertise(from) }))
-	deadline := time.After(patience)
+	deadline := time.After(soon())
 	for defaults(w.T)[link] == 0 {
 		select {
 		case <-events:
@@ -129,7 +129,7 @@ func awaitLinkLocal(name string) error {
 	if err := errors.Join(netlink.AddrSubscribe(addresses, done), netlink.LinkSubscribe(links, done)); err != nil {
 		return err
 	}
-	deadline := time.After(patience)
+	deadline := time.After(soon())
 	for {
 		link, err := netlink.LinkByName(name)
 		if err != nil {
@@ -191,7 +191,7 @@ func (w *street) advertised(stranger, from string) {
 		_, err = conn.Write([]byte("!"))
 		return err
 	}))
-	must(w.T, marker.SetReadDeadline(time.Now().Add(patience)))
+	must(w.T, marker.SetReadDeadline(time.Now().Add(soon())))
 	_, _, err = marker.ReadFrom(make([]byte, 10))
 	must(w.T, err)
 }

@@ -37,7 +37,7 @@ func (o order) test() (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	began, t := time.Now(), sum.New()
+	began, t := time.Now(), sum.New(os.Stdout)
 	var errs []error
 	for _, series := range o.series {
 		if err := o.testIn(series, programs, t); err != nil {
@@ -45,7 +45,7 @@ func (o order) test() (int, error) {
 			fmt.Fprintln(os.Stderr, "kernels:", err)
 		}
 	}
-	t.Report(os.Stdout)
+	t.Report()
 	fmt.Printf("on the kernels %s, in %v\n", strings.Join(o.series, " and "), time.Since(began).Round(time.Second))
 	if _, failed := t.Count(); failed > 0 || len(errs) > 0 {
 		return 1, errors.Join(errs...)
@@ -116,7 +116,7 @@ func (b batch) in(m *machine, t *sum.Tally, env []string) error {
 		return err
 	}
 	_, before := t.Count()
-	err = t.Read(events, os.Stdout, m.kernel.Series+" ")
+	err = t.Read(events, m.kernel.Series+" ")
 	ended := cmd.Wait()
 	if _, after := t.Count(); ended != nil && after == before {
 		err = errors.Join(err, fmt.Errorf("%s: go test: %w", b.name, ended))

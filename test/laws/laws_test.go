@@ -9,6 +9,7 @@ import (
 
 	"github.com/trestle-cni/trestle/test/laws"
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // TestLaws holds every law against every configuration: law by law in a host of its own.
@@ -85,14 +86,14 @@ func ports(t *testing.T) laws.Chain {
 }
 
 func world(t *testing.T, chain laws.Chain) *laws.World {
-	w := &laws.World{TB: t, Chain: chain, Kinds: kinds(), Path: os.Getenv(pathVar), Program: program, Crowd: 16, Long: os.Getenv("TRESTLE_LONG") != ""}
+	w := &laws.World{TB: t, Chain: chain, Kinds: kinds(), Path: os.Getenv(pathVar), Program: program, Crowd: slack.Crowd(16), Long: os.Getenv("TRESTLE_LONG") != ""}
 	switch {
 	case w.Long:
-		w.Crowd = 60
+		w.Crowd = slack.Crowd(60)
 	case filepath.Ext(chain.File) == ".json" && len(chain.Plugins) == 1: // the networks of conf/ stand for it
-		w.Crowd = 6
+		w.Crowd = slack.Crowd(6)
 	case strings.HasSuffix(chain.File, "-iptables.json"): // of which each ADD runs a dozen programs
-		w.Crowd = 6
+		w.Crowd = slack.Crowd(6)
 	}
 	return w
 }

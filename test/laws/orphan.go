@@ -12,13 +12,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // Waiting is the name, less the path of a socket, of the rewrite that Wait is for.
 const Waiting = "wait at "
 
-// patience is how long is waited for what should happen at once.
-const patience = 20 * time.Second
+// promptly is how long is waited for what should happen at once.
+func promptly() time.Time { return time.Now().Add(slack.Of(20 * time.Second)) }
 
 // Wait connects to the socket and returns when it has read a byte. The connection ends with the process.
 func Wait(socket string) error {
@@ -66,14 +68,14 @@ func (w *World) killedWaiting(listener *net.UnixListener) (*net.UnixConn, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(listener.SetDeadline(time.Now().Add(patience)), cmd.Start()); err != nil {
+	if err := errors.Join(listener.SetDeadline(promptly()), cmd.Start()); err != nil {
 		return nil, err
 	}
 	delegate, err := listener.AcceptUnix()
 	err = errors.Join(err, cmd.Process.Kill())
 	_ = cmd.Wait() // says that it was killed
 	if err == nil {
-		err = delegate.SetDeadline(time.Now().Add(patience))
+		err = delegate.SetDeadline(promptly())
 	}
 	return delegate, err
 }

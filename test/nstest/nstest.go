@@ -13,9 +13,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/test/slack"
 	"github.com/trestle-cni/trestle/test/space"
 )
 
@@ -33,11 +35,11 @@ func Run(t *testing.T, f func(t *testing.T)) {
 		f(t)
 		return
 	}
-	timeout := "10m"
+	timeout := min(slack.Of(10*time.Minute), 40*time.Minute)
 	if os.Getenv("TRESTLE_LONG") != "" {
-		timeout = "2h"
+		timeout = 2 * time.Hour
 	}
-	cmd := exec.Command("/proc/self/exe", "-test.run="+pattern(t.Name()), "-test.v", "-test.timeout="+timeout)
+	cmd := exec.Command("/proc/self/exe", "-test.run="+pattern(t.Name()), "-test.v", "-test.timeout="+timeout.String())
 	cmd.Env = append(os.Environ(), marker+"="+t.Name())
 	cmd.SysProcAttr = space.Attributes(true)
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL

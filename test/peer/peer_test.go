@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 func TestAnswers(t *testing.T) {
@@ -22,7 +23,7 @@ func TestAnswers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := Ask(c.network, c.address, 5*time.Second)
+			got, err := Ask(c.network, c.address, slack.Of(5*time.Second))
 			if err != nil || got != c.want {
 				t.Errorf("%s %s: %q, %v, want %q", c.network, c.address, got, err, c.want)
 			}

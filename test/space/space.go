@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,14 +35,6 @@ const Disk = "TRESTLE_DISK"
 
 // Slow is set in the environment where everything takes many times as long as on a machine: in an emulator.
 const Slow = "TRESTLE_SLOW"
-
-// Patience is how long to wait for an event that should come within the time on a machine.
-func Patience(within time.Duration) time.Duration {
-	if os.Getenv(Slow) != "" {
-		return 10 * within
-	}
-	return within
-}
 
 // Settle makes a host of the namespaces that the process was started in: lo is up, and /run, /var/lib and /etc/cni are empty.
 func Settle() error {

@@ -16,7 +16,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/test/nstest"
-	"github.com/trestle-cni/trestle/test/space"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // Backend is what the questions are put to. Both functions are called in the namespace of a test.
@@ -195,7 +195,7 @@ func empty(r firewall.Role) firewall.Claim { return firewall.Claim{Role: r} }
 func alive(firewall.Holder) bool { return false }
 
 func soon(h *host) context.Context {
-	ctx, cancel := context.WithTimeout(h.Context(), space.Patience(30*time.Second))
+	ctx, cancel := context.WithTimeout(h.Context(), slack.Of(30*time.Second))
 	h.Cleanup(cancel)
 	return ctx
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // crowd is how many act at the same time where the backend names no number.
@@ -20,7 +21,7 @@ func (h *host) crowd() int {
 	if h.Crowd > 0 {
 		return h.Crowd
 	}
-	return crowd
+	return slack.Crowd(crowd)
 }
 
 // atOnce calls f from the whole crowd, each with a filter of its own, and fails the test if one fails.

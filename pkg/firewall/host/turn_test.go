@@ -16,6 +16,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // TestOneQueue wants whoever writes by iptables to wait while somebody who lost has his turn, under whichever backend: both write to one nf_tables, and
@@ -70,7 +71,7 @@ func waits(t *testing.T, over <-chan error) {
 // TestCrowdSwitches has a crowd claim under both backends, each who is done dropped by the other backend, all at the same time.
 func TestCrowdSwitches(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
-		const crowd = 24
+		crowd := slack.Crowd(24)
 		done := make(chan error)
 		for i := range crowd {
 			before, after := open(t, []Backend{NFTables, IPTables}[i%2]), open(t, []Backend{IPTables, NFTables}[i%2])

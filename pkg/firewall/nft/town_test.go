@@ -16,10 +16,11 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // patient is the deadline of everything that should happen.
-const patient = 10 * time.Second
+var patient = slack.Of(10 * time.Second)
 
 // town is a host with two containers on a bridge and a client outside:
 //

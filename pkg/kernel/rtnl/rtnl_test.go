@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 func must(t *testing.T, err error) {
@@ -191,7 +192,7 @@ func TestAwait(t *testing.T) {
 			link, err := netlink.LinkByName("br0")
 			return err == nil && link.Attrs().Flags&net.FlagUp != 0, err
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), slack.Of(20*time.Second))
 		defer cancel()
 		waited := make(chan error, 1)
 		looked := make(chan bool, 100)

@@ -1,4 +1,5 @@
-// Package sum adds up what `go test -json` says of tests: a skipped test has shown nothing, so it counts as failed.
+// Package sum adds up what `go test -json` says of tests, and prints what a failed one said when it fails. A skipped test has shown nothing, so it counts as
+// failed.
 package sum
 
 import (
@@ -6,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -21,19 +21,24 @@ type test struct{ Package, Name string }
 
 // Tally is what has been heard of tests so far.
 type Tally struct {
-	ended  map[test]string // pass, fail or skip
-	output map[test]*strings.Builder
-	order  []test // as they began to speak
+	out    io.Writer
+	output map[test]*strings.Builder // of what has not ended
+	order  []test                    // as they began to speak
+	parent map[test]bool             // has subtests
+	blamed map[test]bool             // of its subtests or, for a package, its tests one was printed
 	builds map[string]*strings.Builder
+	passed int
+	failed []test
 }
 
-// New returns a tally that has heard nothing.
-func New() *Tally {
-	return &Tally{ended: make(map[test]string), output: make(map[test]*strings.Builder), builds: make(map[string]*strings.Builder)}
+// New returns a tally that has heard nothing; it prints to out.
+func New(out io.Writer) *Tally {
+	return &Tally{out: out, output: make(map[test]*strings.Builder), parent: make(map[test]bool), blamed: make(map[test]bool),
+		builds: make(map[string]*strings.Builder)}
 }
 
-// Read takes events until the stream ends, and prints a line for each package that has ended. The label, if any, stands before each package's name.
-func (t *Tally) Read(events io.Reader, out io.Writer, label string) error {
+// Read takes events until the stream ends. The label, if any, stands before each package's name.
+func (t *Tally) Read(events io.Reader, label string) error {
 	decoder := json.NewDecoder(events)
 	for {
 		var e event
@@ -43,11 +48,11 @@ func (t *Tally) Read(events io.Reader, out io.Writer, label string) error {
 			return fmt.Errorf("events: %w", err)
 		}
 		e.Package = label + e.Package
-		t.take(e, out)
+		t.take(e)
 	}
 }
 
-func (t *Tally) take(e event, out io.Writer) {
+func (t *Tally) take(e event) {
 	id := test{e.Package, e.Test}
 	switch e.Action {
 	case "build-output":
@@ -58,13 +63,15 @@ func (t *Tally) take(e event, out io.Writer) {
 	case "output":
 		t.say(id, e.Output)
 	case "pass", "fail", "skip":
-		t.ended[id] = e.Action
 		if e.FailedBuild != "" {
 			t.say(id, t.builds[e.FailedBuild].String())
 		}
-		if e.Test == "" && (e.Action != "skip" || t.speaks(e.Package)) {
-			fmt.Fprintf(out, "%-4s  %-60s %7.2fs\n", e.Action, e.Package, e.Elapsed)
+		if e.Test == "" {
+			t.endPackage(e, id)
+		} else {
+			t.end(id, e.Action)
 		}
+		delete(t.output, id)
 	}
 }
 
@@ -72,64 +79,68 @@ func (t *Tally) say(id test, text string) {
 	if t.output[id] == nil {
 		t.output[id] = new(strings.Builder)
 		t.order = append(t.order, id)
+		for i, c := range id.Name {
+			if c == '/' {
+				t.parent[test{id.Package, id.Name[:i]}] = true
+			}
+		}
 	}
 	t.output[id].WriteString(text)
 }
 
-// speaks says whether a test of the package was begun; a package without test files is "skipped" and of no interest.
-func (t *Tally) speaks(pkg string) bool {
-	return slices.ContainsFunc(t.order, func(id test) bool { return id.Package == pkg && id.Name != "" })
+// end counts the tests without subtests, and those that failed where none of their subtests did.
+func (t *Tally) end(id test, action string) {
+	switch {
+	case action == "pass" && !t.parent[id]:
+		t.passed++
+	case action == "fail" && !t.blamed[id]:
+		t.blame(id, "failed")
+	case action == "skip":
+		t.blame(id, "skipped, which shows nothing")
+	}
 }
 
-// leaves returns the tests without subtests, and the packages that failed where none of their tests did (a build error, a panic).
-func (t *Tally) leaves() (passed, failed []test) {
-	parents := make(map[test]bool)
-	for _, id := range t.order {
-		for i, c := range id.Name {
-			if c == '/' {
-				parents[test{id.Package, id.Name[:i]}] = true
-			}
+// endPackage prints the package's line, and blames it where none of its tests failed (a build error, a panic), or those that had not ended. A package
+// without test files is "skipped" and of no interest.
+func (t *Tally) endPackage(e event, id test) {
+	spoke := false
+	for _, other := range t.order {
+		spoke = spoke || other.Package == id.Package && other.Name != ""
+		if other.Package == id.Package && other.Name != "" && t.output[other] != nil && !t.blamed[other] && !t.parent[other] {
+			t.blame(other, "did not end")
 		}
 	}
-	blamed := make(map[string]bool)
-	for _, id := range t.order {
-		if id.Name == "" || parents[id] && t.ended[id] == "pass" {
-			continue
-		}
-		if t.ended[id] == "pass" {
-			passed = append(passed, id)
-		} else if !parents[id] || !t.blamesChild(id) {
-			failed = append(failed, id)
-			blamed[id.Package] = true
-		}
+	if e.Action == "fail" && !t.blamed[id] {
+		t.blame(id, "failed")
 	}
-	for _, id := range t.order {
-		if id.Name == "" && t.ended[id] == "fail" && !blamed[id.Package] {
-			failed = append(failed, id)
-		}
+	if e.Action != "skip" || spoke {
+		fmt.Fprintf(t.out, "%-4s  %-60s %7.2fs\n", e.Action, e.Package, e.Elapsed)
 	}
-	return passed, failed
 }
 
-// blamesChild says whether a subtest of the failed test failed, and will be reported in its place.
-func (t *Tally) blamesChild(parent test) bool {
-	return slices.ContainsFunc(t.order, func(id test) bool {
-		return id.Package == parent.Package && strings.HasPrefix(id.Name, parent.Name+"/") && t.ended[id] != "pass"
-	})
+// blame prints what a test said, now: nobody has to wait for the rest to learn what happened, nor run the tests again.
+func (t *Tally) blame(id test, verdict string) {
+	t.failed = append(t.failed, id)
+	t.blamed[test{id.Package, ""}] = true
+	for i, c := range id.Name {
+		if c == '/' {
+			t.blamed[test{id.Package, id.Name[:i]}] = true
+		}
+	}
+	said := ""
+	if t.output[id] != nil {
+		said = t.output[id].String()
+	}
+	fmt.Fprintf(t.out, "\n---- %s %s: %s\n%s\n", id.Package, id.Name, verdict, said)
 }
 
 // Count says how many tests passed and failed.
-func (t *Tally) Count() (passed, failed int) {
-	p, f := t.leaves()
-	return len(p), len(f)
-}
+func (t *Tally) Count() (passed, failed int) { return t.passed, len(t.failed) }
 
-// Report prints what the failed tests said, and the sum.
-func (t *Tally) Report(out io.Writer) {
-	passed, failed := t.leaves()
-	for _, id := range failed {
-		verdict := map[string]string{"fail": "failed", "skip": "skipped, which shows nothing", "": "did not end"}[t.ended[id]]
-		fmt.Fprintf(out, "\n---- %s %s: %s\n%s", id.Package, id.Name, verdict, t.output[id])
+// Report prints the names of what failed, and the sum.
+func (t *Tally) Report() {
+	for _, id := range t.failed {
+		fmt.Fprintf(t.out, "\n---- %s %s", id.Package, id.Name)
 	}
-	fmt.Fprintf(out, "\n%d passed, %d failed\n", len(passed), len(failed))
+	fmt.Fprintf(t.out, "\n%d passed, %d failed\n", t.passed, len(t.failed))
 }
