@@ -85,7 +85,7 @@ func (w *street) forged() bool {
 		_, err = conn.Write([]byte("!"))
 		return err
 	}))
-	must(w.T, marker.SetReadDeadline(time.Now().Add(patience)))
+	must(w.T, marker.SetReadDeadline(time.Now().Add(soon())))
 	_, _, err := marker.ReadFrom(make([]byte, 10))
 	must(w.T, err)
 	return w.believes("one", "eth0")
