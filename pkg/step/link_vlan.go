@@ -234,17 +234,8 @@ func (p VLANPort) create(host *site.Side) error {
 		return err
 	}
 	return host.Conn.Send(
-		rtnl.NewVeth(rtnl.Veth{Name: p.Port, Peer: p.Name, MAC: beside(p.MAC), PeerMAC: p.MAC, MTU: bridge.Attrs().MTU, Master: bridge.Attrs().Index, PeerNS: -1}),
+		rtnl.NewVeth(rtnl.Veth{Name: p.Port, Peer: p.Name, PeerMAC: p.MAC, MTU: bridge.Attrs().MTU, Master: bridge.Attrs().Index, PeerNS: -1}),
 		rtnl.SetAlias(p.Port, vlanAlias), rtnl.SetAlias(p.Name, vlanAlias))
-}
-
-// beside is another address than the one given, and the same for the same: nothing of a host is left to chance. nil: none, as given.
-func beside(mac net.HardwareAddr) net.HardwareAddr {
-	if other := slices.Clone(mac); len(other) > 0 {
-		other[len(other)-1] ^= 1
-		return other
-	}
-	return nil
 }
 
 // Undo removes a pair that we made when the bridge has no port left but such pairs.
