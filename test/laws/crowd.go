@@ -151,9 +151,20 @@ func (w *World) anonymous(state string, results [][]byte) (string, error) {
 	if !w.Speaks("CHECK") {
 		state = withoutMACs(state) // results had none then
 	}
-	lines := append(strings.SplitAfter(unplaced(renamed(state, names)), "\n"), given...)
+	lines := append(strings.SplitAfter(unplaced(renamed(unlisted(state), names)), "\n"), given...)
 	slices.Sort(lines)
 	return strings.Join(lines, ""), nil
+}
+
+// unlisted leaves out the MACs of links that no result lists: the bridge's ends of gateways on VLANs.
+func unlisted(state string) string {
+	lines := strings.SplitAfter(state, "\n")
+	for i, line := range lines {
+		if strings.Contains(line, `alias "trestle vlan port"`) && strings.Contains(line, " master ") {
+			lines[i] = withoutMACs(line)
+		}
+	}
+	return strings.Join(lines, "")
 }
 
 // encoded is an address as a rule of iptables-nft has it in a snapshot.
