@@ -161,7 +161,7 @@ func (p *Picture) unseen() (found []Finding) {
 			found = append(found, Finding{Object: problem.Object, What: problem.Cause, Remedy: cmp.Or(problem.Remedy, remedy)})
 		}
 	}
-	if blind := p.blind(); len(blind) > 0 {
+	if blind := p.blind(); len(blind) > 0 && len(p.Torn) == 0 { // what a torn result hides is told with it
 		found = append(found, Finding{Object: fmt.Sprintf("%d attachments", len(blind)), What: "not all of them could be looked at, " + name(blind[0]) +
 			" for one: " + strings.Join(blind[0].Why, "; "), Remedy: remedy})
 	}
