@@ -136,7 +136,7 @@ func TestEveryKindHasAContract(t *testing.T) {
 	}
 }
 
-// kinds returns the names of the types with a method Verify.
+// kinds returns the names of the types that are steps: those with a method Apply.
 func kinds(t *testing.T) (names []string) {
 	t.Helper()
 	files, err := filepath.Glob("*.go")
@@ -149,7 +149,7 @@ func kinds(t *testing.T) (names []string) {
 			t.Fatal(err)
 		}
 		for _, decl := range file.Decls {
-			if f, ok := decl.(*ast.FuncDecl); ok && f.Name.Name == "Verify" && f.Recv != nil {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Name.Name == "Apply" && f.Recv != nil {
 				names = append(names, f.Recv.List[0].Type.(*ast.Ident).Name)
 			}
 		}
