@@ -78,6 +78,9 @@ func (a Announce) awaitPort(ctx context.Context, host *site.Side) error {
 
 // Undo forgets the host's neighbour entries of the addresses that are known. The host asks again when it next needs one.
 func (a Announce) Undo(_ context.Context, s *site.Site) error {
+	if len(a.Addrs) == 0 {
+		return nil
+	}
 	link, err := find(s.Host, a.Subnet)
 	if err != nil || link == nil {
 		return err
