@@ -39,7 +39,7 @@ func plants() []plant {
 		{"draw-again", "9-fixed-point", "MAC", on(func(s step.Veth) plan.Step { return restless(s) })},
 		{"mind-the-input", "12-refused", "DEL of bridge: veth", on(func(s step.Veth) plan.Step { return stubborn(s) })},
 		{"undo-the-plan", "13-other", "the state is not as it was", on(func(s step.Claim) plan.Step { return deaf(s) })},
-		{"mend-the-dead", "10-mend", "whose link is gone", on(func(s step.Veth) plan.Step { return blind(s) })},
+		{"mend-the-dead", "10-mend", "whose link is gone", unaware},
 	}
 }
 
@@ -210,6 +210,19 @@ func (unlisted) Owners(context.Context, *site.Site, [8]byte) ([]firewall.Holder,
 func bookless(p plan.Plan) plan.Plan {
 	claims := on(func(s step.Claim) plan.Step { return unlisted{laws.Wrapped{Step: s}} })
 	return claims(on(func(s step.Veth) plan.Step { return unlisted{laws.Wrapped{Step: s}} })(p))
+}
+
+// unaware minds no link that is gone: not that of the pair, nor that to be guarded.
+func unaware(p plan.Plan) plan.Plan {
+	guards := on(func(s step.Guard) plan.Step {
+		return laws.Wrapped{Step: s, OnApply: func(ctx context.Context, at *site.Site) (bool, error) {
+			if _, err := at.Host.LinkByName(s.Host); err != nil {
+				return false, nil
+			}
+			return s.Apply(ctx, at)
+		}}
+	})
+	return guards(on(func(s step.Veth) plan.Step { return blind(s) })(p))
 }
 
 // restless draws a MAC for each plan.
