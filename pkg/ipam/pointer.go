@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
 // side is the directory in the data directory that holds what the reference's layout has no place for. No network has this name,
@@ -62,4 +64,27 @@ func (s *Store) aside() (*os.File, error) {
 		}
 	}
 	return dir, err
+}
+
+// Forget removes what stands beside the reservations of all networks, where there are none: what it would spare has nobody to be spared for. It
+// returns the path of what it removed. It is derived from the reservations and made again with the next, so that one who comes meanwhile loses nothing.
+func Forget(dataDir string) (string, error) {
+	path := filepath.Join(dataDir, side)
+	if info, err := os.Lstat(path); err != nil || !info.IsDir() {
+		return "", nil
+	}
+	networks, err := Networks(dataDir)
+	if err != nil {
+		return "", err
+	}
+	for _, network := range networks {
+		found, err := Survey(dataDir, network)
+		if err != nil || len(found) > 0 {
+			return "", err
+		}
+	}
+	if err := os.RemoveAll(path); err != nil {
+		return "", fault.New(fault.IO, ioHint, "reservations: %w", err)
+	}
+	return path, nil
 }

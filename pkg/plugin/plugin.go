@@ -59,6 +59,9 @@ var (
 	commit  = "unknown"
 )
 
+// Build returns which version this binary is, and of which commit.
+func Build() (ofVersion, ofCommit string) { return version, commit }
+
 // Streams are the three standard streams of one call.
 type Streams struct {
 	In       io.Reader

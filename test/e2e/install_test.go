@@ -189,3 +189,40 @@ func TestUninstallRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestInstallOverOurOwn: the suite's separate binaries are ours, and the bundle takes their place without being asked twice. It says what it did.
+func TestInstallOverOurOwn(t *testing.T) {
+	const at = "E2E_OVER"
+	dir := os.Getenv(at)
+	if dir != "" {
+		nstest.Run(t, func(t *testing.T) { uninstallAll(t, dir) })
+		return
+	}
+	dir = t.TempDir()
+	must(t, os.Setenv(at, dir))
+	must(t, build(dir, "../../cmd/bridge", "../../cmd/portmap"))
+	must(t, os.Symlink("/nowhere/at/all", filepath.Join(dir, "loopback")))
+	if out, err := operated("install", dir); err == nil || !strings.Contains(out, "somebody else's: loopback\n") {
+		t.Errorf("install over a link to nothing: %v: %s", err, out)
+	}
+	must(t, os.Remove(filepath.Join(dir, "loopback")))
+	must(t, os.WriteFile(filepath.Join(dir, "trestle"), []byte("somebody's"), 0o755))
+	if out, err := operated("install", dir); err == nil || !strings.Contains(out, "somebody else's: trestle\n") {
+		t.Errorf("install over somebody's trestle: %v: %s", err, out)
+	}
+	out, err := operated("install", dir, "--replace", "--json")
+	if err != nil || !strings.Contains(out, `"kept": [
+    "trestle"
+  ]`) || !strings.Contains(out, `"bridge",`) {
+		t.Errorf("install: %v: %s", err, out)
+	}
+	nstest.Run(t, func(*testing.T) {})
+}
+
+func uninstallAll(t *testing.T, dir string) {
+	t.Helper()
+	out, err := operated("uninstall", dir)
+	if err != nil || !strings.Contains(out, ": removed: bridge, ") || !strings.Contains(out, ": put back: trestle\n") {
+		t.Errorf("uninstall: %v: %s", err, out)
+	}
+}

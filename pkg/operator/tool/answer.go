@@ -29,6 +29,44 @@ type contextAnswer struct {
 	Problems  []observe.Problem  `json:"problems"`
 }
 
+// gcAnswer is what `trestle gc --json` prints.
+type gcAnswer struct {
+	Done     bool     `json:"done"` // by --yes it was removed; else it would be
+	Networks int      `json:"networks"`
+	Lines    []gcLine `json:"removed"`
+}
+
+// gcLine is something that was removed, or would be.
+type gcLine struct {
+	Network string `json:"network"`
+	What    string `json:"what"` // and the proof that nobody has it
+}
+
+// repairAnswer is what `trestle repair --json` prints.
+type repairAnswer struct {
+	Attachments []repaired `json:"attachments"`
+}
+
+// repaired is what became of one attachment.
+type repaired struct {
+	Attachment string   `json:"attachment"`
+	Fate       fate     `json:"fate"`
+	Made       []string `json:"made,omitempty"`  // again
+	Error      string   `json:"error,omitempty"` // what is still not as it was made
+	Remedy     string   `json:"remedy,omitempty"`
+}
+
+// fate is what a repair found, or left.
+type fate string
+
+// The fates.
+const (
+	fateWhole  fate = "whole"  // nothing was missing
+	fateMended fate = "mended" // something was, and is there again
+	fateGone   fate = "gone"   // its container is
+	fateBad    fate = "bad"    // something is missing still
+)
+
 // some is the list, or an empty one: programs would rather not read null.
 func some[T any](list []T) []T {
 	if list == nil {

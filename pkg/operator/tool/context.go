@@ -16,6 +16,7 @@ import (
 // viewing is what the command context is asked for.
 type viewing struct {
 	against string
+	options observe.Options
 	json    bool
 }
 
@@ -35,7 +36,8 @@ func contextCommand(bundle plugin.Bundle) *cobra.Command {
 	}
 	c.Flags().StringVar(&v.against, "diff", "", "show what differs from that namespace")
 	c.Flags().Lookup("diff").NoOptDefVal = hostName
-	c.Flags().BoolVar(&v.json, "json", false, "print JSON (docs/schema.md)")
+	lookFlags(c, &v.options)
+	jsonFlag(c, &v.json)
 	return c
 }
 
@@ -43,7 +45,7 @@ func contextCommand(bundle plugin.Bundle) *cobra.Command {
 const hostName = "host"
 
 func (v viewing) run(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, name string) error {
-	host, err := look(ctx, complaints, bundle)
+	host, err := look(ctx, complaints, bundle, v.options)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -37,12 +36,12 @@ func doctorCommand(bundle plugin.Bundle) *cobra.Command {
 			return e.run(c.Context(), bundle, c.InOrStdin(), c.OutOrStdout())
 		},
 	}
-	c.Flags().StringVar(&e.configs, "conf-dir", "/etc/cni/net.d", "where the networks' configurations are")
-	c.Flags().StringSliceVar(&e.plugins, "bin-dir", []string{"/opt/cni/bin"}, "where the plugins are; may be given several times")
-	c.Flags().StringVar(&e.results, "results", cache.Dir, "where the runtimes keep their results")
+	configsFlag(c, &e.configs)
+	pluginsFlag(c, &e.plugins, []string{"/opt/cni/bin"})
+	resultsFlag(c, &e.results)
 	c.Flags().BoolVar(&e.fix, "fix", false, "carry out the remedies that harm nothing, asking before each")
-	c.Flags().BoolVar(&e.yes, "yes", false, "with --fix, do not ask")
-	c.Flags().BoolVar(&e.asObject, "json", false, "print JSON")
+	yesFlag(c, &e.yes)
+	jsonFlag(c, &e.asObject)
 	return c
 }
 

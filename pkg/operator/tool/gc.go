@@ -23,6 +23,7 @@ type collection struct {
 	results, network string
 	plugins          []string // directories of others' plugins
 	yes              bool     // remove; else it is only said what would be
+	json             bool
 }
 
 func gcCommand(bundle plugin.Bundle) *cobra.Command {
@@ -46,11 +47,12 @@ func gcCommand(bundle plugin.Bundle) *cobra.Command {
 			return c.run(cmd.Context(), cmd.OutOrStdout(), bundle)
 		},
 	}
-	command.Flags().BoolVar(&c.yes, "yes", false, "remove it; without, it is only said")
+	yesFlag(command, &c.yes)
 	command.Flags().BoolVar(&dry, "dry-run", true, "the opposite of --yes")
-	command.Flags().StringSliceVar(&c.plugins, "bin-dir", pluginDirs(), "where plugins of others are; may be given several times")
-	command.Flags().StringVar(&c.results, "results", cache.Dir, "where the runtimes keep their results")
-	command.Flags().StringVar(&c.network, "network", "", "of this network alone")
+	pluginsFlag(command, &c.plugins, pluginDirs())
+	resultsFlag(command, &c.results)
+	networkFlag(command, &c.network)
+	jsonFlag(command, &c.json)
 	return command
 }
 
@@ -69,12 +71,15 @@ func (c collection) run(ctx context.Context, out io.Writer, bundle plugin.Bundle
 		return fault.New(fault.Internal, "run it as root", "gc: only root sees which containers are dead")
 	}
 	host, err := observe.Read(ctx, observe.Options{Results: c.results})
+	if err == nil {
+		err = knownNetwork(host, c.network)
+	}
 	if err != nil {
 		return err
 	}
 	entries, unread := cache.Read(c.results)
 	errs := []error{unread}
-	g := gathering{c, bundle, newScreen(out), 0}
+	g := gathering{c, bundle, newScreen(out), gcAnswer{Done: c.yes, Lines: []gcLine{}}}
 	networks := c.networks(host, entries)
 	for _, e := range entries {
 		if a := dead(host, e); a != nil && c.wants(e.Network) {
@@ -89,17 +94,23 @@ func (c collection) run(ctx context.Context, out io.Writer, bundle plugin.Bundle
 			errs = append(errs, fmt.Errorf("network %s: %w", name, err))
 		}
 	}
-	err = fault.Join(errs...)
+	if err = fault.Join(errs...); err == nil {
+		err = g.last(ctx)
+	}
 	g.conclude(len(networks), err)
 	return err
 }
 
 // conclude says what the run was, where the lines before do not.
 func (g *gathering) conclude(networks int, err error) {
+	count := len(g.answer.Lines)
 	switch {
-	case g.count > 0 && !g.yes:
+	case g.json:
+		g.answer.Networks = networks
+		_ = printJSON(g.out, g.answer) // who does not listen misses it
+	case count > 0 && !g.yes:
 		fmt.Fprintln(g.out, "nothing was removed; trestle gc --yes does it")
-	case g.count == 0 && err == nil:
+	case count == 0 && err == nil:
 		fmt.Fprintf(g.out, "nothing to remove in %d networks\n", networks)
 	}
 }
@@ -119,12 +130,14 @@ type gathering struct {
 	collection
 	bundle plugin.Bundle
 	out    screen
-	count  int
+	answer gcAnswer
 }
 
 func (g *gathering) say(network, line string) {
-	g.count++
-	fmt.Fprintf(g.out, "%s: %s\n", safe(network), safe(line))
+	g.answer.Lines = append(g.answer.Lines, gcLine{network, line})
+	if !g.json {
+		fmt.Fprintf(g.out, "%s: %s\n", safe(network), safe(line))
+	}
 }
 
 // collect is a GC of one network, in which only the provably dead go.
@@ -180,12 +193,30 @@ func (c collection) networks(host *observe.Host, entries []cache.Entry) map[stri
 			found[e.Network] = l
 		}
 	}
+	for _, n := range host.Networks {
+		if _, known := found[n.Name]; !known && len(n.Files) > 0 && c.wants(n.Name) {
+			if l, err := configured(n); err == nil {
+				found[n.Name] = l
+			}
+		}
+	}
 	for _, a := range host.Attachments {
 		if _, known := found[a.Network]; !known && a.Network != "" && c.wants(a.Network) {
 			found[a.Network] = unknownList(a.Network)
 		}
 	}
 	return found
+}
+
+// configured is the network as its file has it: nobody may be left on it, and yet a bridge of its.
+func configured(n *observe.Network) (pluginList, error) {
+	text, err := os.ReadFile(n.Files[0])
+	if err != nil {
+		return pluginList{}, err
+	}
+	l, err := parseList(text)
+	l.Name, l.CNIVersion = n.Name, plugin.Current
+	return l, err
 }
 
 func (c collection) wants(network string) bool { return c.network == "" || c.network == network }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,12 +18,14 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
+	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/portrait"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
 // graph is what the command of that name is asked for.
 type graph struct {
+	options             observe.Options
 	format, file, focus string
 	width               int
 	ascii, open, json   bool
@@ -43,7 +46,8 @@ func graphCommand(bundle plugin.Bundle) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&g.format, "format", "", "text, svg, dot, mermaid or json (default text)")
-	c.Flags().BoolVar(&g.json, "json", false, "the same as --format json (docs/schema.md)")
+	lookFlags(c, &g.options)
+	jsonFlag(c, &g.json)
 	c.Flags().StringVarP(&g.file, "output", "o", "", "write to this file")
 	c.Flags().StringVar(&g.focus, "focus", "", "draw only what is connected to this container, address, link, MAC or network")
 	c.Flags().IntVar(&g.width, "width", 0, "columns of a picture in text (default the terminal's, or 120)")
@@ -56,7 +60,7 @@ func (g graph) run(ctx context.Context, out, complaints io.Writer, bundle plugin
 	if err := g.settle(); err != nil {
 		return err
 	}
-	host, err := look(ctx, complaints, bundle)
+	host, err := look(ctx, complaints, bundle, g.options)
 	if err != nil {
 		return err
 	}
@@ -109,7 +113,7 @@ func (g *graph) settle() error {
 	}
 	g.format = cmp.Or(g.format, "text")
 	if _, known := formats[g.format]; !known {
-		return fault.New(fault.Config, "one of text, svg, dot, mermaid, json", "--format %s: no such format", safe(g.format))
+		return noSuch("format", g.format, slices.Sorted(maps.Keys(formats)))
 	}
 	if _, err := exec.LookPath("xdg-open"); g.open && err != nil {
 		return fault.New(fault.Config, "use -o FILE.svg, and open that", "--open: xdg-open: not found on this host")

@@ -2,6 +2,7 @@ package tool
 
 import (
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -39,21 +41,21 @@ func (i Installation) path(name ...string) string {
 
 // Install puts this binary and its names in place. Every name is renamed over in one step: whoever runs the old file goes on with it, and no
 // call finds a name missing or a file that is being written.
-func (i Installation) Install() error {
+func (i Installation) Install() (did installAnswer, err error) {
 	foreign, err := i.foreign()
 	if err != nil {
-		return err
+		return did, err
 	}
 	if len(foreign) > 0 && !i.Replace {
-		return fault.New(fault.Taken, "use --replace to put them aside", "%s: somebody else's: %s", i.Dir, strings.Join(foreign, ", "))
+		return did, fault.New(fault.Taken, "use --replace to put them aside", "%s: somebody else's: %s", i.Dir, strings.Join(foreign, ", "))
 	}
 	if err := i.copySelf(); err != nil {
-		return err
+		return did, err
 	}
 	defer os.Remove(i.path(next))
 	for _, name := range foreign {
 		if err := i.keep(name); err != nil {
-			return err
+			return did, err
 		}
 	}
 	for _, name := range i.Names {
@@ -61,30 +63,44 @@ func (i Installation) Install() error {
 			continue
 		}
 		if err := i.put(name); err != nil {
-			return err
+			return did, err
 		}
 	}
-	return i.put(self) // last: the others are told from somebody else's by being the same file
+	did = installAnswer{Directory: i.Dir, Installed: i.Names, Kept: foreign}
+	if len(foreign) > 0 {
+		did.Aside = i.path(aside)
+	}
+	return did, i.put(self) // last: links lead to it
 }
 
-// foreign lists the names under which there is something that we did not install.
+// foreign lists the names under which there is something that is not ours. A link to nothing is somebody's.
 func (i Installation) foreign() ([]string, error) {
-	own, err := os.Stat(i.path(self))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	if info, err := os.Stat(i.Dir); err != nil || !info.IsDir() {
+		return nil, errors.Join(err, notDirectory(i.Dir, info))
 	}
 	var names []string
 	for _, name := range i.Names {
-		info, err := os.Stat(i.path(name))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return nil, err
-		case own == nil || !os.SameFile(own, info):
+		if _, err := os.Lstat(i.path(name)); err == nil && !ours(i.path(name)) {
 			names = append(names, name)
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
 		}
 	}
 	return names, nil
+}
+
+func notDirectory(path string, info fs.FileInfo) error {
+	if info == nil {
+		return nil
+	}
+	return fault.New(fault.Config, "", "%s: not a directory", path)
+}
+
+// ours says whether the file is a binary of this suite, all plugins in one or a single one: Go writes into each of which module it is.
+func ours(path string) bool {
+	own, known := debug.ReadBuildInfo()
+	file, err := buildinfo.ReadFile(path)
+	return known && err == nil && file.Main.Path == own.Main.Path
 }
 
 func (i Installation) copySelf() error {
@@ -135,29 +151,34 @@ func (i Installation) put(name string) error {
 }
 
 // Uninstall takes our names away and puts back what they replaced.
-func (i Installation) Uninstall() error {
-	own, err := os.Stat(i.path(self))
-	if err != nil {
-		return fmt.Errorf("%s: nothing of ours is installed there: %w", i.Dir, err)
+func (i Installation) Uninstall() (did installAnswer, err error) {
+	if _, err := os.Stat(i.path(self)); err != nil {
+		return did, fmt.Errorf("%s: nothing of ours is installed there: %w", i.Dir, err)
 	}
+	did.Directory = i.Dir
 	var errs []error
 	for _, name := range i.Names {
-		info, err := os.Stat(i.path(name))
-		if err != nil || !os.SameFile(own, info) {
-			continue // gone, or somebody else's by now
+		if name != self && ours(i.path(name)) { // else it is gone, or somebody else's by now
+			errs = append(errs, i.restore(name, &did))
 		}
-		errs = append(errs, i.restore(name))
+	}
+	if ours(i.path(self)) { // last: links lead to it
+		errs = append(errs, i.restore(self, &did))
 	}
 	if err := os.Remove(i.path(aside)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return did, errors.Join(errs...)
 }
 
-func (i Installation) restore(name string) error {
+func (i Installation) restore(name string, did *installAnswer) error {
 	err := os.Rename(i.path(aside, name), i.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
+		did.Removed = append(did.Removed, name)
 		return os.Remove(i.path(name))
+	}
+	if err == nil {
+		did.Restored = append(did.Restored, name)
 	}
 	return err
 }

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	}
 	if dir := os.Getenv("INSTALL_INTO"); dir != "" { // an installer that is a process of its own, as the command is
 		for range 20 {
-			if err := (Installation{Dir: dir, Names: names}).Install(); err != nil {
+			if _, err := (Installation{Dir: dir, Names: names}).Install(); err != nil {
 				os.Stderr.WriteString(err.Error())
 				os.Exit(1)
 			}
@@ -32,7 +32,7 @@ var names = []string{"bridge", "host-local", "trestle"}
 
 func install(t *testing.T, i Installation) {
 	t.Helper()
-	if err := i.Install(); err != nil {
+	if _, err := i.Install(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -89,7 +89,7 @@ func TestInstallAndUninstall(t *testing.T) {
 	if got := list(t, i.Dir); got != "bridge host-local trestle" {
 		t.Errorf("installed: %s", got)
 	}
-	if err := i.Uninstall(); err != nil {
+	if _, err := i.Uninstall(); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(t, i.Dir); got != "" {
@@ -101,7 +101,7 @@ func TestForeignPluginsAreKeptAside(t *testing.T) {
 	i := Installation{Dir: t.TempDir(), Names: names}
 	write(t, "theirs", i.Dir, "bridge")
 	write(t, "other", i.Dir, "macvlan")
-	err := i.Install()
+	_, err := i.Install()
 	if fault.Code(err) != fault.Taken || !strings.Contains(err.Error(), "bridge") {
 		t.Errorf("install over somebody else's: %v, want it refused by name", err)
 	}
@@ -114,7 +114,7 @@ func TestForeignPluginsAreKeptAside(t *testing.T) {
 	if got := run(t, i.Dir, "bridge"); got != "bridge" {
 		t.Errorf("bridge is still %q", got)
 	}
-	if err := i.Uninstall(); err != nil {
+	if _, err := i.Uninstall(); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(t, i.Dir); got != "bridge macvlan" || read(t, i.Dir, "bridge") != "theirs" || read(t, i.Dir, "macvlan") != "other" {
@@ -129,7 +129,7 @@ func TestUninstallLeavesWhatBecameForeign(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, "theirs", i.Dir, "bridge")
-	if err := i.Uninstall(); err != nil {
+	if _, err := i.Uninstall(); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(t, i.Dir); got != "bridge" || read(t, i.Dir, "bridge") != "theirs" {
@@ -167,10 +167,10 @@ func TestInstallWhilePluginsRun(t *testing.T) {
 
 func TestMissingDirectory(t *testing.T) {
 	i := Installation{Dir: filepath.Join(t.TempDir(), "none"), Names: names}
-	if err := i.Install(); err == nil || !strings.Contains(err.Error(), i.Dir) {
+	if _, err := i.Install(); err == nil || !strings.Contains(err.Error(), i.Dir) {
 		t.Errorf("install into a missing directory: %v, want an error with its name", err)
 	}
-	if err := i.Uninstall(); err == nil || !strings.Contains(err.Error(), i.Dir) {
+	if _, err := i.Uninstall(); err == nil || !strings.Contains(err.Error(), i.Dir) {
 		t.Errorf("uninstall from a missing directory: %v, want an error with its name", err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 // listing is what the command ls is asked for.
 type listing struct {
 	network    string
+	options    observe.Options
 	wide, json bool
 }
 
@@ -34,14 +35,18 @@ func lsCommand(bundle plugin.Bundle) *cobra.Command {
 			return l.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle)
 		},
 	}
-	c.Flags().StringVar(&l.network, "network", "", "of this network alone")
+	networkFlag(c, &l.network)
+	lookFlags(c, &l.options)
 	c.Flags().BoolVar(&l.wide, "wide", false, "whole container ids, namespaces, bridges, who made it, and why it is not whole")
-	c.Flags().BoolVar(&l.json, "json", false, "print JSON (docs/schema.md)")
+	jsonFlag(c, &l.json)
 	return c
 }
 
 func (l listing) run(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle) error {
-	host, err := look(ctx, complaints, bundle)
+	host, err := look(ctx, complaints, bundle, l.options)
+	if err == nil {
+		err = knownNetwork(host, l.network)
+	}
 	if err != nil {
 		return err
 	}
@@ -53,10 +58,16 @@ func (l listing) run(ctx context.Context, out, complaints io.Writer, bundle plug
 	return nil
 }
 
+// lookFlags are where a command that shows the host looks.
+func lookFlags(c *cobra.Command, o *observe.Options) {
+	resultsFlag(c, &o.Results)
+	configsFlag(c, &o.Configs)
+}
+
 // look reads the host, and names what could not be read. On a terminal it says how far it is when that takes longer.
-func look(ctx context.Context, complaints io.Writer, bundle plugin.Bundle) (*observe.Host, error) {
+func look(ctx context.Context, complaints io.Writer, bundle plugin.Bundle, options observe.Options) (*observe.Host, error) {
 	begun, shown := time.Now(), false
-	options := observe.Options{Check: checkBy(bundle)}
+	options.Check = checkBy(bundle)
 	if onTerminal(complaints) {
 		options.Progress = func(done, total int) {
 			if time.Since(begun) > 2*time.Second && done%50 == 0 {

@@ -119,7 +119,7 @@ func (e *examination) carryOut(ctx context.Context, bundle plugin.Bundle, f doct
 	case doctor.SetUp:
 		return withLink(f.Name, netlink.LinkSetUp)
 	case doctor.Repair:
-		return repair(ctx, out, out, bundle, e.results, "")
+		return repairing{results: e.results}.run(ctx, out, out, bundle)
 	case doctor.Collect:
 		if f.Name != "" {
 			if err := withLink(f.Name, netlink.LinkDel); err != nil {

@@ -18,8 +18,14 @@ import (
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
+// repairing is what the command repair is asked for.
+type repairing struct {
+	results, network string
+	json             bool
+}
+
 func repairCommand(bundle plugin.Bundle) *cobra.Command {
-	var results, network string
+	var r repairing
 	c := &cobra.Command{
 		Use:   "repair",
 		Short: "Make the rules of living containers again, after a flush of the packet filter",
@@ -29,37 +35,49 @@ func repairCommand(bundle plugin.Bundle) *cobra.Command {
 		Example: "  trestle repair\n  trestle repair --network front",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return repair(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle, results, network)
+			return r.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle)
 		},
 	}
-	c.Flags().StringVar(&results, "results", cache.Dir, "where the runtimes keep their results")
-	c.Flags().StringVar(&network, "network", "", "of this network alone")
+	resultsFlag(c, &r.results)
+	networkFlag(c, &r.network)
+	jsonFlag(c, &r.json)
 	return c
 }
 
-// repair asks the plugins of every cached attachment. One that resists does not keep the others from being mended.
-func repair(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, results, network string) error {
+// run asks the plugins of every cached attachment. One that resists does not keep the others from being mended.
+func (r repairing) run(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle) error {
 	if !mayEnter() {
 		return fault.New(fault.Internal, "run it as root", "repair: only root sees what is missing, and may make it")
 	}
-	host, err := observe.Read(ctx, observe.Options{Results: results, Check: checkBy(bundle)})
+	host, err := observe.Read(ctx, observe.Options{Results: r.results, Check: checkBy(bundle)})
+	if err == nil {
+		err = knownNetwork(host, r.network)
+	}
 	if err != nil {
 		return err
 	}
-	entries, unread := cache.Read(results)
+	entries, unread := cache.Read(r.results)
 	if unread != nil {
 		fmt.Fprintln(complaints, unread)
 	}
-	entries = slices.DeleteFunc(entries, func(e cache.Entry) bool { return network != "" && e.Network != network })
-	m := mending{out: out, complaints: complaints}
+	entries = slices.DeleteFunc(entries, func(e cache.Entry) bool { return r.network != "" && e.Network != r.network })
+	answer, count := repairAnswer{Attachments: []repaired{}}, make(map[fate]int)
 	for i, o := range mendAll(ctx, bundle, host, entries) {
 		a := host.Attachment(attachment(entries[i]))
-		m.tell(entries[i], o, a != nil && a.State == observe.Broken)
+		one := o.told(entries[i], a != nil && a.State == observe.Broken)
+		answer.Attachments = append(answer.Attachments, one)
+		count[one.Fate]++
 	}
-	fmt.Fprintf(out, "%d mended, %d were whole, %d are gone (see trestle gc)\n", m.mended, m.whole, m.gone)
+	if r.json {
+		err = printJSON(out, answer)
+	} else {
+		answer.print(out, complaints, count)
+	}
 	switch {
-	case m.bad > 0:
-		return fault.New(fault.Drift, "delete those containers and add them again", "%d attachments are not as they were made", m.bad)
+	case err != nil:
+		return err
+	case count[fateBad] > 0:
+		return fault.New(fault.Drift, "delete those containers and add them again", "%d attachments are not as they were made", count[fateBad])
 	case unread != nil:
 		return fault.New(fault.IO, "as root, look at the files that are named", "not all results of runtimes could be read")
 	}
@@ -88,33 +106,34 @@ func mendAll(ctx context.Context, bundle plugin.Bundle, host *observe.Host, entr
 	return outcomes
 }
 
-// mending is what a repair tells.
-type mending struct {
-	out, complaints          io.Writer
-	whole, mended, gone, bad int
-}
-
-// tell says what became of one that was broken, or was not. What all share (a chain) is made again by the first who is asked: the others have only
+// told says what became of one that was broken, or was not. What all share (a chain) is made again by the first who is asked: the others have only
 // to be looked at.
-func (m *mending) tell(e cache.Entry, o outcome, broken bool) {
-	name := attachment(e)
-	for _, line := range o.made {
-		fmt.Fprintf(m.out, "%s: %s\n", name, line)
-	}
+func (o outcome) told(e cache.Entry, broken bool) repaired {
+	one := repaired{Attachment: attachment(e), Made: o.made, Fate: fateWhole}
 	switch {
 	case fault.Code(o.err) == fault.Namespace:
-		m.gone++
+		one.Fate = fateGone
 	case o.err != nil:
-		m.bad++
-		fmt.Fprintf(m.complaints, "%s: %v\n", name, o.err)
+		one.Fate, one.Error, one.Remedy = fateBad, o.err.Error(), fault.Hint(o.err)
 	case len(o.made) > 0 || broken:
-		m.mended++
-		if len(o.made) == 0 {
-			fmt.Fprintf(m.out, "%s: whole again\n", name)
-		}
-	default:
-		m.whole++
+		one.Fate = fateMended
 	}
+	return one
+}
+
+func (r repairAnswer) print(out, complaints io.Writer, count map[fate]int) {
+	for _, one := range r.Attachments {
+		for _, line := range one.Made {
+			fmt.Fprintf(out, "%s: %s\n", safe(one.Attachment), safe(line))
+		}
+		switch {
+		case one.Fate == fateBad:
+			fmt.Fprintf(complaints, "%s: %s\n", safe(one.Attachment), safe(one.Error))
+		case one.Fate == fateMended && len(one.Made) == 0:
+			fmt.Fprintf(out, "%s: whole again\n", safe(one.Attachment))
+		}
+	}
+	fmt.Fprintf(out, "%d mended, %d were whole, %d are gone (see trestle gc)\n", count[fateMended], count[fateWhole], count[fateGone])
 }
 
 // stranger says who has the attachment's address by now: its rules would lead to him.

@@ -34,6 +34,11 @@ var answers = []struct {
 	{"trestle trace FROM TO", trace.Answer{}},
 	{"trestle doctor", doctorAnswer{}},
 	{"trestle lint FILE...", lintAnswer{}},
+	{"trestle gc", gcAnswer{}},
+	{"trestle repair", repairAnswer{}},
+	{"trestle install", installAnswer{}},
+	{"trestle uninstall", installAnswer{}},
+	{"trestle version", versionAnswer{}},
 }
 
 const schemaPage = "../../../docs/schema.md"

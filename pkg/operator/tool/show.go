@@ -16,26 +16,33 @@ import (
 )
 
 func showCommand(bundle plugin.Bundle) *cobra.Command {
-	asJSON := false
+	var v showing
 	c := &cobra.Command{
 		Use:   "show WHAT",
 		Short: "Show everything about one container, link, address, port, namespace or network",
-		Long: "WHAT is a container's id or the beginning of it, a link, a MAC, an address, a published port (8080, 8080/udp, 127.0.0.1:8080), a\n" +
+		Long: "WHAT is a container's id or the beginning of it, a pod, a link, a MAC, an address, a published port (8080, 8080/udp, 127.0.0.1:8080), a\n" +
 			"namespace, or a network; link:NAME, network:NAME and so on where one name has several. The page says who made it, where its packets\n" +
 			"go, what is reserved and which rules it has, with what they counted, and what CHECK says of it now. The exit status is 1 when there\n" +
 			"is no such thing, or more than one; what CHECK finds does not change it.",
 		Example: "  trestle show web\n  trestle show 10.10.0.2\n  trestle show 8080/tcp\n  trestle show network:front --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return show(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle, args[0], asJSON)
+			return v.show(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle, args[0])
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON (docs/schema.md)")
+	lookFlags(c, &v.options)
+	jsonFlag(c, &v.json)
 	return c
 }
 
-func show(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, words string, asJSON bool) error {
-	host, err := look(ctx, complaints, bundle)
+// showing is what the command show is asked for.
+type showing struct {
+	options observe.Options
+	json    bool
+}
+
+func (v showing) show(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, words string) error {
+	host, err := look(ctx, complaints, bundle, v.options)
 	if err != nil {
 		return err
 	}
@@ -44,10 +51,10 @@ func show(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, 
 		return err
 	}
 	p := page.Of(host, thing)
-	if s := checks(ctx, bundle, page.AttachmentsOf(host, thing)); len(s.Rows) > 0 && thing.Kind != page.KindNetwork {
+	if s := v.checks(ctx, bundle, page.AttachmentsOf(host, thing)); len(s.Rows) > 0 && thing.Kind != page.KindNetwork {
 		p.Sections = append(p.Sections, s)
 	}
-	if asJSON {
+	if v.json {
 		return printJSON(out, showAnswer{thing.Kind, thing.Name, some(page.AttachmentsOf(host, thing)), networkOf(host, thing), thing.Link, thing.Namespace, p,
 			some(host.Problems)})
 	}
@@ -56,17 +63,17 @@ func show(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle, 
 }
 
 // checks asks the plugins of each attachment for their CHECK.
-func checks(ctx context.Context, bundle plugin.Bundle, list []*observe.Attachment) page.Section {
+func (v showing) checks(ctx context.Context, bundle plugin.Bundle, list []*observe.Attachment) page.Section {
 	s := page.Section{Title: "what CHECK says"}
 	for _, a := range list {
-		said, mark := check(ctx, bundle, a)
+		said, mark := v.check(ctx, bundle, a)
 		s.Rows = append(s.Rows, page.Row{Cells: []string{a.Network + "/" + a.IfName, said}, Mark: mark})
 	}
 	return s
 }
 
 // check asks by the public protocol, with what the runtime remembers. Where that cannot be, it says why.
-func check(ctx context.Context, bundle plugin.Bundle, a *observe.Attachment) (said string, mark page.Mark) {
+func (v showing) check(ctx context.Context, bundle plugin.Bundle, a *observe.Attachment) (said string, mark page.Mark) {
 	switch {
 	case a.State == observe.Leaked:
 		return "not asked: its container is gone", page.Bad
@@ -77,7 +84,7 @@ func check(ctx context.Context, bundle plugin.Bundle, a *observe.Attachment) (sa
 	case !mayEnter():
 		return "not asked: only root may enter its namespace", page.Plain
 	}
-	entries, _ := cache.Read(cache.Dir) // a torn one is among the problems of the picture
+	entries, _ := cache.Read(v.options.Results) // a torn one is among the problems of the picture
 	i := slices.IndexFunc(entries, func(e cache.Entry) bool { return e.File == a.Result })
 	if i < 0 {
 		return "not asked: the runtime has just forgotten it", page.Plain

@@ -27,10 +27,7 @@ func Main(bundle plugin.Bundle, args []string) int {
 		if errors.As(err, &found) {
 			return int(found)
 		}
-		complain(os.Stderr, err.Error())
-		if hint := fault.Hint(err); hint != "" {
-			complain(os.Stderr, hint)
-		}
+		complain(os.Stderr, complaintOf(err))
 		var other failure
 		if errors.As(err, &other) {
 			return int(other.status)
@@ -58,6 +55,14 @@ func failed(err error, s status) error {
 	return failure{err, s}
 }
 
+// complaintOf is the error, and in a line of its own the remedy.
+func complaintOf(err error) string {
+	if hint := fault.Hint(err); hint != "" {
+		return err.Error() + "\n" + hint
+	}
+	return err.Error()
+}
+
 // complain prints for a person. There may be names in the text, and so anything, but each of its lines is one.
 func complain(out io.Writer, text string) {
 	for line := range strings.Lines(text) {
@@ -76,56 +81,36 @@ func Command(bundle plugin.Bundle) *cobra.Command {
 		SilenceErrors: true,
 	}
 	names := slices.Sorted(maps.Keys(bundle))
-	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(names))
+	root.Version = strings.TrimPrefix(thisVersion(names).String(), "trestle ")
+	root.SetVersionTemplate("trestle {{.Version}}\n")
+	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(bundle, names), versionCommand(names))
 	root.AddCommand(lsCommand(bundle), showCommand(bundle), contextCommand(bundle), graphCommand(bundle), traceCommand(bundle), doctorCommand(bundle), lintCommand(bundle))
 	root.AddCommand(repairCommand(bundle), gcCommand(bundle))
+	root.InitDefaultCompletionCmd()
+	helpOn(root)
+	strict(root)
+	for _, c := range root.Commands() {
+		if c.HasSubCommands() {
+			strict(c)
+		}
+	}
+	root.SetFlagErrorFunc(wrongFlag)
+	complete(root)
 	return root
 }
 
 func pluginCommand(bundle plugin.Bundle) *cobra.Command {
 	return &cobra.Command{
-		Use:       "plugin NAME",
-		Short:     "Be the CNI plugin of that name, as the environment and standard input say",
-		Example:   "  CNI_COMMAND=VERSION trestle plugin bridge",
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Use:     "plugin NAME",
+		Short:   "Be the CNI plugin of that name, as the environment and standard input say",
+		Example: "  CNI_COMMAND=VERSION trestle plugin bridge",
+		Args: cobra.MatchAll(cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+			if _, held := bundle[args[0]]; !held {
+				return noSuch("plugin", args[0], c.ValidArgs)
+			}
+			return nil
+		}),
 		ValidArgs: slices.Sorted(maps.Keys(bundle)),
 		Run:       func(_ *cobra.Command, args []string) { bundle.Main(args[0]) },
 	}
-}
-
-func installCommand(names []string) *cobra.Command {
-	var i Installation
-	c := &cobra.Command{
-		Use:   "install --bin-dir DIR",
-		Short: "Put the plugins into a runtime's directory",
-		Long: "Copies this binary into the directory and links every plugin's name to it. Each name changes in one step, so plugins may be\n" +
-			"running meanwhile. Somebody else's plugin of such a name is only replaced with --replace, and kept aside for uninstall.",
-		Example: "  trestle install --bin-dir /opt/cni/bin --replace",
-		Args:    cobra.NoArgs,
-		RunE:    func(*cobra.Command, []string) error { i.Names = names; return i.Install() },
-	}
-	c.Flags().StringVar(&i.Dir, "bin-dir", "/opt/cni/bin", "the runtime's directory of plugins")
-	c.Flags().BoolVar(&i.Replace, "replace", false, "replace somebody else's plugins, and keep them aside")
-	return c
-}
-
-func uninstallCommand(names []string) *cobra.Command {
-	var i Installation
-	c := &cobra.Command{
-		Use:   "uninstall --bin-dir DIR",
-		Short: "Take the plugins away again, and put back what they replaced",
-		Long: "Refuses while this host has links or rules of these plugins: what comes after could not delete them. Delete the containers first\n" +
-			"(drain the node).",
-		Example: "  trestle uninstall --bin-dir /opt/cni/bin",
-		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := noneAttached(c.Context()); err != nil {
-				return err
-			}
-			i.Names = names
-			return i.Uninstall()
-		},
-	}
-	c.Flags().StringVar(&i.Dir, "bin-dir", "/opt/cni/bin", "the runtime's directory of plugins")
-	return c
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/trace"
 	"github.com/trestle-cni/trestle/pkg/plugin"
@@ -33,7 +32,7 @@ func traceCommand(bundle plugin.Bundle) *cobra.Command {
 		Short: "Say what the kernel does with a packet, step by step, and why",
 		Long: "Follows a packet from one end to the other and its answer back: routes, bridges, translation, forwarding, policies. Each route is asked\n" +
 			"of the kernel, and each rule is judged, whoever made it; what is not understood is said. Nothing is sent, unless by --live.\n\n" +
-			"An end is a container's id or its beginning, a namespace's name, an address, host, or outside. Without a port it is a ping; with one, tcp.\n" +
+			"An end is a container's id or its beginning, a pod, a namespace's name, an address, host, or outside. Without a port it is a ping; with one, tcp.\n" +
 			"The number of a published port alone stands for that port of the host. What a runtime remembers of the attachments at both ends tells\n" +
 			"which rule is gone. The status is 0 where the packet arrives and is answered, 1 where not, and 2 where that is not known.",
 		Example: "  trestle trace web api:80\n  trestle trace outside 192.0.2.1:8080\n  trestle trace web 203.0.113.9:53/udp",
@@ -47,10 +46,10 @@ func traceCommand(bundle plugin.Bundle) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&o.results, "cache-dir", cache.Dir, "where runtimes keep libcni's results")
+	resultsFlag(c, &o.results)
 	c.Flags().BoolVarP(&o.six, "ipv6", "6", false, "ask for IPv6 where an end has both")
 	c.Flags().BoolVar(&o.live, "live", false, "send one packet as well (tcp, udp or a ping), and tell the rules that it and its answer met; needs root")
-	c.Flags().BoolVar(&o.asObject, "json", false, "print JSON")
+	jsonFlag(c, &o.asObject)
 	return c
 }
 
