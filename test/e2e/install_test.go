@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/trestle-cni/trestle/test/built"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
@@ -200,7 +201,7 @@ func TestInstallOverOurOwn(t *testing.T) {
 	}
 	dir = t.TempDir()
 	must(t, os.Setenv(at, dir))
-	must(t, build(dir, "../../cmd/bridge", "../../cmd/portmap"))
+	must(t, built.Into(dir, "../../cmd/bridge", "../../cmd/portmap"))
 	must(t, os.Symlink("/nowhere/at/all", filepath.Join(dir, "loopback")))
 	if out, err := operated("install", dir); err == nil || !strings.Contains(out, "somebody else's: loopback\n") {
 		t.Errorf("install over a link to nothing: %v: %s", err, out)

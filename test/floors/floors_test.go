@@ -42,7 +42,7 @@ var floors = [][]string{
 // libraries are what product code may import beside the standard library: the section "Libraries" of docs/design.md.
 var libraries = []string{
 	"github.com/containernetworking/cni/pkg/", "github.com/containernetworking/plugins/pkg/", "github.com/vishvananda/netlink",
-	"github.com/google/nftables", "github.com/mdlayher/netlink", "golang.org/x/sys/", "github.com/spf13/cobra",
+	"github.com/google/nftables", "github.com/mdlayher/netlink", "golang.org/x/sys/", "github.com/spf13/cobra", "github.com/spf13/pflag",
 }
 
 type pkg struct {

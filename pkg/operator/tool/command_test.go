@@ -108,7 +108,7 @@ func TestMisspelt(t *testing.T) {
 
 // The version is said by a flag and by a command, and has what a report needs.
 func TestVersion(t *testing.T) {
-	for words, want := range map[string]string{"--version": "trestle development (commit unknown, go", "version": "plugins: bridge", "version --json": `"cniVersions": [`} {
+	for words, want := range map[string]string{"--version": "trestle version development (commit unknown, go", "version": "plugins: bridge", "version --json": `"cniVersions": [`} {
 		root := Command(plugin.Bundle{"bridge": {}})
 		root.SetArgs(strings.Fields(words))
 		var out bytes.Buffer

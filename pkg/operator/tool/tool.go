@@ -82,7 +82,6 @@ func Command(bundle plugin.Bundle) *cobra.Command {
 	}
 	names := slices.Sorted(maps.Keys(bundle))
 	root.Version = strings.TrimPrefix(thisVersion(names).String(), "trestle ")
-	root.SetVersionTemplate("trestle {{.Version}}\n")
 	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(bundle, names), versionCommand(names))
 	root.AddCommand(lsCommand(bundle), showCommand(bundle), contextCommand(bundle), graphCommand(bundle), traceCommand(bundle), doctorCommand(bundle), lintCommand(bundle))
 	root.AddCommand(repairCommand(bundle), gcCommand(bundle))

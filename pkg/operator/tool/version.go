@@ -34,7 +34,7 @@ func versionCommand(names []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "version",
 		Short:   "Say which version this is, which plugins it is, and which versions of CNI they speak",
-		Long:    "Says of this binary what a report of a fault has to say. trestle --version is the first line of it.",
+		Long:    "Says of this binary what a report of a fault has to say. trestle --version is its first line, near enough.",
 		Example: "  trestle version\n  trestle version --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
