@@ -246,7 +246,8 @@ func (r *Request) PassOn(result []byte) error {
 
 // printError is the one place where an error becomes JSON.
 func printError(out io.Writer, version string, err error) {
-	encoder := json.NewEncoder(out)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetIndent("", "    ")
 	encoder.SetEscapeHTML(false) // an operator reads it
 	_ = encoder.Encode(struct {  // the exit status says that there was an error, too
@@ -255,4 +256,5 @@ func printError(out io.Writer, version string, err error) {
 		Msg     string `json:"msg"`
 		Details string `json:"details,omitempty"`
 	}{version, fault.Code(err), err.Error(), fault.Hint(err)})
+	_, _ = out.Write(keys.Plain(text.Bytes()))
 }

@@ -186,3 +186,12 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("%d %s, want code 105", status, out.String())
 	}
 }
+
+// What an error quotes does not steer the terminal of who reads it.
+func TestErrorIsPlain(t *testing.T) {
+	const name = "a\u202eb\u009b31m\x7f"
+	a := call(t, minimal, config, func(context.Context, *Request) error { return errors.New(name) })
+	if e := a.fault(t); e.Msg != name || strings.ContainsAny(a.out, "\u202e\u009b\x7f") {
+		t.Errorf("%q", a.out)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+
+	"github.com/trestle-cni/trestle/pkg/keys"
 )
 
 // Kind says what a box is, and so at which height it is drawn.
@@ -120,7 +122,7 @@ type Picture struct {
 func (p Picture) JSON() string {
 	p.Boxes, p.Edges = append([]Box{}, p.Boxes...), append([]Edge{}, p.Edges...) // a list is never null
 	text, _ := json.MarshalIndent(p, "", "  ")                                   // strings alone: always has a JSON form
-	return string(text) + "\n"
+	return string(keys.Plain(text)) + "\n"
 }
 
 // lanes lists the networks in the order in which they first appear.

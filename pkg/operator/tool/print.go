@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/keys"
 )
 
 // screen is where a command's answer goes: coloured for a person at a terminal, plain for everything else.
@@ -53,12 +56,17 @@ func (s screen) paint(c colour, text string) string {
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }
 
-// printJSON prints the value for programs.
+// printJSON prints the value for programs, and so that it does no harm at a terminal.
 func printJSON(out io.Writer, value any) error {
-	encoder := json.NewEncoder(out)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(value)
+	err := encoder.Encode(value)
+	if err == nil {
+		_, err = out.Write(keys.Plain(text.Bytes()))
+	}
+	return err
 }
 
 // safe makes a name printable: what would steer a terminal, or turn the writing round, is written as Go does in strings. Names of links,
