@@ -271,6 +271,9 @@ func (p *search) run(w *walk) signal {
 	if set == nil {
 		return w.unsure("the set " + p.name + ", which could not be read")
 	}
+	if !w.step(len(set.Elements) / 10) {
+		return lost
+	}
 	key := w.registers.get(register(p.from), set.keySize)
 	switch {
 	case key == nil && !set.possible(w.registers.part(register(p.from), set.keySize)): // a ping is none of tcp's ports

@@ -50,8 +50,9 @@ func (r *Ruleset) judge(stations []station, hook Hook, p Packet, k Kernel) Verdi
 	var first *Verdict
 	var answers []bool
 	var doubt string
+	left := mostSteps
 	for range doubtsBound {
-		w := &walk{packet: p, kernel: k, answers: answers}
+		w := &walk{packet: p, kernel: k, answers: answers, left: &left}
 		v := w.hook(stations, hook)
 		if first == nil {
 			first = &v

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -18,6 +19,8 @@ import (
 // Read reads the ruleset of the calling thread's network namespace. What cannot be read is among the gaps; an error means that nothing
 // could be, or that ctx ended.
 func Read(ctx context.Context) (*Ruleset, error) {
+	runtime.LockOSThread() // whose time is counted
+	defer runtime.UnlockOSThread()
 	r := &Ruleset{}
 	if err := r.readTables(ctx); err != nil {
 		if errors.Is(err, unix.EPERM) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -34,7 +37,10 @@ func Read(ctx context.Context) (*Ruleset, error) {
 
 // kernel is a socket of nfnetlink, for dumps. The library google/nftables is not used for them: it leaves out the expressions that it does
 // not know, so that a rule would look as if it asked less than it does, and the verdicts in maps.
-type kernel struct{ *nlsocket.Conn }
+type kernel struct {
+	*nlsocket.Conn
+	*budget
+}
 
 // tries bounds how often a ruleset is read that changes while it is.
 const tries = 5
@@ -48,7 +54,7 @@ func (r *Ruleset) readTables(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	k := kernel{conn}
+	k := kernel{conn, newBudget()}
 	for try := 1; ctx.Err() == nil; try++ {
 		before, err := k.generation()
 		if err != nil {
@@ -80,6 +86,7 @@ func (k kernel) ask(message int, flags uint16, body []byte) (answers [][]byte, e
 	binary.NativeEndian.PutUint16(request[4:], unix.NFNL_SUBSYS_NFTABLES<<8|uint16(message))
 	binary.NativeEndian.PutUint16(request[6:], unix.NLM_F_REQUEST|flags)
 	binary.NativeEndian.PutUint32(request[8:], sequence)
+	var over error
 	exchange := k.Exchange(request, func(m nlsocket.Message) {
 		switch {
 		case m.Sequence != sequence, m.Type == unix.NLMSG_DONE:
@@ -89,11 +96,13 @@ func (k kernel) ask(message int, flags uint16, body []byte) (answers [][]byte, e
 			}
 		case m.Flags&unix.NLM_F_DUMP_INTR != 0:
 			err = unix.EINTR
-		case len(m.Data) >= len(header(0)):
+		case over != nil || len(m.Data) < len(header(0)): // what is still to come is let go
+		default:
 			answers = append(answers, bytes.Clone(m.Data))
+			over = k.spend(len(m.Data))
 		}
 	})
-	return answers, errors.Join(exchange, err)
+	return answers, errors.Join(exchange, err, over)
 }
 
 // generation returns the number that each change of the ruleset raises; 0 where nf_tables has never been used or is not there.
@@ -131,6 +140,9 @@ func (k kernel) dump(message int, see func(family byte, a attrs) error, filter .
 	}
 	for _, answer := range answers {
 		a, err := attributes(answer[4:])
+		if err == nil {
+			err = k.spend(0) // to take it apart needs more time than to get it
+		}
 		if err != nil {
 			return err
 		}

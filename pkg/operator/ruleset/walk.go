@@ -54,6 +54,7 @@ type walk struct {
 	registers raw
 	met       []Met
 	depth     int
+	left      *int // steps, of all walks of the judgment
 	moved     bool // an address was translated by a rule
 	reason    string
 
@@ -101,6 +102,9 @@ func (w *walk) through(c *Chain) signal {
 	defer func(chain *Chain) { w.depth--; w.chain = chain }(w.chain)
 	for _, r := range c.Rules {
 		w.chain, w.rule = c, r
+		if !w.step(1) {
+			return lost
+		}
 		switch result := w.apply(r); result {
 		case miss, goOn:
 		case returned:
