@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -85,18 +86,18 @@ func foreign(t *testing.T) string {
 
 func there(file string) bool { _, err := os.Lstat(file); return err == nil }
 
-// perishes takes a container's namespace away, and returns when its link has gone.
+// perishes takes a container's namespace away, and returns when it has gone. A pair that ends in it is the witness: not every container has one of its own.
 func (s *settled) perishes(container string) {
 	s.Helper()
-	paired := false
-	must(s.T, in(container, func() error {
-		link, err := netlink.LinkByName("eth0")
-		paired = err == nil && link.Type() == "veth"
-		return err
-	}))
-	if paired {
-		s.dies(container)
-		return
-	}
+	ns, err := os.Open(netnsDir + container)
+	must(s.T, err)
+	witness := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "witness"}, PeerName: "witness", PeerNamespace: netlink.NsFd(int(ns.Fd()))}
+	must(s.T, errors.Join(netlink.LinkAdd(witness), ns.Close()))
+	link, err := netlink.LinkByName("witness")
+	must(s.T, err)
+	events, done := make(chan netlink.LinkUpdate), make(chan struct{})
+	defer close(done)
+	must(s.T, netlink.LinkSubscribe(events, done))
 	nstest.Remove(s, netnsDir+container)
+	s.removed(events, link.Attrs().Index)
 }
