@@ -101,8 +101,6 @@ func TestComplaints(t *testing.T) {
 		`p: "10.0.0.1": must be an address and prefix length, as in 10.1.0.0/16`,
 		`q: "": must be an address and prefix length, as in 10.1.0.0/16`,
 		`number: 7: must be a string`,
-		`number: 7: must be a string`,
-		`number: 7: must be a string`,
 		`mac: "0a:58": must be an Ethernet address, as in 0a:58:0a:01:00:02`,
 		`mac8: "02:00:5e:10:00:00:00:01": must be an Ethernet address, as in 0a:58:0a:01:00:02`,
 		`group: "01:00:5e:00:00:01": must be an Ethernet address that one interface may have, neither zero nor a group's`,

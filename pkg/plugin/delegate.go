@@ -201,8 +201,12 @@ func (r *Request) exec(file string) callee {
 		if err == nil {
 			return stdout.Bytes(), nil
 		}
-		if _, said := readFault(stdout.Bytes()); !said && ctx.Err() != nil {
+		reply, said := readFault(stdout.Bytes())
+		switch {
+		case !said && ctx.Err() != nil:
 			return nil, ctx.Err()
+		case said && fault.Code(reply) == fault.Interrupted && errors.Is(ctx.Err(), context.DeadlineExceeded): // by us, and not by the runtime
+			return nil, fault.New(fault.TryLater, "see what it waits for; call again", "not done in time: %w", errors.New(reply.Error()))
 		}
 		return nil, delegateError(file, err, stdout.Bytes(), stderr.Bytes())
 	}}

@@ -171,3 +171,17 @@ func TestDelegateHangs(t *testing.T) {
 		t.Errorf("%v, want context.DeadlineExceeded", err)
 	}
 }
+
+// A plugin that undoes its work when it is asked to end, because the time is up, was not interrupted by the runtime.
+func TestDelegateIsLate(t *testing.T) {
+	dir := t.TempDir()
+	must(t, syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "slow"), []byte("#!/bin/sh\ntrap 'echo \"{\\\"code\\\": 105, \\\"msg\\\": \\\"lock: context canceled\\\"}\"; exit 1' TERM\n"+
+		"while :; do read line <"+dir+"/pipe; done\n"), 0o700))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	r := &Request{Path: []string{dir}, Environ: map[string]string{}, Config: []byte(config), Streams: Streams{Err: &strings.Builder{}}}
+	if _, err := r.Delegate(ctx, "slow", "ADD"); fault.Code(err) != fault.TryLater || !strings.Contains(err.Error(), "lock: context canceled") {
+		t.Errorf("code %d: %v, want code 11", fault.Code(err), err)
+	}
+}
