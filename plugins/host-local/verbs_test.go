@@ -52,12 +52,12 @@ func reservations(t *testing.T, dir string) []string {
 	return names
 }
 
-// Where the data directory cannot be known, a DEL says so. Where the network has none, it succeeds and makes none.
+// Where the data directory cannot be known, an ADD was refused, and a DEL has nothing to release. Where the network has none, it succeeds and makes none.
 func TestDelWithoutDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
 	c := call{command: "DEL", config: `{"cniVersion": "1.1.0", "name": "net", "ipam": {"dataDir": ["%DIR%"]}}`, dir: dir}
-	if a := c.run(t); a.code(t) != 7 {
-		t.Errorf("dataDir is a list: %s, want code 7", a.out)
+	if a := c.run(t); a.status != 0 {
+		t.Errorf("dataDir is a list: %s", a.out)
 	}
 	for _, command := range []string{"DEL", "GC", "STATUS"} {
 		c := call{command: command, config: strings.Replace(network("1.1.0", dual), "{", `{"cni.dev/valid-attachments": [], `, 1), dir: dir}

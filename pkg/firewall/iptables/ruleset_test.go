@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
 func TestWords(t *testing.T) {
@@ -38,12 +40,13 @@ func TestValue(t *testing.T) {
 
 // TestNames holds the hashes of names to those of the reference.
 func TestNames(t *testing.T) {
-	for n, want := range map[names][2]string{
+	for names, want := range map[[3]string][2]string{
 		{"testnet", "ctr1", "eth0"}: {"CNI-cd7ce15e03fb592b7aed2b94", "CNI-DN-cd7ce15e03fb592b7aed2"},
 		{"testnet", "ctr2", "eth1"}: {"CNI-cc1c4120f36511db1cd309f9", "CNI-DN-cc1c4120f36511db1cd30"},
 		{"bn", "k1", "eth0"}:        {"CNI-376c1a9f9c054ed777cffd6b", "CNI-DN-376c1a9f9c054ed777cff"},
 	} {
-		if got := [2]string{n.masqChain(), n.dnatChain()}; got != want {
+		n, known := namesOf(owner.Of(names[0], names[1], names[2]))
+		if got := [2]string{n.masqChain(), n.dnatChain()}; !known || got != want {
 			t.Errorf("%v: %v, want %v", n, got, want)
 		}
 	}
