@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,6 +63,9 @@ const front = `{
 // examples runs those of the command and the commands below it, and returns those that want a host without containers. Every command that does
 // something has one.
 func examples(t *testing.T, c *cobra.Command, dir string) (late []string) {
+	if c.Name() == "help" || c.Name() == "completion" { // cobra's
+		return nil
+	}
 	if c.Short == "" || c.Runnable() && (c.Example == "" || c.Long == "" && c.Name() != "plugin") {
 		t.Errorf("%s: its help lacks a line, a text or an example", c.CommandPath())
 	}
@@ -85,6 +90,10 @@ func example(t *testing.T, line, dir string) {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv(pluginsVar)+":"+os.Getenv(pathVar)+":/usr/sbin:/sbin")
 	out, err := cmd.CombinedOutput()
+	var told *exec.ExitError
+	if errors.As(err, &told) && !bytes.HasPrefix(out, []byte("trestle: ")) && (strings.Contains(line, "trestle trace") || strings.Contains(line, "trestle doctor")) {
+		err = nil // the answer is in the status
+	}
 	if err != nil || len(out) == 0 && !strings.Contains(line, "install") && !strings.Contains(line, "lint") && !strings.Contains(line, " -o ") {
 		t.Errorf("%s: %v\n%s", line, err, out)
 	}

@@ -61,6 +61,7 @@ func shape(text string) string {
 		{`NO-CARRIER,`, ""}, {`state (disabled|learning|listening) `, "state forwarding "}, {` linkdown`, ""},
 		{`(?m)^(\S+@if2 +)(?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN) +`, "${1}UP             "},
 		{`\b\d+s( +whole)`, "0s$1"},
+		{`network of \S+, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`, "network of node, 2026-01-01 12:00:00 UTC"},
 		{`port \d+ after \d+ ms`, "port 80 after 0 ms"}, {`(?m)[ \t]+$`, ""},
 	} {
 		text = regexp.MustCompile(r[0]).ReplaceAllString(text, r[1])

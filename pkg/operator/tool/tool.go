@@ -77,6 +77,7 @@ func Command(bundle plugin.Bundle) *cobra.Command {
 		Short: "Container networking: the CNI plugins in one binary, and the tool that goes with them",
 		Long: "Shows what container networking has made on this host, says why it does not work, and puts it right. The same binary is all CNI\n" +
 			"plugins of the suite: called by a plugin's name, or with CNI_COMMAND set, it is that plugin.",
+		Example:       "  trestle ls\n  trestle doctor\n  trestle --version",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
