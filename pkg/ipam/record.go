@@ -78,11 +78,6 @@ func parseRecord(data []byte) (r record, ok bool) {
 
 const maxHandle = 128 // MAX_HANDLE_SZ, include/linux/exportfs.h
 
-// newRecord describes an attachment to the network namespace at the path.
-func newRecord(boot [16]byte, netns string) record {
-	return recordOf(boot, netns, 0)
-}
-
 // recordOf describes an attachment to the network namespace that is open as the descriptor, or else at the path. What cannot be found out is left out:
 // then only the end of the boot proves that its owner is dead.
 func recordOf(boot [16]byte, netns string, opened int) record {

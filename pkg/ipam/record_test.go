@@ -36,14 +36,14 @@ func TestDeathOfANamespace(t *testing.T) {
 		boot, err := bootID()
 		must(t, err)
 		netns := nstest.Namespace(t, "c1")
-		r := newRecord(boot, netns)
+		r := recordOf(boot, netns, 0)
 		if want := recordable(t); r.kind != want {
 			t.Fatalf("record of kind %d, want %d", r.kind, want)
 		} else if want != recordHandle {
 			return // TestDeathOfAPath says the rest
 		}
 		must(t, os.Symlink(netns, "/run/link"))
-		if l := newRecord(boot, "/run/link"); string(l.encode()) != string(r.encode()) {
+		if l := recordOf(boot, "/run/link", 0); string(l.encode()) != string(r.encode()) {
 			t.Errorf("through a link: %x, want %x", l.encode(), r.encode())
 		}
 		expect := func(what string, r record, boot [16]byte, want string) {
@@ -67,7 +67,7 @@ func TestDeathOfANamespace(t *testing.T) {
 		expect("dead, recorded by a stranger", stranger, boot, "")
 		nstest.Namespace(t, "c1")
 		expect("another one at the same path", r, boot, gone)
-		if bare := newRecord(boot, "/run/netns/none"); bare.kind != recordBare {
+		if bare := recordOf(boot, "/run/netns/none", 0); bare.kind != recordBare {
 			t.Errorf("no namespace: a record of kind %d", bare.kind)
 		}
 	})

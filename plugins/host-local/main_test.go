@@ -19,6 +19,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/test/space"
 )
 
 // init keeps the main goroutine on the first thread, whose system calls a test counts.
@@ -29,7 +30,33 @@ func TestMain(m *testing.M) {
 	if os.Getenv("CNI_COMMAND") != "" {
 		plugin.Main(Plugin())
 	}
+	if os.Getuid() == 0 && os.Getenv(settled) == "" {
+		os.Exit(onOwnHost())
+	}
+	if os.Getenv(settled) != "" {
+		if err := space.Settle(); err != nil {
+			fmt.Fprintln(os.Stderr, "host-local:", err)
+			os.Exit(1)
+		}
+		os.Unsetenv(settled)
+	}
 	os.Exit(m.Run())
+}
+
+// settled is set in the environment where the tests have a host of their own.
+const settled = "HOST_LOCAL_SETTLED"
+
+// onOwnHost runs all tests in a host of their own: as root, the plugin would write into the machine's /run.
+func onOwnHost() int {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), settled+"=1")
+	cmd.SysProcAttr = space.Attributes(false)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		fmt.Fprintln(os.Stderr, "host-local: a host of its own:", err)
+		return 1
+	}
+	return cmd.ProcessState.ExitCode()
 }
 
 // call is one call of an address plugin.
