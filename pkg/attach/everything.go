@@ -48,6 +48,9 @@ func (v *verb[C]) release(ctx context.Context, prev *types100.Result) (err error
 		return nil
 	}
 	kind := v.ipam()
+	if plugin.GivesNone(kind) != nil { // it was never asked
+		kind = ""
+	}
 	missing := v.req.Finds(kind)
 	if missing == nil {
 		_, err = v.req.Delegate(ctx, kind, "DEL")
