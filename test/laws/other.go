@@ -111,13 +111,14 @@ func turnOver(c Config) {
 }
 
 func otherBackend(c Config) {
-	key := map[string]string{"bridge": "ipMasqBackend", "portmap": "backend"}[c.Type()]
+	key := map[string]string{"bridge": "ipMasqBackend", "ptp": "ipMasqBackend", "portmap": "backend"}[c.Type()]
 	switch {
 	case key == "" || c["conditionsV4"] != nil || c["conditionsV6"] != nil: // in the words of one
 	case text(c[key]) == "iptables":
 		c[key] = json.RawMessage(`"nftables"`)
 	default:
 		c[key] = json.RawMessage(`"iptables"`)
+		delete(c, "externalSetMarkChain") // a chain of somebody else's, which iptables wants to be there
 	}
 }
 
