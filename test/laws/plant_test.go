@@ -35,7 +35,7 @@ func plants() []plant {
 		{"undo-what-is-known", "6-kill", "DEL: the state is not as it was", on(learned)},
 		{"keep-no-books", "6-kill", "GC: the state is not as it was", bookless},
 		{"leave-out", "7-kinds", "step.Addresses", forgetful},
-		{"stand-no-company", "8-together", "16 ADDs at the same time: ADD of bridge: veth", elsewhere},
+		{"stand-no-company", "8-together", " ADDs at the same time: ADD of bridge: veth", elsewhere},
 		{"draw-again", "9-fixed-point", "MAC", on(func(s step.Veth) plan.Step { return restless(s) })},
 		{"mind-the-input", "12-refused", "DEL of bridge: veth", on(func(s step.Veth) plan.Step { return stubborn(s) })},
 		{"undo-the-plan", "13-other", "the state is not as it was", on(func(s step.Claim) plan.Step { return deaf(s) })},
