@@ -26,8 +26,12 @@ const Self = "/proc/self/exe"
 // is nil for every command but ADD. Where the file found is this very binary, the plugin is called in this process, with nothing of an
 // exec missing: an environment, streams and an error object of its own.
 func (r *Request) Delegate(ctx context.Context, kind, command string) (*types100.Result, error) {
-	if command == "DEL" && GivesNone(kind) != nil {
+	none := GivesNone(kind)
+	if none != nil && command == "DEL" {
 		return nil, nil // who gave nothing holds nothing
+	}
+	if none != nil {
+		return nil, none
 	}
 	to, err := r.delegate(kind)
 	if err != nil {
@@ -41,9 +45,6 @@ func (r *Request) Delegate(ctx context.Context, kind, command string) (*types100
 }
 
 func (r *Request) delegate(kind string) (callee, error) {
-	if err := GivesNone(kind); err != nil {
-		return callee{}, err
-	}
 	if p, held := r.bundle[kind]; held && slices.Contains(r.Path, Self) {
 		return r.inside(p), nil
 	}

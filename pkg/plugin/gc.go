@@ -60,6 +60,9 @@ var validKeys = []string{"cni.dev/attachments", "cni.dev/valid-attachments"}
 
 // DelegateGC calls the address plugin for a GC that keeps the set, whatever the runtime's was.
 func (r *Request) DelegateGC(ctx context.Context, kind string, valid Valid) error {
+	if err := GivesNone(kind); err != nil {
+		return err
+	}
 	to, err := r.delegate(kind)
 	if err != nil {
 		return err
