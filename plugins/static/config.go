@@ -28,8 +28,10 @@ func parse(r *plugin.Request) (config, error) {
 	k := r.Keys.Object("ipam")
 	d := k.Object("dns")
 	c := config{
-		routes: plugin.Routes(k, "routes"),
-		dns:    types.DNS{Nameservers: d.Strings("nameservers"), Domain: d.String("domain", ""), Search: d.Strings("search"), Options: d.Strings("options")},
+		dns: types.DNS{Nameservers: d.Strings("nameservers"), Domain: d.String("domain", ""), Search: d.Strings("search"), Options: d.Strings("options")},
+	}
+	if r.Command != "CHECK" { // who has an address already needs none of them
+		c.routes = plugin.Routes(k, "routes")
 	}
 	configured := parseAddresses(k)
 	gateways := parseGateways(r)
@@ -129,7 +131,7 @@ func (c config) reject(r *plugin.Request, k *keys.Object) {
 		if slices.ContainsFunc(c.grants[:i], func(o grant.Grant) bool { return o.Addr.Addr() == g.Addr.Addr() }) {
 			k.Reject("addresses", g.Addr.String(), "must be there once")
 		}
-		if g.Gateway.IsValid() && !g.Addr.Contains(g.Gateway) && !c.onLink(g.Gateway) {
+		if r.Command != "CHECK" && g.Gateway.IsValid() && !g.Addr.Contains(g.Gateway) && !c.onLink(g.Gateway) {
 			k.Reject("addresses", g.Gateway.String(), "must be a gateway in "+g.Addr.Masked().String()+", or have a route of scope 253 (link) that leads to it")
 		}
 	}

@@ -70,6 +70,19 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// What a configuration may no longer say does not make a living container's CHECK fail.
+func TestCheckMindsNoRoutes(t *testing.T) {
+	for command, wrong := range map[string]bool{"ADD": true, "STATUS": true, "CHECK": false} {
+		k, err := keys.Parse([]byte(`{"ipam": {"addresses": [{"address": "10.1.0.5/24", "gateway": "10.9.0.1"}], "routes": [{"dst": "0.0.0.0/0", "scope": 300}]}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parse(&plugin.Request{Command: command, Keys: k, Version: plugin.Current}); (err != nil) != wrong {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+}
+
 func describe(c config) string {
 	var texts []string
 	for _, g := range c.grants {
