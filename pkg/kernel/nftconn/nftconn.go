@@ -6,6 +6,7 @@ package nftconn
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"os"
 
@@ -79,10 +80,24 @@ func (c *Conn) exchange(requests []netlink.Message) (answers []netlink.Message, 
 			Data: append([]byte(nil), m.Data...),
 		})
 	})
-	if err == nil && len(answers) == 0 {
-		err = io.EOF // a transaction that went through has no answer
+	switch {
+	case err != nil:
+		return refused(requests[len(requests)-1], err), nil
+	case len(answers) == 0:
+		return nil, io.EOF // a transaction that went through has no answer
 	}
-	return answers, err
+	return answers, nil
+}
+
+// refused tells what became of the socket (closed, no room: EBADF, EMSGSIZE, ENOBUFS) as the kernel tells a refusal. The library takes that for the end of the
+// answers; any other error it keeps, and asks for more for ever.
+func refused(request netlink.Message, err error) []netlink.Message {
+	errno := unix.EBADMSG // what came was no message
+	errors.As(err, &errno)
+	return []netlink.Message{{
+		Header: netlink.Header{Type: netlink.Error, Sequence: request.Header.Sequence},
+		Data:   binary.NativeEndian.AppendUint32(nil, uint32(-int32(errno))),
+	}}
 }
 
 // appendMessage appends a message as netlink(7) has it, each at a multiple of four bytes.
