@@ -15,6 +15,9 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
+// Table is the name of our tables in nf_tables, of each family.
+const Table = "trestle"
+
 // Role is the part of an attachment's traffic that a claim is about. One plugin writes one role.
 type Role string
 

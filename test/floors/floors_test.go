@@ -32,6 +32,7 @@ var floors = [][]string{
 	{"pkg/attach"},
 	{"pkg/attach/endpoint"},
 	{"pkg/operator/draw", "pkg/operator/ruleset", "pkg/operator/conflist"},
+	{"pkg/operator/known"},
 	{"pkg/operator/observe", "pkg/operator/trace"},
 	{"pkg/operator/page", "pkg/operator/doctor", "pkg/operator/portrait"},
 	{"pkg/operator/tool"},

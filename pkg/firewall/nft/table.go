@@ -8,6 +8,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
 )
 
 // version is that of the rules and sets below. Raise it when they change: see "Versions" in the package comment.
@@ -40,7 +42,7 @@ type rule struct {
 }
 
 func newTable(family nftables.TableFamily, lay func(*table)) *table {
-	t := &table{Table: &nftables.Table{Name: "trestle", Family: family}, lay: lay}
+	t := &table{Table: &nftables.Table{Name: firewall.Table, Family: family}, lay: lay}
 	// The library writes no byte order of a map's data, so that nft(8) would show and restore numbers in the host's order turned
 	// round; a port is the number of nft's that is kept in network order.
 	t.add(&nftables.Set{Name: attachments, IsMap: true, HasTimeout: true, KeyType: nftables.TypeIP6Addr, DataType: nftables.TypeInetService,

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 )
@@ -239,7 +240,7 @@ func (p *Picture) rulesGone() (found []Finding) {
 	if filter == nil {
 		return nil
 	}
-	ours := filter.Table(ruleset.NFTables, "inet", "trestle") != nil || slices.ContainsFunc(filter.Tables, func(t *ruleset.Table) bool {
+	ours := filter.Table(ruleset.NFTables, "inet", firewall.Table) != nil || slices.ContainsFunc(filter.Tables, func(t *ruleset.Table) bool {
 		return slices.ContainsFunc(t.Chains, func(c *ruleset.Chain) bool { return strings.HasPrefix(c.Name, "CNI-") && len(c.Rules) > 0 })
 	})
 	var missing []string

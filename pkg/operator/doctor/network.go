@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 )
@@ -26,10 +27,11 @@ func (p *Picture) subnets() (list []subnet) {
 	for _, f := range p.Configs {
 		for _, plugin := range f.Plugins {
 			list = append(list, subnetsOf(f, plugin.Node)...)
-			if inner := plugin.Node.Get("plugins"); inner != nil && inner != f.Root.Get("plugins") {
-				for _, item := range inner.Items { // of the plugin that runs a whole list
-					list = append(list, subnetsOf(f, item)...)
-				}
+			if plugin.Node == f.Root && f.List != nil {
+				continue
+			}
+			for _, item := range known.Inner(plugin.Node) { // of one that runs a whole list
+				list = append(list, subnetsOf(f, item)...)
 			}
 		}
 	}
@@ -37,28 +39,11 @@ func (p *Picture) subnets() (list []subnet) {
 }
 
 func subnetsOf(f *conflist.File, plugin *conflist.Node) (list []subnet) {
-	ipam := plugin.Get("ipam")
-	if ipam == nil {
-		return nil
-	}
-	bridge := ""
-	if kind := plugin.Get("type"); kind != nil && kind.Text == "bridge" {
-		bridge = "cni0"
-		if name := plugin.Get("bridge"); name != nil {
-			bridge = name.Text
-		}
-	}
-	add := func(set int, n *conflist.Node) {
-		if s, ok := readSubnet(n); ok {
-			s.network, s.bridge, s.file, s.set = f.Name, bridge, f, set
-			list = append(list, s)
-		}
-	}
-	add(0, ipam)
-	if ranges := ipam.Get("ranges"); ranges != nil {
-		for i, set := range ranges.Items {
-			for _, one := range set.Items {
-				add(i+1, one)
+	for i, set := range known.RangesOf(plugin) {
+		for _, one := range set {
+			if s, ok := readSubnet(one); ok {
+				s.network, s.bridge, s.file, s.set = f.Name, known.BridgeOf(plugin), f, i
+				list = append(list, s)
 			}
 		}
 	}

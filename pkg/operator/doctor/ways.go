@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 )
 
@@ -28,7 +29,7 @@ func (p *Picture) uplinksDown() (found []Finding) {
 	for _, l := range p.uplinks() {
 		state := ""
 		switch {
-		case l.Kind == "bridge" && !p.ported(l): // nobody's way out: one that waits for containers, as Docker's does
+		case l.Kind == known.KindBridge && !p.ported(l): // nobody's way out: one that waits for containers, as Docker's does
 			continue
 		case !l.Up:
 			state = "down"

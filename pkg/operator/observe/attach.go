@@ -108,7 +108,7 @@ func (r *reader) attachResult(all *files, e cache.Entry) {
 	o := owner.Of(e.Network, e.ContainerID, e.IfName)
 	m := remember(e)
 	origin := Reference
-	if slices.Contains(m.hostLinks, o.HostLink()) || len(m.hostLinks) == 0 && m.lists("trestle") {
+	if slices.Contains(m.hostLinks, o.HostLink()) || len(m.hostLinks) == 0 && m.lists(runsList) {
 		origin = Trestle
 	}
 	f := all.of(o, origin)

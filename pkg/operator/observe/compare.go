@@ -113,7 +113,7 @@ func (f *file) compareAddresses(r *reader, note func(string, ...any)) {
 		if l := r.host.Link(f.Link); l != nil && !slices.ContainsFunc(l.Addresses, func(a Address) bool { return a.Prefix == prefix }) {
 			note("address %s: not on %s", prefix, l.Name)
 		}
-		if f.memory.hostLocal && !r.hidden.reservations && !slices.ContainsFunc(f.reserved, func(v *Reservation) bool { return v.Address == prefix.Addr() }) {
+		if f.memory.reserves && !r.hidden.reservations && !slices.ContainsFunc(f.reserved, func(v *Reservation) bool { return v.Address == prefix.Addr() }) {
 			note("address %s: not reserved", prefix.Addr())
 		}
 	}

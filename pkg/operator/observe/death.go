@@ -67,7 +67,7 @@ func (f *file) unseen(r *reader) (list []string) {
 	if r.host.Own().Filter == nil && (f.memory == nil || len(f.Promise.Ports) > 0 || f.Promise.Masked) {
 		note("the packet filter was not read")
 	}
-	if r.hidden.reservations && f.memory != nil && f.memory.hostLocal && len(f.reserved) == 0 {
+	if r.hidden.reservations && f.memory != nil && f.memory.reserves && len(f.reserved) == 0 {
 		note("its reservation was not read")
 	}
 	return list

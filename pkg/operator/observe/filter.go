@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
@@ -39,7 +40,7 @@ func signs(filter *ruleset.Ruleset) (list []sign) {
 	}
 	for _, t := range filter.Tables {
 		switch {
-		case t.Name == "trestle":
+		case t.Name == firewall.Table:
 			list = append(list, ownSigns(t)...)
 		case t.Name == "raw" && t.Flavour != ruleset.NFTables:
 			list = append(list, ledgerSigns(t)...)

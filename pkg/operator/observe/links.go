@@ -12,6 +12,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -65,18 +66,15 @@ func (r *reader) note(l *Link, e end) {
 	r.mu.Unlock()
 }
 
-// bridgeMark is the alias of a bridge that Trestle made.
-const bridgeMark = "trestle bridge"
-
 // originOf tells by a link's marks and name who made it. What a container's runtime made is found later, by what it is joined to.
 func originOf(n *Namespace, l *Link) Origin {
 	_, ours := owner.Parse(l.Alias)
 	switch {
-	case ours, l.Alias == bridgeMark:
+	case ours, known.Marked(l.Kind, l.Alias):
 		return Trestle
 	case l.Name == "lo":
 		return Kernel
-	case n.Host && (l.Name == "docker0" || l.Kind == "bridge" && strings.HasPrefix(l.Name, "br-") && len(l.Name) == 15):
+	case n.Host && (l.Name == "docker0" || l.Kind == known.KindBridge && strings.HasPrefix(l.Name, "br-") && len(l.Name) == 15):
 		return Docker
 	}
 	return Foreign

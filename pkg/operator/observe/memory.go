@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/operator/conflist"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 )
 
 // Promise is what an attachment was given, by what its runtime remembers: what must be there while it lives, in as far as a name or an
@@ -24,28 +26,23 @@ type Promise struct {
 // memory is what a runtime remembers of an attachment, as far as it can be compared with what is there.
 type memory struct {
 	Promise
-	types     []string // of the plugins, those in a plugin trestle too
-	gateway   bool     // the bridge is one
-	hostLocal bool
+	plugins   []known.Plugin // those in one that runs a list, too
+	gateway   bool           // the bridge is one
+	reserves  bool           // its addresses are reserved in files
 	addresses []string
 	hostLinks []string
 	hostNames []string // of all interfaces of the result that are on the host
 	device    bool     // the result has an interface in a sandbox
 }
 
-func (m *memory) lists(kind string) bool { return slices.Contains(m.types, kind) }
+// lists says whether one of the plugins is such a one.
+func (m *memory) lists(is func(known.Plugin) bool) bool { return slices.ContainsFunc(m.plugins, is) }
+
+func runsList(p known.Plugin) bool { return p.Part == known.List }
+func unmarked(p known.Plugin) bool { return p.Unmarked }
 
 // has says whether the address was given.
 func (m *memory) has(a netip.Addr) bool { return slices.Contains(m.Addresses, a) }
-
-// entry is a plugin's configuration, as far as it matters here.
-type entry struct {
-	Type, Bridge                        string
-	IPMasq, IsGateway, IsDefaultGateway bool
-	IPAM                                struct{ Type string }
-	// Plugins are those of the plugin trestle.
-	Plugins []entry
-}
 
 // answer is a result, as far as it matters here.
 type answer struct {
@@ -56,11 +53,11 @@ type answer struct {
 
 func remember(e cache.Entry) *memory {
 	m := &memory{hostLinks: e.HostLinks()}
-	var list entry
-	_ = json.Unmarshal(e.List, &list) // what cannot be read is not compared
-	m.add(list)
-	if m.lists("portmap") {
-		m.addPorts(e.Capabilities["portMappings"])
+	m.add(conflist.Parse(e.Network, e.List).Root) // what cannot be read is not compared
+	for _, p := range m.plugins {
+		if p.Publishes != "" {
+			m.addPorts(e.Capabilities[p.Publishes])
+		}
 	}
 	var result answer
 	_ = json.Unmarshal(e.Result, &result)
@@ -68,16 +65,16 @@ func remember(e cache.Entry) *memory {
 	return m
 }
 
-func (m *memory) add(e entry) {
-	if e.Type != "" {
-		m.types = append(m.types, e.Type)
-		m.Masked = m.Masked || e.IPMasq
-		m.hostLocal = m.hostLocal || e.IPAM.Type == "host-local"
+// add takes what an entry says, and those in it.
+func (m *memory) add(entry *conflist.Node) {
+	if kind := known.Type(entry); kind != "" {
+		m.plugins = append(m.plugins, known.Of(kind))
+		m.Masked = m.Masked || known.Masquerades(entry)
+		m.reserves = m.reserves || known.RangesOf(entry) != nil
+		m.gateway = m.gateway || known.GatewayOf(entry)
+		m.Bridge = cmp.Or(m.Bridge, known.BridgeOf(entry))
 	}
-	if e.Type == "bridge" {
-		m.Bridge, m.gateway = cmp.Or(e.Bridge, "cni0"), e.IsGateway || e.IsDefaultGateway
-	}
-	for _, inner := range e.Plugins {
+	for _, inner := range known.Inner(entry) {
 		m.add(inner)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/ipam"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 )
 
 // Configs is where runtimes look for the networks' configurations.
@@ -88,29 +89,19 @@ func (n *Network) describe(f *conflist.File) {
 	}
 }
 
-// add takes what an entry says, and those in it: a list, or the plugin trestle.
+// add takes what an entry says, and those in it.
 func (n *Network) add(node *conflist.Node) {
 	if kind := node.Get("type"); kind != nil {
 		n.Plugins = append(n.Plugins, kind.Text)
 	}
-	if ipam := node.Get("ipam"); ipam != nil && ipam.Get("type") != nil && ipam.Get("type").Text == "host-local" {
-		n.addRange(ipam)
-		for _, set := range items(ipam.Get("ranges")) {
-			for _, one := range set.Items {
-				n.addRange(one)
-			}
+	for _, set := range known.RangesOf(node) {
+		for _, one := range set {
+			n.addRange(one)
 		}
 	}
-	for _, inner := range items(node.Get("plugins")) {
+	for _, inner := range known.Inner(node) {
 		n.add(inner)
 	}
-}
-
-func items(n *conflist.Node) []*conflist.Node {
-	if n == nil {
-		return nil
-	}
-	return n.Items
 }
 
 // addRange reads one range as host-local does; what it would refuse is none.

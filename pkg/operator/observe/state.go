@@ -87,7 +87,7 @@ func (all *files) company() {
 		marked[f.ContainerID] = marked[f.ContainerID] || f.Origin == Trestle
 	}
 	for _, f := range all.list {
-		if f.memory != nil && f.memory.lists("loopback") && len(f.memory.hostLinks) == 0 && marked[f.ContainerID] {
+		if f.memory != nil && f.memory.lists(unmarked) && len(f.memory.hostLinks) == 0 && marked[f.ContainerID] {
 			f.Origin = Trestle
 		}
 	}

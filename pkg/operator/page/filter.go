@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 )
@@ -72,7 +73,7 @@ func tableName(t *ruleset.Table) string {
 // tableOrigin tells by its name who made a table.
 func tableOrigin(t *ruleset.Table) observe.Origin {
 	switch {
-	case t.Name == "trestle":
+	case t.Name == firewall.Table:
 		return observe.Trestle
 	case t.Name == "cni_hostport", t.Name == "cni_plugins_masquerade":
 		return observe.Reference

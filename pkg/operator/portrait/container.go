@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 )
 
@@ -122,10 +123,10 @@ func (p *painter) state(a *observe.Attachment) (draw.State, string) {
 // drawHostLinks draws the host's other links: ends of pairs, and what is alone.
 func (p *painter) drawHostLinks() {
 	for _, l := range p.own.Links {
-		if l.Kind == "bridge" || l.Name == "lo" || p.uplinks[l.ID] {
+		if known.Drawn(l.Kind) == draw.Bridge || l.Name == "lo" || p.uplinks[l.ID] {
 			continue
 		}
-		b := draw.Box{ID: l.ID, Kind: draw.HostEnd, Lane: cmp.Or(p.lane[l.Master], routed), Title: l.Name, Names: []string{l.MAC}}
+		b := draw.Box{ID: l.ID, Kind: known.Drawn(l.Kind), Lane: cmp.Or(p.lane[l.Master], routed), Title: l.Name, Names: []string{l.MAC}}
 		b.State, b.Why = strange(l.Origin)
 		inner, within := p.links[l.Peer], p.inside[l.Peer]
 		paired := inner != nil && within != p.own && !p.beyond[within.ID]

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 )
 
@@ -54,7 +55,7 @@ func portText(port observe.Port) string {
 // drawBridges draws the bridges. One without an address is not routed to.
 func (p *painter) drawBridges() {
 	for _, l := range p.own.Links {
-		if l.Kind != "bridge" {
+		if known.Drawn(l.Kind) != draw.Bridge {
 			continue
 		}
 		b := draw.Box{ID: l.ID, Kind: draw.Bridge, Lane: p.lane[l.ID], Title: l.Name, Lines: p.addresses(l), Names: []string{l.MAC}}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 )
 
@@ -71,7 +72,7 @@ func (p *painter) tie(from, to, label string, state draw.State) {
 func (p *painter) findUplinks() {
 	for _, l := range p.own.Links {
 		isCard := l.Kind == "device" && l.Name != "lo"
-		if isCard || p.isDefault(l) && l.Kind != "bridge" {
+		if isCard || p.isDefault(l) && known.Drawn(l.Kind) != draw.Bridge {
 			p.uplinks[l.ID] = true
 			if n := p.inside[l.Peer]; n != nil && p.isBeyond(n) {
 				p.beyond[n.ID] = true
@@ -103,7 +104,7 @@ func (p *painter) nameLanes() {
 		}
 	}
 	for _, l := range p.own.Links {
-		if l.Kind == "bridge" {
+		if known.Drawn(l.Kind) == draw.Bridge {
 			p.lane[l.ID] = l.Name
 			if names := networks[l.ID]; len(names) > 0 {
 				slices.Sort(names)

@@ -34,7 +34,7 @@ const doubtsBound = 64
 func (r *Ruleset) Judge(hook Hook, p Packet, k Kernel) Verdict {
 	families := familiesOf(p.Source)
 	if p.Bridged {
-		families = []string{"bridge"}
+		families = []string{bridgeFamily}
 	}
 	return r.judge(r.stations(families, hook), hook, p, k)
 }

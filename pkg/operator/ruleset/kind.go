@@ -117,6 +117,9 @@ func hostNumber(b []byte) uint64 {
 	return number(turned)
 }
 
+// tagged is nft's word for the type of a frame with a VLAN's tag.
+const tagged = "vlan"
+
 func etherType(number uint16) string {
 	switch number {
 	case unix.ETH_P_IP:
@@ -126,7 +129,7 @@ func etherType(number uint16) string {
 	case unix.ETH_P_ARP:
 		return "arp"
 	case unix.ETH_P_8021Q:
-		return "vlan"
+		return tagged
 	}
 	return fmt.Sprintf("%#04x", number)
 }

@@ -238,7 +238,7 @@ func familyName(family byte) string {
 	case unix.NFPROTO_ARP:
 		return "arp"
 	case unix.NFPROTO_BRIDGE:
-		return "bridge"
+		return bridgeFamily
 	case unix.NFPROTO_NETDEV:
 		return "netdev"
 	}

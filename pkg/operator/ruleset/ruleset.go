@@ -133,9 +133,12 @@ func (r *Ruleset) Translates() bool {
 	})
 }
 
+// bridgeFamily is the family of tables that see frames within bridges.
+const bridgeFamily = "bridge"
+
 // Bridged says whether any table is of the family bridge.
 func (r *Ruleset) Bridged() bool {
-	return slices.ContainsFunc(r.Tables, func(t *Table) bool { return t.Family == "bridge" })
+	return slices.ContainsFunc(r.Tables, func(t *Table) bool { return t.Family == bridgeFamily })
 }
 
 // Complete fills in what is known of a rule that the kernel names by family, table, chain and handle.

@@ -11,12 +11,10 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
-
-// chainName is the plugin that runs a whole list in this process.
-const chainName = "trestle"
 
 // pluginList is a network as a conflist has it, or as a single plugin's configuration.
 type pluginList struct {
@@ -45,7 +43,7 @@ func parseList(text []byte) (pluginList, error) {
 	if err := json.Unmarshal(text, &l); err != nil {
 		return l, err
 	}
-	if l.Type != "" && l.Type != chainName {
+	if l.Type != "" && !runsList(l.Type) {
 		l.Plugins = []json.RawMessage{text}
 	}
 	var flat []json.RawMessage
@@ -54,7 +52,7 @@ func parseList(text []byte) (pluginList, error) {
 		if err := json.Unmarshal(entry, &inner); err != nil {
 			return l, err
 		}
-		if inner.Type == chainName {
+		if runsList(inner.Type) {
 			flat = append(flat, inner.Plugins...)
 		} else {
 			flat = append(flat, entry)
@@ -66,6 +64,9 @@ func parseList(text []byte) (pluginList, error) {
 	}
 	return l, nil
 }
+
+// runsList says whether the plugin runs a list of its own.
+func runsList(kind string) bool { return known.Of(kind).Part == known.List }
 
 // only leaves the plugins that the bundle holds. Others' know neither our verbs nor our ways, but DEL.
 func (l pluginList) only(bundle plugin.Bundle) pluginList {
@@ -111,7 +112,7 @@ func requestToAll(e cache.Entry) (request, error) {
 
 // call runs the verb. The lines are what the plugins said to the operator, each with the plugin's name; the error is theirs, with code and remedy.
 func (r request) call(ctx context.Context, bundle plugin.Bundle, verb string) (lines []string, err error) {
-	r.Type = chainName
+	r.Type = known.Runner
 	text, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -121,7 +122,7 @@ func (r request) call(ctx context.Context, bundle plugin.Bundle, verb string) (l
 		env[key] = value
 	}
 	var out, log bytes.Buffer
-	if bundle.Run(ctx, chainName, env, plugin.Streams{In: bytes.NewReader(text), Out: &out, Err: &log}) != 0 {
+	if bundle.Run(ctx, known.Runner, env, plugin.Streams{In: bytes.NewReader(text), Out: &out, Err: &log}) != 0 {
 		err = reported(out.Bytes())
 	}
 	for line := range strings.Lines(log.String()) {

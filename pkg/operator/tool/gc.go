@@ -14,6 +14,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -80,7 +81,7 @@ func (c collection) run(ctx context.Context, out io.Writer, bundle plugin.Bundle
 	entries, unread := cache.Read(c.results)
 	errs := []error{unread}
 	g := gathering{c, bundle, newScreen(out), gcAnswer{Done: c.yes, Lines: []gcLine{}}}
-	networks := c.networks(host, entries)
+	networks := c.networks(host, entries, bundle)
 	for _, e := range entries {
 		if a := dead(host, e); a != nil && c.wants(e.Network) {
 			if err := g.delete(ctx, a, e); err != nil {
@@ -185,7 +186,7 @@ func withType(raw json.RawMessage, kind string) json.RawMessage {
 }
 
 // networks returns the configuration of each network that is found.
-func (c collection) networks(host *observe.Host, entries []cache.Entry) map[string]pluginList {
+func (c collection) networks(host *observe.Host, entries []cache.Entry, bundle plugin.Bundle) map[string]pluginList {
 	found := make(map[string]pluginList)
 	for _, e := range entries {
 		if l, err := parseList(e.List); err == nil && c.wants(e.Network) {
@@ -202,7 +203,7 @@ func (c collection) networks(host *observe.Host, entries []cache.Entry) map[stri
 	}
 	for _, a := range host.Attachments {
 		if _, known := found[a.Network]; !known && a.Network != "" && c.wants(a.Network) {
-			found[a.Network] = unknownList(a.Network)
+			found[a.Network] = everything(a.Network, bundle)
 		}
 	}
 	return found
@@ -221,10 +222,8 @@ func configured(n *observe.Network) (pluginList, error) {
 
 func (c collection) wants(network string) bool { return c.network == "" || c.network == network }
 
-// unknownList is the configuration of a network of which only the name is known: every kind of thing that our plugins make.
-func unknownList(name string) pluginList {
-	return pluginList{Name: name, CNIVersion: plugin.Current, Plugins: []json.RawMessage{
-		json.RawMessage(`{"type": "bridge", "ipMasq": true, "macspoofchk": true, "ipam": {"type": "host-local"}}`),
-		json.RawMessage(`{"type": "portmap"}`),
-	}}
+// everything is the configuration of a network of which only the name is known: every kind of thing that our plugins make.
+func everything(name string, bundle plugin.Bundle) pluginList {
+	entries := known.Everything(func(kind string) bool { return bundle[kind].Name != "" })
+	return pluginList{Name: name, CNIVersion: plugin.Current, Plugins: entries}
 }

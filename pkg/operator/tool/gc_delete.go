@@ -46,7 +46,7 @@ func (g *gathering) send(ctx context.Context, r request) error {
 	if _, err := r.call(ctx, g.bundle, "DEL"); err != nil || len(r.only(g.bundle).Plugins) == len(r.Plugins) {
 		return err
 	}
-	rest := request{pluginList: unknownList(r.Name), env: r.env}
+	rest := request{pluginList: everything(r.Name, g.bundle), env: r.env}
 	_, err := rest.call(ctx, g.bundle, "DEL")
 	return err
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -30,7 +31,7 @@ type Installation struct {
 }
 
 const (
-	self  = "trestle"           // the binary that the other names are links to
+	self  = known.Runner        // the binary that the other names are links to
 	aside = ".trestle-replaced" // directory of what was replaced
 	next  = ".trestle-next"     // the name that a file has before it gets its own
 )

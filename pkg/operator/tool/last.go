@@ -2,12 +2,13 @@ package tool
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/ipam"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -22,7 +23,7 @@ func nobody(h *observe.Host) bool { return len(h.Attachments)+len(h.Reservations
 func emptyBridges(own *observe.Namespace) (names []string) {
 	for _, l := range own.Links {
 		used := slices.ContainsFunc(own.Links, func(port *observe.Link) bool { return port.Master == l.ID })
-		if l.Kind == "bridge" && l.Origin == observe.Trestle && !used {
+		if l.Kind == known.KindBridge && l.Origin == observe.Trestle && !used {
 			names = append(names, l.Name)
 		}
 	}
@@ -43,7 +44,7 @@ func shared(h *observe.Host) (list []string) {
 		}
 	}
 	for _, t := range own.Filter.Tables {
-		if t.Name == "trestle" {
+		if t.Name == firewall.Table {
 			list = append(list, "table "+t.String())
 		}
 		for _, c := range t.Chains {
@@ -59,11 +60,7 @@ func shared(h *observe.Host) (list []string) {
 // reservations. It returns what went. A bridge goes by a GC, as if its network were known: the plugin knows whether it may.
 func lastOut(ctx context.Context, h *observe.Host, bundle plugin.Bundle) ([]string, error) {
 	for _, name := range emptyBridges(h.Own()) {
-		entry, err := json.Marshal(map[string]any{"type": "bridge", "bridge": name, "isGateway": true})
-		if err != nil {
-			return nil, err
-		}
-		r := request{pluginList: pluginList{Name: "last", CNIVersion: plugin.Current, Plugins: []json.RawMessage{entry}}}
+		r := request{pluginList: pluginList{Name: "last", CNIVersion: plugin.Current, Plugins: known.Ground(name)}}
 		if _, err := r.call(ctx, bundle, "GC"); err != nil {
 			return nil, err
 		}

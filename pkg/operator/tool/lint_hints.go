@@ -7,19 +7,13 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/page"
 )
 
-// others are plugins beside this binary's that are widely used: the rest of the reference's, and those of common networks.
-var others = []string{"antrea", "aws-cni", "azure-vnet", "bandwidth", "calico", "calico-ipam", "cilium-cni", "dhcp", "dummy", "egress-cni", "firewall", "flannel",
-	"host-device", "ipvlan", "kube-ovn", "macvlan", "multus", "ovs", "ptp", "sbr", "sriov", "static", "tap", "tuning", "vlan", "vrf", "weave-net", "whereabouts"}
-
 // known hints at a plugin of which nobody has heard.
 func (l *linter) known(kind *conflist.Node, key string) {
-	types := slices.Clone(others)
-	for name := range l.bundle {
-		types = append(types, name)
-	}
+	types := known.Names()
 	if kind.Kind == conflist.String && kind.Text != "" && !slices.Contains(types, kind.Text) && !strings.Contains(kind.Text, "/") {
 		l.hint(kind, fmt.Sprintf("%s: %q: not a plugin that is known here, and not looked into%s", key, kind.Text, meant(kind.Text, types)))
 	}
@@ -35,14 +29,17 @@ func (l *linter) typeless(node *conflist.Node) {
 }
 
 // capabilityNames are those that runtimes know (the conventions of CNI, and containerd's own).
-var capabilityNames = []string{"portMappings", "ipRanges", "bandwidth", "dns", "ips", "mac", "infinibandGUID", "deviceID", "aliases", "cgroupPath",
+var capabilityNames = []string{"portMappings", "ipRanges", rates, "dns", "ips", "mac", "infinibandGUID", "deviceID", "aliases", "cgroupPath",
 	"io.kubernetes.cri.pod-annotations"}
+
+// rates is the capability of how fast a container may send and receive.
+const rates = "bandwidth"
 
 // capabilities hints at those that no runtime hands out, that the plugin does not read, and that are missing where they are needed.
 func (l *linter) capabilities(node *conflist.Node, readers []*keys.Object, first bool) {
 	declared := node.Get("capabilities")
 	read, kind := askedIn(readers, "runtimeConfig"), node.Get("type").Text
-	if kind == chainName {
+	if runsList(kind) {
 		read = l.inside(node, first)
 	}
 	if declared != nil {
@@ -55,8 +52,8 @@ func (l *linter) capabilities(node *conflist.Node, readers []*keys.Object, first
 			}
 		}
 	}
-	if kind == "portmap" && !declares(declared, "portMappings") {
-		l.hint(node, `portmap: publishes nothing: a runtime hands out ports only to "capabilities": {"portMappings": true}`)
+	if p := known.Of(kind); p.Needs != "" && !declares(declared, p.Needs) {
+		l.hint(node, fmt.Sprintf(`%s: %s "capabilities": {"%s": true}`, kind, p.Idle, p.Needs))
 	}
 }
 

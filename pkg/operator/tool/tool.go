@@ -73,7 +73,7 @@ func complain(out io.Writer, text string) {
 // Command returns the command line: for Main, for the manual, and for the test that runs its examples.
 func Command(bundle plugin.Bundle) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "trestle",
+		Use:   self,
 		Short: "Container networking: the CNI plugins in one binary, and the tool that goes with them",
 		Long: "Shows what container networking has made on this host, says why it does not work, and puts it right. The same binary is all CNI\n" +
 			"plugins of the suite: called by a plugin's name, or with CNI_COMMAND set, it is that plugin.",

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 )
 
@@ -117,7 +118,7 @@ func (p *Place) addresses(is4 bool) (list []netip.Addr) {
 		indexes = append(indexes, index)
 	}
 	slices.SortFunc(indexes, func(a, b int) int {
-		if x, y := p.links[a].kind == "bridge", p.links[b].kind == "bridge"; x != y {
+		if x, y := p.links[a].kind == known.KindBridge, p.links[b].kind == known.KindBridge; x != y {
 			return map[bool]int{true: 1, false: -1}[x]
 		}
 		return a - b

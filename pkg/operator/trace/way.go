@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 )
 
@@ -66,7 +67,7 @@ func (j *journey) leave(p *Place, r *route) *end {
 	}
 	next := r.next(j.packet.Destination)
 	j.known = p.permanent(r.out, next)
-	if r.out.kind == "bridge" {
+	if r.out.kind == known.KindBridge {
 		return j.fromBridge(p, r.out, next)
 	}
 	return j.transmit(p, r.out, next)
@@ -77,9 +78,9 @@ func (j *journey) transmit(p *Place, l *link, next netip.Addr) *end {
 	if e := j.device(p, l, ruleset.Egress); e != nil {
 		return e
 	}
-	switch l.kind {
-	case "veth":
-	case "macvlan", "ipvlan", "vlan", "vxlan", "tun", "wireguard", "ifb":
+	switch {
+	case l.kind == known.KindVeth:
+	case known.Opaque(l.kind):
 		return j.lose(p, "it goes out by %s, a %s: what becomes of it there is not followed", l.Name, l.kind)
 	default:
 		return j.outside(p, l, next)

@@ -1,0 +1,78 @@
+package known_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trestle-cni/trestle/pkg/operator/conflist"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
+)
+
+// told is what is known of an entry, in one line.
+func told(text string) string {
+	entry := conflist.Parse("a.conf", []byte(text)).Root
+	var ranges []string
+	for i, set := range known.RangesOf(entry) {
+		for _, one := range set {
+			if subnet := one.Get("subnet"); subnet != nil {
+				ranges = append(ranges, strings.Repeat("+", i)+subnet.Text)
+			}
+		}
+	}
+	said := []string{known.BridgeOf(entry), known.ParentOf(entry), strings.Join(ranges, ",")}
+	for word, is := range map[string]bool{"gateway": known.GatewayOf(entry), "masked": known.Masquerades(entry)} {
+		if is {
+			said = append(said, word)
+		}
+	}
+	return strings.Join(said, " ")
+}
+
+func TestEntries(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"type": "bridge"}`: "cni0  ",
+		`{"type": "bridge", "bridge": "b0", "isDefaultGateway": true}`: "b0   gateway",
+		`{"type": "bridge", "Bridge": "b0", "ipMasq": true}`:           "b0   masked",
+		`{"type": "ptp", "bridge": "b0", "isGateway": true}`:           "  ",
+		`{"type": "ptp", "ipMasq": true}`:                              "   masked",
+		`{"type": "tap"}`:                                              "  ",
+		`{"type": "tap", "bridge": "b0"}`:                              "b0  ",
+		`{"type": "macvlan"}`:                                          "  ",
+		`{"type": "vlan", "master": "eth0"}`:                           " eth0 ",
+		`{"type": "weave-net", "ipMasq": true, "bridge": "weave"}`:     "  ",
+		`{"type": "nobody", "ipMasq": true, "master": "x"}`:            "  ",
+		`{"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24", "ranges": [[{"subnet": "10.2.0.0/24"}, {"subnet": "10.3.0.0/24"}]]}}`: "  10.1.0.0/24,+10.2.0.0/24,+10.3.0.0/24",
+		`{"type": "ptp", "ipam": {"type": "whereabouts", "subnet": "10.1.0.0/24"}}`:                                                                    "  ",
+		`{"type": "ptp", "ipam": {}}`: "  ",
+		`{}`:                          "  ",
+	} {
+		if diff := cmp.Diff(want, told(text)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", text, diff)
+		}
+	}
+}
+
+// A GC where nothing is known but the name asks those plugins alone that are there, and each by a configuration with its type.
+func TestEverything(t *testing.T) {
+	all := known.Everything(func(string) bool { return true })
+	one := known.Everything(func(name string) bool { return name == "portmap" })
+	if len(one) != 1 || string(one[0]) != `{"type":"portmap"}` || len(all) <= len(one) {
+		t.Errorf("%s, of %s", one, all)
+	}
+	if ground := known.Ground("b0"); len(ground) != 1 || string(ground[0]) != `{"bridge":"b0","isGateway":true,"type":"bridge"}` {
+		t.Errorf("%s", ground)
+	}
+}
+
+// No two entries have one name, nor a plugin of the suite that of a stranger.
+func TestNamesAreUnique(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, name := range known.Names() {
+		if seen[name] {
+			t.Errorf("%s: twice", name)
+		}
+		seen[name] = true
+	}
+}

@@ -1,0 +1,40 @@
+package known
+
+import "github.com/trestle-cni/trestle/pkg/operator/draw"
+
+// table has an entry for each plugin of the suite, those that are not here yet, too.
+var table = []Plugin{
+	{Name: "trestle", Part: List},
+	{Name: "bridge", Part: Interface,
+		Bridge: Key{"bridge", "cni0"}, Gateway: []string{"isGateway", "isDefaultGateway"}, Masquerade: "ipMasq",
+		Links: []Link{{Kind: KindBridge, Mark: "trestle bridge", Drawn: draw.Bridge}, {Kind: KindVeth}},
+		Every: map[string]any{"ipMasq": true, "macspoofchk": true, "ipam": map[string]any{"type": "host-local"}},
+	},
+	{Name: "ptp", Part: Interface, Masquerade: "ipMasq", Links: []Link{{Kind: KindVeth}}}, // the GC of bridge finds its links and claims
+	{Name: "macvlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindMacvlan, Opaque: true}}},
+	{Name: "ipvlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindIPvlan, Opaque: true}}},
+	{Name: "vlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindVLAN, Opaque: true}}},
+	{Name: "tap", Part: Interface, Bridge: Key{Name: "bridge"}, Links: []Link{{Kind: KindTun, Opaque: true}}},
+	{Name: "host-device", Part: Interface},
+	{Name: "dummy", Part: Interface},
+	{Name: "loopback", Part: Interface, Unmarked: true},
+
+	{Name: "host-local", Part: Address, Ranges: true},
+	{Name: "static", Part: Address},
+	{Name: "dhcp", Part: Address},
+
+	{Name: "portmap", Part: Chained, Publishes: "portMappings", Every: map[string]any{},
+		Needs: "portMappings", Idle: "publishes nothing: a runtime hands out ports only to"},
+	{Name: "bandwidth", Part: Chained, Links: []Link{{Kind: KindIFB, Opaque: true}}},
+	{Name: "firewall", Part: Chained},
+	{Name: "tuning", Part: Chained},
+	{Name: "sbr", Part: Chained},
+	{Name: "vrf", Part: Chained},
+}
+
+// strangers are plugins of other suites that are widely used.
+var strangers = []string{"antrea", "aws-cni", "azure-vnet", "calico", "calico-ipam", "cilium-cni", "egress-cni", "flannel", "kube-ovn", "multus", "ovs", "sriov",
+	"weave-net", "whereabouts"}
+
+// Runner is the plugin that runs a whole list in one process; the binary that all plugins are in has its name.
+const Runner = "trestle"
