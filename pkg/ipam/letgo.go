@@ -5,8 +5,13 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
+	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
 // LetGo releases all addresses of the holder, in whatever range and however the ranges have changed since, and returns them. Files that name the
@@ -23,8 +28,8 @@ func LetGo(ctx context.Context, dirs []string, network string, h Holder, p Polic
 	return released, err
 }
 
-// Collect releases every address whose holder is not kept, and what a crash tore; with keeps nil, and where the policy is dry, only the provably dead
-// lose theirs.
+// Collect releases every address whose holder is not kept and on whose attachment nobody is at work, and what a crash tore; with keeps nil, and where
+// the policy is dry, only the provably dead lose theirs.
 func Collect(ctx context.Context, dirs []string, network string, keeps func(Holder) bool, p Policy) error {
 	return each(ctx, dirs, network, p, func(s *Store) error {
 		if keeps == nil || p.Dry {
@@ -32,13 +37,28 @@ func Collect(ctx context.Context, dirs []string, network string, keeps func(Hold
 			return err
 		}
 		held, stale, err := s.All()
+		errs := []error{err}
 		for _, r := range held {
-			if !r.Holder.Unknown() && !keeps(r.Holder) {
+			if r.Holder.Unknown() || keeps(r.Holder) {
+				continue
+			}
+			busy, err := atWork(network, r.Holder)
+			if errs = append(errs, err); !busy && err == nil {
 				stale = append(stale, r.Addr)
 			}
 		}
-		return errors.Join(err, s.ReleaseAll(stale))
+		return errors.Join(append(errs, s.ReleaseAll(stale))...)
 	})
+}
+
+// atWork says whether a plugin is at work on the attachment of the holder: an ADD that has its address from us, and not yet a link by which anybody
+// else could see it.
+func atWork(network string, h Holder) (bool, error) {
+	busy, err := filelock.PartTaken(filepath.Join(run, owner.Locks), owner.Of(network, h.ContainerID, h.IfName).Place())
+	if err != nil {
+		err = fault.New(fault.IO, run+" must be readable", "%s: not released, since it is not known whether an ADD is at work: %w", h, err)
+	}
+	return busy, err
 }
 
 // each opens the network's store in each of the directories that has one.

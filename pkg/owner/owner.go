@@ -6,6 +6,7 @@ package owner
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"strings"
 )
@@ -74,6 +75,12 @@ func Parse(tag string) (Owner, bool) {
 	o.Text = fields[3]
 	return o, true
 }
+
+// Locks is the name of the file, among the locks, in which each owner has a place of its own; who is at work on an attachment has locked that.
+const Locks = "owners.lock"
+
+// Place is where in Locks the owner's place is.
+func (id ID) Place() int64 { return int64(binary.BigEndian.Uint64(id.Owner[:]) >> 2) }
 
 // HostLink returns the name of the attachment's interface on the host: "veth" and 11 hex digits, 15 bytes, all that Linux allows.
 func (o Owner) HostLink() string {

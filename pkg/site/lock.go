@@ -2,7 +2,6 @@ package site
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -50,22 +49,15 @@ func (l *Lock) Change(ctx context.Context, alone bool) error {
 	})
 }
 
-// LockOwner locks one attachment for a verb, so that of two ADDs for the same container and interface one finds the other's work. All
-// owners share one file, of which each locks the 8 bytes that its hash points to (open file description locks, fcntl(2)).
+// LockOwner locks one attachment for a verb, so that of two ADDs for the same container and interface one finds the other's work, and
+// host-local's GC whose addresses are not to go yet. All owners share one file, in which each has a place of its own.
 func (s *Site) LockOwner(ctx context.Context, o owner.Owner) (*Lock, error) {
-	file, err := s.lockFile("owners.lock")
+	file, err := s.lockFile(owner.Locks)
 	if err != nil {
 		return nil, err
 	}
 	l := &Lock{file, s}
-	at := int64(binary.BigEndian.Uint64(o.ID.Owner[:]) >> 2)
-	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: at &^ 7, Len: 8}
-	return l, l.take(ctx, func(wait bool) error {
-		if wait {
-			return unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLKW, &lock)
-		}
-		return unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)
-	})
+	return l, l.take(ctx, func(wait bool) error { return filelock.Part(file, o.Place(), wait) })
 }
 
 func (s *Site) lockFile(name string) (*os.File, error) {
@@ -104,7 +96,7 @@ func (l *Lock) wait(ctx context.Context, lock func() error) error {
 
 // Ready says whether the locks' directory can be used.
 func (s *Site) Ready() error {
-	file, err := s.lockFile("owners.lock")
+	file, err := s.lockFile(owner.Locks)
 	if err == nil {
 		file.Close()
 	}
