@@ -91,6 +91,25 @@ func Join(errs ...error) error {
 	return list
 }
 
+// Split takes apart what Join has put together: what has the code, and all that has not.
+func Split(err error, code uint) (of, others error) {
+	list, several := err.(joined)
+	switch {
+	case several:
+		var ofs, rest []error
+		for _, e := range list {
+			a, b := Split(e, code)
+			ofs, rest = append(ofs, a), append(rest, b)
+		}
+		return Join(ofs...), Join(rest...)
+	case err == nil:
+		return nil, nil
+	case Code(err) == code:
+		return err, nil
+	}
+	return nil, err
+}
+
 type joined []error
 
 func (j joined) Error() string {

@@ -28,6 +28,7 @@ type thing struct {
 	*world
 	name               string
 	apply, undo, guard error  // what goes wrong
+	look               error  // Verify cannot look, or says so
 	half               bool   // apply makes the thing although it fails
 	during             func() // called by Apply
 	owners             []firewall.Holder
@@ -56,6 +57,9 @@ func (x thing) Undo(context.Context, *site.Site) error {
 }
 
 func (x thing) Verify(context.Context, *site.Site) error {
+	if x.look != nil {
+		return x.look
+	}
 	if !x.there[x.name] {
 		return fault.New(fault.Drift, "", "not there")
 	}

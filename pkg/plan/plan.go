@@ -21,7 +21,8 @@ type Step interface {
 	Apply(context.Context, *site.Site) (created bool, err error)
 	// Undo makes it not so. Absence is success.
 	Undo(context.Context, *site.Site) error
-	// Verify returns nil exactly when Apply would change nothing of what the step promises, else a fault with code Drift.
+	// Verify returns nil exactly when Apply would change nothing of what the step promises, else a fault with code Drift; an error of any other code
+	// says that it could not look.
 	Verify(context.Context, *site.Site) error
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -157,32 +156,6 @@ func (p Plan) Sweep(ctx context.Context, s *site.Site) error {
 	return undo(ctx, p.Ground, s)
 }
 
-// Verify looks at every step and lists all that is not as it was made.
-func (p Plan) Verify(ctx context.Context, s *site.Site) error {
-	var drifts []string
-	hint := Repairable
-	for i, step := range p.all() {
-		err := step.Verify(ctx, s)
-		if e, may := As[Excused](step); err != nil && may && e.Excused(ctx, s) {
-			err = nil
-		}
-		if err != nil {
-			drifts = append(drifts, fmt.Sprintf("%s: %v", step, err))
-			if i >= len(p.Ground) && !is[Mendable](step) {
-				hint = "delete the attachment and add it again"
-			}
-		}
-		phase.End(ctx, "verify", step)
-	}
-	if len(drifts) == 0 {
-		return nil
-	}
-	return fault.New(fault.Drift, hint, "%s", strings.Join(drifts, "; "))
-}
-
-// Repairable is the remedy of drifts that a Repair makes good: of the ground, and of what is Mendable.
-const Repairable = "trestle repair"
-
 // Repair makes the ground and every Mendable step so again, while what carries the attachment is as it was made: else it is another one's by
 // now, or none. What is not so afterwards is listed as by Verify.
 func (p Plan) Repair(ctx context.Context, s *site.Site) error {
@@ -204,13 +177,12 @@ func (p Plan) Repair(ctx context.Context, s *site.Site) error {
 
 // stands looks at what the attachment hangs on, be it of this plan or of another plugin's.
 func (p Plan) stands(ctx context.Context, s *site.Site) error {
+	var l look
 	for _, f := range p.Footing {
-		if err := f.Verify(ctx, s); err != nil {
-			return fault.New(fault.Drift, "delete the attachment and add it again", "%s: %w", f, err)
-		}
+		l.at(f, f.Verify(ctx, s), addAgain)
 	}
 	carrier := Plan{Steps: slices.DeleteFunc(slices.Clone(p.Steps), func(step Step) bool { return !is[Carrier](step) })}
-	return carrier.Verify(ctx, s)
+	return fault.Join(l.verdict(s), carrier.Verify(ctx, s))
 }
 
 // Owners lists, once each, the owners that the plan's kinds of steps find on the network.

@@ -138,7 +138,10 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	if fault.Code(drifted) != fault.Drift {
 		return drifted
 	}
-	if held, err := f.Holds(ctx, o, c.Role); held || err != nil {
+	switch held, err := f.Holds(ctx, o, c.Role); {
+	case err != nil:
+		return err // whose the rules are is not known
+	case held:
 		return drifted
 	}
 	missing, made, err := reference.Held(f.nft.Conn, o, c)
