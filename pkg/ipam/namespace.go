@@ -65,7 +65,7 @@ func namespaceID(kind string) (uint64, error) {
 const nsGetMntNSID = 0x8008b705
 
 // mountNamespace returns the number of this process's mount namespace, which no other one has within this boot. Before Linux 6.11 only one can be
-// told from all others: that of the machine's first process, which ends with the boot.
+// told from all others: that of the machine's first process, which ends with the boot. For the others there is inDirectory.
 func mountNamespace() (uint64, error) {
 	id, err := mountNamespaceID()
 	if errors.Is(err, unix.ENOTTY) && isFirst() {

@@ -86,7 +86,7 @@ func (s *Store) proof(f entry) string {
 		return ""
 	}
 	proof := f.record.death(s.boot)
-	if f.record.kind == recordPath && f.record.boot == s.boot && hasLink(owner.Of(filepath.Base(s.path), f.Holder.ContainerID, f.Holder.IfName)) {
+	if f.record.kind != recordHandle && f.record.boot == s.boot && hasLink(owner.Of(filepath.Base(s.path), f.Holder.ContainerID, f.Holder.IfName)) {
 		return "" // a namespace may lose its name while its container lives
 	}
 	return proof

@@ -16,9 +16,9 @@ import (
 //
 //	bytes  0       version, 1
 //	       1..16   boot id
-//	       17      what follows: 0 nothing, 1 a namespace's handle, 2 a namespace's path
-//	       18..25  handle: which user namespace recorded it; path: which mount namespace
-//	       26..    handle: its type, 4 bytes, little end first, and its bytes; path: its text
+//	       17      what follows: 0 nothing, 1 a namespace's handle, 2 a namespace's path, 3 a namespace's name in a directory
+//	       18..25  handle: which user namespace recorded it; path: which mount namespace; name: which directory
+//	       26..    handle: its type, 4 bytes, little end first, and its bytes; path and name: the path's text
 //
 // This is short enough to stand in a 256-byte inode of ext4, where it costs no block.
 const recordName = "user.trestle"
@@ -35,6 +35,7 @@ const (
 	recordBare byte = iota
 	recordHandle
 	recordPath
+	recordDirectory
 )
 
 func (r record) encode() []byte {
@@ -45,7 +46,7 @@ func (r record) encode() []byte {
 		out = binary.LittleEndian.AppendUint64(out, r.where)
 		out = binary.LittleEndian.AppendUint32(out, uint32(r.handle.Type()))
 		out = append(out, r.handle.Bytes()...)
-	case recordPath:
+	case recordPath, recordDirectory:
 		out = binary.LittleEndian.AppendUint64(out, r.where)
 		out = append(out, r.path...)
 	}
@@ -68,7 +69,7 @@ func parseRecord(data []byte) (r record, ok bool) {
 	switch {
 	case r.kind == recordHandle && len(data) > 4 && len(data) <= 4+maxHandle:
 		r.handle = unix.NewFileHandle(int32(binary.LittleEndian.Uint32(data)), data[4:])
-	case r.kind == recordPath && len(data) > 0 && data[0] == '/' && bytes.IndexByte(data, 0) < 0:
+	case (r.kind == recordPath || r.kind == recordDirectory) && len(data) > 0 && data[0] == '/' && bytes.IndexByte(data, 0) < 0:
 		r.path = string(data)
 	default:
 		return record{}, false
@@ -92,16 +93,20 @@ func recordOf(boot [16]byte, netns string, opened int) record {
 		}
 		return r
 	}
-	where, err := mountNamespace()
-	if err == nil && strings.HasPrefix(netns, "/") && exists(netns) == nil {
+	if !strings.HasPrefix(netns, "/") || exists(netns) != nil {
+		return r
+	}
+	if where, err := mountNamespace(); err == nil {
 		r.kind, r.where, r.path = recordPath, where, netns
+	} else if where, there, err := inDirectory(netns); err == nil && there {
+		r.kind, r.where, r.path = recordDirectory, where, netns
 	}
 	return r
 }
 
 // death returns the proof that the owner of the reservation is dead, and "" where there is none. Proofs are: another boot; a
 // namespace's handle that is stale (it is never given again, other than an inode's number or a path); a namespace's path that is
-// gone, looked at from the mount namespace that recorded it.
+// gone, looked at from the mount namespace that recorded it; a namespace's name that is gone from its directory, whoever looks.
 func (r record) death(boot [16]byte) string {
 	if boot == unknownBoot || r.boot == unknownBoot {
 		return ""
@@ -122,6 +127,11 @@ func (r record) death(boot [16]byte) string {
 		if err == nil && where == r.where && errors.Is(exists(r.path), unix.ENOENT) {
 			return "its network namespace " + r.path + " is gone"
 		}
+	case recordDirectory:
+		where, there, err := inDirectory(r.path)
+		if err == nil && where == r.where && !there {
+			return "its network namespace " + r.path + " is gone"
+		}
 	}
 	return ""
 }
@@ -131,7 +141,7 @@ func (r record) lives() bool {
 	switch r.kind {
 	case recordHandle:
 		return opens(r.handle) == nil
-	case recordPath:
+	case recordPath, recordDirectory:
 		return exists(r.path) == nil
 	}
 	return false

@@ -16,6 +16,7 @@ func TestRecord(t *testing.T) {
 		{boot: boot},
 		{boot: boot, kind: recordHandle, where: 1 << 40, handle: unix.NewFileHandle(0xf1, []byte{1, 0, 255})},
 		{boot: boot, kind: recordPath, where: 7, path: "/run/netns/a"},
+		{boot: boot, kind: recordDirectory, where: 7, path: "/run/netns/a"},
 	} {
 		raw := r.encode()
 		got, ok := parseRecord(raw)
@@ -40,7 +41,7 @@ func TestDeathOfANamespace(t *testing.T) {
 		if want := recordable(t); r.kind != want {
 			t.Fatalf("record of kind %d, want %d", r.kind, want)
 		} else if want != recordHandle {
-			return // TestDeathOfAPath says the rest
+			return // TestDeathOfAPath and TestDeathOfAName say the rest
 		}
 		must(t, os.Symlink(netns, "/run/link"))
 		if l := recordOf(boot, "/run/link", 0); string(l.encode()) != string(r.encode()) {
@@ -81,7 +82,7 @@ func recordable(t *testing.T) byte {
 	case nstest.Since(t, 6, 11):
 		return recordPath
 	}
-	return recordBare // the mounts are not the machine's first process's
+	return recordDirectory // the mounts are not the machine's first process's
 }
 
 // Where the kernel has no handles of namespaces, the path must do.

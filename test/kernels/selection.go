@@ -21,8 +21,7 @@ type batch struct {
 // bundle or in great numbers.
 var whole = []batch{
 	{name: "steps and sockets", packages: []string{"./test/kernels/guest", "./pkg/step", "./pkg/kernel/...", "./pkg/site", "./pkg/firewall/conntrack"},
-		skip: "TestRemovals|TestCnitool"},
-	{name: "cnitool", series: "6.12", packages: []string{"./test/kernels/guest"}, run: "TestCnitool"}, // before 6.11 its GC has no proof of a death: docs/kernels.md
+		skip: "TestRemovals"},
 	{name: "packet filters", packages: []string{"./pkg/firewall/nft", "./pkg/firewall/host", "./pkg/firewall/reference"}, skip: "TestCrowdTakesTurns"},
 	{name: "rules of iptables", packages: []string{"./pkg/firewall/iptables"}, run: "TestFilter|TestWithoutTool|TestReading"},
 	{name: "reservations", packages: []string{"./pkg/ipam"}, skip: "TestStoreIsTheModel|TestConstantCost|TestIndexManyAddresses|Fuzz"},

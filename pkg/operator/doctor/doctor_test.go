@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -36,11 +37,14 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestAges holds that docs/kernels.md tells of each thing that a kernel may lack, and since when it is there.
+// TestAges holds that docs/kernels.md and doctor tell of the same things that a kernel may lack, and since when they are there.
 func TestAges(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/kernels.md")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if rows := regexp.MustCompile(`(?m)^\| [^|]+ \| [0-9]+\.[0-9]+ \| `).FindAll(text, -1); len(rows) != len(ages) {
+		t.Errorf("docs/kernels.md has %d features, doctor %d: %q", len(rows), len(ages), rows)
 	}
 	for _, a := range ages {
 		if row := fmt.Sprintf("\n| %s | %d.%d | ", a.feature, a.since[0], a.since[1]); !strings.Contains(string(text), row) {
