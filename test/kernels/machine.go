@@ -35,14 +35,31 @@ func boot(k Kernel, deadline time.Duration) (*machine, error) {
 		return nil, err
 	}
 	m := &machine{kernel: k, dir: dir, dead: make(chan struct{})}
-	line, err := net.Listen("unix", m.file("line"))
-	if err == nil {
-		err = m.start()
+	if err = m.furnish(); err == nil {
+		err = m.run(m.emulator(), deadline)
 	}
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}
+	return m, nil
+}
+
+// run runs the emulator, for as long as the deadline at the most, and returns when the machine takes requests.
+func (m *machine) run(emulator *exec.Cmd, deadline time.Duration) error {
+	line, err := net.Listen("unix", m.file("line"))
+	if err != nil {
+		return err
+	}
+	if m.desk, err = net.Listen("unix", m.file("desk")); err != nil {
+		return err
+	}
+	emulator.Stderr = os.Stderr
+	emulator.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // sent when the thread that forked ends: main keeps it
+	if err := emulator.Start(); err != nil {
+		return err
+	}
+	m.cmd = emulator
 	go func() {
 		_ = m.cmd.Wait() // that it has ended is all there is to know
 		line.Close()
@@ -51,10 +68,10 @@ func boot(k Kernel, deadline time.Duration) (*machine, error) {
 	time.AfterFunc(deadline, func() { _ = m.cmd.Process.Kill() })
 	if err := m.hello(line); err != nil {
 		defer m.end()
-		return nil, fmt.Errorf("kernel %s: it does not come up: %w\n%s", k.Package, err, m.console())
+		return fmt.Errorf("kernel %s: it does not come up: %w\n%s", m.kernel.Package, err, m.console())
 	}
 	go m.attend()
-	return m, nil
+	return nil
 }
 
 func (m *machine) file(name string) string { return filepath.Join(m.dir, name) }
@@ -66,34 +83,30 @@ func (m *machine) console() string {
 	return strings.Join(lines[max(0, len(lines)-30):], "\n")
 }
 
-func (m *machine) start() error {
-	k := m.kernel
-	image, err := k.initramfs()
+// furnish makes what the machine is made of.
+func (m *machine) furnish() error {
+	image, err := m.kernel.initramfs()
 	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(m.file("initrd"), image, 0o644); err != nil {
 		return err
 	}
-	if err := m.disk(); err != nil {
-		return err
-	}
 	if m.self, err = os.Executable(); err != nil {
 		return err
 	}
-	if m.desk, err = net.Listen("unix", m.file("desk")); err != nil {
-		return err
-	}
-	m.cmd = exec.Command("qemu-system-x86_64",
+	return m.disk()
+}
+
+func (m *machine) emulator() *exec.Cmd {
+	k := m.kernel
+	return exec.Command("qemu-system-x86_64",
 		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2", "-m", "2048", "-no-user-config", "-nodefaults", "-nographic", "-no-reboot",
 		"-kernel", k.Dir+"/boot/vmlinuz-"+k.Release, "-initrd", m.file("initrd"),
 		"-append", "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off lab.program="+m.self+" lab.modules="+k.Dir+"/lib/modules",
 		"-fsdev", "local,id=root,path=/,readonly=on,multidevs=remap,security_model=none", "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
 		"-drive", "file="+m.file("disk")+",format=raw,if=virtio,cache=unsafe",
 		"-serial", "file:"+m.file("console"), "-serial", "unix:"+m.file("line"))
-	m.cmd.Stderr = os.Stderr
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // sent when the thread that forked ends: main keeps it
-	return m.cmd.Start()
 }
 
 // disk makes a disk with an empty file system, where tests have their files: what tmpfs keeps depends on the kernel, what a disk keeps does not.
