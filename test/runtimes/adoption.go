@@ -24,10 +24,14 @@ func adoption(t *Trial) error {
 		return err
 	}
 	err = errors.Join(t.adopted(before, func() error { return tool("install", "--replace") }), t.returned(func() error { return tool("uninstall") }))
-	// What the reference leaves of itself, its tables, is no business of the next check's.
+	if err := errors.Join(err, os.RemoveAll(real), os.Rename(ours, real)); err != nil {
+		return err
+	}
+	// What the reference leaves of itself, its bridge and tables, is no business of the next check's, which begins on our ground.
+	program("ip", "link", "delete", "cni0")
 	program("nft", "delete", "table", "ip", "nat")
 	program("nft", "delete", "table", "ip6", "nat")
-	return errors.Join(err, os.RemoveAll(real), os.Rename(ours, real))
+	return started(t)
 }
 
 func (t *Trial) adopted(before string, install func() error) error {
@@ -52,7 +56,7 @@ func (t *Trial) adopted(before string, install func() error) error {
 	return errors.Join(t.gone(old), t.gone(other), t.gone(young), eventually(func() error { return t.finish(before) }))
 }
 
-// returned goes back to the reference: not while a pod of ours is there.
+// returned goes back to the reference: not while a pod of ours is there, and then without a trace of us.
 func (t *Trial) returned(uninstall func() error) error {
 	p, err := t.pod(0)
 	if err != nil {
@@ -61,13 +65,27 @@ func (t *Trial) returned(uninstall func() error) error {
 	if err := uninstall(); err == nil || !strings.Contains(err.Error(), "attachments are of these plugins") {
 		return fmt.Errorf("uninstall with a pod running: %v", err)
 	}
-	if err := errors.Join(t.gone(p), uninstall()); err != nil {
+	if err := errors.Join(t.gone(p), uninstall(), groundless()); err != nil {
 		return err
 	}
 	if p, err = t.pod(0); err != nil {
 		return fmt.Errorf("by the reference again: %w", err)
 	}
 	return errors.Join(serving(p), t.gone(p))
+}
+
+// groundless wants all that our pods shared to be gone: bridge, tables, the names that we give.
+func groundless() error {
+	text, err := state()
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "trestle") || strings.HasPrefix(line, "host link cni0 ") {
+			return fmt.Errorf("uninstalled, and there is still: %s", line)
+		}
+	}
+	return nil
 }
 
 // reached asks the pod from the outside by its port, where it has one.

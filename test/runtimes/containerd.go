@@ -126,7 +126,7 @@ func sandbox(p *Pod) *cri.PodSandboxConfig {
 }
 
 func (n *node) Run(p *Pod) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience())
 	defer cancel()
 	config := sandbox(p)
 	box, err := n.runtime.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{Config: config})
@@ -164,14 +164,14 @@ func (n *node) find(p *Pod) {
 }
 
 func (n *node) Stop(p *Pod) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience())
 	defer cancel()
 	_, err := n.runtime.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: p.id})
 	return err
 }
 
 func (n *node) Remove(p *Pod) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience())
 	defer cancel()
 	_, err := n.runtime.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: p.id})
 	return err

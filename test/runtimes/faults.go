@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -178,7 +177,7 @@ func orders(t *Trial) error {
 				return fmt.Errorf("%s: %s: %w", order, words[i], err)
 			}
 		}
-		if err := left(before, 5*time.Second); err != nil {
+		if err := left(before, patience()); err != nil {
 			return fmt.Errorf("%s: %w", order, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,9 +29,9 @@ const (
 var private = []string{"/run", "/var/lib", "/etc/cni", "/etc/containers", "/opt", "/dev/shm"}
 
 // inside runs this program once more as a host of its own: network, mount, pid, IPC and host name. The child's end ends every process that
-// it started, daemons too, and its mounts go with it.
-func inside(out io.Writer, arguments ...string) error {
-	cmd := exec.Command("/proc/self/exe", append([]string{"init"}, arguments...)...)
+// it started, daemons too, and its mounts go with it; so does the context's end.
+func inside(ctx context.Context, out io.Writer, arguments ...string) error {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{"init"}, arguments...)...)
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
@@ -38,7 +39,8 @@ func inside(out io.Writer, arguments ...string) error {
 	}
 	runtime.LockOSThread() // Pdeathsig is sent when the thread that forked ends
 	defer runtime.UnlockOSThread()
-	return cmd.Run()
+	err := cmd.Run()
+	return errors.Join(err, context.Cause(ctx))
 }
 
 // first is the private host's process 1: it makes the host's ground, starts what the host is for, and buries whoever is left to it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,7 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
+
+// limit is what all runtimes together may take, on a busy machine too: at rest Debian's take three minutes.
+const limit = 15 * time.Minute
 
 // try runs the checks of each runtime on a host of its own, and prints a line for each as it ends. The plugins are copied first: their
 // directory may be one that private hosts hide.
@@ -17,11 +22,13 @@ func (o order) try(name, plugins string) (verdicts []Verdict, err error) {
 	if err := errors.Join(os.RemoveAll(there), os.CopyFS(there, os.DirFS(plugins))); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("not done after %v", limit))
+	defer cancel()
 	for _, runtime := range o.runtimes {
 		read, write := io.Pipe()
 		done := make(chan error, 1)
 		go func() {
-			err := inside(write, o.work, there, runtime, o.only, o.record)
+			err := inside(ctx, write, o.work, there, runtime, o.only, o.record)
 			write.CloseWithError(errors.Join(err, io.EOF))
 			done <- err
 		}()

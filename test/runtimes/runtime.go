@@ -71,13 +71,14 @@ func (p *Pod) background(cmd *exec.Cmd) error {
 		return err
 	}
 	go func() { p.end <- cmd.Wait() }()
-	for deadline := time.After(patience); ; {
+	limit := patience()
+	for deadline := time.After(limit); ; {
 		select {
 		case err := <-p.end:
 			p.end = nil
 			return fmt.Errorf("%s: %v: %s", cmd.Args[0], err, bytes.TrimSpace(p.out.Bytes()))
 		case <-deadline:
-			return fmt.Errorf("%s: no server after %v", cmd.Args[0], patience)
+			return fmt.Errorf("%s: no server after %v", cmd.Args[0], limit)
 		case <-time.After(10 * time.Millisecond): // nobody tells when a container runs
 			if p.process() != "" {
 				return nil
@@ -91,6 +92,7 @@ func (p *Pod) ended() error {
 	if p.end == nil {
 		return nil
 	}
+	limit := patience()
 	select {
 	case err := <-p.end:
 		p.end = nil
@@ -98,8 +100,8 @@ func (p *Pod) ended() error {
 			return fmt.Errorf("%s: %v: %s", p.app.Args[0], err, bytes.TrimSpace(p.out.Bytes()))
 		}
 		return nil
-	case <-time.After(patience):
-		return fmt.Errorf("%s: did not end in %v", p.app.Args[0], patience)
+	case <-time.After(limit):
+		return fmt.Errorf("%s: did not end in %v", p.app.Args[0], limit)
 	}
 }
 

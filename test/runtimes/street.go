@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/test/peer"
+	"github.com/trestle-cni/trestle/test/slack"
 	"github.com/trestle-cni/trestle/test/space"
 )
 
@@ -21,13 +22,13 @@ const (
 	outside         = netns + "/outside"
 )
 
-// patience bounds how long anything may take that somebody else does.
-const patience = 20 * time.Second
+// patience bounds how long anything may take that somebody else does: 20 seconds at rest.
+func patience() time.Duration { return slack.Of(10 * time.Second) }
 
 // eventually tries until it works. What is awaited happens in another program, which tells nobody (a server that begins to listen, a daemon
 // that reads a changed directory), so there is no event to wait for.
 func eventually(f func() error) error {
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience()); ; time.Sleep(20 * time.Millisecond) {
 		err := f()
 		if err == nil || time.Now().After(deadline) {
 			return err
@@ -60,7 +61,7 @@ func uplink() error {
 func asks(from, network, address, want string) error {
 	var answer string
 	err := in(from, func() (err error) {
-		answer, err = peer.Ask(network, address, 2*time.Second)
+		answer, err = peer.Ask(network, address, slack.Of(time.Second))
 		return err
 	})
 	if err != nil {

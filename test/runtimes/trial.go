@@ -114,7 +114,7 @@ func (t *Trial) try(c Check) (v Verdict) {
 	earlier, _ := calls.Read(callsFile)
 	before, err := state()
 	if err == nil {
-		err = errors.Join(c.see(t), t.clear(), left(before, 5*time.Second))
+		err = errors.Join(c.see(t), t.clear(), left(before, patience()))
 	}
 	v = Verdict{Check: c.name, Passed: err == nil, Seconds: time.Since(began).Seconds()}
 	if err != nil {
@@ -168,9 +168,9 @@ func state() (string, error) {
 }
 
 // left wants the state to be that of before. The kernel takes a dead container's links away some time after it died.
-func left(before string, patience time.Duration) error {
+func left(before string, long time.Duration) error {
 	var diff string
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(long); ; time.Sleep(50 * time.Millisecond) {
 		after, err := state()
 		if err != nil {
 			return err
