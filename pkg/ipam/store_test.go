@@ -225,6 +225,9 @@ func TestFileSystems(t *testing.T) {
 		for _, dir := range []string{base, merged} {
 			s := open(t, dir)
 			must(t, s.Reserve(addr("10.1.0.2"), Attachment{Holder: Holder{"ctr1", "eth0"}}))
+			if got, want := s.look(addr("10.1.0.2")).recorded, nstest.Since(t, 6, 6); got != want { // docs/kernels.md: attributes on tmpfs
+				t.Errorf("%s: recorded %v, want %v", dir, got, want)
+			}
 			must(t, createExclusive(s.dir, "10.1.0.3", "ctr2\r\neth0", nil))
 			if err := createExclusive(s.dir, "10.1.0.3", "x", nil); !errors.Is(err, fs.ErrExist) {
 				t.Errorf("%s: exclusive: %v, want fs.ErrExist", dir, err)

@@ -34,6 +34,7 @@ var ages = []age{
 	{[]int{5, 18}, "marks of who put an address there", "the gateway's address stays on a bridge that was there before the plugins, when its last container has gone"},
 	{[]int{5, 14}, "cookies of network namespaces", "every ADD looks at all tables of the packet filter before it writes"},
 	{[]int{5, 13}, "numbers of tmpfs", "host-local takes an address back within a boot only in the mounts of the machine's first process"},
+	{[]int{5, 12}, "tables of nf_tables that go with their maker", "trestle trace --live fails, since what marks its packets might stay; without --live all is told"},
 }
 
 // version is the kernel's, as far as it can be read.
