@@ -17,13 +17,14 @@ import (
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/plugins/ptp"
 	"github.com/trestle-cni/trestle/plugins/static"
+	"github.com/trestle-cni/trestle/plugins/tuning"
 )
 
 func main() {
 	bundle := plugin.Bundle{}
 	for _, p := range []plugin.Plugin{
 		bridge.Kind().Plugin(), chain.Plugin(), hostlocal.Plugin(), loopback.Kind().Plugin(), portmap.Kind().Plugin(),
-		ptp.Kind().Plugin(), static.Plugin(),
+		ptp.Kind().Plugin(), static.Plugin(), tuning.Kind().Plugin(),
 	} {
 		bundle[p.Name] = p
 	}

@@ -78,7 +78,7 @@ func (v *verb[C]) build(ctx context.Context, m *made) error {
 	if err != nil {
 		return err
 	}
-	if p.Result != result { // one of our own
+	if p.Result != result && v.Place != After { // one of our own
 		if err := describe(v.site, p.Result); err != nil {
 			return fmt.Errorf("result: %w", err)
 		}

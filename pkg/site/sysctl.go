@@ -52,6 +52,11 @@ func (s *Side) SetSysctl(key, value string) (changed bool, err error) {
 	return changed && err == nil, err
 }
 
+// WriteSysctl writes the value, whatever is there.
+func (s *Side) WriteSysctl(key, value string) error {
+	return s.settings(key, func(dir int, key string) error { return procfile.WriteIn(dir, key, value) })
+}
+
 // asked returns what rtnetlink says of a key, which spares the way to it in /proc/sys (see settings), and false where it does not say.
 func (s *Side) asked(key string) (value string, known bool, err error) {
 	switch key {

@@ -5,12 +5,14 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/trestle-cni/trestle/pkg/backup"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/plan"
@@ -39,6 +41,8 @@ var (
 )
 
 func contracts() []contract {
+	tuning := Tuning{Owner: one, Dir: "/run/backups", IfName: "eth0", MAC: net.HardwareAddr{2, 0, 0, 0, 0, 7}, MTU: 1400, Promisc: true, AllMulti: "on", TxQLen: "77",
+		Sysctls: []Sysctl{{Key: "net/ipv4/conf/eth0/arp_filter", Value: "1"}, {Key: "net/core/somaxconn", Value: " 0x1f4 "}}}
 	promisc, tuned := br, pair
 	promisc.Promisc, promisc.MTU = true, 1400
 	alone, aloneAddrs := pair, addrs
@@ -88,6 +92,18 @@ func contracts() []contract {
 			{"in ip link set lo down", "", "link lo: expected up, found down"},
 			{"in ip addr del 127.0.0.1/8 dev lo", "", "expected 127.0.0.1/8"},
 			{"in ip addr del ::1/128 dev lo", "", "expected ::1/128"},
+		}},
+		{"backup", []plan.Step{br, pair}, Backup{Tuning: tuning}, []change{
+			{"sed -i s/arp_filter/arp_accept/ " + backup.Path("/run/backups", "c1", "eth0"), "sed -i s/arp_accept/arp_filter/ " + backup.Path("/run/backups", "c1", "eth0"), "arp_filter"},
+		}},
+		{"tuning", []plan.Step{br, pair, Backup{Tuning: tuning}}, Tuned{tuning}, []change{
+			{"in ip link set eth0 address 02:00:00:00:00:01", "", "mac 02:00:00:00:00:07"},
+			{"in ip link set eth0 mtu 1300", "", "mtu 1400"},
+			{"in ip link set eth0 promisc off", "", "promisc"},
+			{"in ip link set eth0 allmulticast off", "", "allmulti on"},
+			{"in ip link set eth0 txqueuelen 5", "", "txQLen 77"},
+			{"in sysctl -qw net.ipv4.conf.eth0.arp_filter=0", "", "arp_filter: expected 1, found 0"},
+			{"in sysctl -qw net.core.somaxconn=501", "", "somaxconn: expected 0x1f4, found 501"},
 		}},
 		{"masquerade", []plan.Step{br, pair}, Claim{Owner: one, Known: true, Claim: firewall.Claim{Role: firewall.Masquerade, Linked: true,
 			Masq: []firewall.Masq{{Addr: netip.MustParseAddr("10.1.0.2"), Subnet: netip.MustParsePrefix("10.1.0.0/24")}}}}, nil},

@@ -102,7 +102,7 @@ func (b Bridge) raise(s *site.Site, link netlink.Link) error {
 		return err
 	}
 	if b.Promisc && !promiscuous(link) {
-		if err := host.Conn.Send(rtnl.SetPromisc(b.Name)); err != nil {
+		if err := host.Conn.Send(rtnl.SetPromisc(b.Name, true)); err != nil {
 			return fmt.Errorf("promiscuous mode: %w", err)
 		}
 	}

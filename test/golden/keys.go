@@ -2,6 +2,7 @@ package golden
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
 )
@@ -34,15 +35,23 @@ func Documented(t *testing.T) {
 // shared returns the code of the functions of pkg/attach/endpoint that are called.
 func shared(t *testing.T, code []byte) (all []byte) {
 	t.Helper()
-	const file = "../../pkg/attach/endpoint/keys.go"
-	source, err := os.ReadFile(file)
+	const room = "../../pkg/attach/endpoint"
+	files, err := filepath.Glob(room + "/*.go")
 	if err != nil {
 		t.Fatal(err)
+	}
+	var source []byte
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = append(source, text...)
 	}
 	for _, call := range regexp.MustCompile(`endpoint\.(\w+)\(`).FindAllSubmatch(code, -1) {
 		body := regexp.MustCompile(`(?ms)^func ` + string(call[1]) + `\(.*?^}`).Find(source)
 		if body == nil {
-			t.Errorf("%s: has no function %s", file, call[1])
+			t.Errorf("%s: has no function %s", room, call[1])
 		}
 		all = append(all, body...)
 	}

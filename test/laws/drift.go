@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/site"
+	"github.com/trestle-cni/trestle/pkg/step"
 )
 
 // Drift is law 3: after an ADD, CHECK is silent; after a single step is undone, CHECK names at least that step. A step whose undoing
@@ -129,6 +131,9 @@ func (w *World) refusedTwice(add call) error {
 	books, err := w.keepsBooks(add)
 	if err != nil {
 		return err
+	}
+	if p, err := w.planned(add); err == nil && slices.ContainsFunc(p.Steps, is[step.Backup]) {
+		books = false // a list may have the plugin twice, and the first one's books are the second one's
 	}
 	if _, err := w.inProcess(add); (err != nil) != books {
 		return fmt.Errorf("second ADD of %s: %w", w.kind(add).Name, cmp.Or(err, errors.New("succeeded")))

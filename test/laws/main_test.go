@@ -18,6 +18,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/plugins/ptp"
 	"github.com/trestle-cni/trestle/plugins/static"
+	"github.com/trestle-cni/trestle/plugins/tuning"
 	"github.com/trestle-cni/trestle/test/built"
 	"github.com/trestle-cni/trestle/test/laws"
 )
@@ -30,6 +31,7 @@ func kinds() map[string]laws.Kind {
 		"portmap":    laws.Of(portmap.Kind()),
 		"ptp":        laws.Of(ptp.Kind()),
 		"static":     laws.Address(static.Plugin()),
+		"tuning":     laws.Of(tuning.Kind()),
 		"host-local": laws.Address(hostlocal.Plugin()),
 	}
 	kinds[chain.Name] = laws.List(chain.Plugin(), maps.Clone(kinds))

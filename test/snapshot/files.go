@@ -12,7 +12,7 @@ import (
 
 // Keys of /proc/sys/net that a plugin of the suite writes: once for the namespace, and for "all", "default" and every interface.
 var (
-	namespaceKeys = [...]string{"ipv4/ip_forward"}
+	namespaceKeys = [...]string{"ipv4/ip_forward", "core/somaxconn"}
 	ipv4Keys      = [...]string{"arp_filter", "arp_ignore", "arp_announce", "arp_notify", "forwarding", "proxy_arp", "route_localnet", "rp_filter"}
 	ipv6Keys      = [...]string{"accept_dad", "accept_ra", "autoconf", "disable_ipv6", "enhanced_dad", "forwarding", "keep_addr_on_down", "ndisc_notify"}
 )
@@ -46,6 +46,20 @@ func linkKeys(link string) (keys []string) {
 		keys = append(keys, "ipv6/conf/"+link+"/"+key)
 	}
 	return keys
+}
+
+// backups returns a line for each file below the roots that tuning has put there, or a part of one.
+func backups(roots ...string) (lines []string, err error) {
+	for _, root := range roots {
+		entries, err := os.ReadDir(root)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("backups: %w", err)
+		}
+		for _, entry := range entries {
+			lines = append(lines, fmt.Sprintf("%s backup %s\n", Host, filepath.Join(root, entry.Name())))
+		}
+	}
+	return lines, nil
 }
 
 // reservations returns a line for each file below the roots whose name is an address: what an IPAM plugin has handed out. Locks,

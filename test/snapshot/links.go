@@ -37,11 +37,11 @@ func links() (lines []string, names map[int]string, err error) {
 func linkLine(link netlink.Link, names map[int]string) string {
 	a := link.Attrs()
 	var b strings.Builder
-	fmt.Fprintf(&b, "link %s %s mac %s mtu %d", a.Name, link.Type(), a.HardwareAddr, a.MTU)
+	fmt.Fprintf(&b, "link %s %s mac %s mtu %d queue %d", a.Name, link.Type(), a.HardwareAddr, a.MTU, a.TxQLen)
 	flags := []struct {
 		bit  uint32
 		name string
-	}{{unix.IFF_UP, "up"}, {unix.IFF_PROMISC, "promisc"}, {unix.IFF_NOARP, "noarp"}}
+	}{{unix.IFF_UP, "up"}, {unix.IFF_PROMISC, "promisc"}, {unix.IFF_ALLMULTI, "allmulti"}, {unix.IFF_NOARP, "noarp"}}
 	for _, flag := range flags {
 		if a.RawFlags&flag.bit != 0 {
 			b.WriteString(" " + flag.name)

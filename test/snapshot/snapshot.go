@@ -22,8 +22,8 @@ import (
 // Host is the name under which the caller's own network namespace appears in a snapshot.
 const Host = "host"
 
-// Take returns the state of the calling thread's network namespace, of the namespaces at the paths, and of the address reservations
-// below /var/lib and /run. A namespace is named by the last element of its path. The test ends where something cannot be read.
+// Take returns the state of the calling thread's network namespace, of the namespaces at the paths, of the address reservations below
+// /var/lib and /run, and of the backups below /run. A namespace is named by the last element of its path. The test ends where something cannot be read.
 func Take(t testing.TB, namespaces ...string) string {
 	t.Helper()
 	text, err := Read(namespaces...)
@@ -39,6 +39,11 @@ func Read(namespaces ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	kept, err := backups("/run/cni/tuning", "/run/backups")
+	if err != nil {
+		return "", err
+	}
+	lines = append(lines, kept...)
 	here, err := network()
 	if err != nil {
 		return "", err

@@ -44,13 +44,18 @@ func MAC(req *plugin.Request) net.HardwareAddr {
 			return mac
 		}
 	}
+	return ArgsMAC(req)
+}
+
+// ArgsMAC takes it from CNI_ARGS.
+func ArgsMAC(req *plugin.Request) net.HardwareAddr {
 	text := req.Args["MAC"]
 	if text == "" {
 		return nil
 	}
 	mac, err := keys.ParseMAC(text)
 	if err != nil {
-		k.Reject("CNI_ARGS.MAC", text, err.Error())
+		req.Keys.Reject("CNI_ARGS.MAC", text, err.Error())
 	}
 	return mac
 }

@@ -22,8 +22,27 @@ func WithAlias(r *nl.NetlinkRequest, alias string) *nl.NetlinkRequest {
 // SetUp returns the request that sets the named link up.
 func SetUp(link string) *nl.NetlinkRequest { return setFlag(link, unix.IFF_UP, true) }
 
-// SetPromisc returns the request that makes the named link take in every frame.
-func SetPromisc(link string) *nl.NetlinkRequest { return setFlag(link, unix.IFF_PROMISC, true) }
+// SetPromisc returns the request that makes the named link take in every frame, or no longer.
+func SetPromisc(link string, on bool) *nl.NetlinkRequest { return setFlag(link, unix.IFF_PROMISC, on) }
+
+// SetAllMulti returns the request that makes the named link take in every frame to a group, or no longer.
+func SetAllMulti(link string, on bool) *nl.NetlinkRequest {
+	return setFlag(link, unix.IFF_ALLMULTI, on)
+}
+
+// SetMTU returns the request that gives the named link an MTU, in bytes.
+func SetMTU(link string, mtu int) *nl.NetlinkRequest { return withNumber(link, unix.IFLA_MTU, mtu) }
+
+// SetTxQLen returns the request that says how many packets may wait at the named link.
+func SetTxQLen(link string, packets int) *nl.NetlinkRequest {
+	return withNumber(link, unix.IFLA_TXQLEN, packets)
+}
+
+func withNumber(link string, attribute, number int) *nl.NetlinkRequest {
+	r := byName(unix.RTM_SETLINK, link)
+	r.AddData(nl.NewRtAttr(attribute, nl.Uint32Attr(uint32(number))))
+	return r
+}
 
 func setFlag(link string, flag uint32, on bool) *nl.NetlinkRequest {
 	r := Request(unix.RTM_SETLINK, 0)

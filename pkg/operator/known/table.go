@@ -27,7 +27,7 @@ var table = []Plugin{
 		Needs: "portMappings", Idle: "publishes nothing: a runtime hands out ports only to"},
 	{Name: "bandwidth", Part: Chained, Links: []Link{{Kind: KindIFB, Opaque: true}}},
 	{Name: "firewall", Part: Chained},
-	{Name: "tuning", Part: Chained},
+	{Name: "tuning", Part: Chained, Every: map[string]any{}},
 	{Name: "sbr", Part: Chained},
 	{Name: "vrf", Part: Chained},
 }
