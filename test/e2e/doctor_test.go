@@ -69,6 +69,10 @@ echo 0 > /proc/sys/net/bridge/bridge-nf-call-iptables`},
 		{id: "bridge-nf-drops", plant: "nft 'add table ip x; add chain ip x c { type filter hook forward priority 0; }; add rule ip x c iifname cni0 oifname cni0 drop'"},
 		{id: "port-taken", plant: "nft 'add table ip x; add chain ip x c { type nat hook prerouting priority -110; }; add rule ip x c tcp dport 8080 dnat to 10.4.0.2:80'"},
 		{id: "iptables-both", plant: "iptables-legacy -A INPUT -j ACCEPT; iptables-nft -A INPUT -j ACCEPT"},
+		{id: "iptables-unusable", plant: `nft 'add table ip nat; add chain ip nat x; add rule ip nat x ct mark 5 accept'
+cat > /run/net.d/70-old.conflist <<E
+{"cniVersion": "1.0.0", "name": "old", "plugins": [{"type": "bridge", "bridge": "cni7", "ipMasq": true, "ipMasqBackend": "iptables"}]}
+E`},
 		{id: "rules-gone", plant: "nft flush ruleset", fix: true},
 		{id: "bridge-gone", plant: "ip link del cni0"},
 		{id: "bridge-down", plant: "ip link set cni4 down", fix: true},

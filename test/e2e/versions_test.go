@@ -2,19 +2,21 @@ package e2e
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/containernetworking/plugins/pkg/testutils"
+
 	"github.com/trestle-cni/trestle/pkg/fault"
-	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
-// speaks says whether the version of the protocol has the verb: CHECK came with 0.4.0, GC and STATUS with 1.1.0.
+// speaks says whether the version of the protocol has the verb, by what the reference's tests know of it.
 func speaks(version, verb string) bool {
-	since := map[string]string{"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}[verb]
-	return slices.Index(plugin.Versions(), version) >= slices.Index(plugin.Versions(), since)
+	if verb == "CHECK" {
+		return testutils.SpecVersionHasCHECK(version)
+	}
+	return testutils.SpecVersionHasSTATUS(version) // GC came with it
 }
 
 // plugins are all that there are, but for the one that is a list of them.
@@ -22,7 +24,7 @@ var plugins = []string{"bridge", "host-local", "loopback", "portmap", "ptp", "st
 
 // TestVersions calls every verb of the chain in every version of the protocol.
 func TestVersions(t *testing.T) {
-	for _, version := range plugin.Versions() {
+	for _, version := range testutils.AllSpecVersions {
 		t.Run(version, func(t *testing.T) {
 			nstest.Run(t, func(t *testing.T) {
 				nstest.Namespace(t, "c1")
@@ -55,7 +57,7 @@ func TestVersions(t *testing.T) {
 
 // TestLoopbackVersions is TestVersions for a plugin that makes its own result and needs none.
 func TestLoopbackVersions(t *testing.T) {
-	for _, version := range plugin.Versions() {
+	for _, version := range testutils.AllSpecVersions {
 		t.Run(version, func(t *testing.T) {
 			nstest.Run(t, func(t *testing.T) {
 				nstest.Namespace(t, "c1")
@@ -127,7 +129,7 @@ func holdResult(t *testing.T, version string, text []byte) {
 	if len(result.IPs) != 1 || result.IPs[0].Address != "10.1.0.2/24" || len(result.Interfaces) != 3 || result.Interfaces[2].Name != "eth0" {
 		t.Errorf("not a result with one address and three interfaces:\n%s", text)
 	}
-	if before1 := strings.HasPrefix(version, "0."); before1 != (result.IPs[0].Version == "4") {
+	if testutils.SpecVersionHasIPVersion(version) != (result.IPs[0].Version == "4") {
 		t.Errorf("ips[0].version is %q", result.IPs[0].Version)
 	}
 }
@@ -136,8 +138,9 @@ func holdResult(t *testing.T, version string, text []byte) {
 func TestVersionVerb(t *testing.T) {
 	for _, name := range plugins {
 		got := succeed(t, "VERSION", name, "none", "not JSON")
-		want := `{"cniVersion": "1.1.0", "supportedVersions": ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]}`
-		if !sameJSON(t, got.Out, []byte(want)) {
+		want, err := json.Marshal(map[string]any{"cniVersion": "1.1.0", "supportedVersions": testutils.AllSpecVersions})
+		must(t, err)
+		if !sameJSON(t, got.Out, want) {
 			t.Errorf("%s: %s", name, got.Out)
 		}
 	}

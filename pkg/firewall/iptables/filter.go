@@ -88,7 +88,10 @@ func (f *Filter) Ready(ctx context.Context) error {
 	for _, family := range families() {
 		t, err := f.find(ctx, family, "")
 		if err == nil {
-			_, err = t.load(ctx)
+			var s *state
+			if s, err = t.load(ctx); err == nil {
+				err = s.blind()
+			}
 		}
 		if err != nil {
 			return fault.New(fault.NoService, "install iptables, load the kernel's modules for it, or choose the backend nftables", "packet filter: %w", err)
@@ -154,6 +157,9 @@ func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		}
 		if s == nil {
 			continue
+		}
+		if err := s.blind(); err != nil {
+			return nil, err
 		}
 		s.dead, s.gone, s.masks = dead, f.options.Gone, masks(c)
 		s.guard()

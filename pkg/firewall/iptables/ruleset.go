@@ -7,13 +7,14 @@ import (
 
 // ruleset is one table of one family, as iptables-save prints it: each chain's rules without the leading -A and chain.
 type ruleset struct {
-	names  []string
-	chains map[string][]string
+	names   []string
+	chains  map[string][]string
+	foreign bool // it has what nft wrote in its own words: then iptables lists nothing of it
 }
 
 // parse reads what iptables-save printed for one table.
 func parse(text string) *ruleset {
-	r := &ruleset{chains: make(map[string][]string)}
+	r := &ruleset{chains: make(map[string][]string), foreign: strings.Contains(text, "is incompatible, use 'nft' tool")}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		if name, ok := strings.CutPrefix(line, ":"); ok {

@@ -36,6 +36,17 @@ type entry struct {
 	addr netip.Addr
 }
 
+// blind is an error where iptables lists nothing of a table in which it can write: neither CHECK nor DEL would find what an ADD has made.
+func (s *state) blind() error {
+	for name, table := range map[string]*ruleset{"raw": s.raw, "nat": s.nat} {
+		if table.foreign {
+			return fault.New(fault.Unsupported, "move what nft wrote there into a table of its own, or choose the backend nftables",
+				"%s: table %s: has rules that are not in the words of iptables, so that it lists none", s.program, name)
+		}
+	}
+	return nil
+}
+
 // load reads the family.
 func (t *tool) load(ctx context.Context) (*state, error) {
 	s := &state{tool: t, answers: make(map[owner.ID]bool)}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 )
 
 // Severity is how bad a finding is.
@@ -89,6 +90,8 @@ type Picture struct {
 	Dirs []string
 	// Torn are files of runtimes' results that cannot be read, each with the cause.
 	Torn []string
+	// Programs are the tools of iptables, where a configuration asks for them.
+	Programs []ruleset.Program
 	// Release is that of the kernel: uname -r.
 	Release string
 	// Stale are files in the directories of named namespaces that are none.

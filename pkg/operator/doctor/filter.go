@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/operator/conflist"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 )
@@ -24,6 +26,7 @@ func filterChecks() []Check {
 		{"port-taken", Error, "the published port leads elsewhere: somebody else's rule comes first", (*Picture).portTaken, nil},
 		{"iptables-both", Warning, "the tables of iptables-legacy and those of iptables-nft do not see each other, and packets pass both",
 			(*Picture).bothFlavours, nil},
+		{"iptables-unusable", Error, "no container gets a network whose configuration asks for iptables", (*Picture).unusablePrograms, nil},
 		{"rules-gone", Error, "published ports lead nowhere, and containers leave with their own addresses", (*Picture).rulesGone, nil},
 	}
 }
@@ -232,6 +235,29 @@ func (p *Picture) bothFlavours() []Finding {
 		What: fmt.Sprintf("iptables-legacy has rules in %s, and iptables-nft in %s", strings.Join(tables[ruleset.Legacy], ", "),
 			strings.Join(tables[ruleset.Compat], ", ")),
 		Remedy: "choose one (update-alternatives --config iptables), move the other's rules there, and restart what writes them"}}
+}
+
+// IPTables is the file of the first configuration that asks for iptables; empty for none.
+func (p *Picture) IPTables() string {
+	for _, f := range p.Configs {
+		for _, plugin := range f.Plugins {
+			if slices.ContainsFunc(append([]*conflist.Node{plugin.Node}, known.Inner(plugin.Node)...), func(n *conflist.Node) bool { return known.AsksFor(n, "iptables") }) {
+				return f.Path
+			}
+		}
+	}
+	return ""
+}
+
+// unusablePrograms tells why a tool of iptables that is asked for is of no use.
+func (p *Picture) unusablePrograms() (found []Finding) {
+	for _, one := range p.Programs {
+		if one.Fault != "" {
+			found = append(found, Finding{Object: one.Name, What: fmt.Sprintf("%s asks for iptables, and %s is of no use: %s", p.IPTables(), one.Name, one.Fault),
+				Remedy: "install iptables 1.6.2 or later; what nft wrote into a table of iptables, move into one of its own; or choose nftables"})
+		}
+	}
+	return found
 }
 
 // rulesGone looks for the table of a filter that CHECK misses.

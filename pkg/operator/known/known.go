@@ -34,6 +34,7 @@ type Plugin struct {
 	Parent     Key      // the link of the host that its links stand on
 	Gateway    []string // true in any of them: the result's gateways are addresses of the host
 	Masquerade string   // true in it: its addresses leave with the host's
+	Backend    string   // the packet filter that it writes
 	Publishes  string   // the capability by which it is told the ports that it publishes
 	Ranges     bool     // an address plugin: subnet, rangeStart, rangeEnd, gateway and ranges are host-local's, and so are its reservations
 
@@ -110,6 +111,12 @@ func GatewayOf(entry *conflist.Node) bool {
 func Masquerades(entry *conflist.Node) bool {
 	key := Of(Type(entry)).Masquerade
 	return key != "" && isTrue(entry, key)
+}
+
+// AsksFor says whether the entry chooses the packet filter of that name.
+func AsksFor(entry *conflist.Node, backend string) bool {
+	key := Of(Type(entry)).Backend
+	return key != "" && text(entry, key) == backend
 }
 
 func isTrue(n *conflist.Node, key string) bool {

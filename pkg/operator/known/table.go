@@ -6,11 +6,11 @@ import "github.com/trestle-cni/trestle/pkg/operator/draw"
 var table = []Plugin{
 	{Name: "trestle", Part: List},
 	{Name: "bridge", Part: Interface,
-		Bridge: Key{"bridge", "cni0"}, Gateway: []string{"isGateway", "isDefaultGateway"}, Masquerade: "ipMasq",
+		Bridge: Key{"bridge", "cni0"}, Gateway: []string{"isGateway", "isDefaultGateway"}, Masquerade: "ipMasq", Backend: "ipMasqBackend",
 		Links: []Link{{Kind: KindBridge, Mark: "trestle bridge", Drawn: draw.Bridge}, {Kind: KindVeth}},
 		Every: map[string]any{"ipMasq": true, "macspoofchk": true, "ipam": map[string]any{"type": "host-local"}},
 	},
-	{Name: "ptp", Part: Interface, Masquerade: "ipMasq", Links: []Link{{Kind: KindVeth}}}, // the GC of bridge finds its links and claims
+	{Name: "ptp", Part: Interface, Masquerade: "ipMasq", Backend: "ipMasqBackend", Links: []Link{{Kind: KindVeth}}}, // the GC of bridge finds its links and claims
 	{Name: "macvlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindMacvlan, Opaque: true}}},
 	{Name: "ipvlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindIPvlan, Opaque: true}}},
 	{Name: "vlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindVLAN, Opaque: true}}},
@@ -23,10 +23,10 @@ var table = []Plugin{
 	{Name: "static", Part: Address},
 	{Name: "dhcp", Part: Address},
 
-	{Name: "portmap", Part: Chained, Publishes: "portMappings", Every: map[string]any{},
+	{Name: "portmap", Part: Chained, Backend: "backend", Publishes: "portMappings", Every: map[string]any{},
 		Needs: "portMappings", Idle: "publishes nothing: a runtime hands out ports only to"},
 	{Name: "bandwidth", Part: Chained, Links: []Link{{Kind: KindIFB, Opaque: true}}},
-	{Name: "firewall", Part: Chained},
+	{Name: "firewall", Part: Chained, Backend: "backend"},
 	{Name: "tuning", Part: Chained, Every: map[string]any{}},
 	{Name: "sbr", Part: Chained},
 	{Name: "vrf", Part: Chained},

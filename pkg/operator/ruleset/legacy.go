@@ -46,8 +46,8 @@ func legacySave(ctx context.Context, program string) ([]byte, error) {
 				continue
 			}
 		}
-		if real, err := filepath.EvalSymlinks(path); err == nil && filepath.Base(real) == "xtables-nft-multi" {
-			continue // the other flavour
+		if flavourOf(path) != Legacy {
+			continue
 		}
 		out, err := exec.CommandContext(ctx, path, "-c").Output()
 		if err != nil {

@@ -21,6 +21,7 @@ import (
 	networks "github.com/trestle-cni/trestle/pkg/operator/conflist" // conflist is a type here
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/pkg/site"
 	"github.com/trestle-cni/trestle/pkg/step"
@@ -41,6 +42,9 @@ func (e *examination) examine(ctx context.Context, bundle plugin.Bundle) ([]doct
 	}
 	if p.Configs, err = networks.Load(e.configs); err != nil {
 		return nil, fault.New(fault.IO, "read it as root", "%w", err)
+	}
+	if p.IPTables() != "" {
+		p.Programs = ruleset.Programs()
 	}
 	wanted := make(map[string]bool)
 	for _, f := range p.Configs {
