@@ -88,10 +88,7 @@ func (f *Filter) Ready(ctx context.Context) error {
 	for _, family := range families() {
 		t, err := f.find(ctx, family, "")
 		if err == nil {
-			var s *state
-			if s, err = t.load(ctx); err == nil {
-				err = s.blind()
-			}
+			err = t.ready(ctx)
 		}
 		if err != nil {
 			return fault.New(fault.NoService, "install iptables, load the kernel's modules for it, or choose the backend nftables", "packet filter: %w", err)

@@ -47,6 +47,15 @@ func (s *state) blind() error {
 	return nil
 }
 
+// ready says whether the tool can read all that it can write.
+func (t *tool) ready(ctx context.Context) error {
+	s, err := t.load(ctx)
+	if err != nil {
+		return err
+	}
+	return s.blind()
+}
+
 // load reads the family.
 func (t *tool) load(ctx context.Context) (*state, error) {
 	s := &state{tool: t, answers: make(map[owner.ID]bool)}

@@ -14,7 +14,7 @@ import (
 )
 
 // TestRemovals removes sixteen pairs, ports of a bridge, in three ways, and logs what each takes: it is why every DEL removes its own link
-// (docs/design.md, "DEL in company"). Seen with -v.
+// (docs/measurements.md, "DEL in company"). Seen with -v.
 func TestRemovals(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		must(t, openConn(t).Send(NewBridge("br0", nil, 0, false), SetUp("br0")))

@@ -65,7 +65,7 @@ func (f *floor) do(verb string) error {
 	return fmt.Errorf("floor: verb %q: unknown", verb)
 }
 
-// add goes in the order that waits for nothing: the host end comes up last, as in docs/design.md.
+// add goes in the order that waits for nothing: the host end comes up last, as in docs/mechanisms.md.
 func (f *floor) add() error {
 	if err := f.host.Send(rtnl.NewVeth(f.pair)); err != nil {
 		return fmt.Errorf("floor: veth: %w", err)
