@@ -12,6 +12,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/plugins/bridge"
 	"github.com/trestle-cni/trestle/plugins/chain"
+	"github.com/trestle-cni/trestle/plugins/firewall"
 	hostlocal "github.com/trestle-cni/trestle/plugins/host-local"
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/portmap"
@@ -23,7 +24,7 @@ import (
 func main() {
 	bundle := plugin.Bundle{}
 	for _, p := range []plugin.Plugin{
-		bridge.Kind().Plugin(), chain.Plugin(), hostlocal.Plugin(), loopback.Kind().Plugin(), portmap.Kind().Plugin(),
+		bridge.Kind().Plugin(), chain.Plugin(), firewall.Kind().Plugin(), hostlocal.Plugin(), loopback.Kind().Plugin(), portmap.Kind().Plugin(),
 		ptp.Kind().Plugin(), static.Plugin(), tuning.Kind().Plugin(),
 	} {
 		bundle[p.Name] = p

@@ -23,6 +23,7 @@ type Kind[C any] struct {
 	Name     string
 	Versions []string // nil: all
 	Args     bool     // it reads CNI_ARGS
+	Equals   string   // as plugin.Plugin's
 
 	// Parse reads the whole configuration and reports every complaint at once, with what could be read beside the error: a DEL goes on
 	// with that.
@@ -87,7 +88,7 @@ func (c Call) HostEnds() (names []string) {
 
 // Plugin returns the plugin that the shell runs.
 func (k Kind[C]) Plugin() plugin.Plugin {
-	return plugin.Plugin{Name: k.Name, Versions: k.Versions, Args: k.Args, Makes: k.Place == First,
+	return plugin.Plugin{Name: k.Name, Versions: k.Versions, Args: k.Args, Equals: k.Equals, Makes: k.Place == First,
 		Add: k.add, Del: k.del, Check: k.check, GC: k.gc, Status: k.status,
 		Repair: k.repair, Parse: func(r *plugin.Request) error { _, err := k.Parse(r); return err }}
 }

@@ -18,6 +18,9 @@ import (
 // Table is the name of our tables in nf_tables, of each family.
 const Table = "trestle"
 
+// ForwardTable is the name of the tables that the plugin firewall needs: apart, so that packets of other hosts do not pass their chains.
+const ForwardTable = "trestle_forward"
+
 // Role is the part of an attachment's traffic that a claim is about. One plugin writes one role.
 type Role string
 
@@ -26,10 +29,15 @@ const (
 	Masquerade Role = "masquerade" // traffic leaving the container's subnet takes the host's address (bridge, ptp)
 	Publish    Role = "publish"    // host ports lead to the container (portmap)
 	Antispoof  Role = "antispoof"  // the container sends under its own addresses only (bridge)
+	Forward    Role = "forward"    // the container's traffic passes the host, whatever the host does to that of others (firewall)
+	Isolate    Role = "isolate"    // the container's port exchanges no frames with other ports of its bridge (firewall)
 )
 
 // Roles lists them all.
-func Roles() []Role { return []Role{Masquerade, Publish, Antispoof} }
+func Roles() []Role { return []Role{Masquerade, Publish, Antispoof, Forward, Isolate} }
+
+// Frames says whether the role is about frames of a bridge, which iptables never sees.
+func (r Role) Frames() bool { return r == Antispoof || r == Isolate }
 
 // Claim is what one owner wants in one role. Only the fields of its role are set. A claim without values stands for
 // everything that the owner holds in the role: a DEL that knows no addresses and no ports still drops all of it.
@@ -38,7 +46,10 @@ type Claim struct {
 	Masq   []Masq
 	Ports  []Port
 	Spoof  []Spoof
-	Linked bool // the owner's HostLink carries the attachment: where that link is gone, the owner is dead
+	Pass   []netip.Addr // Forward: the container's addresses
+	Admin  string       // Forward: the operator's chain, which is asked first; empty: the usual one
+	Alone  []string     // Isolate: the host's ends, which are ports of a bridge
+	Linked bool         // the owner's HostLink carries the attachment: where that link is gone, the owner is dead
 
 	// Bare are the container's addresses of a family in which none of the ports that were asked for is published, beside one in which some are. Only
 	// package iptables looks at them: the reference makes an empty chain there, and its CHECK wants it.
@@ -47,6 +58,11 @@ type Claim struct {
 	// Promptly asks a Drop to have taken effect when it returns, which may cost a grace period of the kernel's (8 to 20 ms), and not some
 	// milliseconds later. Nothing else looks at it.
 	Promptly bool
+}
+
+// Empty says that nothing is claimed.
+func (c Claim) Empty() bool {
+	return len(c.Masq)+len(c.Ports)+len(c.Spoof)+len(c.Pass)+len(c.Alone) == 0
 }
 
 // Masq is one address whose packets leave with the host's address, unless they go to Subnet, to one of Except, or to a group
@@ -113,6 +129,27 @@ const (
 type Spoof struct {
 	Link string // the host end
 	MAC  net.HardwareAddr
+}
+
+// Ingress says what of the traffic of other containers reaches those of a link.
+type Ingress string
+
+// The values of Ingress. A link with another one than Open is a segment: nothing passes from one segment to another.
+const (
+	Open       Ingress = "open"        // all
+	SameBridge Ingress = "same-bridge" // that of the link's own
+	Isolated   Ingress = "isolated"    // none
+)
+
+// An Isolator is a filter that keeps segments from each other. What is a segment belongs to no attachment: it is one until it is said that the link
+// has gone out of use.
+type Isolator interface {
+	// Isolate makes the link a segment. A stricter value than it has replaces that.
+	Isolate(ctx context.Context, link string, in Ingress) (created bool, err error)
+	// Isolated returns nil exactly when Isolate would change nothing, else a fault with code Drift.
+	Isolated(ctx context.Context, link string, in Ingress) error
+	// Rejoin ends what the links are that are not in use.
+	Rejoin(ctx context.Context, used func(link string) bool) error
 }
 
 // A Filter is one packet filter of one network namespace. Its methods are safe against other processes doing the same; only
@@ -184,6 +221,10 @@ func ProtocolName(number uint8) string {
 	}
 	return ""
 }
+
+// PassMark is the bit of a packet's mark that says that it passes the host: whoever drops what he does not know can accept it by that. It is on
+// within the hook forward alone.
+const PassMark uint32 = 0x01000000
 
 // Turn is the file, in the directory of what need not outlive a boot, at which all backends queue that write to nf_tables: a transaction is only taken
 // if nobody else's came between its maker's look and it, whoever that was.

@@ -27,6 +27,7 @@ import (
 type Plugin struct {
 	Name     string
 	Versions []string // Versions() when nil
+	Equals   string   // the version of the reference that it equals, for programs that run it bare and read that (nerdctl, of firewall); empty: none asks
 	Makes    bool     // it makes the interface; all that the attachment has on the host goes with its DEL, whatever the configuration
 	// Args says that the plugin reads CNI_ARGS, as its reference does, and so refuses an ADD with what it cannot read there. Any other takes
 	// whatever a runtime has for its neighbours in the list.
@@ -172,6 +173,9 @@ func (p Plugin) verb(r *Request) func(context.Context, *Request) error {
 
 // about is for a person who runs the binary by hand.
 func about(p Plugin, s Streams) int {
+	if p.Equals != "" {
+		fmt.Fprintf(s.Err, "CNI %s plugin %s\n", p.Name, p.Equals)
+	}
 	fmt.Fprintf(s.Err, "CNI %s plugin, trestle %s (%s)\nCNI protocol versions supported: %s\n",
 		p.Name, version, commit, strings.Join(p.Versions, ", "))
 	return 0

@@ -14,6 +14,7 @@ import (
 
 	"github.com/trestle-cni/trestle/plugins/bridge"
 	"github.com/trestle-cni/trestle/plugins/chain"
+	"github.com/trestle-cni/trestle/plugins/firewall"
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/plugins/ptp"
@@ -27,6 +28,7 @@ import (
 func kinds() map[string]laws.Kind {
 	kinds := map[string]laws.Kind{
 		"bridge":     laws.Of(bridge.Kind()),
+		"firewall":   laws.Of(firewall.Kind()),
 		"loopback":   laws.Of(loopback.Kind()),
 		"portmap":    laws.Of(portmap.Kind()),
 		"ptp":        laws.Of(ptp.Kind()),

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,7 @@ import (
 type Choice struct {
 	Backend  Backend
 	IPTables iptables.Options // without Link, which is set here
+	Zone     string           // of firewalld
 	Results  string           // directory of the runtimes' cached results; empty: /var/lib/cni/results
 	Run      string           // directory of what need not outlive a boot; empty: iptables.Run
 }
@@ -39,18 +41,32 @@ const (
 	Unchosen Backend = ""
 	NFTables Backend = "nftables"
 	IPTables Backend = "iptables"
+
+	// FirewallD is for the role Forward alone: its addresses are sources of a zone, and whose they are stands in the filter that is no choice.
+	FirewallD Backend = "firewalld"
 )
 
-// Parse reads a configuration's choice under the key.
-func Parse(k *keys.Object, key string) Backend {
-	if !k.Has(key) {
-		return Unchosen
-	}
+// Parse reads a configuration's choice under the key: empty, nftables, iptables, or one that the plugin has beside these.
+func Parse(k *keys.Object, key string, more ...Backend) Backend {
 	b := Backend(k.String(key, ""))
-	if b != NFTables && b != IPTables {
-		k.Reject(key, b, "must be nftables or iptables")
+	if all := append([]Backend{NFTables, IPTables}, more...); b != Unchosen && !slices.Contains(all, b) {
+		k.Reject(key, b, "must be "+listed(all))
 	}
 	return b
+}
+
+// listed names the backends, with an or before the last.
+func listed(all []Backend) (text string) {
+	for i, b := range all {
+		switch {
+		case i > 0 && i == len(all)-1:
+			text += " or "
+		case i > 0:
+			text += ", "
+		}
+		text += string(b)
+	}
+	return text
 }
 
 // Filter is the packet filter of the process's network namespace.
@@ -145,7 +161,7 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 		return drifted
 	}
 	missing, made, err := reference.Held(f.nft.Conn, o, c)
-	if err == nil && !made && c.Role != firewall.Antispoof {
+	if err == nil && !made && !c.Role.Frames() {
 		missing, made, err = f.iptables.Like(ctx, o, c)
 	}
 	switch {
@@ -164,7 +180,7 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 
 // others drops the claim under iptables. Frames are nft's alone.
 func (f *Filter) others(ctx context.Context, o owner.Owner, c firewall.Claim) error {
-	if c.Role == firewall.Antispoof {
+	if c.Role.Frames() {
 		return nil
 	}
 	return f.iptables.Drop(ctx, o, c)
@@ -192,7 +208,7 @@ func (f frames) Unground(ctx context.Context) error {
 // Holds says whether the owner holds anything under either backend.
 func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (bool, error) {
 	held, err := f.nft.Holds(ctx, o, r)
-	if err = f.tolerant(ctx, err); held || err != nil || r == firewall.Antispoof {
+	if err = f.tolerant(ctx, err); held || err != nil || r.Frames() {
 		return held, err
 	}
 	return f.iptables.Holds(ctx, o, r)
@@ -201,7 +217,7 @@ func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (boo
 // Owners lists who holds something under either backend.
 func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) ([]firewall.Holder, error) {
 	holders, err := f.nft.Owners(ctx, r, network)
-	if err = f.tolerant(ctx, err); err != nil || r == firewall.Antispoof {
+	if err = f.tolerant(ctx, err); err != nil || r.Frames() {
 		return holders, err
 	}
 	more, err := f.iptables.Owners(ctx, r, network)

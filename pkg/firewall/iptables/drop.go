@@ -14,7 +14,7 @@ import (
 // Drop looks in both families and flavours for what the owner holds, and for the chains that the reference made for the network and the
 // container; where there is nothing, which the kernel says without a tool, it runs nothing.
 func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) error {
-	if c.Role == firewall.Antispoof {
+	if c.Role.Frames() {
 		return f.options.Link.Drop(ctx, o, c)
 	}
 	if check(c) != nil {

@@ -35,7 +35,7 @@ type Options struct {
 	ConditionsV6 []string
 	Asked        []Asked         // nil: what is published
 	Gone         Gone            // nil: of nobody it is provable
-	Link         firewall.Filter // answers for the role Antispoof, which is about frames that iptables never sees
+	Link         firewall.Filter // answers for roles that are about frames, which iptables never sees
 	Run          string          // directory of the lock; empty: Run
 	// Conn is the connection to nf_tables that the host's filters share; nil: one is opened for each look, and each table read each time.
 	Conn func() (*nftconn.Conn, error)
@@ -99,8 +99,11 @@ func (f *Filter) Ready(ctx context.Context) error {
 
 // Hold reads both tables of each family that the claim has values for, or the owner anything in, and adds what is missing.
 func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (created bool, err error) {
-	if c.Role == firewall.Antispoof {
+	if c.Role.Frames() {
 		return f.options.Link.Hold(ctx, o, c, dead)
+	}
+	if len(c.Pass) > 0 {
+		return false, fault.New(fault.Unsupported, "choose the backend nftables", "%s: not by iptables yet", c.Role)
 	}
 	if err := check(c); err != nil || len(c.Masq)+len(c.Ports) == 0 {
 		return false, err
@@ -223,7 +226,7 @@ func (f *Filter) holdIn(s *state, o owner.Owner, n names, c firewall.Claim) erro
 
 // Held notes what Hold would change.
 func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) error {
-	if c.Role == firewall.Antispoof {
+	if c.Role.Frames() {
 		return f.options.Link.Held(ctx, o, c)
 	}
 	if err := check(c); err != nil || len(c.Masq)+len(c.Ports) == 0 {
@@ -256,7 +259,7 @@ func drifted(list []string) error {
 
 // Holds asks for the owner's ledger.
 func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (bool, error) {
-	if r == firewall.Antispoof {
+	if r.Frames() {
 		return f.options.Link.Holds(ctx, o, r)
 	}
 	k, err := f.look()
@@ -275,7 +278,7 @@ func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (boo
 
 // Owners reads the ledgers of both families and flavours.
 func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) (holders []firewall.Holder, err error) {
-	if r == firewall.Antispoof {
+	if r.Frames() {
 		return f.options.Link.Owners(ctx, r, network)
 	}
 	tools, err := f.everywhere(ctx, "raw")

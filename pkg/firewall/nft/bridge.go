@@ -13,7 +13,8 @@ import (
 
 // bridge returns the table that looks at the frames of containers. The rules are there once; a port is one element a set.
 func bridge() *table {
-	t := newTable(nftables.TableFamilyBridge, bridgeChains)
+	t := newTable(nftables.TableFamilyBridge, firewall.Table, bridgeChains)
+	t.needed = (*Filter).guards
 	none := nftables.SetDatatype{}
 	t.owned("port", "host link whose frames are looked at", nftables.TypeIFName, none)
 	t.owned("mac", "host link . its container's address", concat(nftables.TypeIFName, nftables.TypeEtherAddr), none)

@@ -83,15 +83,9 @@ func describe(s *nftables.Set) string {
 
 // chainDrift compares the chains and their rules. A chain too many counts: it would see packets.
 func (f *Filter) chainDrift(t *table) (drift []string, err error) {
-	all, err := f.conn.ListChainsOfTableFamily(t.Family)
+	found, err := f.chainsOf(t)
 	if err != nil {
 		return nil, err
-	}
-	found := make(map[string]*nftables.Chain)
-	for _, c := range all {
-		if c.Table.Name == t.Name {
-			found[c.Name] = c
-		}
 	}
 	for _, want := range t.laid() {
 		have := found[want.Name]
@@ -109,7 +103,10 @@ func (f *Filter) chainDrift(t *table) (drift []string, err error) {
 		}
 		drift = append(drift, different...)
 	}
-	for name := range found {
+	for name, c := range found {
+		if t.guests && c.Hooknum == nil {
+			continue // the operator's
+		}
 		drift = append(drift, fmt.Sprintf("table %s: chain %s: found, expected none", t, name))
 	}
 	return drift, nil
@@ -132,6 +129,9 @@ func (f *Filter) ruleDrift(t *table, c *chain) ([]string, error) {
 			return []string{fmt.Sprintf("table %s: chain %s: found rules that are none of ours: %d", t, c.Name, foreign)}, err
 		}
 		return nil, err
+	}
+	if t.free(c.Name) {
+		return nil, nil
 	}
 	found, err := f.conn.GetRules(t.Table, &c.Chain)
 	if err != nil && !errors.Is(err, unix.ENOENT) {

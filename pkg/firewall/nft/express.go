@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
 )
 
 // The expressions are written exactly as the kernel gives them back, registers included, so that what is found can be compared with
@@ -43,6 +45,8 @@ func dport() field     { return payload(expr.PayloadBaseTransportHeader, 2, 2) }
 func etherFrom() field { return payload(expr.PayloadBaseLLHeader, 6, 6) }
 func l4proto() field   { return meta(expr.MetaKeyL4PROTO, 1) }
 func iifname() field   { return meta(expr.MetaKeyIIFNAME, unix.IFNAMSIZ) }
+
+func oifname() field { return meta(expr.MetaKeyOIFNAME, unix.IFNAMSIZ) }
 
 func payload(base expr.PayloadBase, offset, size uint32) field {
 	return field{size, func(r uint32) expr.Any {
@@ -124,6 +128,27 @@ func translated() []expr.Any {
 func untrackable() []expr.Any {
 	state := []expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: unix.NFT_REG_1}}
 	return slices.Concat(state, masked(native(expr.CtStateBitINVALID)...), compare(expr.CmpOpNeq, native(0)))
+}
+
+// known lets packets go on that belong to a connection, or are related to one.
+func known() []expr.Any {
+	state := []expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: unix.NFT_REG_1}}
+	return slices.Concat(state, masked(native(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED)...), compare(expr.CmpOpNeq, native(0)))
+}
+
+// setMark sets or clears the mark of what may pass, and leaves the packet's other marks.
+func setMark(on bool) []expr.Any {
+	change := &expr.Bitwise{SourceRegister: unix.NFT_REG_1, DestRegister: unix.NFT_REG_1, Len: 4, Mask: native(^firewall.PassMark), Xor: native(0)}
+	if on {
+		change.Xor = native(firewall.PassMark)
+	}
+	return append(load(meta(expr.MetaKeyMARK, 4)), change, &expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: unix.NFT_REG_1})
+}
+
+// marked lets packets go on that have the mark.
+func marked() []expr.Any {
+	bit := native(firewall.PassMark)
+	return slices.Concat(load(meta(expr.MetaKeyMARK, 4)), masked(bit...), equal(bit...))
 }
 
 func native(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }

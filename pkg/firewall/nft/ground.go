@@ -11,8 +11,8 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
-// Ground makes the table inet trestle whole, and the table bridge trestle if there is one: its first claim makes it, because a
-// kernel need not have filters for bridges.
+// Ground makes the table inet trestle whole, and of the others those that there are: the first claim in one makes it, because a
+// kernel need not have filters for bridges, and a host that needs no such chains is spared them.
 func (f *Filter) Ground(ctx context.Context) error {
 	defer f.lock()()
 	if err := f.connect(); err != nil {
@@ -45,12 +45,23 @@ func (f *Filter) mendAll(ctx context.Context) error {
 	if err := f.amend(ctx, inet(), mend, nothing); err != nil {
 		return err
 	}
-	there, err := f.exists(bridge())
-	if err != nil || !there {
-		return explain(err)
+	for _, t := range occasional() {
+		there, err := f.exists(t)
+		if err != nil {
+			return explain(err)
+		}
+		if !there {
+			continue
+		}
+		if err := f.amend(ctx, t, mend, nothing); err != nil {
+			return err
+		}
 	}
-	return f.amend(ctx, bridge(), mend, nothing)
+	return nil
 }
+
+// occasional are the tables that are there once somebody has claimed something in them.
+func occasional() []*table { return []*table{bridge(), forward(), apart()} }
 
 // Grounded compares what Ground would make with what is there.
 func (f *Filter) Grounded(ctx context.Context) error {
@@ -58,12 +69,17 @@ func (f *Filter) Grounded(ctx context.Context) error {
 	var drift []string
 	err := f.steady(ctx, func() (sure bool, err error) {
 		drift, err = f.drift(inet())
-		there, missing := f.exists(bridge())
-		if err != nil || missing != nil || !there {
-			return len(drift) == 0, errors.Join(err, missing)
+		for _, t := range occasional() {
+			there, missing := f.exists(t)
+			if err != nil || missing != nil {
+				return false, errors.Join(err, missing)
+			}
+			if there {
+				var more []string
+				more, err = f.drift(t)
+				drift = append(drift, more...)
+			}
 		}
-		more, err := f.drift(bridge())
-		drift = append(drift, more...)
 		return len(drift) == 0, err
 	})
 	if err != nil {
@@ -99,16 +115,30 @@ func (f *Filter) foundation(t *table) ([]change, error) {
 	if err != nil || !there {
 		return []change{t.build(nil)}, err
 	}
+	if t.guests {
+		if changes, can, err := f.refit(t); can || err != nil {
+			return changes, err
+		}
+	}
 	kept, err := f.keep(t)
 	if err != nil {
 		return nil, err
 	}
-	rules, _, err := f.conditionalRules(t)
+	rules, err := f.dynamicRules(t)
 	changes := []change{t.demolish, t.build(kept)}
 	for _, r := range rules {
 		changes = append(changes, appendRule(&nftables.Rule{Table: r.Table, Chain: r.Chain, Exprs: r.Exprs, UserData: r.UserData}))
 	}
 	return changes, err
+}
+
+// dynamicRules are those that no table consists of from the beginning, and that go over into one that is built anew.
+func (f *Filter) dynamicRules(t *table) ([]*nftables.Rule, error) {
+	if t.guests {
+		return f.adviceRules(t)
+	}
+	rules, _, err := f.conditionalRules(t)
+	return rules, err
 }
 
 // demolish deletes the table with all that is in it.

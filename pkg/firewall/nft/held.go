@@ -58,6 +58,9 @@ func (f *Filter) missing(w *want) (list []string, err error) {
 			list = append(list, fmt.Sprintf("%s: expected %s, found %s", e.title, expected, have))
 		}
 	}
+	if unasked, err := f.unasked(w); unasked || err != nil {
+		return append(list, fmt.Sprintf("chain %s: expected a jump to %s, found none", guests, w.admin)), err
+	}
 	if len(w.rules) == 0 {
 		return list, nil
 	}

@@ -19,13 +19,26 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		return false, err
 	}
 	defer f.lock()()
+	if memory := f.memoryOf(w.role); memory != "" {
+		if _, err := f.seeTo(ctx, w.table, memory); err != nil {
+			return false, err
+		}
+	}
 	dead = remembered(dead)
 	err = f.amend(ctx, w.table, keep, func() ([]change, error) {
 		changes, err := f.holdChanges(w, dead)
+		if err == nil {
+			changes, err = f.introduce(w, changes)
+		}
 		created = len(changes) > 0
 		return changes, err
 	})
 	return created && err == nil, err
+}
+
+// memoryOf is where the table of the role is remembered to be whole, if nobody but who claims in it sees to that.
+func (f *Filter) memoryOf(r firewall.Role) string {
+	return map[firewall.Role]string{firewall.Forward: f.memory.forward, firewall.Isolate: f.memory.apart}[r]
 }
 
 // remembered asks about each owner once, however many of its elements are in the way and however often we try. Without a question,
@@ -103,6 +116,10 @@ func (f *Filter) settle(d *draft, w *want, e entry, found *nftables.SetElement, 
 // takeOver removes what a dead owner holds in the role: not the one element alone, since others may be in the way of ours. If the owner
 // lives, it is a fault that names it.
 func (f *Filter) takeOver(d *draft, w *want, e entry, found *nftables.SetElement, dead func(firewall.Holder) bool) error {
+	if w.role == firewall.Forward { // two networks may give out one address, and no rule of the other's is in the way of ours
+		d.remove(e.set, *found)
+		return nil
+	}
 	holder, ours, err := f.holder(w, found)
 	switch {
 	case err != nil:

@@ -7,6 +7,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
 )
 
 // inet returns the table that translates addresses.
@@ -14,7 +16,8 @@ import (
 // The sets direct and near begin their keys with the container's address and not with its subnet, because networks may have one subnet,
 // or one inside the other, and each container keeps the meaning of its own network.
 func inet() *table {
-	t := newTable(nftables.TableFamilyINet, inetChains)
+	t := newTable(nftables.TableFamilyINet, firewall.Table, inetChains)
+	t.needed = (*Filter).reliedOn
 	ip4, ip6, none := nftables.TypeIPAddr, nftables.TypeIP6Addr, nftables.SetDatatype{}
 	proto, port := nftables.TypeInetProto, nftables.TypeInetService
 	t.owned("masq4", "address: masquerade what leaves its subnet", ip4, none)

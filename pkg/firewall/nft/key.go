@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/trestle-cni/trestle/pkg/firewall"
 )
 
@@ -45,4 +47,9 @@ func protocol(number uint8) string {
 		return name
 	}
 	return fmt.Sprintf("protocol %d", number)
+}
+
+// fullName is the name of one link, with the zeros after it.
+func fullName(link string) []byte {
+	return append([]byte(link), make([]byte, unix.IFNAMSIZ-len(link))...)
 }

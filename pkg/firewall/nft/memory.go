@@ -22,7 +22,10 @@ import (
 type memory struct {
 	path string // empty: nothing is remembered
 	ward string // the same of the table for frames alone, which others than claims rely on
-	id   string // of the boot and the namespace; empty until it is needed
+	// The same of the tables that the plugin firewall needs, and of what others have at the hook forward.
+	forward, apart, others string
+
+	id string // of the boot and the namespace; empty until it is needed
 }
 
 // seen is the file's text for a generation.
@@ -63,8 +66,9 @@ func (f *Filter) noteBy(path string, gen uint32) {
 // forgetAll makes the memory say nothing.
 func (f *Filter) forgetAll() {
 	if f.memory.path != "" {
-		_ = unix.Unlink(f.memory.path) // what is not there says nothing either
-		_ = unix.Unlink(f.memory.ward)
+		for _, path := range f.memory.paths() {
+			_ = unix.Unlink(path) // what is not there says nothing either
+		}
 	}
 }
 
@@ -85,7 +89,7 @@ func (f *Filter) identify() bool {
 
 // carry notes what a transaction at the generation, which changed nothing constant, has left whole.
 func (f *Filter) carry(gen uint32) {
-	for _, path := range []string{f.memory.path, f.memory.ward} {
+	for _, path := range f.memory.paths() {
 		if f.knownBy(path, gen) {
 			f.noteBy(path, after(gen))
 		}
@@ -98,6 +102,9 @@ func after(gen uint32) uint32 { return max(gen+1, 1) }
 // Remember makes the filter keep what it has seen in a file of the directory, which need not outlive a boot, and queue there.
 func (f *Filter) Remember(dir string) *Filter {
 	f.run = dir
-	f.memory.path, f.memory.ward = filepath.Join(dir, "nftables.seen"), filepath.Join(dir, "frames.seen")
+	in := func(name string) string { return filepath.Join(dir, name+".seen") }
+	f.memory = memory{path: in("nftables"), ward: in("frames"), forward: in("forward"), apart: in("apart"), others: in("others")}
 	return f
 }
+
+func (m memory) paths() []string { return []string{m.path, m.ward, m.forward, m.apart, m.others} }

@@ -8,8 +8,6 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
-
-	"github.com/trestle-cni/trestle/pkg/firewall"
 )
 
 // version is that of the rules and sets below. Raise it when they change: see "Versions" in the package comment.
@@ -25,8 +23,10 @@ const attachments = "attachment"
 type table struct {
 	*nftables.Table
 	sets   []*nftables.Set
-	chains []*chain     // empty until lay was called
-	lay    func(*table) // appends the chains; most calls get by without their rules
+	chains []*chain                    // empty until lay was called
+	lay    func(*table)                // appends the chains; most calls get by without their rules
+	needed func(*Filter) (bool, error) // says whether it is relied on though nobody holds anything in it; nil: never
+	guests bool                        // chains without a hook may be somebody else's: the operator's, and they stay
 }
 
 // chain is a chain with its rules. A base chain has a hook.
@@ -41,8 +41,8 @@ type rule struct {
 	exprs []expr.Any
 }
 
-func newTable(family nftables.TableFamily, lay func(*table)) *table {
-	t := &table{Table: &nftables.Table{Name: firewall.Table, Family: family}, lay: lay}
+func newTable(family nftables.TableFamily, name string, lay func(*table)) *table {
+	t := &table{Table: &nftables.Table{Name: name, Family: family}, lay: lay}
 	// The library writes no byte order of a map's data, so that nft(8) would show and restore numbers in the host's order turned
 	// round; a port is the number of nft's that is kept in network order.
 	t.add(&nftables.Set{Name: attachments, IsMap: true, HasTimeout: true, KeyType: nftables.TypeIP6Addr, DataType: nftables.TypeInetService,
@@ -79,6 +79,11 @@ func (t *table) owned(name, comment string, key, data nftables.SetDatatype) {
 // 0.1 ms at a thousand elements: such a set has few elements a container, and none a port.
 func (t *table) ranges(name, comment string, key nftables.SetDatatype) {
 	t.add(&nftables.Set{Name: name, Comment: comment, KeyType: key, Interval: true, Concatenation: true, HasTimeout: true})
+}
+
+// shared appends a set whose elements belong to nobody.
+func (t *table) shared(name, comment string, key nftables.SetDatatype) {
+	t.add(&nftables.Set{Name: name, Comment: comment, KeyType: key, Concatenation: strings.Contains(key.Name, " . "), KeyByteOrder: byteOrder(key)})
 }
 
 // byteOrder is what nft(8) must be told to list interface names: they count as numbers in the host's order.

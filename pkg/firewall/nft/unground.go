@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,8 +16,10 @@ import (
 // route_localnet.
 func (f *Filter) Unground(ctx context.Context) error {
 	defer f.lock()()
-	if _, err := f.unground(ctx, bridge()); err != nil {
-		return err
+	for _, t := range occasional() {
+		if _, err := f.unground(ctx, t); err != nil {
+			return err
+		}
 	}
 	gone, err := f.unground(ctx, inet())
 	if err != nil || !gone {
@@ -44,12 +45,8 @@ func (f *Filter) unground(ctx context.Context, t *table) (gone bool, err error) 
 			return nil, err
 		}
 		keep := len(held) > 0
-		switch {
-		case keep:
-		case t.Family == nftables.TableFamilyINet:
-			keep, err = f.reliedOn()
-		default:
-			keep, err = f.guards()
+		if !keep && t.needed != nil {
+			keep, err = t.needed(f)
 		}
 		if err != nil || keep {
 			return nil, err

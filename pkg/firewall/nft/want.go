@@ -25,6 +25,7 @@ type want struct {
 	attachment entry
 	entries    []entry
 	rules      []rule          // of ports with conditions
+	admin      string          // the operator's chain; empty: the claim names none
 	seen       map[string]bool // the names of the entries
 }
 
@@ -52,6 +53,13 @@ func parse(o owner.Owner, c firewall.Claim) (*want, error) {
 	for _, s := range c.Spoof {
 		err = errors.Join(err, w.spoof(s))
 	}
+	w.admin = c.Admin
+	for _, a := range c.Pass {
+		err = errors.Join(err, w.pass(a))
+	}
+	for _, link := range c.Alone {
+		err = errors.Join(err, w.alone(link))
+	}
 	if err != nil {
 		return nil, fault.New(fault.Config, "mend the claim", "%s: %w", c.Role, err)
 	}
@@ -69,6 +77,10 @@ func begin(o owner.Owner, role firewall.Role) (*want, error) {
 		w.table, w.sets = inet(), []string{"dnat4", "dnat6", "dnat4ip", "dnat6ip", "snat4", "snat6", "near4", "near6", "snatall4", "snatall6"}
 	case firewall.Antispoof:
 		w.table, w.sets = bridge(), []string{"port", "mac"}
+	case firewall.Forward:
+		w.table, w.sets = forward(), []string{"pass4", "pass6"}
+	case firewall.Isolate:
+		w.table, w.sets = apart(), []string{"alone"}
 	default:
 		return nil, fault.New(fault.Unsupported, "use another firewall backend", "nft: no role %q", role)
 	}
@@ -262,13 +274,34 @@ func sound(c firewall.Condition, is4 bool) bool {
 	return said == 1 && len(c.Link) < unix.IFNAMSIZ
 }
 
+// pass adds one address whose traffic passes.
+func (w *want) pass(a netip.Addr) error {
+	if err := usable(a); err != nil {
+		return fmt.Errorf("address: %w", err)
+	}
+	if !w.add(entry{set: w.table.set(pick(a, "pass4", "pass6")), key: a.AsSlice(), title: "address that passes, " + a.String()}) {
+		return fmt.Errorf("address %s: listed twice", a)
+	}
+	return nil
+}
+
+// alone adds one port that exchanges no frames with others.
+func (w *want) alone(link string) error {
+	if link == "" || len(link) >= unix.IFNAMSIZ {
+		return fmt.Errorf("link %q: must be the name of one", link)
+	}
+	if !w.add(entry{set: w.table.set("alone"), key: fullName(link), title: "isolated port " + link}) {
+		return fmt.Errorf("link %s: listed twice", link)
+	}
+	return nil
+}
+
 // spoof adds one port of a bridge.
 func (w *want) spoof(s firewall.Spoof) error {
 	if s.Link == "" || len(s.Link) >= unix.IFNAMSIZ || len(s.MAC) != 6 {
 		return fmt.Errorf("link %q with %s: must be the name of a link and an Ethernet address", s.Link, s.MAC)
 	}
-	name := make([]byte, unix.IFNAMSIZ)
-	copy(name, s.Link)
+	name := fullName(s.Link)
 	if !w.add(entry{set: w.table.set("port"), key: name, title: "port " + s.Link}) {
 		return fmt.Errorf("link %s: listed twice", s.Link)
 	}

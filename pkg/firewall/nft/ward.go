@@ -12,25 +12,31 @@ var _ firewall.Warden = (*Filter)(nil)
 // Ward makes the table bridge trestle whole. That takes one request where it was seen whole and nobody has committed anything since.
 func (f *Filter) Ward(ctx context.Context) error {
 	defer f.lock()()
+	at, err := f.seeTo(ctx, bridge(), f.memory.ward)
+	f.looked = at
+	return err
+}
+
+// seeTo makes a table whole, and returns the generation at which it was known to be; 0 where that had to be looked at.
+func (f *Filter) seeTo(ctx context.Context, t *table, memory string) (known uint32, err error) {
 	if err := f.connect(); err != nil {
-		return explain(err)
+		return 0, explain(err)
 	}
 	before, err := f.generation()
 	if err != nil {
-		return explain(err)
+		return 0, explain(err)
 	}
-	if f.knownBy(f.memory.ward, before) {
-		f.looked = before
-		return nil
+	if f.knownBy(memory, before) {
+		return before, nil
 	}
-	if err := f.amend(ctx, bridge(), mend, func() ([]change, error) { return nil, nil }); err != nil {
-		return err
+	if err := f.amend(ctx, t, mend, func() ([]change, error) { return nil, nil }); err != nil {
+		return 0, err
 	}
 	now, err := f.generation()
 	if err == nil && now == before { // so nothing had to be mended
-		f.noteBy(f.memory.ward, now)
+		f.noteBy(memory, now)
 	}
-	return explain(err)
+	return 0, explain(err)
 }
 
 // Warded compares what Ward would make with what is there.

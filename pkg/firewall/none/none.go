@@ -61,7 +61,7 @@ func (Filter) Ready(context.Context) error {
 func (Filter) Close() error { return nil }
 
 func refuse(code uint, o owner.Owner, c firewall.Claim) error {
-	if len(c.Masq)+len(c.Ports)+len(c.Spoof) == 0 {
+	if c.Empty() {
 		return nil
 	}
 	return fault.New(code, hint, "%s: %s: no packet filter here", c.Role, o)

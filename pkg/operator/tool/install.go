@@ -199,7 +199,7 @@ func noneAttached(ctx context.Context) error {
 	}
 	filter := host.Open(host.Choice{})
 	defer filter.Close()
-	for _, role := range []firewall.Role{firewall.Masquerade, firewall.Publish, firewall.Antispoof} {
+	for _, role := range firewall.Roles() {
 		holders, err := filter.Owners(ctx, role, [8]byte{})
 		if err != nil {
 			return fmt.Errorf("packet filter: %w", err)

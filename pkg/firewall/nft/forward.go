@@ -1,0 +1,77 @@
+package nft
+
+import (
+	"slices"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
+)
+
+// AdminChain is the operator's chain where a configuration names no other, and guests the chain that leads to those that one names.
+const (
+	AdminChain = "CNI-ADMIN"
+	guests     = "guests"
+)
+
+// Reserved says whether a chain of the name is one of ours, which no operator's can be.
+func Reserved(name string) bool {
+	return slices.ContainsFunc(forward().laid(), func(c *chain) bool { return c.Name == name && name != AdminChain })
+}
+
+// forward returns the table by which containers' traffic passes the host, and bridges are kept from each other.
+//
+// No accept of ours overrides what another table drops. So what may pass is given a mark, which a rule in the chain that drops accepts (see
+// anchor.go); the mark lives from this chain to the one after it alone.
+func forward() *table {
+	t := newTable(nftables.TableFamilyINet, firewall.ForwardTable, forwardChains)
+	t.guests, t.needed = true, (*Filter).advised
+	ip4, ip6, name, none := nftables.TypeIPAddr, nftables.TypeIP6Addr, nftables.TypeIFName, nftables.SetDatatype{}
+	t.owned("pass4", "address: its traffic passes the host", ip4, none)
+	t.owned("pass6", "", ip6, none)
+	t.shared("isolated", "link: nothing passes from it to another of these", name)
+	t.shared("within", "link . link: but this does", concat(name, name))
+	return t
+}
+
+// forwardChains appends the chains. Isolation comes first, as in the reference: no rule of the operator's opens it.
+//
+// The mark is on while the operator's chains are asked, so that what these accept passes whatever drops later; a mark that somebody else has put
+// there is none.
+func forwardChains(t *table) {
+	const filter = 0
+	v4, v6 := ipv4(), ipv6()
+	t.chain(AdminChain)
+	t.chain(guests)
+	t.chain("admin", when("meta mark set meta mark | 0x01000000", setMark(true)), when("jump "+AdminChain, jump(AdminChain)),
+		when("jump "+guests, jump(guests)), when("meta mark set meta mark & 0xfeffffff", setMark(false)))
+	t.chain("pass", when("meta mark set meta mark | 0x01000000 accept", setMark(true), verdict(expr.VerdictAccept)))
+	t.base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, filter-10,
+		when("iifname @isolated oifname @isolated iifname . oifname != @within drop", load(iifname()), in("isolated"), load(oifname()), in("isolated"),
+			load(iifname(), oifname()), notIn("within"), verdict(expr.VerdictDrop)),
+		when("jump admin", jump("admin")),
+		when("ip saddr @pass4 jump pass", v4.only(), load(v4.saddr()), in("pass4"), jump("pass")),
+		when("ip6 saddr @pass6 jump pass", v6.only(), load(v6.saddr()), in("pass6"), jump("pass")),
+		when("ct state established,related ip daddr @pass4 jump pass", known(), v4.only(), load(v4.daddr()), in("pass4"), jump("pass")),
+		when("ct state established,related ip6 daddr @pass6 jump pass", known(), v6.only(), load(v6.daddr()), in("pass6"), jump("pass")),
+		when("ct status dnat ip daddr @pass4 jump pass", translated(), v4.only(), load(v4.daddr()), in("pass4"), jump("pass")),
+		when("ct status dnat ip6 daddr @pass6 jump pass", translated(), v6.only(), load(v6.daddr()), in("pass6"), jump("pass")))
+	t.base("unmark", nftables.ChainTypeFilter, nftables.ChainHookForward, filter+20,
+		when("meta mark & 0x01000000 == 0x01000000 meta mark set meta mark & 0xfeffffff", marked(), setMark(false)))
+}
+
+// apart returns the table that keeps ports of one bridge from each other: nothing that is not routed passes the chains of the family inet, but where
+// bridge-nf-call-iptables is on.
+func apart() *table {
+	t := newTable(nftables.TableFamilyBridge, firewall.ForwardTable, apartChains)
+	t.owned("alone", "port that exchanges no frames with others", nftables.TypeIFName, nftables.SetDatatype{})
+	return t
+}
+
+func apartChains(t *table) {
+	const filter = -200
+	t.base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, filter,
+		when("iifname @alone drop", load(iifname()), in("alone"), verdict(expr.VerdictDrop)),
+		when("oifname @alone drop", load(oifname()), in("alone"), verdict(expr.VerdictDrop)))
+}

@@ -1,0 +1,52 @@
+package firewall
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/firewall/host"
+	"github.com/trestle-cni/trestle/pkg/firewall/nft"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// Config is a network's configuration, whole and valid. README.md explains each key.
+type Config struct {
+	Filter  host.Choice
+	Admin   string // the operator's chain, which is asked first
+	Ingress firewall.Ingress
+}
+
+// Parse reads the configuration, and complains of all that is wrong with it at once.
+func Parse(req *plugin.Request) (Config, error) {
+	k := req.Keys
+	c := Config{Filter: host.Choice{Backend: host.Parse(k, "backend", host.FirewallD), Zone: or(k.String("firewalldZone", ""), "trusted")}}
+	c.Admin = or(k.String("iptablesAdminChainName", ""), nft.AdminChain)
+	if !chainName(c.Admin) {
+		k.Reject("iptablesAdminChainName", c.Admin, "must be the name of a chain that is none of the filter's own: a letter, then up to 27 letters, digits and signs of - _ . /")
+	}
+	c.Ingress = firewall.Ingress(or(k.String("ingressPolicy", ""), string(firewall.Open)))
+	if !slices.Contains([]firewall.Ingress{firewall.Open, firewall.SameBridge, firewall.Isolated}, c.Ingress) {
+		k.Reject("ingressPolicy", c.Ingress, "must be open, same-bridge or isolated")
+	}
+	return c, k.Err()
+}
+
+// or is the text or, where that is empty, the other.
+func or(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+// longestChain is how long the name of a chain of iptables may be, in bytes (XT_EXTENSION_MAXNAMELEN, less the final zero).
+const longestChain = 28
+
+// chainName says whether the name can be that of an operator's chain, to iptables and to nft.
+func chainName(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	own := nft.Reserved(name) || slices.Contains([]string{"INPUT", "OUTPUT", "FORWARD", "ACCEPT", "DROP", "QUEUE", "RETURN"}, name) ||
+		strings.HasPrefix(name, "CNI-FORWARD") || strings.HasPrefix(name, "CNI-ISOLATION-STAGE-")
+	return !own && len(name) <= longestChain && strings.ContainsAny(name[:1], letters) && strings.Trim(name, letters+"0123456789-_./") == ""
+}
