@@ -20,7 +20,10 @@ type Config struct {
 // Parse reads the configuration, and complains of all that is wrong with it at once.
 func Parse(req *plugin.Request) (Config, error) {
 	k := req.Keys
-	c := Config{Filter: host.Choice{Backend: host.Parse(k, "backend", host.FirewallD), Zone: or(k.String("firewalldZone", ""), "trusted")}}
+	c := Config{Filter: host.Choice{Zone: or(k.String("firewalldZone", ""), "trusted")}}
+	if k.String("backend", "") != "" { // as podman writes it where none is chosen
+		c.Filter.Backend = host.Parse(k, "backend", host.FirewallD)
+	}
 	c.Admin = or(k.String("iptablesAdminChainName", ""), nft.AdminChain)
 	if !chainName(c.Admin) {
 		k.Reject("iptablesAdminChainName", c.Admin, "must be the name of a chain that is none of the filter's own: a letter, then up to 27 letters, digits and signs of - _ . /")

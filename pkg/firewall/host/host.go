@@ -46,10 +46,13 @@ const (
 	FirewallD Backend = "firewalld"
 )
 
-// Parse reads a configuration's choice under the key: empty, nftables, iptables, or one that the plugin has beside these.
+// Parse reads a configuration's choice under the key: nftables, iptables, or one that the plugin has beside these.
 func Parse(k *keys.Object, key string, more ...Backend) Backend {
+	if !k.Has(key) {
+		return Unchosen
+	}
 	b := Backend(k.String(key, ""))
-	if all := append([]Backend{NFTables, IPTables}, more...); b != Unchosen && !slices.Contains(all, b) {
+	if all := append([]Backend{NFTables, IPTables}, more...); !slices.Contains(all, b) {
 		k.Reject(key, b, "must be "+listed(all))
 	}
 	return b

@@ -1,10 +1,13 @@
 package nft
 
 import (
+	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
 )
@@ -74,4 +77,26 @@ func apartChains(t *table) {
 	t.base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, filter,
 		when("iifname @alone drop", load(iifname()), in("alone"), verdict(expr.VerdictDrop)),
 		when("oifname @alone drop", load(oifname()), in("alone"), verdict(expr.VerdictDrop)))
+}
+
+// pass adds one address whose traffic passes.
+func (w *want) pass(a netip.Addr) error {
+	if err := usable(a); err != nil {
+		return fmt.Errorf("address: %w", err)
+	}
+	if !w.add(entry{set: w.table.set(pick(a, "pass4", "pass6")), key: a.AsSlice(), title: "address that passes, " + a.String()}) {
+		return fmt.Errorf("address %s: listed twice", a)
+	}
+	return nil
+}
+
+// alone adds one port that exchanges no frames with others.
+func (w *want) alone(link string) error {
+	if link == "" || len(link) >= unix.IFNAMSIZ {
+		return fmt.Errorf("link %q: must be the name of one", link)
+	}
+	if !w.add(entry{set: w.table.set("alone"), key: fullName(link), title: "isolated port " + link}) {
+		return fmt.Errorf("link %s: listed twice", link)
+	}
+	return nil
 }

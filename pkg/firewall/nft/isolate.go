@@ -31,7 +31,7 @@ func (f *Filter) Isolate(ctx context.Context, link string, in firewall.Ingress) 
 // isolation is what is missing to the segment. Where it is isolated from itself already, it stays so: that somebody asked for less does not open it to
 // those who asked for more.
 func (f *Filter) isolation(t *table, link string, in firewall.Ingress) (changes []change, err error) {
-	isolated, within := segment(t, link)
+	isolated, within := elements(t, link)
 	there, err := f.lookAll([]entry{isolated, within})
 	if err != nil {
 		return nil, err
@@ -48,8 +48,8 @@ func (f *Filter) isolation(t *table, link string, in firewall.Ingress) (changes 
 	return changes, nil
 }
 
-// segment returns the two elements of a link: that it is one, and that its own traffic passes.
-func segment(t *table, link string) (isolated, within entry) {
+// elements returns the two elements of a link: that it is one, and that its own traffic passes.
+func elements(t *table, link string) (isolated, within entry) {
 	name := fullName(link)
 	return entry{set: t.set("isolated"), key: name}, entry{set: t.set("within"), key: slices.Concat(name, name)}
 }
@@ -85,7 +85,7 @@ func (f *Filter) Rejoin(ctx context.Context, used func(string) bool) error {
 				continue
 			}
 			changes = append(changes, remove(t.set("isolated"), e))
-			_, within := segment(t, link)
+			_, within := elements(t, link)
 			found, err := f.look(within)
 			if err != nil {
 				return nil, err

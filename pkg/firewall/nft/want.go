@@ -274,28 +274,6 @@ func sound(c firewall.Condition, is4 bool) bool {
 	return said == 1 && len(c.Link) < unix.IFNAMSIZ
 }
 
-// pass adds one address whose traffic passes.
-func (w *want) pass(a netip.Addr) error {
-	if err := usable(a); err != nil {
-		return fmt.Errorf("address: %w", err)
-	}
-	if !w.add(entry{set: w.table.set(pick(a, "pass4", "pass6")), key: a.AsSlice(), title: "address that passes, " + a.String()}) {
-		return fmt.Errorf("address %s: listed twice", a)
-	}
-	return nil
-}
-
-// alone adds one port that exchanges no frames with others.
-func (w *want) alone(link string) error {
-	if link == "" || len(link) >= unix.IFNAMSIZ {
-		return fmt.Errorf("link %q: must be the name of one", link)
-	}
-	if !w.add(entry{set: w.table.set("alone"), key: fullName(link), title: "isolated port " + link}) {
-		return fmt.Errorf("link %s: listed twice", link)
-	}
-	return nil
-}
-
 // spoof adds one port of a bridge.
 func (w *want) spoof(s firewall.Spoof) error {
 	if s.Link == "" || len(s.Link) >= unix.IFNAMSIZ || len(s.MAC) != 6 {
