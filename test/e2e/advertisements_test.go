@@ -21,43 +21,42 @@ func accepting(where, link string) func(*street) {
 	}
 }
 
-// advertises has the neighbour advertise itself, and says whether the link's owner believes it. A datagram behind the advertisement tells
-// when that has come.
+// advertises has the neighbour advertise itself, and says whether the link's owner believes it.
 func advertises(victim, link string) func(*street) bool {
 	return func(w *street) bool {
-		marker := w.marker(victim)
-		must(w.T, in("two", func() error {
-			if err := advertise("eth0"); err != nil {
-				return err
-			}
-			conn, err := net.Dial("udp", marker.LocalAddr().String())
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			_, err = conn.Write([]byte("!"))
-			return err
-		}))
-		must(w.T, marker.SetReadDeadline(time.Now().Add(soon())))
-		_, _, err := marker.ReadFrom(make([]byte, 10))
-		must(w.T, err)
-		must(w.T, marker.Close())
+		at := netip.MustParseAddr("fd00:1::1")
+		if victim != "host" {
+			at = w.address(victim, false)
+		}
+		w.forge(victim, at, func() error { return advertise("eth0") })
 		return w.believes(victim, link)
 	}
 }
 
-// marker listens where the neighbour can send to.
-func (w *street) marker(victim string) (conn net.PacketConn) {
+// forge has container two send something, and returns when that has come where it leads to: a datagram behind it, to the victim's address, tells.
+func (w *street) forge(victim string, at netip.Addr, send func() error) {
 	w.Helper()
-	at := netip.MustParseAddr("fd00:1::1")
-	if victim != "host" {
-		at = w.address(victim, false)
-	}
+	var marker net.PacketConn
 	must(w.T, in(victim, func() (err error) {
-		conn, err = net.ListenPacket("udp", netip.AddrPortFrom(at, 0).String())
+		marker, err = net.ListenPacket("udp", netip.AddrPortFrom(at, 0).String())
 		return err
 	}))
-	return conn
+	defer marker.Close()
+	must(w.T, in("two", func() error {
+		if err := send(); err != nil {
+			return err
+		}
+		conn, err := net.Dial("udp", marker.LocalAddr().String())
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Write([]byte("!"))
+		return err
+	}))
+	must(w.T, marker.SetReadDeadline(time.Now().Add(soon())))
+	_, _, err := marker.ReadFrom(make([]byte, 10))
+	must(w.T, err)
 }
 
 // believes says whether a route was made of an advertisement.

@@ -28,10 +28,14 @@ func bridge() *table {
 func bridgeChains(t *table) {
 	t.chain("fromport",
 		when("iifname . ether saddr != @mac drop", load(iifname(), etherFrom()), notIn("mac"), verdict(expr.VerdictDrop)))
+	t.chain("ipv6router", control(134), control(137)) // a router's advertisement, a redirect
+	t.chain("ipv4router", control(5))                 // a redirect
+	t.chain("tagged",
+		when("@nh,0,16 & 0xfff == 0x0 drop", load(payload(expr.PayloadBaseNetworkHeader, 0, 2)), masked(0x0f, 0xff), equal(0, 0), verdict(expr.VerdictDrop)))
 	t.chain("advertised",
-		control("icmpv6 type nd-router-advert drop", unix.ETH_P_IPV6, unix.IPPROTO_ICMPV6, 134),
-		control("icmpv6 type nd-redirect drop", unix.ETH_P_IPV6, unix.IPPROTO_ICMPV6, 137),
-		control("icmp type redirect drop", unix.ETH_P_IP, unix.IPPROTO_ICMP, 5))
+		when("meta l4proto ipv6-icmp jump ipv6router", load(l4proto()), equal(unix.IPPROTO_ICMPV6), jump("ipv6router")),
+		when("meta l4proto icmp jump ipv4router", load(l4proto()), equal(unix.IPPROTO_ICMP), jump("ipv4router")),
+		again("8021q", unix.ETH_P_8021Q), again("8021ad", unix.ETH_P_8021AD))
 	const first = -300 // before anybody else, as the reference's chain
 	t.base("antispoof", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, first,
 		when(fmt.Sprintf("iifgroup %d jump advertised", firewall.Guarded),
@@ -39,8 +43,15 @@ func bridgeChains(t *table) {
 		when("iifname @port jump fromport", load(iifname()), in("port"), jump("fromport")))
 }
 
-// control drops the messages of one type of a protocol's own, in frames without a VLAN's tag.
-func control(text string, ether uint16, protocol, kind byte) rule {
-	return when(text, load(payload(expr.PayloadBaseLLHeader, 12, 2)), equal(binary.BigEndian.AppendUint16(nil, ether)...),
-		load(l4proto()), equal(protocol), load(payload(expr.PayloadBaseTransportHeader, 0, 1)), equal(kind), verdict(expr.VerdictDrop))
+// control drops the messages of one type, of the protocol that was looked at before. What nft(8) makes of `icmpv6 type` looks at the frame's type too,
+// which is another where it has a tag of a VLAN; so does a neighbour that has no VLAN look at what is tagged with number 0.
+func control(kind byte) rule {
+	return when(fmt.Sprintf("@th,0,8 %#x drop", kind), load(payload(expr.PayloadBaseTransportHeader, 0, 1)), equal(kind), verdict(expr.VerdictDrop))
+}
+
+// again looks at a frame that has a tag below the first one, which the kernel has taken off. Below tags that number no VLAN whoever gets the frame
+// finds what the host did not look at; nobody has a use for them.
+func again(text string, ether uint16) rule {
+	return when(fmt.Sprintf("meta protocol %s jump tagged", text),
+		load(meta(expr.MetaKeyPROTOCOL, 2)), equal(binary.BigEndian.AppendUint16(nil, ether)...), jump("tagged"))
 }

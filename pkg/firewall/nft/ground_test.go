@@ -158,18 +158,18 @@ func TestVersions(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		f := held(t)
 		text := nftool(t, "list", "table", "inet", "trestle")
-		reload := func(version string) {
+		reload := func(as int) {
 			t.Helper()
 			file := filepath.Join(t.TempDir(), "table")
-			must(t, os.WriteFile(file, []byte("delete table inet trestle\n"+strings.Replace(text, `"trestle v4 `, `"trestle `+version+" ", 1)), 0o600))
+			must(t, os.WriteFile(file, []byte("delete table inet trestle\n"+strings.Replace(text, fmt.Sprintf(`"trestle v%d `, version), fmt.Sprintf(`"trestle v%d `, as), 1)), 0o600))
 			nftool(t, "-f", file)
 		}
-		reload("v0")
-		noticed(t, f, []string{"expected version 4, found 0"})
+		reload(0)
+		noticed(t, f, []string{fmt.Sprintf("expected version %d, found 0", version)})
 		must(t, f.Ground(t.Context()))
 		whole(t, f)
-		reload("v5")
-		noticed(t, f, []string{"expected version 4, found 5"})
+		reload(version + 1)
+		noticed(t, f, []string{fmt.Sprintf("expected version %d, found %d", version, version+1)})
 		if err := f.Ground(t.Context()); fault.Code(err) != fault.Unsupported {
 			t.Errorf("ground of a newer version: %v, want a fault", err)
 		}
@@ -181,12 +181,12 @@ func TestVersions(t *testing.T) {
 
 // TestUpgrade begins with tables of older versions, as nft(8) listed them, with what somebody holds.
 func TestUpgrade(t *testing.T) {
-	for version, claims := range map[int][]firewall.Claim{1: three()[:2], 3: three()} { // the third is in the table bridge trestle
-		t.Run(fmt.Sprint("v", version), func(t *testing.T) {
+	for old, claims := range map[int][]firewall.Claim{1: three()[:2], 3: three()} { // the third is in the table bridge trestle
+		t.Run(fmt.Sprint("v", old), func(t *testing.T) {
 			nstest.Run(t, func(t *testing.T) {
 				f := open(t)
-				nftool(t, "-f", fmt.Sprintf("testdata/v%d.nft", version))
-				noticed(t, f, []string{fmt.Sprintf("expected version 4, found %d", version)})
+				nftool(t, "-f", fmt.Sprintf("testdata/v%d.nft", old))
+				noticed(t, f, []string{fmt.Sprintf("expected version %d, found %d", version, old)})
 				must(t, f.Ground(t.Context()))
 				must(t, f.Grounded(t.Context()))
 				for _, c := range claims {
