@@ -21,7 +21,7 @@ const module = "github.com/trestle-cni/trestle/"
 var floors = [][]string{
 	{"pkg/kernel/nlsocket", "pkg/kernel/procfile", "pkg/kernel/plainfile", "pkg/kernel/filelock"},
 	{"pkg/kernel/rtnl", "pkg/kernel/nftconn"},
-	{"pkg/deadline", "pkg/fault", "pkg/owner", "pkg/cache", "pkg/phase", "pkg/checksum", "pkg/places"},
+	{"pkg/deadline", "pkg/fault", "pkg/owner", "pkg/cache", "pkg/phase", "pkg/checksum", "pkg/places", "pkg/operator/budget"},
 	{"pkg/keys", "pkg/firewall"},
 	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/firewall/conntrack", "pkg/condition", "pkg/ipam", "pkg/backup"},
 	{"pkg/firewall/host"},

@@ -34,6 +34,25 @@ func (c *Conn) Links() ([]LinkData, error) {
 	return links, nil
 }
 
+// Neighbours reads what is known of all neighbours of the namespace.
+func (c *Conn) Neighbours() ([]*netlink.Neigh, error) {
+	r := Request(unix.RTM_GETNEIGH, unix.NLM_F_DUMP)
+	r.AddData(&netlink.Ndmsg{})
+	bodies, err := c.Read(r)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*netlink.Neigh, 0, len(bodies))
+	for _, body := range bodies {
+		one, err := netlink.NeighDeserialize(body)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
 // Numbers that golang.org/x/sys lacks: IFLA_INET_CONF and IFLA_INET6_CONF of include/uapi/linux/if_link.h; IPV4_DEVCONF_* of linux/ip.h;
 // DEVCONF_* of linux/ipv6.h, and one, as that array begins with zero.
 const (

@@ -16,6 +16,8 @@ import (
 type Conn struct {
 	sock    *nlsocket.Conn
 	changes int
+	spend   func(bytes int) error // nil: what is read has no bound
+	over    error                 // the bound was met
 }
 
 // Open opens a socket in the calling thread's network namespace, where it stays.
@@ -32,6 +34,9 @@ func Open() (*Conn, error) {
 
 // Close closes the socket.
 func (c *Conn) Close() { c.sock.Close() }
+
+// Bound has spend told of every answer that is read from now on. With its first error reading is over, and so is the connection.
+func (c *Conn) Bound(spend func(bytes int) error) { c.spend = spend }
 
 // Request begins a request of the given type (RTM_NEWLINK ...) that the kernel acknowledges.
 func Request(kind, flags int) *nl.NetlinkRequest {
@@ -86,6 +91,9 @@ func (c *Conn) Read(request *nl.NetlinkRequest) ([][]byte, error) {
 }
 
 func (c *Conn) read(request *nl.NetlinkRequest) (bodies [][]byte, err error) {
+	if c.over != nil {
+		return nil, c.over
+	}
 	request.Seq = c.sock.Next()
 	request.Flags &^= unix.NLM_F_ACK
 	var said error
@@ -94,17 +102,31 @@ func (c *Conn) read(request *nl.NetlinkRequest) (bodies [][]byte, err error) {
 			said = errInterrupted
 		}
 		switch {
-		case m.Sequence != request.Seq || m.Type == unix.NLMSG_DONE:
+		case m.Sequence != request.Seq || m.Type == unix.NLMSG_DONE || c.over != nil:
 		case m.Type == unix.NLMSG_ERROR:
 			said = acknowledgement(m)
 		default:
 			bodies = append(bodies, append([]byte(nil), m.Data...))
+			c.bear(len(m.Data))
 		}
 	})
-	if err == nil {
+	switch {
+	case c.over != nil:
+		return nil, c.over
+	case err == nil:
 		err = said
 	}
 	return bodies, err
+}
+
+// bear takes what was read from the bound. Beyond it the socket is closed, so that the kernel does not go on telling.
+func (c *Conn) bear(bytes int) {
+	if c.spend == nil {
+		return
+	}
+	if c.over = c.spend(bytes); c.over != nil {
+		c.sock.Close()
+	}
 }
 
 // acknowledgement returns the error in an NLMSG_ERROR, with the kernel's text where it gave one (struct nlmsgerr, netlink(7)).

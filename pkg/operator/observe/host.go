@@ -54,7 +54,7 @@ type Namespace struct {
 	Inode     uint64    `json:"inode"`
 	Host      bool      `json:"host,omitempty"`
 	Processes []Process `json:"processes,omitempty"` // the first few of those in it
-	Closed    string    `json:"closed,omitempty"`    // why it could not be entered; then all below is empty
+	Closed    string    `json:"closed,omitempty"`    // why it could not be entered or read whole; then all below is empty
 
 	Links      []*Link           `json:"links,omitempty"` // by index
 	Routes     []Route           `json:"routes,omitempty"`

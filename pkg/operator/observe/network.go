@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/operator/budget"
 )
 
 // readAddresses notes the addresses of all links.
@@ -49,14 +51,14 @@ func addressOrigin(l *Link, a rtnl.Addr) Origin {
 	return Foreign
 }
 
-// readRoutes notes the routes of all tables.
-func readRoutes(n *Namespace, h *netlink.Handle) error {
-	list, err := h.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-	if err != nil {
-		return fmt.Errorf("routes: %w", err)
-	}
+// aRoute is about how many bytes the kernel tells of a route, or of one of its ways.
+const aRoute = 60
+
+// readRoutes notes the routes of all tables. The handle is of no use after it has met the bound.
+func readRoutes(n *Namespace, h *netlink.Handle, left *budget.Budget) error {
+	var over error
 	links := byIndex(n)
-	for _, r := range list {
+	err := h.RouteListFilteredIter(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
 		for _, hop := range hops(r) {
 			route := Route{Destination: destination(r), Table: r.Table, Metric: r.Priority, Kind: routeKinds[r.Type], Protocol: r.Protocol.String()}
 			route.Gateway, route.Source = address(hop.Gw), address(r.Src)
@@ -64,7 +66,12 @@ func readRoutes(n *Namespace, h *netlink.Handle) error {
 				route.Link = l.Name
 			}
 			n.Routes = append(n.Routes, route)
+			over = cmp.Or(over, left.Spend(aRoute))
 		}
+		return over == nil
+	})
+	if err = cmp.Or(over, err); err != nil {
+		return fmt.Errorf("routes: %w", err)
 	}
 	return nil
 }
@@ -112,8 +119,8 @@ func address(ip []byte) netip.Addr {
 }
 
 // readNeighbours notes the neighbours of all links; groups are left out, which the kernel makes up itself.
-func readNeighbours(n *Namespace, h *netlink.Handle) error {
-	list, err := h.NeighList(0, 0)
+func readNeighbours(n *Namespace, conn *rtnl.Conn) error {
+	list, err := conn.Neighbours()
 	if err != nil {
 		return fmt.Errorf("neighbours: %w", err)
 	}

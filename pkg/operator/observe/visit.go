@@ -16,6 +16,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/operator/budget"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 )
 
@@ -58,15 +59,33 @@ func (r *reader) progress(total int) {
 	}
 }
 
-// read goes into the namespace and reads all of it. One that cannot be entered, or dies meanwhile, says so.
+// read goes into the namespace and reads all of it. One that cannot be entered, or dies meanwhile, or has more in it than it may have, says so.
 func (r *reader) read(ctx context.Context, n *Namespace) {
 	if err := r.enter(n); err != nil {
 		n.Closed = reason(err)
 		return
 	}
-	if err := r.readAll(ctx, n); err != nil {
+	var left *budget.Budget // the host's own is read whole
+	if !n.Host {
+		left = budget.New()
+	}
+	err := r.readAll(ctx, n, left)
+	switch {
+	case errors.Is(err, budget.ErrOver):
+		r.close(n, err)
+	case err != nil:
 		r.problem(n.Name, err, "read again; it may have ended meanwhile")
 	}
+}
+
+// close forgets what of a namespace was read, since half of it would be taken for all.
+func (r *reader) close(n *Namespace, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range n.Links {
+		delete(r.ends, l)
+	}
+	*n = Namespace{ID: n.ID, Name: n.Name, Inode: n.Inode, Host: n.Host, Paths: n.Paths, Processes: n.Processes, Closed: err.Error()}
 }
 
 func reason(err error) string {
@@ -97,7 +116,7 @@ func (r *reader) enter(n *Namespace) error {
 	return nil
 }
 
-func (r *reader) readAll(ctx context.Context, n *Namespace) error {
+func (r *reader) readAll(ctx context.Context, n *Namespace, left *budget.Budget) error {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
@@ -108,15 +127,27 @@ func (r *reader) readAll(ctx context.Context, n *Namespace) error {
 		return err
 	}
 	defer conn.Close()
+	conn.Bound(left.Spend)
 	links, err := conn.Links()
 	if err != nil {
 		return fmt.Errorf("links: %w", err)
 	}
 	r.takeLinks(n, links, r.hostNumber(n, h))
-	err = errors.Join(readAddresses(n, conn), readRoutes(n, h), readRules(n, conn), readNeighbours(n, h))
+	for _, read := range []func() error{
+		func() error { return readAddresses(n, conn) },
+		func() error { return readRoutes(n, h, left) },
+		func() error { return readRules(n, conn) },
+		func() error { return readNeighbours(n, conn) },
+	} {
+		one := read()
+		if errors.Is(one, budget.ErrOver) {
+			return one
+		}
+		err = errors.Join(err, one)
+	}
 	readSysctls(n, links)
 	err = errors.Join(err, readAdvertised(n, conn))
-	filter, unread := ruleset.Read(ctx)
+	filter, unread := ruleset.Read(ctx, left)
 	if unread != nil {
 		r.problem("packet filter of "+n.Name, unread, "read it as root")
 	}

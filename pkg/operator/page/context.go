@@ -42,7 +42,7 @@ func identity(h *observe.Host, n *observe.Namespace) Section {
 		}
 	}
 	if n.Closed != "" {
-		s.row(Bad, "not entered", n.Closed)
+		s.row(Bad, "unknown", n.Closed)
 	}
 	return s
 }
@@ -84,7 +84,7 @@ func leadsTo(h *observe.Host, n *observe.Namespace, l *observe.Link) string {
 		parts = append(parts, elsewhere(h, n, l.Peer))
 	}
 	if l.PeerHidden {
-		parts = append(parts, "a namespace that was not found or not entered")
+		parts = append(parts, "a namespace that was not found or not looked into")
 	}
 	if l.Master != "" {
 		text := "port of " + LinkName(l.Master)

@@ -32,7 +32,7 @@ func (p *painter) drawContainers() {
 		}
 		b := draw.Box{ID: n.ID, Kind: draw.Namespace, Lane: p.laneOfNamespace(n), Title: cmp.Or(n.Name, n.ID), Names: n.Paths}
 		if n.Closed != "" {
-			b.Why = "not entered: " + n.Closed
+			b.Why = "unknown: " + n.Closed
 		}
 		for _, a := range p.host.Attachments {
 			if a.Namespace == n.ID {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/operator/budget"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
@@ -26,13 +27,13 @@ func TestHostileSizes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			nstest.Run(t, func(t *testing.T) {
 				fill(t, one, map[string]int{"elements": 200_000, "rules": 40_000}[name])
-				began := processor()
-				r, err := Read(t.Context())
+				began := budget.Processor()
+				r, err := Read(t.Context(), budget.New())
 				must(t, err)
 				if len(r.Gaps) != 1 || !strings.Contains(r.Gaps[0], "not read whole: takes more than") {
 					t.Fatalf("gaps %q", r.Gaps)
 				}
-				if took := processor() - began; took > 2*mostTime {
+				if took := budget.Processor() - began; took > 2*budget.Time {
 					t.Errorf("it took the processor %v", took)
 				}
 				if v := r.Judge(Input, somePacket(), nil); v.Action != Unknown || !strings.Contains(v.Reason, r.Gaps[0]) {
@@ -76,13 +77,13 @@ func TestHostileTree(t *testing.T) {
 				}
 				text.WriteString("}\n")
 				pipe(t, text.String(), "nft", "-f", "-")
-				r, err := Read(t.Context())
+				r, err := Read(t.Context(), budget.New())
 				must(t, err)
-				began := processor()
+				began := budget.Processor()
 				if v := r.Judge(Input, somePacket(), nil); v.Action != Unknown || !strings.Contains(v.Reason, "more than 200000 rules") {
 					t.Errorf("judged %s: %s", v.Action, v.Reason)
 				}
-				if took := processor() - began; took > mostTime {
+				if took := budget.Processor() - began; took > budget.Time {
 					t.Errorf("it took the processor %v", took)
 				}
 			})

@@ -121,7 +121,7 @@ func TestJudge(t *testing.T) {
 
 func hold(t *testing.T, hook Hook, p Packet, want string) {
 	t.Helper()
-	r, err := Read(t.Context())
+	r, err := Read(t.Context(), nil)
 	must(t, err)
 	if got := judgement(r.Judge(hook, p, routes{})); got != want {
 		t.Errorf("got  %s\nwant %s\n%s", got, want, listing(r))
@@ -146,7 +146,7 @@ func TestJudgeIPTables(t *testing.T) {
 			tool("-A FORWARD -m conntrack --ctstate NEW -d 10.1.0.2/32 -j ACCEPT")
 			hold(t, Forward, segment("10.1.0.2", 80), "accept")
 			tool("-I FORWARD -m statistic --mode random --probability 0.5 -j DROP")
-			r, err := Read(t.Context())
+			r, err := Read(t.Context(), nil)
 			must(t, err)
 			if v := r.Judge(Forward, segment("10.1.0.2", 80), nil); v.Action != Unknown || !strings.Contains(v.Reason, "statistic") {
 				t.Errorf("%s: a rule by chance: %s", flavour, judgement(v))

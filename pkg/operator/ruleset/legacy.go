@@ -13,11 +13,12 @@ import (
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
+	"github.com/trestle-cni/trestle/pkg/operator/budget"
 )
 
 // readLegacy reads the tables of the kernel's ip_tables and ip6_tables. Their programs are run only where the kernel lists a table: to ask
 // for one makes it. (The list is in /proc/net, which is that of the process's first thread; of this one it is in /proc/thread-self.)
-func (r *Ruleset) readLegacy(ctx context.Context) {
+func (r *Ruleset) readLegacy(ctx context.Context, left *budget.Budget) {
 	for _, family := range []string{"ip", "ip6"} {
 		program := family + "tables"
 		file := "/proc/thread-self/net/" + family + "_tables_names"
@@ -28,7 +29,7 @@ func (r *Ruleset) readLegacy(ctx context.Context) {
 			}
 			continue
 		}
-		out, err := legacySave(ctx, program)
+		out, err := legacySave(ctx, program, left)
 		if err != nil {
 			r.Gaps = append(r.Gaps, fmt.Sprintf("iptables-legacy: the kernel has the tables %s: %v", strings.Join(strings.Fields(string(names)), ", "), err))
 			continue
@@ -38,7 +39,7 @@ func (r *Ruleset) readLegacy(ctx context.Context) {
 }
 
 // legacySave runs the program that reads ip_tables. Its socket is opened in the calling thread's namespace, since a child has that.
-func legacySave(ctx context.Context, program string) ([]byte, error) {
+func legacySave(ctx context.Context, program string, left *budget.Budget) ([]byte, error) {
 	for _, name := range []string{program + "-legacy-save", program + "-save"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
@@ -49,7 +50,7 @@ func legacySave(ctx context.Context, program string) ([]byte, error) {
 		if flavourOf(path) != Legacy {
 			continue
 		}
-		out, err := exec.CommandContext(ctx, path, "-c").Output()
+		out, err := left.Output(exec.CommandContext(ctx, path, "-c"))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}

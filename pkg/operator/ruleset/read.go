@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -14,15 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/kernel/nlsocket"
+	"github.com/trestle-cni/trestle/pkg/operator/budget"
 )
 
-// Read reads the ruleset of the calling thread's network namespace. What cannot be read is among the gaps; an error means that nothing
-// could be, or that ctx ended.
-func Read(ctx context.Context) (*Ruleset, error) {
-	runtime.LockOSThread() // whose time is counted
-	defer runtime.UnlockOSThread()
+// Read reads the ruleset of the calling thread's network namespace, as far as the budget allows, which is of this thread. What cannot be read is among
+// the gaps; an error means that nothing could be, or that ctx ended.
+func Read(ctx context.Context, left *budget.Budget) (*Ruleset, error) {
 	r := &Ruleset{}
-	if err := r.readTables(ctx); err != nil {
+	if err := r.readTables(ctx, left); err != nil {
 		if errors.Is(err, unix.EPERM) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			return nil, fmt.Errorf("nf_tables: %w", err)
 		}
@@ -31,7 +29,7 @@ func Read(ctx context.Context) (*Ruleset, error) {
 	for _, table := range r.Tables {
 		table.compat()
 	}
-	r.readLegacy(ctx)
+	r.readLegacy(ctx, left)
 	return r, ctx.Err()
 }
 
@@ -39,13 +37,13 @@ func Read(ctx context.Context) (*Ruleset, error) {
 // not know, so that a rule would look as if it asked less than it does, and the verdicts in maps.
 type kernel struct {
 	*nlsocket.Conn
-	*budget
+	*budget.Budget
 }
 
 // tries bounds how often a ruleset is read that changes while it is.
 const tries = 5
 
-func (r *Ruleset) readTables(ctx context.Context) error {
+func (r *Ruleset) readTables(ctx context.Context, left *budget.Budget) error {
 	conn, err := nlsocket.Open(unix.NETLINK_NETFILTER)
 	if err != nil {
 		if errors.Is(err, unix.EPROTONOSUPPORT) {
@@ -54,7 +52,7 @@ func (r *Ruleset) readTables(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	k := kernel{conn, newBudget()}
+	k := kernel{conn, left}
 	for try := 1; ctx.Err() == nil; try++ {
 		before, err := k.generation()
 		if err != nil {
@@ -99,7 +97,7 @@ func (k kernel) ask(message int, flags uint16, body []byte) (answers [][]byte, e
 		case over != nil || len(m.Data) < len(header(0)): // what is still to come is let go
 		default:
 			answers = append(answers, bytes.Clone(m.Data))
-			over = k.spend(len(m.Data))
+			over = k.Spend(len(m.Data))
 		}
 	})
 	return answers, errors.Join(exchange, err, over)
@@ -141,7 +139,7 @@ func (k kernel) dump(message int, see func(family byte, a attrs) error, filter .
 	for _, answer := range answers {
 		a, err := attributes(answer[4:])
 		if err == nil {
-			err = k.spend(0) // to take it apart needs more time than to get it
+			err = k.Spend(0) // to take it apart needs more time than to get it
 		}
 		if err != nil {
 			return err

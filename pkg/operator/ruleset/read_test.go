@@ -63,7 +63,7 @@ func TestRead(t *testing.T) {
 		pipe(t, member(0), "/usr/sbin/nft", "-f", "-")
 		pipe(t, member(1), "/usr/sbin/iptables-nft-restore")
 		pipe(t, member(1), "/usr/sbin/iptables-legacy-restore")
-		r, err := Read(t.Context())
+		r, err := Read(t.Context(), nil)
 		must(t, err)
 		if len(r.Gaps) > 0 {
 			t.Errorf("gaps: %v", r.Gaps)
@@ -82,7 +82,7 @@ func TestRead(t *testing.T) {
 func TestReadNothing(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		for range 2 {
-			r, err := Read(t.Context())
+			r, err := Read(t.Context(), nil)
 			must(t, err)
 			if len(r.Tables) > 0 || len(r.Gaps) > 0 {
 				t.Errorf("tables %s, gaps %v", listing(r), r.Gaps)

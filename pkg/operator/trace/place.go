@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/operator/budget"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 )
@@ -53,31 +54,48 @@ func (l *link) ruleset() ruleset.Link {
 	return ruleset.Link{Name: l.Name, Index: l.Index, Type: hardware}
 }
 
-// read reads the links and the ruleset.
+// read reads the links and the ruleset: of the host's namespace all, of others what one may have.
 func (p *Place) read(ctx context.Context) error {
+	err := p.do(func() error {
+		var left *budget.Budget
+		if p.Path != "" {
+			left = budget.New()
+		}
+		if err := p.readLinks(left); err != nil {
+			return err
+		}
+		rules, err := ruleset.Read(ctx, left)
+		if errors.Is(err, unix.EPERM) { // judged as unknown, and the rest is told
+			rules, err = &ruleset.Ruleset{Gaps: []string{err.Error()}}, nil
+		}
+		if p.rules = rules; err != nil {
+			err = fmt.Errorf("rules: %w", err)
+		}
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("%s: %w", p.Name, err)
+	}
+	return err
+}
+
+func (p *Place) readLinks(left *budget.Budget) error {
+	p.conn.Bound(left.Spend)
 	list, err := p.conn.Links()
 	if err != nil {
-		return fmt.Errorf("%s: links: %w", p.Name, err)
+		return fmt.Errorf("links: %w", err)
 	}
 	addrs, err := p.conn.AllAddrs()
 	if err != nil {
-		return fmt.Errorf("%s: addresses: %w", p.Name, err)
+		return fmt.Errorf("addresses: %w", err)
 	}
+	p.conn.Bound(nil) // what is asked from here on is a question each
 	p.links = make(map[int]*link)
 	for _, l := range list {
 		own := &link{LinkAttrs: *l.Attrs(), kind: l.Type(), addrs: addrs[l.Attrs().Index], port: l.Port}
 		p.links[own.Index] = own
 	}
-	return p.do(func() (err error) {
-		p.rules, err = ruleset.Read(ctx)
-		if errors.Is(err, unix.EPERM) { // judged as unknown, and the rest is told
-			p.rules, err = &ruleset.Ruleset{Gaps: []string{err.Error()}}, nil
-		}
-		if err != nil {
-			err = fmt.Errorf("%s: rules: %w", p.Name, err)
-		}
-		return err
-	})
+	return nil
 }
 
 // link returns the link of the name, nil for none.
@@ -169,13 +187,27 @@ func Open(ctx context.Context, dirs ...string) (*Town, error) {
 			t.enter(path)
 		}
 	}
-	for _, p := range t.Places {
-		if err := p.read(ctx); err != nil {
-			t.Close()
-			return nil, err
-		}
+	return t, t.read(ctx)
+}
+
+// read reads all places. One that ended meanwhile, or that has more in it than it may have, is as one that cannot be entered.
+func (t *Town) read(ctx context.Context) error {
+	if err := t.Host().read(ctx); err != nil {
+		t.Close()
+		return err
 	}
-	return t, nil
+	t.Places = slices.DeleteFunc(t.Places, func(p *Place) bool {
+		if p == t.Places[0] {
+			return false
+		}
+		err := p.read(ctx)
+		if err != nil {
+			t.Closed = append(t.Closed, fmt.Sprintf("%s: %v", p.Path, err))
+			p.close()
+		}
+		return err != nil
+	})
+	return ctx.Err()
 }
 
 func (t *Town) enter(path string) {
