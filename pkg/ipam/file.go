@@ -28,7 +28,7 @@ func createWhole(dir *os.File, name, content string, record []byte) error {
 	if _, err := file.WriteString(content); err != nil {
 		return err
 	}
-	_ = unix.Fsetxattr(int(file.Fd()), recordName, record, 0)
+	keepRecord(int(file.Fd()), record)
 	err = unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(int(file.Fd())), int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EXDEV) { // no /proc, or an odd file system
 		return createExclusive(dir, name, content, record)
@@ -59,7 +59,7 @@ func createExclusive(dir *os.File, name, content string, record []byte) error {
 	if _, err := file.WriteString(content); err != nil {
 		return errors.Join(err, removeIn(dir, name))
 	}
-	_ = unix.Fsetxattr(int(file.Fd()), recordName, record, 0)
+	keepRecord(int(file.Fd()), record)
 	return nil
 }
 
@@ -102,33 +102,33 @@ const fileRoom = 4096
 // readIn returns the content of a small regular file. Pipes and devices do not make it wait, links are not followed.
 func readIn(dir *os.File, name string) ([]byte, error) {
 	var buf [fileRoom]byte
-	content, _, err := readWith(dir, name, buf[:], "")
+	content, _, err := readWith(dir, name, buf[:], nil)
 	return bytes.Clone(content), err
 }
 
-// readWith returns the file's content and its attribute, nil where it has none; both lie in buf. A scan comes here for each of thousands of
+// readWith returns the file's content and what more there is of it, nil where there is nothing; both lie in buf. A scan comes here for each of thousands of
 // files, so it makes no os.File of them.
-func readWith(dir *os.File, name string, buf []byte, attribute string) (content, value []byte, err error) {
+func readWith(dir *os.File, name string, buf []byte, more func(fd int, buf []byte) (int, error)) (content, value []byte, err error) {
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer unix.Close(fd)
 	n := 0
-	for more := true; more; {
+	for rest := true; rest; {
 		got, err := unix.Read(fd, buf[n:])
 		if err != nil && err != unix.EINTR {
 			return nil, nil, err
 		}
-		n, more = n+max(got, 0), got != 0
+		n, rest = n+max(got, 0), got != 0
 		if n == len(buf) {
 			return nil, nil, fmt.Errorf("%s: longer than %d bytes", name, len(buf)-1)
 		}
 	}
-	if attribute == "" {
+	if more == nil {
 		return buf[:n], nil, nil
 	}
-	size, err := unix.Fgetxattr(fd, attribute, buf[n:])
+	size, err := more(fd, buf[n:])
 	if err != nil {
 		return buf[:n], nil, nil
 	}

@@ -21,8 +21,6 @@ import (
 //	       26..    handle: its type, 4 bytes, little end first, and its bytes; path and name: the path's text
 //
 // This is short enough to stand in a 256-byte inode of ext4, where it costs no block.
-const recordName = "user.trestle"
-
 type record struct {
 	boot   [16]byte
 	kind   byte

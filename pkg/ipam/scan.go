@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
@@ -33,7 +31,7 @@ type entry struct {
 func (s *Store) look(addr netip.Addr) entry {
 	f := entry{Reservation: Reservation{Addr: addr}, state: held}
 	var buf [fileRoom]byte
-	content, raw, err := readWith(s.dir, addr.String(), buf[:], recordName)
+	content, raw, err := readWith(s.dir, addr.String(), buf[:], readRecord)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		f.state = absent
@@ -69,7 +67,7 @@ func (s *Store) scan() ([]entry, error) {
 		f := s.look(addr)
 		if f.state == held && !f.Holder.Unknown() && !f.recorded && s.boot != unknownBoot {
 			f.record, f.recorded = record{boot: s.boot}, true
-			_ = unix.Lsetxattr(s.path+"/"+name, recordName, f.record.encode(), 0) // where that fails, it is kept for ever
+			addRecord(s.path+"/"+name, f.record.encode()) // where that fails, it is kept for ever
 		}
 		if f.state != absent {
 			files = append(files, f)

@@ -30,7 +30,7 @@ func Attributes(user bool) *syscall.SysProcAttr {
 }
 
 // Disk names, in the environment, a folder on a disk of a machine that is there for tests alone. There /var/lib is on it, as a host's is, and
-// not on a tmpfs, which keeps no extended attributes before Linux 6.6.
+// not on a tmpfs, which keeps no extended attributes of users before Linux 6.6.
 const Disk = "TRESTLE_DISK"
 
 // Slow is set in the environment where everything takes many times as long as on a machine: in an emulator.
