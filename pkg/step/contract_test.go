@@ -96,7 +96,7 @@ func contracts() []contract {
 		{"backup", []plan.Step{br, pair}, Backup{Tuning: tuning}, []change{
 			{"sed -i s/arp_filter/arp_accept/ " + backup.Path("/run/backups", "c1", "eth0"), "sed -i s/arp_accept/arp_filter/ " + backup.Path("/run/backups", "c1", "eth0"), "arp_filter"},
 		}},
-		{"tuning", []plan.Step{br, pair, Backup{Tuning: tuning}}, Tuned{tuning}, []change{
+		{"tuning", []plan.Step{br, pair, Backup{Tuning: tuning}}, Tuned{Tuning: tuning}, []change{
 			{"in ip link set eth0 address 02:00:00:00:00:01", "", "mac 02:00:00:00:00:07"},
 			{"in ip link set eth0 mtu 1300", "", "mtu 1400"},
 			{"in ip link set eth0 promisc off", "", "promisc"},

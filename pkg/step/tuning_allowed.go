@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -15,6 +14,16 @@ import (
 
 // AllowList is the operator's list of the settings that a network may ask for: a regular expression a line. Without it all below net are allowed.
 const AllowList = "/etc/cni/tuning/allowlist.conf"
+
+// Expressions compiles the lines of the list. It is package regexp, which the plugin tuning brings: who links it pays for it at each start.
+type Expressions interface {
+	Compile(line string) (Expression, error)
+}
+
+// Expression is one line of the list.
+type Expression interface {
+	MatchString(name string) bool
+}
 
 // Guard refuses a setting that is not allowed. It is for an ADD: what was made before the list was, is undone all the same.
 func (t Tuned) Guard(_ context.Context, s *site.Site) error {
@@ -28,7 +37,7 @@ func (t Tuned) Guard(_ context.Context, s *site.Site) error {
 	if err != nil {
 		return err
 	}
-	patterns, err := allowed(string(text))
+	patterns, err := t.allowed(string(text))
 	if err != nil {
 		return err
 	}
@@ -44,12 +53,12 @@ func (t Tuned) Guard(_ context.Context, s *site.Site) error {
 // Ready says whether an ADD would be allowed.
 func (t Tuned) Ready(ctx context.Context, s *site.Site) error { return t.Guard(ctx, s) }
 
-func allowed(text string) (patterns []*regexp.Regexp, err error) {
+func (t Tuned) allowed(text string) (patterns []Expression, err error) {
 	for i, line := range strings.Split(text, "\n") {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		pattern, err := regexp.Compile(line)
+		pattern, err := t.Expressions.Compile(line)
 		if err != nil {
 			return nil, fault.New(fault.Config, "mend the line", "%s:%d: %w", AllowList, i+1, err)
 		}
@@ -58,7 +67,7 @@ func allowed(text string) (patterns []*regexp.Regexp, err error) {
 	return patterns, nil
 }
 
-func (s Sysctl) among(patterns []*regexp.Regexp) bool {
+func (s Sysctl) among(patterns []Expression) bool {
 	for _, p := range patterns {
 		if p.MatchString(s.Name) {
 			return true

@@ -41,7 +41,7 @@ func (t Tuning) restoreLink(container *site.Side, f *backup.File) error {
 	if err != nil || link == nil {
 		return err
 	}
-	was := Tuned{Tuning{IfName: ifName, MTU: f.MTU}}
+	was := Tuned{Tuning: Tuning{IfName: ifName, MTU: f.MTU}}
 	var bad error
 	if f.MAC != "" {
 		was.MAC, bad = net.ParseMAC(f.MAC)

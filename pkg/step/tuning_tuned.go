@@ -15,7 +15,10 @@ import (
 )
 
 // Tuned is the interface and the settings being as they are to be, once a Backup has what was before.
-type Tuned struct{ Tuning }
+type Tuned struct {
+	Tuning
+	Expressions Expressions // of AllowList
+}
 
 func (t Tuned) String() string { return "tuning of " + t.IfName }
 

@@ -2,6 +2,7 @@ package tuning
 
 import (
 	"net"
+	"regexp"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
@@ -16,7 +17,7 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 		AllMulti: c.AllMulti, TxQLen: c.TxQLen, Sysctls: c.Sysctls}
 	return plan.Plan{
 		Footing: []plan.Footing{step.Standing{IfName: call.IfName, Hosts: call.HostEnds()}},
-		Steps:   []plan.Step{step.Backup{Tuning: t, Linked: call.Carried()}, step.Tuned{Tuning: t}},
+		Steps:   []plan.Step{step.Backup{Tuning: t, Linked: call.Carried()}, step.Tuned{Tuning: t, Expressions: expressions{}}},
 		Result:  told(call.Result, call.IfName, c.MAC),
 	}, nil
 }
@@ -38,3 +39,9 @@ func told(result *types100.Result, ifName string, mac net.HardwareAddr) *types10
 	}
 	return &r
 }
+
+// expressions are those of package regexp.
+type expressions struct{}
+
+// Compile compiles one.
+func (expressions) Compile(line string) (step.Expression, error) { return regexp.Compile(line) }
