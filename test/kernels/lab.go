@@ -37,18 +37,17 @@ func (o order) test() (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	began, t := time.Now(), sum.New(os.Stdout)
-	var errs []error
+	began, t, well := time.Now(), sum.New(os.Stdout), true
 	for _, series := range o.series {
 		if err := o.testIn(series, programs, t); err != nil {
-			errs = append(errs, err)
+			well = false
 			fmt.Fprintln(os.Stderr, "kernels:", err)
 		}
 	}
 	t.Report()
 	fmt.Printf("on the kernels %s, in %v\n", strings.Join(o.series, " and "), time.Since(began).Round(time.Second))
-	if _, failed := t.Count(); failed > 0 || len(errs) > 0 {
-		return 1, errors.Join(errs...)
+	if _, failed := t.Count(); failed > 0 || !well {
+		return 1, nil
 	}
 	return 0, nil
 }
