@@ -10,10 +10,12 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
-// limit is what all runtimes together may take, on a busy machine too: at rest Debian's take three minutes.
-const limit = 15 * time.Minute
+// limit is what all runtimes together may take, on a busy machine too: at rest Debian's take three minutes. In an emulator one alone takes ten.
+func limit() time.Duration { return max(15*time.Minute, slack.Of(75*time.Second)) }
 
 // try runs the checks of each runtime on a host of its own, and prints a line for each as it ends. The plugins are copied first: their
 // directory may be one that private hosts hide.
@@ -22,7 +24,8 @@ func (o order) try(name, plugins string) (verdicts []Verdict, err error) {
 	if err := errors.Join(os.RemoveAll(there), os.CopyFS(there, os.DirFS(plugins))); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("not done after %v", limit))
+	most := limit()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), most, fmt.Errorf("not done after %v", most))
 	defer cancel()
 	for _, runtime := range o.runtimes {
 		read, write := io.Pipe()
