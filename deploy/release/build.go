@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+)
+
+// bundleName is the binary that is all plugins and the operator's tool; every other folder of cmd/ is a plugin.
+const bundleName = "trestle"
+
+// module is what is released, shell where its binaries have their version.
+const (
+	module = "github.com/trestle-cni/trestle"
+	shell  = module + "/pkg/plugin"
+	origin = "https://" + module
+)
+
+// architecture is one that a release is for.
+type architecture struct {
+	name    string   // as Go has it
+	setting []string // what Go has to be told besides
+	packed  string   // as nfpm has it, where that is another
+	variant string   // as the image index has it
+}
+
+// arm is that of the oldest board with hardware floating point, which is what Debian calls armhf less its newer instructions.
+var architectures = []architecture{
+	{name: "amd64"}, {name: "arm64"}, {name: "arm", setting: []string{"GOARM=6"}, packed: "arm6", variant: "v6"}, {name: "ppc64le"},
+	{name: "s390x"}, {name: "riscv64"}, {name: "loong64"}, {name: "mips64le"},
+}
+
+// known lists the architectures.
+func known() (names []string) {
+	for _, a := range architectures {
+		names = append(names, a.name)
+	}
+	return names
+}
+
+// binaries are those of one architecture.
+type binaries struct {
+	architecture
+	dir   string
+	names []string // plugins, a binary each
+}
+
+// build compiles all of cmd/ for one architecture.
+func (r *release) build(arch string) (binaries, error) {
+	at := slices.IndexFunc(architectures, func(a architecture) bool { return a.name == arch })
+	if at < 0 {
+		return binaries{}, fmt.Errorf("arch: %q: expected one of %v", arch, known())
+	}
+	b := binaries{architecture: architectures[at], dir: filepath.Join(r.stage, "bin", arch)}
+	if b.packed == "" {
+		b.packed = arch
+	}
+	if err := r.compile(b.dir, append(b.setting, "GOOS=linux", "GOARCH="+arch)...); err != nil {
+		return b, err
+	}
+	files, err := os.ReadDir(b.dir)
+	for _, f := range files {
+		if f.Name() != bundleName {
+			b.names = append(b.names, f.Name())
+		}
+	}
+	return b, err
+}
+
+// compile builds into dir. Neither the folder nor the clone's state, nor what the releaser's environment prefers, gets into a binary.
+func (r *release) compile(dir string, env ...string) error {
+	stamp := fmt.Sprintf("-s -w -X %s.version=%s -X %s.commit=%s", shell, r.Version, shell, r.commit)
+	plain := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT="}
+	_, err := r.with(append(plain, env...), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", dir+"/", "./cmd/...")
+	return err
+}
+
+// native compiles for this machine, and returns the path of the bundle: it says itself what its commands are.
+func (r *release) native() (string, error) {
+	dir := filepath.Join(r.stage, "native")
+	err := r.compile(dir, "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	return filepath.Join(dir, bundleName), err
+}

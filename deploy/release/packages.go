@@ -1,0 +1,82 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/goreleaser/nfpm/v2"
+	_ "github.com/goreleaser/nfpm/v2/deb" // the formats that a release has
+	"github.com/goreleaser/nfpm/v2/files"
+	_ "github.com/goreleaser/nfpm/v2/rpm"
+)
+
+// standsFor is the release of the reference (containernetworking/plugins, which others package as kubernetes-cni) that ours takes the place of.
+const standsFor = "1.10.0"
+
+const description = `container networking: the CNI plugins in one binary, and the operator's tool
+ A drop-in replacement for the reference CNI plugins, installed beside those
+ that are there: they come back when this package is removed.`
+
+// aside is where trestle puts plugins of others that ours take the place of; the scripts know it, too.
+const aside = "/.trestle-replaced"
+
+// deb makes the package for Debian and what descends from it. It has the names by which podman and the kubelet ask for plugins.
+func (r *release) deb(b binaries) error {
+	info := r.info(b, []string{"/usr/lib/cni", "/opt/cni/bin"}, func(m member) string { return m.deb })
+	info.Provides = []string{"container-network-stack (= 1)", "containernetworking-plugins (= " + standsFor + ")", "kubernetes-cni (= " + standsFor + ")"}
+	info.Scripts = r.scripts("deb")
+	info.Deb.Compression = "xz"
+	return r.packaged("deb", info)
+}
+
+// rpm makes the package for Fedora, RHEL, SUSE.
+func (r *release) rpm(b binaries) error {
+	info := r.info(b, []string{"/usr/libexec/cni", "/opt/cni/bin"}, func(m member) string { return m.rpm })
+	info.Provides = []string{"containernetworking-plugins = " + standsFor, "kubernetes-cni = " + standsFor}
+	info.Scripts = r.scripts("rpm")
+	info.RPM.Compression, info.RPM.BuildHost, info.RPM.Packager = "xz", "trestle", info.Maintainer
+	return r.packaged("rpm", info)
+}
+
+// scripts are package/FORMAT/*: they put the plugins' names in place, as `trestle install` does.
+func (r *release) scripts(format string) nfpm.Scripts {
+	dir := filepath.Join(r.Root, "deploy", "package", format)
+	return nfpm.Scripts{PostInstall: filepath.Join(dir, "postinst"), PreRemove: filepath.Join(dir, "prerm")}
+}
+
+// info is what both formats say. The plugins' names are not among the files: a package's files do not all appear in one step, and `trestle
+// install` leaves no moment in which a name is missing or leads nowhere.
+func (r *release) info(b binaries, dirs []string, place func(member) string) *nfpm.Info {
+	info := &nfpm.Info{
+		Name: bundleName, Arch: b.packed, Platform: "linux", Version: r.Version, Release: "1", Section: "net", Priority: "optional",
+		Maintainer: "The Trestle maintainers <trestle-cni@users.noreply.github.com>", Vendor: "Trestle", Homepage: origin,
+		License: "Apache-2.0", Description: description, MTime: r.date, DisableGlobbing: true,
+	}
+	put := func(from, to string, mode fs.FileMode, kind string) {
+		what := &files.ContentFileInfo{Owner: "root", Group: "root", Mode: mode, MTime: r.date}
+		info.Contents = append(info.Contents, &files.Content{Source: from, Destination: to, Type: kind, FileInfo: what})
+	}
+	put(filepath.Join(b.dir, bundleName), "/usr/bin/trestle", 0o755, files.TypeFile)
+	for _, dir := range dirs {
+		put("", dir+aside, 0o755|fs.ModeDir, files.TypeDir)
+	}
+	for _, m := range r.shared {
+		if to := place(m); to != "" {
+			put(m.from, to, fs.FileMode(m.mode), files.TypeFile)
+		}
+	}
+	return info
+}
+
+// packaged writes a package under the name that its format's tools expect.
+func (r *release) packaged(format string, info *nfpm.Info) error {
+	packager, err := nfpm.Get(format)
+	if err != nil {
+		return err
+	}
+	if err := nfpm.PrepareForPackager(nfpm.WithDefaults(info), format); err != nil {
+		return err
+	}
+	return r.create(packager.ConventionalFileName(info), func(f *os.File) error { return packager.Package(info, f) })
+}
