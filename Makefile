@@ -12,6 +12,9 @@ BUILD := go build -trimpath -ldflags "-s -w -X $(PLUGIN).version=$(VERSION) -X $
 # Debian keeps nft where an ordinary user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 
+# What is packed is tried with: another's signature check, another's reader of images, an emulator, a fresh Debian.
+TRIERS := git debootstrap minisign skopeo qemu-user-static
+
 # Debian's runtimes; containerd-2.4 is built for test-runtimes-new. PLUGINS names the plugins to try, BESIDE others to compare, CHECKS a part of a check's name.
 RUNTIMES := containerd-1.6 podman buildah ctr cnitool
 PACKAGES := containerd runc podman conmon buildah containernetworking-plugins iproute2 nftables iptables
@@ -25,7 +28,7 @@ MACHINE := qemu-system-x86 busybox-static kmod e2fsprogs iproute2 nftables iptab
 REFERENCE := .tools/reference/bridge
 NEWEST    := -X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v1.10.0
 
-.PHONY: help build reference demo test test-long test-kernels test-kernels-ci test-runtimes test-runtimes-new bench bench-long lint man clean
+.PHONY: help build reference demo test test-long test-kernels test-kernels-ci test-runtimes test-runtimes-new bench bench-long lint man release test-release clean
 
 help:
 	@echo 'make build      the plugins into bin/, cnitool into .tools/'
@@ -41,6 +44,8 @@ help:
 	@echo 'make lint       gofmt, go vet, staticcheck'
 	@echo 'make reference  containernetworking/plugins 1.10.0 into .tools/reference: what the tests and benchmarks hold ours against (Go 1.26.8)'
 	@echo 'make man        the manual pages into man/'
+	@echo 'make release VERSION=v0.1.0  archives, packages, an image and their sums into dist/: the same bytes each time; MINISIGN_KEY=FILE signs them'
+	@echo 'make test-release       makes it twice and compares; the packages in a fresh Debian, as root'
 	@echo 'make clean      removes what the others made'
 
 build:
@@ -106,10 +111,19 @@ lint:
 	go tool staticcheck ./...
 	go tool staticcheck -tags kernels ./test/kernels/... ./test/e2e
 	go -C test/runtimes vet ./...
+	go -C deploy vet ./...
+	cd deploy && "$$(go -C .. tool -n staticcheck)" ./...
 	cd test/runtimes && "$$(go -C ../.. tool -n staticcheck)" ./...
 
 man:
 	@go run ./docs/man man
 
+release:
+	@go -C deploy run ./release -version $(VERSION) $(if $(ARCH),-arch $(ARCH))
+
+test-release:
+	@test/need $(TRIERS)
+	@go build -o .tools/tally ./test/tally && cd deploy && ../.tools/tally -count=1 ./...
+
 clean:
-	rm -rf bin .tools man
+	rm -rf bin .tools man dist

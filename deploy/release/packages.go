@@ -26,7 +26,6 @@ func (r *release) deb(b binaries) error {
 	info := r.info(b, []string{"/usr/lib/cni", "/opt/cni/bin"}, func(m member) string { return m.deb })
 	info.Provides = []string{"container-network-stack (= 1)", "containernetworking-plugins (= " + standsFor + ")", "kubernetes-cni (= " + standsFor + ")"}
 	info.Scripts = r.scripts("deb")
-	info.Deb.Compression = "xz"
 	return r.packaged("deb", info)
 }
 
@@ -35,7 +34,7 @@ func (r *release) rpm(b binaries) error {
 	info := r.info(b, []string{"/usr/libexec/cni", "/opt/cni/bin"}, func(m member) string { return m.rpm })
 	info.Provides = []string{"containernetworking-plugins = " + standsFor, "kubernetes-cni = " + standsFor}
 	info.Scripts = r.scripts("rpm")
-	info.RPM.Compression, info.RPM.BuildHost, info.RPM.Packager = "xz", "trestle", info.Maintainer
+	info.RPM.BuildHost, info.RPM.Packager = "trestle", info.Maintainer
 	return r.packaged("rpm", info)
 }
 

@@ -151,10 +151,11 @@ func (i Installation) put(name string) error {
 	return os.Rename(step, i.path(name))
 }
 
-// Uninstall takes our names away and puts back what they replaced.
+// Uninstall takes our names away and puts back what they replaced. Where there are none, there is nothing to do: who removes them from every node
+// of a cluster meets the same one twice.
 func (i Installation) Uninstall() (did installAnswer, err error) {
-	if _, err := os.Stat(i.path(self)); err != nil {
-		return did, fmt.Errorf("%s: nothing of ours is installed there: %w", i.Dir, err)
+	if info, err := os.Stat(i.Dir); err != nil || !info.IsDir() {
+		return did, errors.Join(err, notDirectory(i.Dir, info))
 	}
 	did.Directory = i.Dir
 	var errs []error

@@ -11,13 +11,14 @@ import (
 )
 
 func installCommand(names []string) *cobra.Command {
-	i, asJSON := Installation{Names: names}, false
+	i, asJSON, stay := Installation{Names: names}, false, false
 	c := &cobra.Command{
 		Use:   "install --bin-dir DIR",
 		Short: "Put the plugins into a runtime's directory",
 		Long: "Copies this binary into the directory and links every plugin's name to it, and says what it did. Each name changes in one step, so\n" +
 			"plugins may be running meanwhile. Plugins of this suite, be it in one binary or a binary each, are replaced by it. Somebody else's of\n" +
-			"such a name is only replaced with --replace, and kept aside for uninstall.",
+			"such a name is only replaced with --replace, and kept aside for uninstall. With --stay it goes on to watch the directory, and puts back what\n" +
+			"is removed or replaced by others.",
 		Example: "  trestle install --bin-dir /opt/cni/bin --replace",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -25,9 +26,16 @@ func installCommand(names []string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return did.print(c.OutOrStdout(), asJSON)
+			tell := func(did installAnswer) error { return did.print(c.OutOrStdout(), asJSON) }
+			if err := tell(did); err != nil || !stay {
+				return err
+			}
+			ctx, stop := ended(c.Context())
+			defer stop()
+			return i.stay(ctx, tell)
 		},
 	}
+	c.Flags().BoolVar(&stay, "stay", false, stayText)
 	c.Flags().StringVar(&i.Dir, "bin-dir", "/opt/cni/bin", pluginsText)
 	c.Flags().BoolVar(&i.Replace, "replace", false, "replace somebody else's plugins, and keep them aside")
 	jsonFlag(c, &asJSON)
@@ -35,7 +43,7 @@ func installCommand(names []string) *cobra.Command {
 }
 
 func uninstallCommand(bundle plugin.Bundle, names []string) *cobra.Command {
-	i, asJSON := Installation{Names: names}, false
+	i, asJSON, stay := Installation{Names: names}, false, false
 	c := &cobra.Command{
 		Use:   "uninstall --bin-dir DIR",
 		Short: "Take the plugins away again, and put back what they replaced",
@@ -54,9 +62,16 @@ func uninstallCommand(bundle plugin.Bundle, names []string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return did.print(c.OutOrStdout(), asJSON)
+			if err := did.print(c.OutOrStdout(), asJSON); err != nil || !stay {
+				return err
+			}
+			ctx, stop := ended(c.Context())
+			defer stop()
+			<-ctx.Done()
+			return nil
 		},
 	}
+	c.Flags().BoolVar(&stay, "stay", false, stayText)
 	c.Flags().StringVar(&i.Dir, "bin-dir", "/opt/cni/bin", pluginsText)
 	jsonFlag(c, &asJSON)
 	return c
@@ -76,6 +91,10 @@ type installAnswer struct {
 func (a installAnswer) print(out io.Writer, asJSON bool) error {
 	if asJSON {
 		return printJSON(out, a)
+	}
+	if len(a.Installed)+len(a.Removed)+len(a.Restored) == 0 {
+		_, err := fmt.Fprintln(out, safe(a.Directory+": nothing of ours was there"))
+		return err
 	}
 	for _, did := range []struct {
 		what  string

@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,6 +95,11 @@ func TestInstallAndUninstall(t *testing.T) {
 	}
 	if got := list(t, i.Dir); got != "" {
 		t.Errorf("left by uninstall: %s", got)
+	}
+	did, err := i.Uninstall() // a second time: there is nothing to do
+	var said strings.Builder
+	if err := errors.Join(err, did.print(&said, false)); err != nil || said.String() != i.Dir+": nothing of ours was there\n" {
+		t.Errorf("uninstalled twice: %v, %q", err, said.String())
 	}
 }
 

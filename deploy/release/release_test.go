@@ -1,0 +1,331 @@
+package main
+
+import (
+	"bytes"
+	"debug/buildinfo"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// made is the release that all tests look at: of this machine's architecture and of one that an emulator runs, signed with a key of the test's.
+var made struct{ work, dir, again, version string }
+
+// foreign is the other architecture.
+const foreign = "arm64"
+
+// reference is what the archive of the reference takes unpacked, in bytes (1.10.0, amd64).
+const reference = 77_000_000
+
+func TestMain(m *testing.M) {
+	code := 1
+	if err := makeTwice(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		code = m.Run()
+	}
+	os.RemoveAll(made.work)
+	os.Exit(code)
+}
+
+// makeTwice makes the release of the last commit in two clones of different depth, under different names.
+func makeTwice() (err error) {
+	if made.work, err = os.MkdirTemp("", "trestle-release-test-"); err != nil {
+		return err
+	}
+	log, err := os.ReadFile("../../CHANGELOG.md")
+	if err != nil {
+		return err
+	}
+	made.version = string(entries.FindSubmatch(log)[1])
+	made.dir, made.again = filepath.Join(made.work, "dist"), filepath.Join(made.work, "again")
+	key := filepath.Join(made.work, "key")
+	if err := command("", "minisign", "-G", "-W", "-s", key, "-p", key+".pub"); err != nil {
+		return err
+	}
+	tree, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
+	for clone, out := range map[string]string{"a": made.dir, "another/folder": made.again} {
+		clone = filepath.Join(made.work, clone)
+		if err := command("", "git", "clone", "--quiet", tree, clone); err != nil {
+			return err
+		}
+		arches := strings.Join(slices.Compact([]string{runtime.GOARCH, foreign}), ",")
+		if err := command(clone, "go", "-C", "deploy", "run", "./release", "-version", made.version, "-arch", arches, "-out", out, "-key", key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// command runs a command, whose output is its error.
+func command(dir, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// must is command, for a test.
+func must(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, out, said.String())
+	}
+	return string(out)
+}
+
+// names lists a folder.
+func names(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		all = append(all, f.Name())
+	}
+	return all
+}
+
+func TestSameBytesTwice(t *testing.T) {
+	one, other := names(t, made.dir), names(t, made.again)
+	if !slices.Equal(one, other) {
+		t.Fatalf("made once: %v\nand again: %v", one, other)
+	}
+	if len(one) < 20 {
+		t.Errorf("%d files, expected more: %v", len(one), one)
+	}
+	for _, name := range one {
+		a, errA := os.ReadFile(filepath.Join(made.dir, name))
+		b, errB := os.ReadFile(filepath.Join(made.again, name))
+		if errA != nil || errB != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s: differs between two makings of the same commit (%v, %v)", name, errA, errB)
+		}
+		t.Logf("%s: %d bytes", name, len(a))
+	}
+}
+
+func TestSums(t *testing.T) {
+	must(t, made.dir, "sha256sum", "--check", "--strict", sums)
+	for _, kind := range []string{"sha1", "sha256", "sha512"} {
+		found, err := filepath.Glob(filepath.Join(made.dir, "*."+kind))
+		if err != nil || len(found) != 4 {
+			t.Errorf("%s: %v %v, expected one beside each archive", kind, found, err)
+		}
+		for _, file := range found {
+			must(t, made.dir, kind+"sum", "--check", "--strict", filepath.Base(file))
+		}
+	}
+}
+
+func TestSignature(t *testing.T) {
+	key := filepath.Join(made.work, "key.pub")
+	said := must(t, made.dir, "minisign", "-V", "-H", "-p", key, "-m", sums)
+	if want := "Trusted comment: trestle " + made.version + "\n"; !strings.Contains(said, want) {
+		t.Errorf("said:\n%s\nwant a line %q", said, want)
+	}
+	forged := filepath.Join(t.TempDir(), sums)
+	for from, to := range map[string]string{sums: forged, sums + ".minisig": forged + ".minisig"} {
+		text, err := os.ReadFile(filepath.Join(made.dir, from))
+		if err == nil && from == sums {
+			text = append(text, '\n')
+		}
+		if err != nil || os.WriteFile(to, text, 0o644) != nil {
+			t.Fatal(from, err)
+		}
+	}
+	if err := command("", "minisign", "-V", "-p", key, "-m", forged); err == nil {
+		t.Error("a file that was changed passed for signed")
+	}
+}
+
+// plugins are those of the tree, by the folders of cmd/.
+func plugins(t *testing.T) []string {
+	t.Helper()
+	return slices.DeleteFunc(names(t, "../../cmd"), func(name string) bool { return name == bundleName })
+}
+
+// The names in the bundle are those that have a binary of their own, and the tool.
+func TestBundle(t *testing.T) {
+	dir := t.TempDir()
+	must(t, dir, "tar", "xzf", archive("trestle", runtime.GOARCH), "./trestle")
+	var said struct {
+		Version, Commit string
+		Plugins         []string
+	}
+	if err := json.Unmarshal([]byte(must(t, dir, "./trestle", "version", "--json")), &said); err != nil {
+		t.Fatal(err)
+	}
+	want := append(plugins(t), bundleName)
+	slices.Sort(want)
+	if said.Version != made.version || len(said.Commit) != 12 || !slices.Equal(said.Plugins, want) {
+		t.Errorf("it says %+v, want %s and %v", said, made.version, want)
+	}
+	all := strings.Fields(must(t, dir, "tar", "tzf", archive("trestle", runtime.GOARCH)))
+	for _, name := range []string{"LICENSE", "LICENCES.txt", "README.md", "CHANGELOG.md", "man/trestle.1.gz", "man/trestle-doctor.1.gz", "completion/trestle",
+		"completion/_trestle", "completion/trestle.fish", "systemd/trestle-repair.service", "conf/10-first.conflist"} {
+		if !slices.Contains(all, "./"+name) {
+			t.Errorf("%s: not in the archive: %v", name, all)
+		}
+	}
+}
+
+// archive is the path of one.
+func archive(kind, arch string) string {
+	return filepath.Join(made.dir, fmt.Sprintf("%s-linux-%s-%s.tgz", kind, arch, made.version))
+}
+
+// Scripts take a member of the reference's archive alone, or unpack it and copy name by name.
+func TestDropIn(t *testing.T) {
+	dir, file := t.TempDir(), archive("cni-plugins", runtime.GOARCH)
+	must(t, dir, "tar", "xzf", file, "./bridge", "./host-local")
+	if got := names(t, dir); !slices.Equal(got, []string{"bridge", "host-local"}) {
+		t.Errorf("taken alone: %v", got)
+	}
+	must(t, dir, "tar", "xzf", file)
+	sum := int64(0)
+	for _, name := range plugins(t) {
+		bin := t.TempDir()
+		must(t, dir, "cp", "--no-dereference", name, bin)
+		info, err := os.Lstat(filepath.Join(bin, name))
+		if err != nil || info.Mode() != 0o755 {
+			t.Errorf("%s: %v %v, expected a file of its own that can be run", name, info.Mode(), err)
+			continue
+		}
+		sum += info.Size()
+		if said := version(t, filepath.Join(bin, name)); !strings.Contains(said, `"1.1.0"`) {
+			t.Errorf("%s: VERSION says %s", name, said)
+		}
+	}
+	if sum > reference {
+		t.Errorf("%d bytes in all, the reference has %d", sum, reference)
+	}
+	t.Logf("%d plugins, %d bytes", len(plugins(t)), sum)
+}
+
+// version asks a plugin for what it speaks.
+func version(t *testing.T, command ...string) string {
+	t.Helper()
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Env = []string{"CNI_COMMAND=VERSION"}
+	cmd.Stdin = strings.NewReader(`{"cniVersion":"1.1.0"}`)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", command, err, out)
+	}
+	return string(out)
+}
+
+// What is on the bill is what is in the binary, as Go wrote it there.
+func TestBillOfMaterials(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(made.dir, "trestle-"+made.version+".cdx.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bill
+	if err := json.Unmarshal(text, &b); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	must(t, dir, "tar", "xzf", archive("trestle", runtime.GOARCH))
+	info, err := buildinfo.ReadFile(filepath.Join(dir, bundleName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	licences, err := os.ReadFile(filepath.Join(dir, "LICENCES.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range info.Deps {
+		at := slices.IndexFunc(b.Components, func(c component) bool { return c.Name == m.Path && c.Version == m.Version })
+		if at < 0 || b.Components[at].Licences[0].Licence.ID == "" || !bytes.Contains(licences, []byte("\n"+m.Path+" "+m.Version+" (")) {
+			t.Errorf("%s %s: is in the binary, and not on the bill or without a licence", m.Path, m.Version)
+		}
+	}
+	if !regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(b.Serial) || len(b.Components) < len(info.Deps)+1 {
+		t.Errorf("%s, %d components", b.Serial, len(b.Components))
+	}
+}
+
+// The image is read by somebody else's program, for each architecture, and unpacked: one static binary and the licences.
+func TestImage(t *testing.T) {
+	image := "oci-archive:" + filepath.Join(made.dir, "trestle-image-"+made.version+".tar")
+	dir := t.TempDir()
+	must(t, dir, "skopeo", "copy", "--all", image, "oci:all")
+	for _, arch := range []string{runtime.GOARCH, foreign} {
+		var config struct {
+			Architecture string
+			Config       struct {
+				User            string
+				Entrypoint, Cmd []string
+			}
+		}
+		said := must(t, dir, "skopeo", "--override-arch", arch, "inspect", "--config", image)
+		if err := json.Unmarshal([]byte(said), &config); err != nil {
+			t.Fatal(err)
+		}
+		if config.Architecture != arch || config.Config.User != nobody || !slices.Equal(config.Config.Entrypoint, []string{"/trestle"}) {
+			t.Errorf("%s: %s", arch, said)
+		}
+		must(t, dir, "skopeo", "--override-arch", arch, "copy", image, "dir:"+arch)
+		for _, layer := range names(t, filepath.Join(dir, arch)) {
+			if out, err := exec.Command("tar", "tzf", filepath.Join(dir, arch, layer)).Output(); err == nil {
+				if got := strings.Fields(string(out)); !slices.Equal(got, []string{"./", "./trestle", "./LICENSE", "./LICENCES.txt"}) {
+					t.Errorf("%s: the layer has %v", arch, got)
+				}
+			}
+		}
+	}
+}
+
+// The binaries of another architecture start, under an emulator.
+func TestForeign(t *testing.T) {
+	dir := t.TempDir()
+	must(t, dir, "tar", "xzf", archive("cni-plugins", foreign))
+	for _, name := range plugins(t) {
+		if said := version(t, "qemu-aarch64-static", filepath.Join(dir, name)); !strings.Contains(said, `"1.1.0"`) {
+			t.Errorf("%s: VERSION says %s", name, said)
+		}
+	}
+	must(t, dir, "tar", "xzf", archive("trestle", foreign), "./trestle")
+	if said := must(t, dir, "qemu-aarch64-static", "./trestle", "version"); !strings.Contains(said, "linux/"+foreign) {
+		t.Errorf("it says %s", said)
+	}
+}
+
+// The packages are installed, used and removed in a fresh Debian.
+func TestPackages(t *testing.T) {
+	debian, err := filepath.Abs("../../.tools/release/debian")
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, "", "../test/debian", debian)
+	scripts, err := fs.Glob(os.DirFS("../test"), "*.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, script := range scripts {
+		if script == "library.sh" {
+			continue
+		}
+		t.Run(strings.TrimSuffix(script, ".sh"), func(t *testing.T) { must(t, "", "../test/inside", debian, made.dir, script) })
+	}
+}

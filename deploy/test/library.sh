@@ -1,0 +1,82 @@
+# What the scripts that run in a fresh Debian share.
+
+deb=$(ls /run/release/trestle_*_"$(dpkg --print-architecture)".deb)
+rpm=$(ls /run/release/trestle-*."$(uname -m)".rpm)
+
+# quiet prints what a command said only where it failed.
+quiet() {
+	"$@" >/tmp/said 2>&1 && return
+	cat /tmp/said >&2
+	echo "failed: $*" >&2
+	exit 1
+}
+
+# fails wants a command to fail, and to have said something.
+fails() {
+	wanted=$1
+	shift
+	if "$@" >/tmp/said 2>&1; then
+		echo "went well, and should have failed: $*" >&2
+		exit 1
+	fi
+	grep -q -e "$wanted" /tmp/said || {
+		cat /tmp/said >&2
+		echo "did not say: $wanted" >&2
+		exit 1
+	}
+}
+
+# same compares two texts.
+same() {
+	[ "$1" = "$2" ] && return
+	echo "expected:" "$1" "found:" "$2" >&2
+	exit 1
+}
+
+# apt installs from what was downloaded.
+apt() { quiet apt-get install -qq -y --no-install-recommends --no-download "$@"; }
+
+# tree writes down the plugins' folders, who dpkg says has them, and what is diverted.
+tree() {
+	for dir in /usr/lib/cni /opt/cni; do
+		[ ! -d $dir ] || find $dir -exec sha256sum {} + 2>/dev/null | sort -k 2
+	done
+	find / -xdev -name '*trestle*' -not -path '/var/lib/dpkg/*' -not -path '/var/log/*' -not -path '/run/*' | sort
+	dpkg-divert --list '*cni*'
+}
+
+# host writes down what of the host containers share: links, rules, addresses reserved.
+host() {
+	ip -brief link | grep -v '^cni-podman0'
+	nft list ruleset | sed 's/ handle .*//'
+	find /var/lib/cni -type f 2>/dev/null | grep -v -e lock -e last_reserved || true
+}
+
+# containers tells podman of this machine: no systemd, control groups of both versions; and gives it an image, packed here, of busybox.
+containers() {
+	mkdir -p /etc/containers /tmp/image/bin /tmp/image/www
+	cat >/etc/containers/containers.conf <<-EOF
+		[containers]
+		default_ulimits = []
+		[network]
+		network_backend = "cni"
+		[engine]
+		runtime = "runc"
+		cgroup_manager = "cgroupfs"
+		events_logger = "file"
+	EOF
+	printf '[storage]\ndriver = "vfs"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n' >/etc/containers/storage.conf
+	cp /bin/busybox /tmp/image/bin/
+	echo answer >/tmp/image/www/index.html
+	tar -C /tmp/image -c . | quiet podman import - web:1
+}
+
+# start runs a container that answers on a port.
+start() {
+	quiet podman run --detach --cgroup-parent "/$GROUP" --name "$1" --publish "$2:80" web:1 /bin/busybox httpd -f -h /www
+}
+
+# answers asks the container from outside, until its program has begun to listen.
+answers() {
+	same answer "$(ip netns exec outside curl --silent --show-error --max-time 5 --retry 20 --retry-delay 1 --retry-connrefused "http://192.0.2.1:$1/")"
+}

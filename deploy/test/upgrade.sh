@@ -1,0 +1,51 @@
+# A host with Debian's plugins and a container that they attached: it keeps its traffic when ours come, is deleted clean by ours, and when ours go
+# all is as before. At no moment is a plugin missing.
+. /run/test/library.sh
+apt containernetworking-plugins podman runc
+containers
+empty=$(host)
+before=$(tree)
+start old 8081
+answers 8081
+
+# calls asks a plugin for its version, over and over, for as long as a file is there.
+calls() {
+	while [ -e /tmp/calling ]; do
+		CNI_COMMAND=VERSION /usr/lib/cni/bridge </dev/null >/tmp/version || echo "no plugin" >>/tmp/missing
+	done
+}
+touch /tmp/calling
+calls 2>>/tmp/missing &
+caller=$!
+apt "$deb"
+quiet dpkg --install "$deb"                                                # once more: as an upgrade to itself
+quiet dpkg --install /var/cache/apt/archives/containernetworking-plugins_* # an upgrade of theirs goes aside
+same trestle "$(CNI_COMMAND='' /usr/lib/cni/trestle version | head -n 1 | cut -d ' ' -f 1)"
+cmp /usr/lib/cni/trestle /usr/lib/cni/bridge
+cmp /usr/lib/cni/trestle /opt/cni/bin/bridge
+[ -e /usr/lib/cni/.trestle-replaced/bridge ]
+
+answers 8081
+start new 8082
+answers 8082
+answers 8081
+quiet podman rm --force --time 1 old
+answers 8082
+fails 'attachments are of these plugins' dpkg --remove trestle
+cmp /usr/lib/cni/trestle /usr/lib/cni/bridge
+answers 8082
+quiet podman rm --force --time 1 new
+same "$empty" "$(host)"
+
+quiet dpkg --purge trestle
+rm /tmp/calling
+wait $caller
+[ ! -e /tmp/missing ] || {
+	sort /tmp/missing | uniq -c >&2
+	exit 1
+}
+same "$before" "$(tree)"
+quiet dpkg --verify containernetworking-plugins
+start again 8083
+answers 8083
+quiet podman rm --force --time 1 again
