@@ -38,7 +38,6 @@ type release struct {
 	date   time.Time // of the commit: the only time that gets into a file
 	stage  string    // where files wait to be packed
 	shared []member  // what every archive and package has beside the binaries, with where each package wants it
-	tools  []string  // modules and Go itself, see licences.go
 	made   []string  // names of the files of the release
 }
 

@@ -29,12 +29,13 @@ fails() {
 # same compares two texts.
 same() {
 	[ "$1" = "$2" ] && return
-	echo "expected:" "$1" "found:" "$2" >&2
+	printf '%s\n' "$1" >/tmp/expected
+	printf '%s\n' "$2" | diff -u /tmp/expected - >&2
 	exit 1
 }
 
 # apt installs from what was downloaded.
-apt() { quiet apt-get install -qq -y --no-install-recommends --no-download "$@"; }
+apt() { quiet apt-get install -qq -y --no-install-recommends "$@"; }
 
 # tree writes down the plugins' folders, who dpkg says has them, and what is diverted.
 tree() {
@@ -71,9 +72,9 @@ containers() {
 	tar -C /tmp/image -c . | quiet podman import - web:1
 }
 
-# start runs a container that answers on a port.
+# start runs a container that answers on a port, in podman's own network or another.
 start() {
-	quiet podman run --detach --cgroup-parent "/$GROUP" --name "$1" --publish "$2:80" web:1 /bin/busybox httpd -f -h /www
+	quiet podman run --detach --cgroup-parent "/$GROUP" --network "${3:-podman}" --name "$1" --publish "$2:80" web:1 /bin/busybox httpd -f -h /www
 }
 
 # answers asks the container from outside, until its program has begun to listen.

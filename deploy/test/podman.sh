@@ -5,13 +5,13 @@ for package in containernetworking-plugins netavark; do
 	fails 'not installed\|no packages' dpkg --status $package
 done
 containers
+cp /usr/share/doc/trestle/examples/60-node.conflist /etc/cni/net.d/
 before=$(host)
-start web 8080
+start web 8080 node
 answers 8080
-quiet trestle doctor
 fails 'attachments are of these plugins' dpkg --remove --force-depends trestle
 answers 8080
 quiet podman rm --force --time 1 web
-same "$before" "$(host)"
 quiet dpkg --remove --force-depends trestle
+same "$before" "$(host)"
 same '' "$(tree)"
