@@ -41,7 +41,7 @@ help:
 	@echo 'make bench-long the whole matrix'
 	@echo 'make test-runtimes      real container runtimes, as root: $(RUNTIMES)'
 	@echo 'make test-runtimes-new  containerd 2.4, built from source (some minutes)'
-	@echo 'make lint       gofmt, go vet, staticcheck'
+	@echo 'make lint       gofmt, go vet, staticcheck, and govulncheck where its database can be reached'
 	@echo 'make reference  containernetworking/plugins 1.10.0 into .tools/reference: what the tests and benchmarks hold ours against (Go 1.26.8)'
 	@echo 'make man        the manual pages into man/'
 	@echo 'make release VERSION=v0.1.0  archives, packages, an image and their sums into dist/: the same bytes each time; MINISIGN_KEY=FILE signs them'
@@ -112,6 +112,7 @@ lint:
 	go tool staticcheck -tags kernels ./test/kernels/... ./test/e2e
 	go -C test/runtimes vet ./...
 	go -C deploy vet ./...
+	@deploy/vulnerable
 	cd deploy && "$$(go -C .. tool -n staticcheck)" ./...
 	cd test/runtimes && "$$(go -C ../.. tool -n staticcheck)" ./...
 

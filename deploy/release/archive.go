@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // member is a file on its way into an archive or a package.
@@ -40,6 +42,16 @@ func (r *release) dropIn(b binaries) error {
 		}
 	}
 	return r.archive(fmt.Sprintf("cni-plugins-linux-%s-%s.tgz", b.name, r.Version), members)
+}
+
+// manifests writes trestle-kubernetes-VERSION.tgz: what a cluster is told.
+func (r *release) manifests() error {
+	all, err := below(filepath.Join(r.Root, "deploy", "kubernetes"))
+	if err != nil {
+		return err
+	}
+	told := slices.DeleteFunc(all, func(m member) bool { return strings.HasSuffix(m.name, ".go") || strings.HasPrefix(m.name, "go.") })
+	return r.archive(fmt.Sprintf("trestle-kubernetes-%s.tgz", r.Version), told)
 }
 
 // archive writes a compressed archive, and the sums that lie beside each.

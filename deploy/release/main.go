@@ -70,6 +70,9 @@ func (r *release) run(arches []string) error {
 	if err := r.index(images); err != nil {
 		return fmt.Errorf("image: %w", err)
 	}
+	if err := r.manifests(); err != nil {
+		return err
+	}
 	return r.sign()
 }
 

@@ -127,7 +127,7 @@ func TestSums(t *testing.T) {
 	must(t, made.dir, "sha256sum", "--check", "--strict", sums)
 	for _, kind := range []string{"sha1", "sha256", "sha512"} {
 		found, err := filepath.Glob(filepath.Join(made.dir, "*."+kind))
-		if err != nil || len(found) != 4 {
+		if err != nil || len(found) != 5 {
 			t.Errorf("%s: %v %v, expected one beside each archive", kind, found, err)
 		}
 		for _, file := range found {
@@ -219,6 +219,20 @@ func TestDropIn(t *testing.T) {
 		t.Errorf("%d bytes in all, the reference has %d", sum, reference)
 	}
 	t.Logf("%d plugins, %d bytes", len(plugins(t)), sum)
+}
+
+// What a cluster is told is there, and none of what tests it.
+func TestManifests(t *testing.T) {
+	all := strings.Fields(must(t, "", "tar", "tzf", filepath.Join(made.dir, "trestle-kubernetes-"+made.version+".tgz")))
+	for _, name := range []string{"base/kustomization.yaml", "base/daemonset.yaml", "crio/kustomization.yaml", "remove/kustomization.yaml",
+		"chart/Chart.yaml", "chart/values.yaml", "chart/templates/daemonset.yaml"} {
+		if !slices.Contains(all, "./"+name) {
+			t.Errorf("%s: not in the archive: %v", name, all)
+		}
+	}
+	if slices.ContainsFunc(all, func(name string) bool { return strings.HasSuffix(name, ".go") }) {
+		t.Errorf("programs are in the archive: %v", all)
+	}
 }
 
 // version asks a plugin for what it speaks.
