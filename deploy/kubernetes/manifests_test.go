@@ -80,7 +80,7 @@ func TestBothMakeTheSame(t *testing.T) {
 
 func TestChartLints(t *testing.T) {
 	for _, values := range ways {
-		for _, m := range lint.RunAll("chart", values, "kube-system").Messages {
+		for _, m := range lint.All("chart", values, "kube-system", false).Messages {
 			if m.Severity >= support.InfoSev {
 				t.Errorf("%v: %v", values, m)
 			}

@@ -35,6 +35,11 @@ func (r *release) look() error {
 	if changed != "" {
 		return fmt.Errorf("tree: is not what was committed:\n%s", changed)
 	}
+	if r.Key != "" { // before the work, not after it
+		if _, err := secretKey(r.Key); err != nil {
+			return err
+		}
+	}
 	if err := r.stamp(); err != nil {
 		return err
 	}

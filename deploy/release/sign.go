@@ -31,9 +31,9 @@ func (r *release) sign() error {
 	if err := os.WriteFile(filepath.Join(r.Out, sums), text, 0o644); err != nil || r.Key == "" {
 		return err
 	}
-	key, err := minisign.PrivateKeyFromFile(os.Getenv("MINISIGN_PASSWORD"), r.Key)
+	key, err := secretKey(r.Key)
 	if err != nil {
-		return fmt.Errorf("key %s: %w", r.Key, err)
+		return err
 	}
 	message := minisign.NewReader(strings.NewReader(all.String()))
 	if _, err := io.Copy(io.Discard, message); err != nil {
@@ -41,4 +41,21 @@ func (r *release) sign() error {
 	}
 	signature := message.SignWithComments(key, "trestle "+r.Version, fmt.Sprintf("signature from minisign secret key %X", key.ID()))
 	return os.WriteFile(filepath.Join(r.Out, sums+".minisig"), signature, 0o644)
+}
+
+// secretKey reads a minisign secret key, with a password or without.
+func secretKey(path string) (key minisign.PrivateKey, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return key, err
+	}
+	if minisign.IsEncrypted(text) {
+		key, err = minisign.DecryptKey(os.Getenv("MINISIGN_PASSWORD"), text)
+	} else {
+		err = key.UnmarshalText(text)
+	}
+	if err != nil {
+		return key, fmt.Errorf("key %s: %w", path, err)
+	}
+	return key, nil
 }
