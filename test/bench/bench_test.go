@@ -154,19 +154,19 @@ func TestText(t *testing.T) {
 	one := func(name, verb string, starts int, seen float64) Series {
 		return Series{Contestant: name, Column: plain(""), Verb: verb, Starts: starts, CPU: 1, Seen: figure.Rounds{{seen}, {seen}}, Rate: figure.Rounds{{1}, {1}}}
 	}
-	r := &Result{Scenario: "one", Title: "One", Rounds: 2, Took: 65 * time.Second, Series: []Series{one("reference", "ADD", 0, 100), one("one exec", "ADD", 1, 10),
+	r := &Result{Scenario: "one", Title: "One", Rounds: 2, Took: 65 * time.Second, Series: []Series{one(oldest, "ADD", 0, 100), one("one exec", "ADD", 1, 10),
 		one("floor", "ADD", 0, 4), one("a start", "ADD", 0, 1), one("one exec", "AGAIN", 1, 3)}}
 	var got []string
 	for l := range strings.Lines(r.text()) {
 		got = append(got, strings.Join(strings.Fields(l), " "))
 	}
 	want := []string{"One (one, 2 rounds, 1m5s)",
-		"verb column contestant p50 ms p95 p99 a second cpu ms faster than the reference of floor and starts of the first column failed",
-		"ADD reference 100 100 100 1.00 1.00 - - - 0",
-		"ADD one exec 10.0 10.0 10.0 1.00 1.00 10.0 2.00 - 0",
-		"ADD floor 4.00 4.00 4.00 1.00 1.00 25.0 - - 0",
-		"ADD a start 1.00 1.00 1.00 1.00 1.00 - - - 0",
-		"AGAIN one exec 3.00 3.00 3.00 1.00 1.00 - 3.00 - 0"}
+		"verb column contestant p50 ms p95 p99 a second cpu ms x of 1.10.0 nftables x of 1.10.0 iptables x of 1.1.1 of floor and starts of the first column failed",
+		"ADD 1.1.1, iptables 100 100 100 1.00 1.00 - - - - - 0",
+		"ADD one exec 10.0 10.0 10.0 1.00 1.00 - - 10.0 2.00 - 0",
+		"ADD floor 4.00 4.00 4.00 1.00 1.00 - - 25.0 - - 0",
+		"ADD a start 1.00 1.00 1.00 1.00 1.00 - - - - - 0",
+		"AGAIN one exec 3.00 3.00 3.00 1.00 1.00 - - - 3.00 - 0"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

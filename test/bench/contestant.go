@@ -19,6 +19,8 @@ type Contestant struct {
 	peer   bool // somebody else's
 	one    bool // the whole list in one plugin
 	lists  bool // it has all verbs
+
+	backend string // that a peer is told to use, in every column
 }
 
 // filled is ours where nothing is measured but what the pods of a host meet: what all forms leave in the kernel is the same.
@@ -27,7 +29,7 @@ const filled = "ours"
 // contestants are all that take part, the peers first.
 func (w works) contestants(s Scenario) (list []Contestant) {
 	for _, p := range w.peers {
-		list = append(list, Contestant{Name: p.name, dir: p.dir, peer: true, named: 2, lists: true})
+		list = append(list, Contestant{Name: p.name, dir: p.dir, peer: true, named: 2, lists: true, backend: p.backend})
 	}
 	for _, c := range []Contestant{
 		{Name: "separate", dir: w.separate, starts: 3, named: 2, lists: true},
@@ -50,9 +52,12 @@ func (w works) contestants(s Scenario) (list []Contestant) {
 func (c Contestant) conflist(col Column, n int) []byte {
 	four, six := fmt.Sprintf(`[{"subnet": "10.%d.0.0/16"}]`, 64+n), fmt.Sprintf(`[{"subnet": "fd00:%d::/64"}]`, 64+n)
 	sets := map[string]string{"4": four, "6": six, "both": four + ", " + six}[col.Family]
-	masquerade, ports := "", ""
-	if col.Backend != "" {
-		masquerade, ports = fmt.Sprintf(`"ipMasqBackend": %q, `, col.Backend), fmt.Sprintf(`"backend": %q, `, col.Backend)
+	masquerade, ports, backend := "", "", col.Backend
+	if c.peer {
+		backend = c.backend
+	}
+	if backend != "" {
+		masquerade, ports = fmt.Sprintf(`"ipMasqBackend": %q, `, backend), fmt.Sprintf(`"backend": %q, `, backend)
 	}
 	plugins := fmt.Sprintf(`[{"type": "bridge", "bridge": "bench%d", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true, %s
 		"ipam": {"type": "host-local", "ranges": [%s]}}, {"type": "portmap", %s"capabilities": {"portMappings": true}}]`, n, masquerade, sets, ports)

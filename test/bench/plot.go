@@ -3,102 +3,131 @@ package main
 import (
 	"errors"
 	"fmt"
-	"image/color"
 	"math"
+	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/plotutil"
-	"gonum.org/v1/plot/vg"
+	"github.com/trestle-cni/trestle/test/bench/chart"
 )
+
+// sentences say what is to be seen in the plots of a scenario.
+var sentences = map[string]string{
+	"one":      "What a pod waits for: the bars are medians. The floor is the kernel's own work, and a start that of a program that does nothing; nobody gets below both.",
+	"family":   "IPv6 and both families cost ours hardly more than IPv4 alone.",
+	"ports":    "Ours write all ports of a pod in one transaction: a hundred times the ports is not a hundred times the time.",
+	"tcp":      "The same over TCP.",
+	"pods":     "Ours grow with what the kernel does for each port of a bridge, as the floor does; the reference with iptables reads all rules of all pods at each call.",
+	"backend":  "With iptables ours run the tool once a family, the reference once a rule.",
+	"parallel": "Calls a second: as many at a time as stand below. Ours wait for no lock of each other's; all share the machine's processors.",
+	"reach":    "A published port is found as fast among ten thousand as among ten: the line is to be flat.",
+}
 
 // plot draws each scenario that has several columns, and the bars of the first.
 func (r *Report) plot(dir string) error {
 	var errs []error
 	for _, result := range r.Results {
-		draw, of := result.lines, []string{"ADD", "DEL"}
+		of := []string{"ADD", "DEL"}
 		switch result.Scenario {
 		case "execs", "mix": // a table says it all
 			continue
-		case "one":
-			draw = result.bars
 		case "reach":
 			of = []string{"TCP last", "UDP last"}
 		}
 		for _, verb := range of {
-			file := fmt.Sprintf("%s-%s.svg", result.Scenario, strings.ReplaceAll(verb, " ", "-"))
-			errs = append(errs, draw(verb, filepath.Join(dir, file)))
+			if picture := result.draw(verb); picture != "" {
+				file := fmt.Sprintf("%s-%s.svg", result.Scenario, strings.ReplaceAll(verb, " ", "-"))
+				errs = append(errs, os.WriteFile(filepath.Join(dir, file), []byte(picture), 0o644))
+			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (r *Result) bars(verb, file string) error {
-	p := plot.New()
-	p.Title.Text, p.Y.Label.Text = fmt.Sprintf("%s: %s, median", r.Title, verb), "milliseconds"
-	var values plotter.Values
-	var names []string
-	for _, s := range r.Series {
-		if s.Verb == verb {
-			values, names = append(values, s.Seen.Median(nil)), append(names, s.Contestant)
+// draw is the plot of a verb: bars where the columns are categories, else lines. Empty: there is nothing to compare.
+func (r *Result) draw(verb string) string {
+	c := chart.Chart{Title: r.Title + ": " + verb, Unit: "milliseconds, median", Sentence: sentences[r.Scenario]}
+	switch r.Scenario {
+	case "one", "family", "backend":
+		groups := r.groups(verb)
+		if len(groups) == 0 {
+			return ""
+		}
+		return chart.Bars(c, groups)
+	case "parallel":
+		c.Unit = "calls a second, median"
+	case "reach":
+		c.Title = r.Title + ": " + strings.TrimSuffix(verb, " last") + ", the last port"
+	}
+	lines := r.lines(verb)
+	if len(lines) == 0 {
+		return ""
+	}
+	return chart.Lines(c, across[r.Scenario], r.steps(), lines, r.Scenario != "reach")
+}
+
+// ink is a contestant's, the same in all plots.
+func ink(name string) int {
+	return slices.Index([]string{"one exec", "bundle", "separate", newest + ", nftables", newest + ", iptables", oldest}, name) + 1
+}
+
+// steps are the columns as numbers that people read.
+func (r *Result) steps() (names []string) {
+	for _, name := range r.columns() {
+		if count, err := strconv.ParseFloat(name, 64); err == nil {
+			name = chart.Number(count)
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// across are what the columns of a scenario count.
+var across = map[string]string{"ports": "published ports of the pod", "tcp": "published ports of the pod", "pods": "pods present", "parallel": "calls at a time",
+	"reach": "published ports"}
+
+// groups are the columns with a bar a contestant.
+func (r *Result) groups(verb string) (groups []chart.Group) {
+	names := r.contestants()
+	for _, column := range r.columns() {
+		g := chart.Group{Name: column}
+		for _, name := range names {
+			if s := r.find(name, column, verb); s != nil && len(s.Seen.All(nil)) > 0 {
+				g.Bars = append(g.Bars, chart.Bar{Name: name, Value: s.Seen.Median(nil), Ink: ink(name)})
+			}
+		}
+		if len(g.Bars) > 0 {
+			groups = append(groups, g)
 		}
 	}
-	if len(values) == 0 {
-		return nil
-	}
-	bars, err := plotter.NewBarChart(values, vg.Points(28))
-	if err != nil {
-		return err
-	}
-	bars.Color = color.RGBA{R: 0x33, G: 0x66, B: 0x99, A: 0xff}
-	p.Add(bars)
-	p.NominalX(names...)
-	p.Y.Min = 0
-	return p.Save(16*vg.Centimeter, 9*vg.Centimeter, file)
+	return groups
 }
 
 // lines has a line a contestant over the columns. Calls at a time are shown by their rate.
-func (r *Result) lines(verb, file string) error {
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = fmt.Sprintf("%s: %s", r.Title, verb), r.Title, "milliseconds, median"
-	columns := r.columns()
-	var args []any
+func (r *Result) lines(verb string) (lines []chart.Line) {
 	for _, name := range r.contestants() {
-		var points plotter.XYs
-		for x, column := range columns {
-			s := r.find(name, column, verb)
-			if s == nil {
-				continue
+		l, known := chart.Line{Name: name, Ink: ink(name)}, 0
+		for _, column := range r.columns() {
+			v := math.NaN()
+			if s := r.find(name, column, verb); s != nil && r.Scenario == "parallel" {
+				v = s.Rate.Median(nil)
+			} else if s != nil {
+				v = s.Seen.Median(nil)
 			}
-			y := s.Seen.Median(nil)
-			if r.Scenario == "parallel" {
-				y, p.Y.Label.Text = s.Rate.Median(nil), "calls a second"
+			if v > 0 {
+				known++
+			} else {
+				v = math.NaN()
 			}
-			if !math.IsNaN(y) {
-				points = append(points, plotter.XY{X: float64(x), Y: y})
-			}
+			l.Values = append(l.Values, v)
 		}
-		if len(points) > 1 {
-			args = append(args, name, points)
+		if known > 1 {
+			lines = append(lines, l)
 		}
 	}
-	if len(args) == 0 {
-		return nil // nothing to compare
-	}
-	if err := plotutil.AddLinePoints(p, args...); err != nil {
-		return err
-	}
-	p.NominalX(columns...)
-	p.Legend.Top, p.Legend.Left = true, true
-	if r.Scenario == "reach" { // which is to be flat
-		p.Y.Min, p.Y.Max = 0, 2*p.Y.Max
-	} else {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: 0}
-		p.Y.Max *= 8 // room for the legend above the lines
-	}
-	return p.Save(16*vg.Centimeter, 9*vg.Centimeter, file)
+	return lines
 }
 
 func (r *Result) contestants() (names []string) {

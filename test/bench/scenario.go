@@ -97,7 +97,7 @@ func ports(protocol string, long bool) (list []Column) {
 	return list
 }
 
-// backends hands the key to all. Debian's reference does not know it, and uses iptables in both columns.
+// backends hands the key to ours. A peer has its own in both columns.
 func backends() (list []Column) {
 	for _, backend := range []string{"nftables", "iptables"} {
 		c := plain(backend)

@@ -40,7 +40,7 @@ func (r *Result) text() string {
 	if r.Scenario == "execs" {
 		r.execs(w)
 	} else {
-		fmt.Fprintln(w, "verb\tcolumn\tcontestant\tp50 ms\tp95\tp99\ta second\tcpu ms\tfaster than the reference\tof floor and starts\tof the first column\tfailed\t")
+		fmt.Fprintln(w, "verb\tcolumn\tcontestant\tp50 ms\tp95\tp99\ta second\tcpu ms\tx of 1.10.0 nftables\tx of 1.10.0 iptables\tx of 1.1.1\tof floor and starts\tof the first column\tfailed\t")
 		for _, verb := range series {
 			for _, s := range r.Series {
 				if s.Verb == verb {
@@ -82,15 +82,15 @@ func (r *Result) besides(s Series) figure.Estimate {
 
 func (r *Result) line(w *tabwriter.Writer, s Series) {
 	all := s.Seen.All(nil)
-	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", s.Verb, s.Column.Name, s.Contestant, number(figure.Quantile(all, 0.5)),
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", s.Verb, s.Column.Name, s.Contestant, number(figure.Quantile(all, 0.5)),
 		number(figure.Quantile(all, 0.95)), number(figure.Quantile(all, 0.99)), number(s.Rate.Median(nil)), number(s.CPU),
-		estimate(r.faster(s)), estimate(r.overFloor(s)), estimate(r.overFirst(s)), s.Failed)
+		estimate(r.faster(s, newest+", nftables")), estimate(r.faster(s, newest+", iptables")), estimate(r.faster(s, oldest)), estimate(r.overFloor(s)), estimate(r.overFirst(s)), s.Failed)
 }
 
 // faster is how many times the peer's time (or how many times its rate, where calls go at once) a call takes.
-func (r *Result) faster(s Series) figure.Estimate {
-	p := r.find("reference", s.Column.Name, s.Verb)
-	if p == nil || len(p.Seen.All(nil)) == 0 || s.Contestant == "reference" || s.Contestant == "a start" {
+func (r *Result) faster(s Series, peer string) figure.Estimate {
+	p := r.find(peer, s.Column.Name, s.Verb)
+	if p == nil || len(p.Seen.All(nil)) == 0 || s.Contestant == peer || s.Contestant == "a start" {
 		return none
 	}
 	return figure.Over(r.Rounds, func(pick []int) float64 {

@@ -28,18 +28,24 @@ func ofThree(separate, bundle, one float64) []goal {
 	return []goal{{"separate", separate}, {"bundle", bundle}, {"one exec", one}}
 }
 
+// than is how many times faster something is than the peer.
+func than(peer string) func(*Result, Series) figure.Estimate {
+	return func(r *Result, s Series) figure.Estimate { return r.faster(s, peer) }
+}
+
 func targets() []target {
 	flat := ofThree(1.1, 1.1, 1.1)
 	list := []target{
-		{"ADD, times faster than the reference", "one", "", "ADD", (*Result).faster, ofThree(5, 7, 12), true},
+		{"ADD, times faster than 1.10.0 (nftables)", "one", "", "ADD", than(newest + ", nftables"), ofThree(6, 8, 12), true},
+		{"ADD, times faster than 1.10.0 (iptables)", "one", "", "ADD", than(newest + ", iptables"), ofThree(6, 8, 12), true},
 		{"ADD, of floor and starts", "one", "", "ADD", (*Result).overFloor, ofThree(1.6, 1.6, 1.6), false},
-		{"DEL, times faster than the reference", "one", "", "DEL", (*Result).faster, ofThree(6, 7, 8), true},
+		{"DEL, times faster than 1.10.0 (nftables)", "one", "", "DEL", than(newest + ", nftables"), ofThree(6, 7, 8), true},
 		{"DEL, of floor and starts", "one", "", "DEL", (*Result).overFloor, ofThree(1.3, 1.3, 1.3), false},
 		{"repeated DEL, of starts", "one", "", "AGAIN", (*Result).overFloor, ofThree(1.2, 1.2, 1.2), false},
 		{"repeated DEL at 1,000 pods, of starts", "pods", "1000", "AGAIN", (*Result).overFloor, ofThree(1.2, 1.2, 1.2), false},
 		{"repeated DEL at 10,000 pods, of starts", "pods", "10000", "AGAIN", (*Result).overFloor, ofThree(1.2, 1.2, 1.2), false},
-		{"ADDs a second, 16 at a time, of the reference's", "parallel", "16", "ADD", (*Result).faster, ofThree(8, 10, 12), true},
-		{"DELs a second, 16 at a time, of the reference's", "parallel", "16", "DEL", (*Result).faster, ofThree(12, 15, 15), true},
+		{"ADDs a second, 16 at a time, of 1.10.0's (nftables)", "parallel", "16", "ADD", than(newest + ", nftables"), ofThree(8, 10, 12), true},
+		{"DELs a second, 16 at a time, of 1.10.0's (nftables)", "parallel", "16", "DEL", than(newest + ", nftables"), ofThree(12, 15, 15), true},
 		{"ADD at 1,000 pods, of that with none", "pods", "1000", "ADD", (*Result).overFirst, flat, false},
 		{"DEL at 1,000 pods, of that with none", "pods", "1000", "DEL", (*Result).overFirst, flat, false},
 		{"ADD of both families, of IPv4 alone", "family", "both", "ADD", (*Result).overFirst, ofThree(1.2, 1.2, 1.2), false},

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/trestle-cni/trestle/test/reference"
 )
 
 const module = "github.com/trestle-cni/trestle/"
@@ -20,8 +22,14 @@ type works struct {
 	peers    []peer
 }
 
-// peer is somebody else's plugins.
-type peer struct{ name, dir string }
+// peer is somebody else's plugins, with the backend that they are told to use; empty: they know no other than iptables.
+type peer struct{ name, dir, backend string }
+
+// The reference of today, whose binaries `make reference` builds, and the oldest that is still on nodes, Debian's.
+const (
+	newest = "1.10.0"
+	oldest = "1.1.1, iptables"
+)
 
 // build builds ours into the folder, and finds the peers.
 func build(ctx context.Context, dir string) (w works, err error) {
@@ -37,17 +45,19 @@ func build(ctx context.Context, dir string) (w works, err error) {
 	if err != nil {
 		return w, err
 	}
-	w.peers = []peer{{"reference", "/usr/lib/cni"}}
+	w.peers = []peer{
+		{newest + ", nftables", reference.Newest.Dir, "nftables"}, {newest + ", iptables", reference.Newest.Dir, "iptables"}, {oldest, reference.Debian.Dir, ""},
+	}
 	for _, pair := range strings.Fields(os.Getenv("PEERS")) {
 		name, dir, ok := strings.Cut(pair, "=")
 		if !ok {
 			return w, fmt.Errorf("PEERS: %q: must be name=dir", pair)
 		}
-		w.peers = append(w.peers, peer{name, dir})
+		w.peers = append(w.peers, peer{name, dir, ""})
 	}
 	for _, p := range w.peers {
 		if _, err := os.Stat(filepath.Join(p.dir, "bridge")); err != nil {
-			return w, fmt.Errorf("peer %s: %w: see test/need", p.name, err)
+			return w, fmt.Errorf("peer %s: %w: make reference, and see test/need", p.name, err)
 		}
 	}
 	return w, nil
