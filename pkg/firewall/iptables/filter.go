@@ -83,20 +83,6 @@ func Open(o Options) *Filter {
 // Close closes the filter for frames.
 func (f *Filter) Close() error { return f.options.Link.Close() }
 
-// Ready says whether the tool is there, and can read the two tables.
-func (f *Filter) Ready(ctx context.Context) error {
-	for _, family := range families() {
-		t, err := f.find(ctx, family, "")
-		if err == nil {
-			err = t.ready(ctx)
-		}
-		if err != nil {
-			return fault.New(fault.NoService, "install iptables, load the kernel's modules for it, or choose the backend nftables", "packet filter: %w", err)
-		}
-	}
-	return nil
-}
-
 // Hold reads both tables of each family that the claim has values for, or the owner anything in, and adds what is missing.
 func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (created bool, err error) {
 	if c.Role.Frames() {

@@ -47,6 +47,20 @@ func (s *state) blind() error {
 	return nil
 }
 
+// Ready says whether the tool is there, and can read the two tables.
+func (f *Filter) Ready(ctx context.Context) error {
+	for _, family := range families() {
+		t, err := f.find(ctx, family, "")
+		if err == nil {
+			err = t.ready(ctx)
+		}
+		if err != nil {
+			return fault.New(fault.NoService, "install iptables, load the kernel's modules for it, or choose the backend nftables", "packet filter: %w", err)
+		}
+	}
+	return nil
+}
+
 // ready says whether the tool can read all that it can write.
 func (t *tool) ready(ctx context.Context) error {
 	s, err := t.load(ctx)

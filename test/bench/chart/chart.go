@@ -2,7 +2,7 @@
 // categories, lines for what grows, each with its name and its number beside it instead of a legend.
 //
 // It is a writer of its own because a plotting library has to be talked out of its axes, legends, number formats and margins one by one, which took as
-// many lines as this has, and brings fifteen modules.
+// many lines as this has, and brings nine modules.
 package chart
 
 import (
