@@ -15,8 +15,9 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # What is packed is tried with: another's signature check, another's reader of images, an emulator, a fresh Debian.
 TRIERS := git debootstrap minisign skopeo qemu-user-static
 
-# Debian's runtimes; containerd-2.4 is built for test-runtimes-new. PLUGINS names the plugins to try, BESIDE others to compare, CHECKS a part of a check's name.
+# Debian's runtimes, and those that test-runtimes-new builds. PLUGINS names the plugins to try, BESIDE others to compare, CHECKS a part of a check's name.
 RUNTIMES := containerd-1.6 podman buildah ctr cnitool
+BUILT    := containerd-2.4 nerdctl crio
 PACKAGES := containerd runc podman conmon buildah containernetworking-plugins iproute2 nftables iptables
 WITH     := $(if $(PLUGINS),-plugins $(PLUGINS)) $(if $(BESIDE),-beside $(BESIDE)) $(if $(CHECKS),-only '$(CHECKS)') $(if $(RECORD),-record $(RECORD))
 
@@ -40,7 +41,7 @@ help:
 	@echo 'make bench      ours beside the reference and the kernel: tables and plots into docs/benchmarks/'
 	@echo 'make bench-long the whole matrix'
 	@echo 'make test-runtimes      real container runtimes, as root: $(RUNTIMES)'
-	@echo 'make test-runtimes-new  containerd 2.4, built from source (some minutes)'
+	@echo 'make test-runtimes-new  $(BUILT), built from source (a quarter of an hour)'
 	@echo 'make lint       gofmt, go vet, staticcheck, and govulncheck where its database can be reached'
 	@echo 'make reference  containernetworking/plugins 1.10.0 into .tools/reference: what the tests and benchmarks hold ours against (Go 1.26.8)'
 	@echo 'make man        the manual pages into man/'
@@ -100,9 +101,9 @@ test-runtimes:
 	@test/runtimes/run $(WITH) $(RUNTIMES)
 
 test-runtimes-new:
-	@test/need $(PACKAGES)
+	@test/need $(PACKAGES) gcc libc6-dev libsqlite3-dev
 	@$(MAKE) --no-print-directory reference
-	@test/runtimes/run $(WITH) containerd-2.4
+	@test/runtimes/run $(WITH) $(BUILT)
 
 lint:
 	@test -z "$$(gofmt -l .)" || { echo 'gofmt: these files want it:'; gofmt -l .; exit 1; }

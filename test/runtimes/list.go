@@ -28,7 +28,8 @@ func onePlugin(t *Trial) error {
 }
 
 func (t *Trial) onOnePlugin() error {
-	if err := errors.Join(started(t), calledFor("ADD", "trestle")); err != nil {
+	// A daemon that watches the directory may not have seen it yet.
+	if err := eventually(func() error { return errors.Join(started(t), calledFor("ADD", "trestle")) }); err != nil {
 		return err
 	}
 	engine, is := t.Runtime.(*podman)

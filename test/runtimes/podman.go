@@ -49,7 +49,13 @@ func (p *podman) Quit() error { return nil }
 
 func (p *podman) Run(pod *Pod) error { return p.run(pod, "node") }
 
-func (p *podman) run(pod *Pod, network string) error {
+func (p *podman) tool(arguments ...string) (string, error) { return program("podman", arguments...) }
+
+func (p *podman) habits() (network, bridge string, isolated []string) {
+	return "podman", "cni-podman0", []string{"--opt", "isolate=true"}
+}
+
+func (p *podman) run(pod *Pod, network string, more ...string) error {
 	arguments := []string{"run", "--detach", "--pull", "never", "--cgroup-parent", "/" + cgroup, "--name", pod.Name, "--network", network}
 	if pod.Host != 0 {
 		for _, protocol := range []string{"tcp", "udp"} {
@@ -59,7 +65,7 @@ func (p *podman) run(pod *Pod, network string) error {
 	if pod.Address != "" {
 		arguments = append(arguments, "--ip", pod.Address)
 	}
-	_, err := program("podman", append(arguments, imageName, "serve", pod.Name)...)
+	_, err := p.tool(append(append(arguments, more...), imageName, "serve", pod.Name)...)
 	return err
 }
 

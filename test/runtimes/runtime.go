@@ -51,6 +51,9 @@ const (
 	Silent                   // sends no DEL where the namespace's name has gone
 	Adopt                    // the plugins have the tool, which can take over from the reference
 	Early                    // reads no conflist of 1.1.0
+	Mapper                   // publishes ports without portmap
+	Wary                     // asks for CHECK after each ADD, and for STATUS and GC when it starts
+	Strict                   // does nothing while any list is broken
 )
 
 // program runs a program and returns its output. The error has what it said last, since that is the runtime's own word.

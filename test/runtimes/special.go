@@ -154,27 +154,3 @@ func conditioned(t *Trial) error {
 	})
 	return errors.Join(unready, replaceFile(good, string(content)), ready(), started(t))
 }
-
-// network: `podman network create` writes a list with firewall and tuning, which are not ours yet and come from Debian's directory.
-func network(t *Trial) error {
-	tool := t.Runtime.(*podman)
-	if err := configure(`"` + binDir + `", "` + spare + `"`); err != nil {
-		return err
-	}
-	if _, err := program("podman", "network", "create", "--subnet", "10.99.0.0/24", "lab"); err != nil {
-		return err
-	}
-	t.made++
-	p := &Pod{Name: fmt.Sprintf("pod%d", t.made), Host: 18089}
-	t.pods = append(t.pods, p)
-	if err := tool.run(p, "lab"); err != nil {
-		return err
-	}
-	reached := eventually(func() error { return asks(outside, "tcp", host4+":18089", p.Name+" sees "+outside4) })
-	if err := errors.Join(reached, t.gone(p)); err != nil {
-		return err
-	}
-	_, err1 := program("podman", "network", "rm", "lab")
-	_, err2 := program("nft", "delete", "table", "ip", "filter") // firewall's ground, which stays
-	return errors.Join(err1, err2, configure(`"`+binDir+`"`))
-}

@@ -51,9 +51,9 @@ func (t *Trial) pod(host uint16) (*Pod, error) {
 	return p, err
 }
 
-// port is the host's port where the runtime publishes ports, else 0.
+// port is the host's port where the runtime publishes ports, or does so by itself, else 0.
 func (t *Trial) port(host uint16) uint16 {
-	if t.traits&Ports == 0 {
+	if t.traits&(Ports|Mapper) == 0 {
 		return 0
 	}
 	return host

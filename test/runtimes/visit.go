@@ -118,8 +118,10 @@ func candidates(work string) map[string]candidate {
 	image := filepath.Join(work, "image.tar")
 	old, now := containerd{image: image}, containerd{image: image, bin: filepath.Join(work, "containerd2")}
 	return map[string]candidate{
-		"containerd-1.6": {&node{containerd: old}, Daemon | Ports | Redo | Node | Early},
-		"containerd-2.4": {&node{containerd: now}, Daemon | Ports | Redo | Node | Status},
+		"containerd-1.6": {&node{daemon: &old, socket: socket}, Daemon | Ports | Redo | Node | Early},
+		"containerd-2.4": {&node{daemon: &now, socket: socket}, Daemon | Ports | Redo | Node | Status},
+		"crio":           {&node{daemon: &crio{work: work, image: image}, socket: crioSocket}, Daemon | Redo | Node | Mapper | Wary},
+		"nerdctl":        {&nerdctl{old, filepath.Join(work, "nerdctl")}, Daemon | Ports | Own | Strict},
 		"ctr":            {&ctr{old}, 0},
 		"podman":         {&podman{image}, Ports | Silent | Own | Early},
 		"buildah":        {&buildah{image}, 0},
