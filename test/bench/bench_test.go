@@ -76,6 +76,26 @@ func TestExecs(t *testing.T) {
 	}
 }
 
+// Podman's list is a program for each of its plugins more, and all of it works.
+func TestPodman(t *testing.T) {
+	w, err := build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.peers = nil
+	r, err := measure(Scenario{Name: "podman", Rounds: 1, Columns: []Column{podman(true)}, only: ways}, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"separate": 5, "bundle": 4, "one exec": 1} {
+		for _, verb := range verbs {
+			if s := r.find(name, "", verb); s.Execs != want || s.Failed > 0 {
+				t.Errorf("%s %s: %d programs, want %d; %d failed: %s", name, verb, s.Execs, want, s.Failed, s.Error)
+			}
+		}
+	}
+}
+
 // Pods are present on as many networks as they need: a bridge has no room for all.
 func TestFill(t *testing.T) {
 	m, err := prepare(Contestant{Name: "inside", driver: host.Inside, one: true, lists: true}, plain(""), 1, nil)

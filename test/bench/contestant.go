@@ -52,7 +52,10 @@ func (w works) contestants(s Scenario) (list []Contestant) {
 func (c Contestant) conflist(col Column, n int) []byte {
 	four, six := fmt.Sprintf(`[{"subnet": "10.%d.0.0/16"}]`, 64+n), fmt.Sprintf(`[{"subnet": "fd00:%d::/64"}]`, 64+n)
 	sets := map[string]string{"4": four, "6": six, "both": four + ", " + six}[col.Family]
-	masquerade, ports, backend := "", "", col.Backend
+	masquerade, ports, more, backend := "", "", "", col.Backend
+	if col.Podman {
+		more = `, {"type": "firewall"}, {"type": "tuning"}`
+	}
 	if c.peer {
 		backend = c.backend
 	}
@@ -60,7 +63,7 @@ func (c Contestant) conflist(col Column, n int) []byte {
 		masquerade, ports = fmt.Sprintf(`"ipMasqBackend": %q, `, backend), fmt.Sprintf(`"backend": %q, `, backend)
 	}
 	plugins := fmt.Sprintf(`[{"type": "bridge", "bridge": "bench%d", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true, %s
-		"ipam": {"type": "host-local", "ranges": [%s]}}, {"type": "portmap", %s"capabilities": {"portMappings": true}}]`, n, masquerade, sets, ports)
+		"ipam": {"type": "host-local", "ranges": [%s]}}, {"type": "portmap", %s"capabilities": {"portMappings": true}}%s]`, n, masquerade, sets, ports, more)
 	if c.one {
 		plugins = `[{"type": "trestle", "capabilities": {"portMappings": true}, "plugins": ` + plugins + `}]`
 	}

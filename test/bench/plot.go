@@ -21,6 +21,7 @@ var sentences = map[string]string{
 	"tcp":      "The same over TCP.",
 	"pods":     "Ours grow with what the kernel does for each port of a bridge, as the floor does; the reference with iptables reads all rules of all pods at each call.",
 	"backend":  "With iptables ours run the tool once a family, the reference once a rule.",
+	"podman":   "Each plugin of the list is a start of its own, but in one exec.",
 	"parallel": "Calls a second: as many at a time as stand below. Ours wait for no lock of each other's; all share the machine's processors.",
 	"reach":    "A published port is found as fast among ten thousand as among ten: the line is to be flat.",
 }
@@ -50,7 +51,7 @@ func (r *Report) plot(dir string) error {
 func (r *Result) draw(verb string) string {
 	c := chart.Chart{Title: r.Title + ": " + verb, Unit: "milliseconds, median", Sentence: sentences[r.Scenario]}
 	switch r.Scenario {
-	case "one", "family", "backend":
+	case "one", "family", "backend", "podman":
 		groups := r.groups(verb)
 		if len(groups) == 0 {
 			return ""

@@ -27,6 +27,7 @@ type Column struct {
 	Family   string        `json:"family"`  // 4, 6 or both
 	Backend  string        `json:"backend"` // empty: as without the key
 	Mixed    bool          `json:"mixed"`   // ADDs and DELs by turns
+	Podman   bool          `json:"podman"`  // the list that podman writes: with firewall and tuning
 	Traced   bool          `json:"traced"`  // count programs instead of time
 	Reach    bool          `json:"reach"`   // flows through the ports of those present, instead of verbs
 	alone    bool          // no peers
@@ -51,6 +52,7 @@ func scenarios(o options) []Scenario {
 		{Name: "pods", Title: "By pods present", Rounds: 25, Columns: crowds(o.long), costly: true, shared: true,
 			why: "to fill a host by their own ADDs takes minutes to hours"},
 		{Name: "backend", Title: "By backend", Rounds: 15, Columns: backends(), only: ways},
+		{Name: "podman", Title: "The list that podman writes: bridge, portmap, firewall, tuning", Rounds: 15, Columns: []Column{podman(false)}, only: ways},
 		{Name: "parallel", Title: "Many at a time", Rounds: 4, Columns: parallel(), only: ways},
 		{Name: "mix", Title: "ADDs and DELs by turns, 16 at a time", Rounds: 4, Columns: []Column{mixed()}, only: ways},
 		{Name: "reach", Title: "By published ports, flows through the first and the last", Rounds: 80, Columns: reaches(o.long), only: []string{filled},
@@ -105,6 +107,13 @@ func backends() (list []Column) {
 		list = append(list, c)
 	}
 	return list
+}
+
+// podman is the list that podman writes for a network, a pod at a time or its programs counted.
+func podman(traced bool) Column {
+	c := plain("")
+	c.Podman, c.Traced = true, traced
+	return c
 }
 
 // mixed is half of the calls ADDs, and half DELs of pods that were added before.

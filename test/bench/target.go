@@ -52,6 +52,10 @@ func targets() []target {
 		{"connect through the last of 10,000 ports, of the first of 10", "reach", "10000", "TCP last", (*Result).overFirst, []goal{{filled, 1.1}}, false},
 		{"first packet through the last of 10,000 ports, of the first of 10", "reach", "10000", "UDP last", (*Result).overFirst, []goal{{filled, 1.1}}, false},
 	}
+	for _, backend := range []string{"nftables", "iptables"} {
+		list = append(list, target{"podman's list: ADD, times faster than 1.10.0 (" + backend + ")", "podman", "", "ADD", than(newest + ", " + backend),
+			ofThree(5, 5.5, 15), true})
+	}
 	for _, verb := range []string{"ADD", "DEL"} {
 		list = append(list, target{"programs besides the named plugins, " + verb, "execs", "1 port", verb, (*Result).besides, ofThree(1, 0, 0), false})
 	}
