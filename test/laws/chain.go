@@ -130,7 +130,7 @@ func (c Chain) stdin(call call) ([]byte, error) {
 	if call.prev != nil {
 		set("prevResult", json.RawMessage(call.prev))
 	}
-	if call.verb == "GC" {
+	if call.verb == "GC" && !call.unlisted {
 		set("cni.dev/valid-attachments", call.valid)
 	}
 	err := own(config, call.of.Number)

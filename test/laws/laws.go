@@ -28,6 +28,7 @@ func Laws() []Law {
 		{Name: "8-together", Holds: Together},
 		{Name: "9-fixed-point", Holds: FixedPoint, Pure: true},
 		{Name: "10-mend", Holds: Mend},
+		{Name: "11-living", Holds: Living},
 		{Name: "12-refused", Holds: AnyRefused},
 		{Name: "13-other", Holds: Other},
 	}

@@ -120,18 +120,19 @@ func is[T any](step plan.Step) bool {
 
 // call is one verb for one plugin of the chain.
 type call struct {
-	verb    string
-	member  int // index in Plugins
-	of      Container
-	prev    []byte         // prevResult; nil: none
-	bare    bool           // no namespace and no runtimeConfig
-	runtime map[string]any // runtimeConfig in place of the configuration's
-	valid   []attachment   // for GC
-	rewrite Rewrite
-	part    string    // of a list: the plugin whose plans are rewritten; empty: all
-	out     io.Writer // takes the output; nil: it is returned
-	env     map[string]string
-	spoil   func(member int, config Config) // changes what a plugin is sent
+	verb     string
+	member   int // index in Plugins
+	of       Container
+	prev     []byte         // prevResult; nil: none
+	bare     bool           // no namespace and no runtimeConfig
+	runtime  map[string]any // runtimeConfig in place of the configuration's
+	valid    []attachment   // for GC
+	unlisted bool           // a GC without a list of the valid
+	rewrite  Rewrite
+	part     string    // of a list: the plugin whose plans are rewritten; empty: all
+	out      io.Writer // takes the output; nil: it is returned
+	env      map[string]string
+	spoil    func(member int, config Config) // changes what a plugin is sent
 }
 
 func (w *World) environment(c call) map[string]string {
