@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,7 +199,7 @@ func (r *Request) exec(file string) callee {
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		cmd.WaitDelay = wait
 		err := cmd.Run()
-		_, _ = r.Streams.Err.Write(stderr.Bytes()) // a delegate's log is ours, also where it failed
+		_, _ = io.WriteString(r.Streams.Err, harmless(stderr.String())) // a delegate's log is ours, also where it failed
 		if err == nil {
 			return stdout.Bytes(), nil
 		}

@@ -42,7 +42,7 @@ type Request struct {
 
 // Logf writes a line for the operator to standard error, which runtimes keep in their log.
 func (r *Request) Logf(format string, args ...any) {
-	fmt.Fprintf(r.Streams.Err, "trestle %s: %s\n", r.Plugin, fmt.Sprintf(format, args...))
+	fmt.Fprintf(r.Streams.Err, "trestle %s: %s\n", r.Plugin, harmless(fmt.Sprintf(format, args...)))
 }
 
 // newRequest reads the environment and the configuration, in the order and with the codes of the reference's skeleton. Where the
