@@ -26,3 +26,6 @@ func Dirs(network, named string) []string { return reserved().Dirs(network, name
 
 // Remember writes down that the network has reservations below dataDir.
 func Remember(dataDir, network string) { reserved().Remember(dataDir, network) }
+
+// Places are the data directories of all networks, as far as they are remembered.
+func Places() []string { return reserved().All() }

@@ -42,6 +42,17 @@ func (k Kind) remembered(network string) (dirs []string) {
 	return dirs
 }
 
+// All are the directories of every network: the default, and all that are remembered.
+func (k Kind) All() []string {
+	dirs := []string{k.Default}
+	files, _ := filepath.Glob(k.file("*")) // the pattern is a good one
+	for _, file := range files {
+		dirs = append(dirs, k.remembered(strings.TrimSuffix(filepath.Base(file), "."+k.Name))...)
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
+
 func (k Kind) file(network string) string { return filepath.Join(Run, network+"."+k.Name) }
 
 // Remember writes down that the network has files in the directory.

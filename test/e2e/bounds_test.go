@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
@@ -74,6 +75,24 @@ func TestEndsAtOnce(t *testing.T) {
 			}
 			if must(t, json.Unmarshal([]byte(out.String()), &got)); got.Code != fault.Interrupted {
 				t.Errorf("%s: code %d: %s, want %d", verb, got.Code, got.Msg, fault.Interrupted)
+			}
+		}
+	})
+}
+
+// TestLargeInput sends each plugin as much as it takes, and a byte more.
+func TestLargeInput(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
+		nstest.Namespace(t, "c1")
+		for _, plugin := range []string{"bridge", "ptp", "host-local", "static", "loopback", "portmap", "trestle"} {
+			config := network(`"cniVersion": "1.1.0", "type": "` + plugin + `", "plugins": [{"type": "loopback"}]`)
+			fits := config + strings.Repeat(" ", plainfile.Most-len(config))
+			succeed(t, "DEL", plugin, "c1", fits)
+			for _, verb := range []string{"ADD", "DEL", "CHECK", "GC", "STATUS"} {
+				if got, err := invoke(verb, plugin, "c1", fits+" "); err != nil || got.Code != fault.IO || !strings.Contains(got.Msg, "more than 16 MiB") {
+					t.Errorf("%s of %s with a byte too many: %v, code %d: %s", verb, plugin, err, got.Code, got.Msg)
+				}
 			}
 		}
 	})

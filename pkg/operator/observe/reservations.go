@@ -10,11 +10,11 @@ import (
 	"github.com/trestle-cni/trestle/pkg/ipam"
 )
 
-// readReservations reads what host-local keeps, in its usual directory and in those that configurations name.
+// readReservations reads what host-local keeps, in its usual directory and in those that configurations name, or named.
 func (r *reader) readReservations() {
 	dirs := r.options.DataDirs
 	if dirs == nil {
-		dirs = append([]string{ipam.DefaultDir}, r.rememberedDirs()...)
+		dirs = append(ipam.Places(), r.rememberedDirs()...)
 	}
 	for i, dir := range dirs {
 		if slices.Contains(dirs[:i], dir) {

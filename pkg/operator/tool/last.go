@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/ipam"
@@ -12,9 +13,6 @@ import (
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
-
-// reservationsDir is host-local's own directory; who names another sees to it.
-const reservationsDir = "/var/lib/cni/networks"
 
 // nobody says whether the host has neither attachment nor reservation, and that this could be seen.
 func nobody(h *observe.Host) bool { return len(h.Attachments)+len(h.Reservations)+len(h.Problems) == 0 }
@@ -71,11 +69,14 @@ func lastOut(ctx context.Context, h *observe.Host, bundle plugin.Bundle) ([]stri
 		return nil, err
 	}
 	gone := shared(h)
-	removed, err := ipam.Forget(reservationsDir)
-	if removed != "" {
-		gone = append(gone, "directory "+removed)
+	var errs []error
+	for _, dir := range ipam.Places() {
+		removed, err := ipam.Forget(dir)
+		if errs = append(errs, err); removed != "" {
+			gone = append(gone, "directory "+removed)
+		}
 	}
-	return gone, err
+	return gone, fault.Join(errs...)
 }
 
 // last is lastOut at the end of a collection of every network, or what it would be.
