@@ -46,18 +46,30 @@ func (a Addresses) Apply(_ context.Context, s *site.Site) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	created := false
-	for _, p := range a.Addrs {
-		err := container.Conn.Send(rtnl.NewAddr(link.Attrs().Index, p, a.flags(), 0))
-		if errors.Is(err, unix.EEXIST) {
-			continue
-		}
-		if err != nil {
+	return addAddrs(container, link.Attrs().Index, a.Addrs, a.flags(), 0)
+}
+
+// addAddrs adds the addresses, and says whether any was not there.
+func addAddrs(side *site.Side, index int, list []netip.Prefix, flags uint32, proto uint8) (created bool, err error) {
+	for _, p := range list {
+		err := side.Conn.Send(rtnl.NewAddr(index, p, flags, proto))
+		if err != nil && !errors.Is(err, unix.EEXIST) {
 			return created, addressError(p, err)
 		}
-		created = true
+		created = created || err == nil
 	}
 	return created, nil
+}
+
+// delAddrs removes the addresses that are there.
+func delAddrs(side *site.Side, index int, list []netip.Prefix) error {
+	var errs []error
+	for _, p := range list {
+		if err := side.Conn.Send(rtnl.DelAddr(index, p)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			errs = append(errs, fmt.Errorf("remove %s: %w", p, err))
+		}
+	}
+	return fault.Join(errs...)
 }
 
 func (a Addresses) flags() (flags uint32) {
@@ -108,14 +120,7 @@ func (a Addresses) Undo(_ context.Context, s *site.Site) error {
 	if err != nil || link == nil {
 		return err
 	}
-	var errs []error
-	for _, p := range a.Addrs {
-		err := s.Container.Conn.Send(rtnl.DelAddr(link.Attrs().Index, p))
-		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
-			errs = append(errs, fmt.Errorf("remove %s: %w", p, err))
-		}
-	}
-	return fault.Join(errs...)
+	return delAddrs(s.Container, link.Attrs().Index, a.Addrs)
 }
 
 // Verify wants every address; more than those are no drift.

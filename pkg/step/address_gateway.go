@@ -51,16 +51,11 @@ func (g Gateway) Apply(_ context.Context, s *site.Site) (bool, error) {
 	}
 	for _, p := range inTheWay {
 		s.Logf("%s: %s replaced (forceAddress)", g, p)
-		if err := s.Host.Conn.Send(rtnl.DelAddr(index, p)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
-			return false, fmt.Errorf("remove %s: %w", p, err)
-		}
 	}
-	for _, p := range missing {
-		if err := s.Host.Conn.Send(rtnl.NewAddr(index, p, unix.IFA_F_NODAD, rtnl.Proto)); err != nil && !errors.Is(err, unix.EEXIST) {
-			return false, addressError(p, err)
-		}
+	if err := delAddrs(s.Host, index, inTheWay); err != nil {
+		return false, err
 	}
-	return len(missing) > 0, nil
+	return addAddrs(s.Host, index, missing, unix.IFA_F_NODAD, rtnl.Proto)
 }
 
 // compare returns what is missing on the link and what is in its way. Without Force something in the way is an error. A link has one IPv4
@@ -111,14 +106,13 @@ func (g Gateway) Undo(_ context.Context, s *site.Site) error {
 	}
 	index := link.Attrs().Index
 	have, err := s.Host.Conn.Addrs(index)
+	var ours []netip.Prefix
 	for _, a := range have {
 		if a.Proto == rtnl.Proto {
-			if e := s.Host.Conn.Send(rtnl.DelAddr(index, a.Prefix)); e != nil && !errors.Is(e, unix.EADDRNOTAVAIL) {
-				err = fault.Join(err, fmt.Errorf("remove %s: %w", a.Prefix, e))
-			}
+			ours = append(ours, a.Prefix)
 		}
 	}
-	return err
+	return fault.Join(err, delAddrs(s.Host, index, ours))
 }
 
 // Verify wants every address to be there; others beside them are no drift.

@@ -59,12 +59,8 @@ func (h HostEnd) Apply(_ context.Context, s *site.Site) (bool, error) {
 		return false, err
 	}
 	index, created := link.Attrs().Index, false
-	for _, p := range h.gateways() {
-		err := s.Host.Conn.Send(rtnl.NewAddr(index, p, unix.IFA_F_NODAD, rtnl.Proto))
-		if err != nil && !errors.Is(err, unix.EEXIST) {
-			return created, addressError(p, err)
-		}
-		created = created || err == nil
+	if created, err = addAddrs(s.Host, index, h.gateways(), unix.IFA_F_NODAD, rtnl.Proto); err != nil {
+		return created, err
 	}
 	for _, r := range h.routes() {
 		err := s.Host.Conn.Send(rtnl.NewRoute(r.out(index)))
@@ -88,12 +84,7 @@ func (h HostEnd) Undo(_ context.Context, s *site.Site) error {
 			errs = append(errs, fmt.Errorf("remove %s: %w", r, err))
 		}
 	}
-	for _, p := range h.gateways() {
-		if err := s.Host.Conn.Send(rtnl.DelAddr(link.Attrs().Index, p)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
-			errs = append(errs, fmt.Errorf("remove %s: %w", p, err))
-		}
-	}
-	return fault.Join(errs...)
+	return fault.Join(append(errs, delAddrs(s.Host, link.Attrs().Index, h.gateways()))...)
 }
 
 // Verify wants the addresses on the link, and that the host's way to the container is by the link: another route to the address may have come in front.
@@ -119,10 +110,17 @@ func (h HostEnd) Verify(_ context.Context, s *site.Site) error {
 func (h HostEnd) verifyPath(s *site.Site, index int, to netip.Addr) error {
 	path, err := s.Host.Conn.PathTo(to, 0)
 	switch {
-	case err != nil:
+	case wayless(err):
 		return drift("way to "+to.String(), "by "+h.Link, err)
+	case err != nil:
+		return fmt.Errorf("way to %s: %w", to, err)
 	case path.Link != index || path.Via:
 		return drift("way to "+to.String(), "by "+h.Link, fmt.Sprintf("link number %d", path.Link))
 	}
 	return nil
+}
+
+// wayless says whether the kernel has answered that there is no way: no route, or one that says so (unreachable, prohibit, blackhole). Any other error is none.
+func wayless(err error) bool {
+	return slices.ContainsFunc([]error{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EACCES, unix.EINVAL}, func(e error) bool { return errors.Is(err, e) })
 }
