@@ -176,6 +176,12 @@ func serveCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// setting CONTAINER KEY VALUE: writes the value below /proc/sys of the container's namespace. The container may be "host".
+func settingCmd(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, "setting CONTAINER KEY VALUE", len(args) == 3)
+	ts.Check(in(args[0], func() error { return os.WriteFile("/proc/sys/"+args[1], []byte(args[2]), 0o644) }))
+}
+
 // soon bounds how long an answer may take, and impatience how long a script waits to see that none comes.
 func soon() time.Duration { return slack.Of(10 * time.Second) }
 

@@ -88,5 +88,6 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"nftflush": nftFlushCmd,
 		"nftdrop":  nftDropCmd,
 		"hairpin":  hairpinCmd,
+		"setting":  settingCmd,
 	}
 }

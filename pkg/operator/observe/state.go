@@ -26,6 +26,9 @@ func (r *reader) locate(f *file) {
 		f.Namespace, _, _ = cutLast(l.ID, "/")
 		f.IfName = l.Name
 		l.Attachment = f.ID
+		if l.Origin == Trestle { // by its mark, as lo's that our loopback set up
+			f.Origin = Trestle
+		}
 		l.Origin = f.Origin
 	}
 	f.addresses(r.host)

@@ -35,6 +35,7 @@ const (
 	kindCtStatus  kind = 28
 	kindAddrType  kind = 38
 	kindIfname    kind = 41
+	kindNative    kind = 63 // none of nft(8)'s: a number in the machine's order
 )
 
 // kinds takes the number of a joined type apart, six bits each.
@@ -89,9 +90,9 @@ func (k kind) format(b []byte) string {
 		return strconv.Quote(string(name))
 	case kindMark:
 		return fmt.Sprintf("%#x", binary.NativeEndian.Uint32(b))
-	case kindIndex:
-		if index := binary.NativeEndian.Uint32(b); index != 0 {
-			return strconv.Itoa(int(index))
+	case kindIndex, kindNative:
+		if n := binary.NativeEndian.Uint32(b); n != 0 || k == kindNative {
+			return strconv.Itoa(int(n))
 		}
 		return "missing"
 	case kindCtState, kindCtStatus, kindTCPFlags:

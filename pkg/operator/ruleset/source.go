@@ -50,13 +50,13 @@ var metas = map[uint32]meta{
 	unix.NFT_META_OIFNAME:  {"oifname", kindIfname, func(w *walk) []byte { return ifname(w.packet.Out) }},
 	unix.NFT_META_IIFTYPE:  {"iiftype", kindHardware, func(w *walk) []byte { return hardware(w.packet.In) }},
 	unix.NFT_META_OIFTYPE:  {"oiftype", kindHardware, func(w *walk) []byte { return hardware(w.packet.Out) }},
-	unix.NFT_META_SKUID:    {"meta skuid", kindInteger, unknown},
-	unix.NFT_META_SKGID:    {"meta skgid", kindInteger, unknown},
+	unix.NFT_META_SKUID:    {"meta skuid", kindNative, unknown},
+	unix.NFT_META_SKGID:    {"meta skgid", kindNative, unknown},
 	unix.NFT_META_PKTTYPE:  {"meta pkttype", 0, unknown},
-	unix.NFT_META_LEN:      {"meta length", kindInteger, unknown},
-	unix.NFT_META_CGROUP:   {"meta cgroup", kindInteger, unknown},
-	unix.NFT_META_IIFGROUP: {"iifgroup", kindInteger, unknown},
-	unix.NFT_META_OIFGROUP: {"oifgroup", kindInteger, unknown},
+	unix.NFT_META_LEN:      {"meta length", kindNative, unknown},
+	unix.NFT_META_CGROUP:   {"meta cgroup", kindNative, unknown},
+	unix.NFT_META_IIFGROUP: {"iifgroup", kindNative, unknown},
+	unix.NFT_META_OIFGROUP: {"oifgroup", kindNative, unknown},
 }
 
 func (p *Packet) family() byte {

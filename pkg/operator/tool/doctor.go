@@ -33,7 +33,7 @@ func doctorCommand(bundle plugin.Bundle) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			e.asked = c.Flags().Changed("conf-dir")
-			return e.run(c.Context(), bundle, c.InOrStdin(), c.OutOrStdout())
+			return e.run(c.Context(), bundle, c.InOrStdin(), c.OutOrStdout(), told(c, e.asObject))
 		},
 	}
 	configsFlag(c, &e.configs)
@@ -50,12 +50,13 @@ type status int
 
 func (s status) Error() string { return fmt.Sprintf("status %d", int(s)) }
 
-func (e *examination) run(ctx context.Context, bundle plugin.Bundle, in io.Reader, out io.Writer) error {
+// run prints what was found. What is said of remedies goes to told, which is out for people.
+func (e *examination) run(ctx context.Context, bundle plugin.Bundle, in io.Reader, out, told io.Writer) error {
 	found, err := e.examine(ctx, bundle)
 	if err != nil {
 		return err
 	}
-	m := mender{e, bundle, bufio.NewScanner(in), out, make(map[doctor.Fix]bool)}
+	m := mender{e, bundle, bufio.NewScanner(in), told, make(map[doctor.Fix]bool)}
 	for e.fix && m.mend(ctx, found) { // what is mended may uncover more
 		if found, err = e.examine(ctx, bundle); err != nil {
 			return err
@@ -70,6 +71,14 @@ func (e *examination) run(ctx context.Context, bundle plugin.Bundle, in io.Reade
 		return status(worst)
 	}
 	return err
+}
+
+// told is where people are told what a program that reads the answer does not look for there.
+func told(c *cobra.Command, asObject bool) io.Writer {
+	if asObject {
+		return c.ErrOrStderr()
+	}
+	return c.OutOrStdout()
 }
 
 // doctorAnswer is what `trestle doctor --json` prints.
