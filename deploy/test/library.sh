@@ -72,9 +72,9 @@ containers() {
 	tar -C /tmp/image -c . | quiet podman import - web:1
 }
 
-# start runs a container that answers on a port, in podman's own network or another.
+# start runs a container that answers on a port, in podman's own network.
 start() {
-	quiet podman run --detach --cgroup-parent "/$GROUP" --network "${3:-podman}" --name "$1" --publish "$2:80" web:1 /bin/busybox httpd -f -h /www
+	quiet podman run --detach --cgroup-parent "/$GROUP" --name "$1" --publish "$2:80" web:1 /bin/busybox httpd -f -h /www
 }
 
 # answers asks the container from outside, until its program has begun to listen.

@@ -5,9 +5,8 @@ for package in containernetworking-plugins netavark; do
 	fails 'not installed\|no packages' dpkg --status $package
 done
 containers
-cp /usr/share/doc/trestle/examples/60-node.conflist /etc/cni/net.d/
 before=$(host)
-start web 8080 node
+start web 8080
 answers 8080
 fails 'attachments are of these plugins' dpkg --remove --force-depends trestle
 answers 8080
