@@ -5,8 +5,8 @@ containers
 quiet podman load --input /run/release/trestle-image-*.tar
 image=$(podman images --quiet --filter reference='*/trestle')
 
-# run runs the image's program in a container without a network.
-run() { podman run --rm --cgroup-parent "/$GROUP" --network none --read-only --volume /opt/cni/bin:/host/bin "$@"; }
+# run runs the image's program in the host's network, which is there before any plugin is.
+run() { podman run --rm --cgroup-parent "/$GROUP" --network host --read-only --volume /opt/cni/bin:/host/bin "$@"; }
 
 mkdir -p /opt/cni/bin
 cp /usr/lib/cni/bridge /opt/cni/bin/
@@ -18,6 +18,6 @@ quiet run $as_root "$image" install --replace --bin-dir=/host/bin
 same trestle "$(/opt/cni/bin/trestle version | head -n 1 | cut -d ' ' -f 1)"
 cmp /opt/cni/bin/trestle /opt/cni/bin/bridge
 # shellcheck disable=SC2086
-quiet run $as_root --cap-add NET_ADMIN --network host "$image" uninstall --bin-dir=/host/bin
+quiet run $as_root --cap-add NET_ADMIN "$image" uninstall --bin-dir=/host/bin
 cmp /usr/lib/cni/bridge /opt/cni/bin/bridge
 same /opt/cni/bin/bridge "$(find /opt/cni/bin -type f)"
