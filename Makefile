@@ -125,7 +125,7 @@ release:
 
 test-release:
 	@test/need $(TRIERS)
-	@go build -o .tools/tally ./test/tally && cd deploy && ../.tools/tally -count=1 ./...
+	@go build -o .tools/tally ./test/tally && cd deploy && ../.tools/tally -count=1 ./... && cd kubernetes && ../../.tools/tally -count=1 ./...
 
 clean:
 	rm -rf bin .tools man dist
