@@ -55,13 +55,15 @@ func makeTwice() (err error) {
 	if err != nil {
 		return err
 	}
-	for clone, out := range map[string]string{"a": made.dir, "another/folder": made.again} {
-		clone = filepath.Join(made.work, clone)
+	clones := []string{filepath.Join(made.work, "a"), filepath.Join(made.work, "another/folder")}
+	for _, clone := range clones { // both before the work, while somebody may go on and commit
 		if err := command("", "git", "clone", "--quiet", tree, clone); err != nil {
 			return err
 		}
-		arches := strings.Join(slices.Compact([]string{runtime.GOARCH, foreign}), ",")
-		if err := command(clone, "go", "-C", "deploy", "run", "./release", "-version", made.version, "-arch", arches, "-out", out, "-key", key); err != nil {
+	}
+	arches := strings.Join(slices.Compact([]string{runtime.GOARCH, foreign}), ",")
+	for i, out := range []string{made.dir, made.again} {
+		if err := command(clones[i], "go", "-C", "deploy", "run", "./release", "-version", made.version, "-arch", arches, "-out", out, "-key", key); err != nil {
 			return err
 		}
 	}
