@@ -6,8 +6,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
+	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
 // told is what is known of an entry, in one line.
@@ -63,6 +65,19 @@ func TestEverything(t *testing.T) {
 	}
 	if ground := known.Ground("b0"); len(ground) != 1 || string(ground[0]) != `{"bridge":"b0","isGateway":true,"type":"bridge"}` {
 		t.Errorf("%s", ground)
+	}
+}
+
+// The spine knows who gives addresses, and who is asked for them early, and the table says the same.
+func TestSpineAgrees(t *testing.T) {
+	for _, name := range known.Names() {
+		part := known.Of(name).Part
+		if none := plugin.GivesNone(name) != nil; part != known.Stranger && none == (part == known.Address) {
+			t.Errorf("%s: gives no addresses %t, and its part is %d", name, none, part)
+		}
+		if attach.Early(name) && part != known.Address {
+			t.Errorf("%s: is asked early, and its part is %d", name, part)
+		}
 	}
 }
 
