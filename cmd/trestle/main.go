@@ -10,6 +10,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/operator/tool"
 	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/plugins/bandwidth"
 	"github.com/trestle-cni/trestle/plugins/bridge"
 	"github.com/trestle-cni/trestle/plugins/chain"
 	"github.com/trestle-cni/trestle/plugins/firewall"
@@ -24,7 +25,7 @@ import (
 func main() {
 	bundle := plugin.Bundle{}
 	for _, p := range []plugin.Plugin{
-		bridge.Kind().Plugin(), chain.Plugin(), firewall.Kind().Plugin(), hostlocal.Plugin(), loopback.Kind().Plugin(), portmap.Kind().Plugin(),
+		bandwidth.Kind().Plugin(), bridge.Kind().Plugin(), chain.Plugin(), firewall.Kind().Plugin(), hostlocal.Plugin(), loopback.Kind().Plugin(), portmap.Kind().Plugin(),
 		ptp.Kind().Plugin(), static.Plugin(), tuning.Kind().Plugin(),
 	} {
 		bundle[p.Name] = p

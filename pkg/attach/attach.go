@@ -54,6 +54,8 @@ type Call struct {
 	IfName string // empty when an owner was found in the kernel (GC)
 	Netns  string // as the runtime wrote it; for the result
 	Seed   [32]byte
+	// Taken says whether the host has a link of that name that is not this attachment's; nil: none.
+	Taken func(link string) bool
 	// Result is the IPAM plugin's on ADD, prevResult on CHECK and DEL and for all but first plugins, nil when there is none.
 	Result *types100.Result
 }
@@ -135,8 +137,18 @@ func (k Kind[C]) begin(req *plugin.Request, config C, netns string) (*verb[C], e
 }
 
 func (v *verb[C]) plan(result *types100.Result) (plan.Plan, error) {
-	v.call.Result = result
+	v.call.Result, v.call.Taken = result, v.taken
 	return v.Plan(v.config, v.call)
+}
+
+// taken looks whether a link of that name is somebody else's.
+func (v *verb[C]) taken(name string) bool {
+	link, err := v.site.Host.LinkByName(name)
+	if err != nil {
+		return false
+	}
+	o, marked := owner.Parse(link.Attrs().Alias)
+	return !marked || o.ID != v.call.Owner.ID
 }
 
 // ipam returns the name of the delegate, empty when there is none.

@@ -12,6 +12,7 @@ import (
 
 	hostlocal "github.com/trestle-cni/trestle/plugins/host-local"
 
+	"github.com/trestle-cni/trestle/plugins/bandwidth"
 	"github.com/trestle-cni/trestle/plugins/bridge"
 	"github.com/trestle-cni/trestle/plugins/chain"
 	"github.com/trestle-cni/trestle/plugins/firewall"
@@ -27,6 +28,7 @@ import (
 // kinds are the plugins that the laws are held against.
 func kinds() map[string]laws.Kind {
 	kinds := map[string]laws.Kind{
+		"bandwidth":  laws.Of(bandwidth.Kind()),
 		"bridge":     laws.Of(bridge.Kind()),
 		"firewall":   laws.Of(firewall.Kind()),
 		"loopback":   laws.Of(loopback.Kind()),

@@ -92,7 +92,8 @@ func networkOnce() ([]string, error) {
 	neighbours, err4 := neighbours(names)
 	sysctls, err5 := sysctls(names)
 	filter, err6 := filter()
-	return slices.Concat(links, addresses, routes, rules, neighbours, sysctls, filter), errors.Join(err1, err2, err3, err4, err5, err6)
+	queues, err7 := queues(names)
+	return slices.Concat(links, addresses, routes, rules, neighbours, sysctls, filter, queues), errors.Join(err1, err2, err3, err4, err5, err6, err7)
 }
 
 // Diff returns the lines that differ, those of before with "-", those of after with "+", and "" where there are none.

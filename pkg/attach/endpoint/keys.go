@@ -61,12 +61,15 @@ func ArgsMAC(req *plugin.Request) net.HardwareAddr {
 }
 
 // Exclude reads ipMasqExclude, the destinations that are never masqueraded.
-func Exclude(k *keys.Object) []netip.Prefix {
+func Exclude(k *keys.Object) []netip.Prefix { return Subnets(k, "ipMasqExclude") }
+
+// Subnets reads a list of subnets.
+func Subnets(k *keys.Object, key string) []netip.Prefix {
 	var list []netip.Prefix
-	for i, text := range k.Strings("ipMasqExclude") {
+	for i, text := range k.Strings(key) {
 		p, err := keys.ParsePrefix(text)
 		if err != nil || p != p.Masked() {
-			k.Reject(fmt.Sprintf("ipMasqExclude[%d]", i), text, "must be a subnet without host bits, as in 10.0.0.0/8")
+			k.Reject(fmt.Sprintf("%s[%d]", key, i), text, "must be a subnet without host bits, as in 10.0.0.0/8")
 			continue
 		}
 		list = append(list, p)

@@ -270,3 +270,17 @@ func truth(b bool) []byte {
 	}
 	return []byte{0}
 }
+
+// NewIFB returns the request that makes an intermediate functional block, down: a link that takes in packets to have them queued.
+func NewIFB(name string, mac net.HardwareAddr, mtu int) *nl.NetlinkRequest {
+	r := Request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	for _, a := range linkAttrs(name, mac, mtu) {
+		r.AddData(a)
+	}
+	r.AddData(nl.NewRtAttr(unix.IFLA_TXQLEN, nl.Uint32Attr(0)))
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, []byte("ifb"))
+	r.AddData(info)
+	return r
+}

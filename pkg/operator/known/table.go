@@ -25,7 +25,7 @@ var table = []Plugin{
 
 	{Name: "portmap", Part: Chained, Backend: "backend", Publishes: "portMappings", Every: map[string]any{},
 		Needs: "portMappings", Idle: "publishes nothing: a runtime hands out ports only to"},
-	{Name: "bandwidth", Part: Chained, Links: []Link{{Kind: KindIFB, Opaque: true}}},
+	{Name: "bandwidth", Part: Chained, Every: map[string]any{}, Links: []Link{{Kind: KindIFB, Opaque: true}}},
 	{Name: "firewall", Part: Chained, Backend: "backend"},
 	{Name: "tuning", Part: Chained, Every: map[string]any{}},
 	{Name: "sbr", Part: Chained},

@@ -1,0 +1,59 @@
+package step
+
+import (
+	"context"
+	"errors"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Shaped is the queue by which what goes to the container is slowed down.
+type Shaped struct{ Shape }
+
+func (s Shaped) String() string { return "rate to " + s.IfName }
+
+// Mendable says that a queue that somebody removed is made again by Apply.
+func (s Shaped) Mendable() {}
+
+// Apply makes the queue.
+func (s Shaped) Apply(_ context.Context, at *site.Site) (bool, error) {
+	if s.Rate == 0 {
+		return false, nil
+	}
+	link, err := s.hostEnd(at)
+	if err != nil {
+		return false, err
+	}
+	return s.queue(at, link)
+}
+
+// Undo removes the queue, where the host's end is still there.
+func (s Shaped) Undo(_ context.Context, at *site.Site) error {
+	link, err := s.left(at)
+	if err != nil || link == nil {
+		return err
+	}
+	return s.unqueue(at, link)
+}
+
+// Verify compares the queue.
+func (s Shaped) Verify(_ context.Context, at *site.Site) error {
+	if s.Rate == 0 {
+		return nil
+	}
+	link, err := s.hostEnd(at)
+	if err != nil {
+		return asDrift(err)
+	}
+	return s.verify(at, link)
+}
+
+// asDrift is what an ADD would refuse, found by a CHECK.
+func asDrift(err error) error {
+	var e *fault.Error
+	if errors.As(err, &e) && e.Code == fault.Config {
+		return fault.New(fault.Drift, "", "%w", err)
+	}
+	return err
+}

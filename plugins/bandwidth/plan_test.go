@@ -1,0 +1,14 @@
+package bandwidth
+
+import (
+	"testing"
+
+	"github.com/trestle-cni/trestle/test/golden"
+)
+
+var update = golden.Update()
+
+// TestPlans shows for each key, and each source that it may have, the plan that comes of it.
+func TestPlans(t *testing.T) { golden.Plans(t, update, Kind()) }
+
+func TestKeysAreDocumented(t *testing.T) { golden.Documented(t) }
