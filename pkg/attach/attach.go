@@ -3,6 +3,7 @@ package attach
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"net"
 	"slices"
 	"strings"
@@ -36,6 +37,8 @@ type Kind[C any] struct {
 	// Filter opens the host's packet filter; nil: the plugin asks for none.
 	Filter func(C) (firewall.Filter, error)
 	Place  Place
+	// Ahead is what the plugin that makes the interface is to do in this one's place (plugin.Plugin); nil: nothing.
+	Ahead func(*plugin.Request) map[string]json.RawMessage
 }
 
 // Place is where in a chain a plugin stands, and with that what prevResult is to it.
@@ -90,7 +93,7 @@ func (c Call) HostEnds() (names []string) {
 
 // Plugin returns the plugin that the shell runs.
 func (k Kind[C]) Plugin() plugin.Plugin {
-	return plugin.Plugin{Name: k.Name, Versions: k.Versions, Args: k.Args, Equals: k.Equals, Makes: k.Place == First,
+	return plugin.Plugin{Name: k.Name, Versions: k.Versions, Args: k.Args, Equals: k.Equals, Makes: k.Place == First, Ahead: k.Ahead,
 		Add: k.add, Del: k.del, Check: k.check, GC: k.gc, Status: k.status,
 		Repair: k.repair, Parse: func(r *plugin.Request) error { _, err := k.Parse(r); return err }}
 }

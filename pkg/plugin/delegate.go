@@ -18,6 +18,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/keys"
 )
 
 // Self in CNI_PATH stands for the plugins that this binary holds. The operator's tool calls plugins so.
@@ -89,6 +90,18 @@ func (r *Request) Invoke(ctx context.Context, kind, command string, config []byt
 
 // Bundled says whether this binary holds the plugin.
 func (r *Request) Bundled(kind string) bool { _, held := r.bundle[kind]; return held }
+
+// Ahead asks a plugin of this binary, with its configuration, what the one that makes the interface is to do in its place.
+func (r *Request) Ahead(kind string, config []byte) map[string]json.RawMessage {
+	p := r.bundle[kind]
+	k, err := keys.Parse(config)
+	if p.Ahead == nil || err != nil {
+		return nil
+	}
+	inner := *r
+	inner.Plugin, inner.Config, inner.Keys = kind, config, k
+	return p.Ahead(&inner)
+}
 
 // Makers are the plugins of this binary that make an interface, in the order of their names.
 func (r *Request) Makers() []string {

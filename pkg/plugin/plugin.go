@@ -7,6 +7,7 @@ package plugin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,10 @@ type Plugin struct {
 	// Args says that the plugin reads CNI_ARGS, as its reference does, and so refuses an ADD with what it cannot read there. Any other takes
 	// whatever a runtime has for its neighbours in the list.
 	Args bool
+
+	// Ahead returns what the plugin that makes the interface does in this one's place, before the interface is up, if both run in one process: keys of that
+	// plugin's configuration. Nil: nothing.
+	Ahead func(*Request) map[string]json.RawMessage
 
 	// Add makes the attachment and ends with Request.Print. What it made before an error it has undone.
 	Add    func(context.Context, *Request) error

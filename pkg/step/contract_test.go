@@ -132,6 +132,7 @@ var elsewhere = map[string]string{
 	"DAD":        "it waits, and makes nothing",
 	"Deaf":       "a setting of the container's, which others may change on purpose",
 	"Guard":      "constant rules, which stay, and the group of a link: filter_guard_test.go",
+	"Sysctls":    "they go with the link, before it is up: test/e2e/sysctl_test.go",
 	"Tables":     "constant: what an ADD makes stays",
 	"Forwarding": "shared with the whole host: what an ADD sets stays",
 	"Localhost":  "a setting of a bridge that published ports share",

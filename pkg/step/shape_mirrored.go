@@ -45,6 +45,34 @@ func mirrorName(of string) string {
 	return "bwp" + hex.EncodeToString(sum[:])[:12]
 }
 
+// Guard refuses where a way leads to the link: it was added before. A link alone is what a kill left, and is used.
+func (m Mirrored) Guard(_ context.Context, at *site.Site) error {
+	if m.Rate == 0 {
+		return nil
+	}
+	host, err := m.hostEnd(at)
+	if err != nil {
+		return err
+	}
+	link, err := find(at.Host, m.Name)
+	if err != nil || link == nil {
+		return err
+	}
+	h, err := at.Host.Handle()
+	if err != nil {
+		return err
+	}
+	parent, _, err := entrance(h, host, false)
+	if err != nil {
+		return err
+	}
+	ways, err := leading(h, host, parent, link.Attrs().Index)
+	if err == nil && len(ways) > 0 {
+		err = m.exists(m.Name)
+	}
+	return err
+}
+
 // Apply makes the link, its queue, and the way to it.
 func (m Mirrored) Apply(_ context.Context, at *site.Site) (bool, error) {
 	if m.Rate == 0 {

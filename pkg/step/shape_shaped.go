@@ -16,6 +16,30 @@ func (s Shaped) String() string { return "rate to " + s.IfName }
 // Mendable says that a queue that somebody removed is made again by Apply.
 func (s Shaped) Mendable() {}
 
+// Guard refuses a host's end that has such a queue: it was added before.
+func (s Shaped) Guard(_ context.Context, at *site.Site) error {
+	if s.Rate == 0 {
+		return nil
+	}
+	link, err := s.hostEnd(at)
+	if err != nil {
+		return err
+	}
+	h, err := at.Host.Handle()
+	if err != nil {
+		return err
+	}
+	root, err := rootOf(h, link)
+	if err == nil && root != nil && root.Attrs().Handle == rootHandle {
+		err = s.exists(link.Attrs().Name)
+	}
+	return err
+}
+
+func (s Shape) exists(link string) error {
+	return fault.New(fault.Taken, "delete it before you add it again", "attachment %s: exists already, with a queue at %s", s.Owner, link)
+}
+
 // Apply makes the queue.
 func (s Shaped) Apply(_ context.Context, at *site.Site) (bool, error) {
 	if s.Rate == 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/pkg/step"
 )
 
 // Config is a bridge network's configuration, whole and valid. README.md explains each key.
@@ -38,6 +39,7 @@ type Config struct {
 	IPAM             string // empty: an L2 network
 	DNS              *types.DNS
 	MAC              net.HardwareAddr // nil: drawn
+	Sysctls          []step.Sysctl    // of the interface, before it is up
 }
 
 // Parse reads the configuration, and complains of all that is wrong with it at once.
@@ -63,6 +65,7 @@ func Parse(req *plugin.Request) (Config, error) {
 		IPAM:             endpoint.IPAM(k),
 		DNS:              endpoint.DNS(k),
 		MAC:              endpoint.MAC(req),
+		Sysctls:          endpoint.LinkSysctls(k, req.IfName),
 	}
 	if c.Bridge == "" {
 		c.Bridge = "cni0"

@@ -115,7 +115,7 @@ func rest(c Config, call attach.Call, n network) []plan.Step {
 	if c.LinkDown {
 		return append(steps, step.Up{Host: n.host})
 	}
-	use := endpoint.Use{IfName: call.IfName, Host: n.host, DAD: c.DAD, AcceptRA: c.takesRA()}
+	use := endpoint.Use{IfName: call.IfName, Host: n.host, DAD: c.DAD, AcceptRA: c.takesRA(), Sysctls: c.Sysctls}
 	steps = append(steps, n.Steps(c.l3(), use)...)
 	return append(steps, step.Announce{Host: n.host, IfName: call.IfName, Bridge: c.Bridge, Subnet: c.hostLink(), Addrs: n.Addrs()})
 }

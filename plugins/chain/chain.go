@@ -31,6 +31,7 @@ func add(ctx context.Context, req *plugin.Request) error {
 	if err != nil {
 		return err
 	}
+	c.hasten(req)
 	result := req.Keys.Raw("prevResult")
 	var done []link
 	for _, l := range c.links {

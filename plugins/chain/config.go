@@ -104,6 +104,11 @@ func (c config) rejectMissing(k *keys.Object) {
 
 // call calls one plugin of the list with what a runtime would give it, and returns the result that an ADD printed.
 func (c config) call(ctx context.Context, req *plugin.Request, l link, command string, result json.RawMessage) (json.RawMessage, error) {
+	return req.Invoke(ctx, l.kind, command, c.full(req, l, result).text())
+}
+
+// full is the configuration that a runtime would give the plugin.
+func (c config) full(req *plugin.Request, l link, result json.RawMessage) members {
 	full := maps.Clone(l.entry)
 	for key, value := range c.shared {
 		full.set(key, value)
@@ -112,7 +117,23 @@ func (c config) call(ctx context.Context, req *plugin.Request, l link, command s
 	full.set("cniVersion", quote(req.Version))
 	full.set("runtimeConfig", c.given(l))
 	full.set("prevResult", result)
-	return req.Invoke(ctx, l.kind, command, full.text())
+	return full
+}
+
+// hasten lets the plugin that makes the interface do what those after it would do too late, if it is of this binary: then it knows the keys.
+func (c config) hasten(req *plugin.Request) {
+	if !slices.Contains(req.Makers(), c.links[0].kind) {
+		return
+	}
+	first := maps.Clone(c.links[0].entry)
+	for _, l := range c.links[1:] {
+		for key, value := range req.Ahead(l.kind, c.full(req, l, nil).text()) {
+			all := decode(first.get(key))
+			maps.Copy(all, decode(value))
+			first.set(key, all.text())
+		}
+	}
+	c.links[0].entry = first
 }
 
 // given returns the part of runtimeConfig that the plugin declares; nil when there is none.
@@ -127,6 +148,16 @@ func (c config) given(l link) json.RawMessage {
 		return nil
 	}
 	return given.text()
+}
+
+// get returns the member of that name in any case.
+func (m members) get(name string) json.RawMessage {
+	for key, value := range m {
+		if strings.EqualFold(key, name) {
+			return value
+		}
+	}
+	return nil
 }
 
 // set replaces the member of that name in any case; nil removes it.

@@ -8,6 +8,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/pkg/step"
 )
 
 // Config is a network's configuration, whole and valid. README.md explains each key.
@@ -18,6 +19,7 @@ type Config struct {
 	MTU         int            // bytes, both ends; 0: the kernel's default
 	IPAM        string         // empty: a pair of links without addresses
 	DNS         *types.DNS
+	Sysctls     []step.Sysctl
 }
 
 // Parse reads the configuration, and complains of all that is wrong with it at once.
@@ -30,6 +32,7 @@ func Parse(req *plugin.Request) (Config, error) {
 		MTU:         endpoint.MTU(k),
 		IPAM:        endpoint.IPAM(k),
 		DNS:         endpoint.DNS(k),
+		Sysctls:     endpoint.LinkSysctls(k, req.IfName),
 	}
 	return c, k.Err()
 }

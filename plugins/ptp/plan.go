@@ -55,7 +55,7 @@ func ground(c Config, e *endpoint.Endpoint) []plan.Step {
 
 // rest is what comes with the addresses. NAT is there before the interface is up, so that nothing leaves with a private address.
 func rest(c Config, call attach.Call, e *endpoint.Endpoint, name string) []plan.Step {
-	use := endpoint.Use{IfName: call.IfName, Host: name, Alone: true, Before: ways(e)}
+	use := endpoint.Use{IfName: call.IfName, Host: name, Alone: true, Before: ways(e), Sysctls: c.Sysctls}
 	if c.IPAM == "" {
 		return e.Steps(false, use)
 	}

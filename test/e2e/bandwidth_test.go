@@ -133,7 +133,7 @@ func TestBandwidth(t *testing.T) {
 			if r.Status == 0 || !strings.Contains(r.Msg, word) {
 				t.Errorf("after %s CHECK says %q, want %q", harm, r.Msg, word)
 			}
-			succeed(t, "ADD", "bandwidth", "c1", final) // as repair does
+			succeed(t, "REPAIR", "bandwidth", "c1", final)
 			succeed(t, "CHECK", "bandwidth", "c1", final)
 		}
 		s.holdRate()

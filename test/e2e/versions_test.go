@@ -20,11 +20,7 @@ func speaks(version, verb string) bool {
 }
 
 // plugins are all that there are, but for the one that is a list of them.
-<<<<<<< HEAD
-var plugins = []string{"bridge", "firewall", "host-local", "loopback", "portmap", "ptp", "static", "tuning"}
-=======
-var plugins = []string{"bandwidth", "bridge", "host-local", "loopback", "portmap", "ptp", "static", "tuning"}
->>>>>>> aac22db (bandwidth: both directions bound as by the reference, a second interface and a clsact beside it too, subnets that are not, and nothing of it left)
+var plugins = []string{"bandwidth", "bridge", "firewall", "host-local", "loopback", "portmap", "ptp", "static", "tuning"}
 
 // TestVersions calls every verb of the chain in every version of the protocol.
 func TestVersions(t *testing.T) {

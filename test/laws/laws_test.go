@@ -102,17 +102,10 @@ func world(t *testing.T, chain laws.Chain) *laws.World {
 // chains reads every configuration there is. A chained plugin comes after a bridge with a bit of everything.
 func chains(t *testing.T) (list []laws.Chain) {
 	t.Helper()
-<<<<<<< HEAD
-	for _, plugin := range []string{"bridge", "firewall", "host-local", "loopback", "portmap", "ptp", "tuning"} {
+	for _, plugin := range []string{"bandwidth", "bridge", "firewall", "host-local", "loopback", "portmap", "ptp", "tuning"} {
 		for _, file := range files(t, "../../plugins/"+plugin+"/testdata/config/*.json") {
 			var before []laws.Config
-			if slices.Contains([]string{"firewall", "portmap", "tuning"}, plugin) {
-=======
-	for _, plugin := range []string{"bandwidth", "bridge", "host-local", "loopback", "portmap", "ptp", "tuning"} {
-		for _, file := range files(t, "../../plugins/"+plugin+"/testdata/config/*.json") {
-			var before []laws.Config
-			if slices.Contains([]string{"bandwidth", "portmap", "tuning"}, plugin) {
->>>>>>> aac22db (bandwidth: both directions bound as by the reference, a second interface and a clsact beside it too, subnets that are not, and nothing of it left)
+			if slices.Contains([]string{"bandwidth", "firewall", "portmap", "tuning"}, plugin) {
 				before = []laws.Config{foundation(t)}
 			}
 			chain, err := laws.ReadConfig(file, before...)

@@ -20,6 +20,7 @@ type Use struct {
 	AcceptRA bool         // router advertisements are left as they are
 	Alone    bool         // nobody of the subnet is on the link: the kernel makes no route to the subnet
 	Before   []step.Route // routes that those of the result rely on
+	Sysctls  []step.Sysctl
 }
 
 // Steps are the addresses, the links up and the routes: what follows once there is a link, whatever kind it is of. Without an IPAM plugin
@@ -27,9 +28,10 @@ type Use struct {
 func (e *Endpoint) Steps(l3 bool, u Use) []plan.Step {
 	up := step.Up{Host: u.Host, IfName: u.IfName}
 	if !l3 {
-		return []plan.Step{up}
+		return append(u.settings(), up)
 	}
-	steps := []plan.Step{step.Addresses{IfName: u.IfName, Addrs: e.Prefixes(), DAD: u.DAD, AcceptRA: u.AcceptRA, Alone: u.Alone}, up}
+	steps := []plan.Step{step.Addresses{IfName: u.IfName, Addrs: e.Prefixes(), DAD: u.DAD, AcceptRA: u.AcceptRA, Alone: u.Alone}}
+	steps = append(append(steps, u.settings()...), up)
 	if u.DAD {
 		steps = append(steps, step.DAD{IfName: u.IfName})
 	}
@@ -38,6 +40,14 @@ func (e *Endpoint) Steps(l3 bool, u Use) []plan.Step {
 		routes.Subnets = e.Prefixes()
 	}
 	return append(steps, routes)
+}
+
+// settings are those that were asked for. They come after what the addresses want set, and before the link is up.
+func (u Use) settings() []plan.Step {
+	if len(u.Sysctls) == 0 {
+		return nil
+	}
+	return []plan.Step{step.Sysctls{IfName: u.IfName, Sysctls: u.Sysctls}}
 }
 
 // Result is what the runtime gets: the links given, of which number in is the container's, and what was read; dns, where there is one, is the network's

@@ -45,6 +45,23 @@ func Sysctls(k *keys.Object, ifName string) (list []step.Sysctl) {
 	return list
 }
 
+// LinkSysctls reads the key sysctl of a plugin that makes the interface: settings of that alone, which go with it.
+func LinkSysctls(k *keys.Object, ifName string) []step.Sysctl {
+	list := Sysctls(k, ifName)
+	for _, s := range list {
+		if !OfLink(s.Key, ifName) {
+			k.Object("sysctl").Reject(s.Name, s.Value, "must be a setting of the interface, as net.ipv4.conf.IFNAME.arp_filter: the plugin tuning is for others")
+		}
+	}
+	return list
+}
+
+// OfLink says whether the path is that of a setting of the interface.
+func OfLink(key, ifName string) bool {
+	words := strings.Split(key, "/")
+	return len(words) > 4 && (words[2] == "conf" || words[2] == "neigh") && words[3] == ifName
+}
+
 // sysctlKey is the path below /proc/sys. The name of an interface may have dots itself, so what stands between conf or neigh and the last word is one name.
 func sysctlKey(name, ifName string) (key, rule string) {
 	words := strings.FieldsFunc(name, func(r rune) bool { return r == '.' || r == '/' })
