@@ -41,6 +41,7 @@ var (
 )
 
 func contracts() []contract {
+	shape := Shape{Owner: one, IfName: "eth0", Hosts: []string{link}, Rate: 8000000, Burst: 800000}
 	tuning := Tuning{Owner: one, Dir: "/run/backups", IfName: "eth0", MAC: net.HardwareAddr{2, 0, 0, 0, 0, 7}, MTU: 1400, Promisc: true, AllMulti: "on", TxQLen: "77",
 		Sysctls: []Sysctl{{Key: "net/ipv4/conf/eth0/arp_filter", Value: "1"}, {Key: "net/core/somaxconn", Value: " 0x1f4 "}}}
 	promisc, tuned := br, pair
@@ -104,6 +105,12 @@ func contracts() []contract {
 			{"in ip link set eth0 txqueuelen 5", "", "txQLen 77"},
 			{"in sysctl -qw net.ipv4.conf.eth0.arp_filter=0", "", "arp_filter: expected 1, found 0"},
 			{"in sysctl -qw net.core.somaxconn=501", "", "somaxconn: expected 0x1f4, found 501"},
+		}},
+		{"shaped", full, Shaped{shape}, []change{{"tc qdisc del dev " + link + " root", "", "queue of " + link}}},
+		{"mirrored", full, Mirrored{Shape: shape, Name: MirrorNames(one)[0], MAC: net.HardwareAddr{2, 0, 0, 0, 0, 9}}, []change{
+			{"tc qdisc del dev " + MirrorNames(one)[0] + " root", "", "queue of bwp"},
+			{"tc qdisc del dev " + link + " ingress", "", "led to bwp"},
+			{"ip link set " + MirrorNames(one)[0] + " down", "", "expected up, found down"},
 		}},
 		{"masquerade", []plan.Step{br, pair}, Claim{Owner: one, Known: true, Claim: firewall.Claim{Role: firewall.Masquerade, Linked: true,
 			Masq: []firewall.Masq{{Addr: netip.MustParseAddr("10.1.0.2"), Subnet: netip.MustParsePrefix("10.1.0.0/24")}}}}, nil},
