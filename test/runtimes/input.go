@@ -94,7 +94,11 @@ func missing(plugin string) func(*Trial) error {
 		if err := os.Rename(file, away); err != nil {
 			return err
 		}
-		refused := t.refused(0, plugin)
+		words := []string{plugin}
+		if t.traits&Wary != 0 {
+			words = nil // it watches the plugins, too, and forgets a network that lacks one
+		}
+		refused := t.refused(0, words...)
 		return errors.Join(refused, os.Rename(away, file), started(t), t.clear(), t.collect(before))
 	}
 }

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/trestle-cni/trestle/test/peer"
 )
 
 // engine is a runtime that writes networks of its own: bridge, portmap, firewall and tuning.
@@ -132,10 +135,12 @@ func answersAs(from string, p *Pod) error {
 
 // severed wants no answer from the other network.
 func severed(from string) error {
-	if err := asks(from, "tcp", ownAddress+":8080", ""); err == nil || !strings.Contains(err.Error(), "no answer") {
-		return fmt.Errorf("from another network %s is reached: %v", ownAddress, err)
-	}
-	return nil
+	return in(from, func() error {
+		if answer, err := peer.Ask("tcp", ownAddress+":8080", 2*time.Second); err == nil {
+			return fmt.Errorf("from another network %s is reached: %s", ownAddress, answer)
+		}
+		return nil
+	})
 }
 
 // asAsked wants eth0 to have what was asked for.
