@@ -226,9 +226,10 @@ func TestAnywhere(t *testing.T) {
 func TestCheckListsAll(t *testing.T) {
 	onBench(t, func(b *bench) {
 		b.delegate("host-local", "CHECK", refusal, true)
-		b.fails["verify link"], b.fails["verify address"] = errBroken, errBroken
+		drift := fault.New(fault.Drift, "", "found down")
+		b.fails["verify link"], b.fails["verify address"] = drift, drift
 		_, err := b.call(ctx, "CHECK", early+`,"prevResult":`+address)
-		b.refused(err, fault.Drift, "link: broken", "address: broken", "host-local: range set 0: full")
+		b.refused(err, fault.Drift, "link: found down", "address: found down", "host-local: range set 0: full")
 		b.diary("ipam CHECK")
 	})
 }

@@ -217,3 +217,36 @@ func touches(w wire, b shape, m metric) bool {
 		return b.x <= p.x1 && p.x1 <= b.x+b.w && (p.y2 == m.top(b.Box, b.rect) || m.bare && b.Kind == Interface && p.y2 < b.y)
 	})
 }
+
+// TestNoColumnOfThirty draws thirty containers that are all on the same networks. As many stand side by side as the paper holds: with two columns more they would
+// be wider than that, whatever the wires beside them take.
+func TestNoColumnOfThirty(t *testing.T) {
+	const containers = 30
+	for networks := 1; networks <= 3; networks++ {
+		p := abreast(containers, networks)
+		for i, m := range papers() {
+			width, columns, rows := 0, map[int]bool{}, map[int]bool{}
+			for _, b := range place(p, m).shapes {
+				if b.Kind == Namespace {
+					width, columns[b.x], rows[b.y] = max(width, b.w), true, true
+				}
+			}
+			if room := (len(columns) + 2) * (width + m.gapX); room <= m.wide || (len(rows)-1)*len(columns) >= containers {
+				t.Errorf("%d networks, paper %d: %d rows and %d columns of %d, where %d are %d of %d", networks, i, len(rows), len(columns), width, len(columns)+2, room, m.wide)
+			}
+		}
+	}
+}
+
+// abreast is a host with so many containers, each of which is on all networks.
+func abreast(containers, networks int) Picture {
+	p := sample(make([]int, networks)...)
+	for c := range containers {
+		ns := fmt.Sprintf("ns:front-%d", c)
+		p.Boxes = append(p.Boxes, Box{ID: ns, Kind: Namespace, Lane: "front", Title: ns[3:]})
+		for n, network := range []string{"front", "back", "ports"}[:networks] {
+			p.attach(ns, "link:"+network+"0", fmt.Sprintf("eth%d", n), fmt.Sprintf("10.%d.0.%d/16", n, c+2), -1)
+		}
+	}
+	return p
+}
