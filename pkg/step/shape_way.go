@@ -43,12 +43,18 @@ func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	parent, priority, err := entrance(h, host, true)
+	parent, priority, err := entrance(h, host, false)
 	if err != nil {
 		return false, err
 	}
 	ways, err := leading(h, host, parent, link.Attrs().Index)
 	if err != nil || len(ways) > 0 {
+		return false, err
+	}
+	if err := unlead(at, host, 0); err != nil { // to a link that is gone, where all is dropped
+		return false, err
+	}
+	if parent, priority, err = entrance(h, host, true); err != nil {
 		return false, err
 	}
 	index := host.Attrs().Index
@@ -73,7 +79,7 @@ func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
 	return true, nil
 }
 
-// leading are the filters at the host's end that lead to the link of that index, or to one that is gone.
+// leading are the filters at the host's end that lead to the link of that index; to one that is gone where the index is 0.
 func leading(h *netlink.Handle, host netlink.Link, parent uint32, to int) (ways []netlink.Filter, err error) {
 	if parent == 0 {
 		return nil, nil
@@ -88,7 +94,7 @@ func leading(h *netlink.Handle, host netlink.Link, parent uint32, to int) (ways 
 			continue
 		}
 		for _, action := range u32.Actions {
-			if mirred, is := action.(*netlink.MirredAction); is && (mirred.Ifindex == to || mirred.Ifindex == 0) {
+			if mirred, is := action.(*netlink.MirredAction); is && mirred.Ifindex == to {
 				ways = append(ways, f)
 				break
 			}
@@ -107,9 +113,16 @@ func unlead(at *site.Site, host netlink.Link, to int) error {
 	if err != nil || parent == 0 {
 		return err
 	}
-	ways, err := leading(h, host, parent, to)
+	gone, err := leading(h, host, parent, 0)
 	if err != nil {
 		return err
+	}
+	ways := gone
+	if to != 0 {
+		if ways, err = leading(h, host, parent, to); err != nil {
+			return err
+		}
+		ways = append(ways, gone...)
 	}
 	if parent != netlink.HANDLE_MIN_INGRESS {
 		return unenter(h, host, parent, len(ways) > 0)
