@@ -57,7 +57,7 @@ tell ls --wide >"$OUT/host.ls"
 tell ls --json | head -n 80 >>"$OUT/host.ls"
 tell show "container:$(tell ls --wide | awk 'NR == 2 { print $2 }')" >"$OUT/host.show"
 last=$(ls /run/netns | tail -n 1)
-tell context | head -n 60 >"$OUT/host.context"
+tell context | head -n 70 >"$OUT/host.context"
 tell context "$last" >>"$OUT/host.context"
 tell context "$last" --diff=outside >>"$OUT/host.context"
 `

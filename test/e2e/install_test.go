@@ -133,7 +133,7 @@ func TestUninstall(t *testing.T) {
 		dir := t.TempDir()
 		must(t, os.CopyFS(dir, os.DirFS("/usr/lib/cni")))
 		before := sums(t, dir)
-		if out, err := operated("install", dir); err == nil || !strings.Contains(out, "somebody else's: bridge, ") {
+		if out, err := operated("install", dir); err == nil || !strings.Contains(out, "somebody else's: bandwidth, bridge, ") {
 			t.Errorf("install over the reference: %v: %s", err, out)
 		}
 		operate(t, "install", dir, "--replace")
@@ -223,7 +223,7 @@ func TestInstallOverOurOwn(t *testing.T) {
 func uninstallAll(t *testing.T, dir string) {
 	t.Helper()
 	out, err := operated("uninstall", dir)
-	if err != nil || !strings.Contains(out, ": removed: bridge, ") || !strings.Contains(out, ": put back: trestle\n") {
+	if err != nil || !strings.Contains(out, ": removed: bandwidth, bridge, ") || !strings.Contains(out, ": put back: trestle\n") {
 		t.Errorf("uninstall: %v: %s", err, out)
 	}
 }

@@ -138,7 +138,11 @@ func holdResult(t *testing.T, version string, text []byte) {
 func TestVersionVerb(t *testing.T) {
 	for _, name := range plugins {
 		got := succeed(t, "VERSION", name, "none", "not JSON")
-		want, err := json.Marshal(map[string]any{"cniVersion": "1.1.0", "supportedVersions": testutils.AllSpecVersions})
+		spoken := testutils.AllSpecVersions[:]
+		if name == "firewall" {
+			spoken = spoken[2:] // it reads a result that tells addresses apart
+		}
+		want, err := json.Marshal(map[string]any{"cniVersion": "1.1.0", "supportedVersions": spoken})
 		must(t, err)
 		if !sameJSON(t, got.Out, want) {
 			t.Errorf("%s: %s", name, got.Out)

@@ -123,8 +123,12 @@ func (w *World) plan(c call, req *plugin.Request, result *types100.Result, seed 
 	return then(w.Plant, nil)(p), err
 }
 
-// planned returns the call's plan without a result. Where law 7 is kept, its steps are those of any plan for the configuration.
+// planned returns the call's plan without a result, an empty one where the plugin makes none. Where law 7 is kept, its steps are those of any plan for the
+// configuration.
 func (w *World) planned(c call) (plan.Plan, error) {
+	if w.kind(c).Plan == nil {
+		return plan.Plan{}, nil
+	}
 	req, err := w.request(c)
 	if err != nil {
 		return plan.Plan{}, err
