@@ -226,6 +226,13 @@ func ProtocolName(number uint8) string {
 // within the hook forward alone.
 const PassMark uint32 = 0x01000000
 
+// Anchor is the comment of the one rule, in a chain FORWARD of iptables, that accepts what has PassMark; AnchorAdmin that of the rule before it, where the
+// operator has a chain there.
+const (
+	Anchor      = "trestle anchor"
+	AnchorAdmin = "trestle admin overrides"
+)
+
 // Turn is the file, in the directory of what need not outlive a boot, at which all backends queue that write to nf_tables: a transaction is only taken
 // if nobody else's came between its maker's look and it, whoever that was.
 const Turn = "nftables.lock"

@@ -111,7 +111,7 @@ func turnOver(c Config) {
 }
 
 func otherBackend(c Config) {
-	key := map[string]string{"bridge": "ipMasqBackend", "ptp": "ipMasqBackend", "portmap": "backend"}[c.Type()]
+	key := map[string]string{"bridge": "ipMasqBackend", "ptp": "ipMasqBackend", "portmap": "backend", "firewall": "backend"}[c.Type()]
 	switch {
 	case key == "" || c["conditionsV4"] != nil || c["conditionsV6"] != nil: // in the words of one
 	case text(c[key]) == "iptables":

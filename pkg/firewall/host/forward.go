@@ -2,9 +2,11 @@ package host
 
 import (
 	"context"
+	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
 var _ firewall.Isolator = (*Filter)(nil)
@@ -30,4 +32,49 @@ func (f *Filter) Isolated(ctx context.Context, link string, in firewall.Ingress)
 // Rejoin is both backends'.
 func (f *Filter) Rejoin(ctx context.Context, used func(string) bool) error {
 	return fault.Join(f.tolerant(ctx, f.nft.Rejoin(ctx, used)), f.iptables.Rejoin(ctx, used))
+}
+
+// pass holds a claim to pass: what the chosen backend's own rules accept, others may drop all the same.
+func (f *Filter) pass(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (created bool, err error) {
+	created, err = f.choose(ctx).Hold(ctx, o, c, dead)
+	if err != nil || c.Empty() || f.choose(ctx) != firewall.Filter(f.nft) {
+		return created, err
+	}
+	opened, err := f.nft.Anchor(ctx)
+	if err == nil {
+		var more bool
+		more, err = f.iptables.Anchor(ctx)
+		opened = opened || more
+	}
+	return created || opened, err
+}
+
+// passes compares what pass would make with what is there.
+func (f *Filter) passes(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	err := f.choose(ctx).Held(ctx, o, c)
+	if c.Empty() || f.choose(ctx) != firewall.Filter(f.nft) || err != nil && fault.Code(err) != fault.Drift {
+		return err
+	}
+	drift, failed := f.nft.Anchored(ctx)
+	if failed == nil {
+		var more []string
+		more, failed = f.iptables.Anchored(ctx)
+		drift = append(drift, more...)
+	}
+	if failed != nil {
+		return failed
+	}
+	if len(drift) > 0 {
+		err = fault.Join(err, fault.New(fault.Drift, "find what else changes the rules, then repair", "packet filter: %s", strings.Join(drift, "; ")))
+	}
+	return err
+}
+
+// shut takes away what lets pass all that may, where nobody may any more.
+func (f *Filter) shut(ctx context.Context) error {
+	err := f.tolerant(ctx, f.nft.Weigh(ctx))
+	return fault.Join(err, f.iptables.Weigh(ctx, func() (bool, error) {
+		holders, err := f.nft.Owners(ctx, firewall.Forward, [8]byte{})
+		return len(holders) == 0, f.tolerant(ctx, err)
+	}))
 }

@@ -135,6 +135,9 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 	if err := f.elsewhere(ctx, o, c, dead); err != nil {
 		return false, err
 	}
+	if c.Role == firewall.Forward {
+		return f.pass(ctx, o, c, dead)
+	}
 	chosen := f.choose(ctx)
 	if chosen == firewall.Filter(f.nft) && len(c.Masq)+len(c.Ports) > 0 { // the table for frames is no part of every host's
 		if err := f.nft.Ground(ctx); err != nil {
@@ -153,6 +156,9 @@ func (f *Filter) Warded(ctx context.Context) error { return f.nft.Warded(ctx) }
 // Held is the chosen backend's. Where none of ours holds anything, and the reference made the attachment, it is as it was made if that suite's rules are
 // in place.
 func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	if c.Role == firewall.Forward {
+		return f.passes(ctx, o, c)
+	}
 	drifted := f.choose(ctx).Held(ctx, o, c)
 	if fault.Code(drifted) != fault.Drift {
 		return drifted
@@ -178,7 +184,11 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 
 // Drop drops the claim under both backends, and what the reference made of it.
 func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) error {
-	return fault.Join(f.tolerant(ctx, f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, f.nft.Conn, o, c))
+	err := fault.Join(f.tolerant(ctx, f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, f.nft.Conn, o, c))
+	if c.Role == firewall.Forward {
+		err = fault.Join(err, f.shut(ctx))
+	}
+	return err
 }
 
 // others drops the claim under iptables. Frames are nft's alone.

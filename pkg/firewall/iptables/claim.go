@@ -33,6 +33,12 @@ func check(c firewall.Claim) error {
 			}
 		}
 	}
+	for _, a := range c.Pass {
+		once("address " + a.String())
+		if !plain(a) {
+			errs = append(errs, fmt.Errorf("address %s: must be a plain one", a))
+		}
+	}
 	for _, p := range c.Ports {
 		if len(p.Conditions) > 0 {
 			return fault.New(fault.Unsupported, "choose the backend iptables by its key, so that it gets the conditions in its own words",
@@ -93,6 +99,7 @@ func title(p firewall.Port) string {
 func part(f family, c firewall.Claim) firewall.Claim {
 	c.Masq = slices.DeleteFunc(slices.Clone(c.Masq), func(m firewall.Masq) bool { return !f.has(m.Addr) })
 	c.Ports = slices.DeleteFunc(slices.Clone(c.Ports), func(p firewall.Port) bool { return !f.has(p.Target.Addr()) })
+	c.Pass = slices.DeleteFunc(slices.Clone(c.Pass), func(a netip.Addr) bool { return !f.has(a) })
 	c.Bare = slices.DeleteFunc(slices.Clone(c.Bare), func(a netip.Addr) bool { return !f.has(a) })
 	return c
 }
@@ -102,6 +109,7 @@ func addrs(c firewall.Claim) (list []netip.Addr) {
 	for _, m := range c.Masq {
 		list = append(list, m.Addr)
 	}
+	list = append(list, c.Pass...)
 	for _, p := range c.Ports {
 		if !slices.Contains(list, p.Target.Addr()) {
 			list = append(list, p.Target.Addr())

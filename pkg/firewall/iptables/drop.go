@@ -20,6 +20,9 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	if check(c) != nil {
 		c = firewall.Claim{Role: c.Role} // a configuration that became wrong must not keep what it once made
 	}
+	if c.Role == firewall.Forward {
+		return f.dropPass(ctx, o, c)
+	}
 	lock, err := f.lockUsed(ctx) // a tool may still be at work for an ADD that was killed
 	if err != nil {
 		return err

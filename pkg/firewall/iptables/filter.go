@@ -88,11 +88,11 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 	if c.Role.Frames() {
 		return f.options.Link.Hold(ctx, o, c, dead)
 	}
-	if len(c.Pass) > 0 {
-		return false, fault.New(fault.Unsupported, "choose the backend nftables", "%s: not by iptables yet", c.Role)
-	}
-	if err := check(c); err != nil || len(c.Masq)+len(c.Ports) == 0 {
+	if err := check(c); err != nil || c.Empty() {
 		return false, err
+	}
+	if c.Role == firewall.Forward {
+		return f.holdPass(ctx, o, c)
 	}
 	lock, err := f.lock(ctx)
 	if err != nil {
@@ -215,7 +215,7 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	if c.Role.Frames() {
 		return f.options.Link.Held(ctx, o, c)
 	}
-	if err := check(c); err != nil || len(c.Masq)+len(c.Ports) == 0 {
+	if err := check(c); err != nil || c.Empty() {
 		return err
 	}
 	lock, err := f.lock(ctx)
@@ -224,23 +224,16 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	}
 	defer lock.Close()
 	var list []string
-	states, err := f.hold(ctx, o, c, func(firewall.Holder) bool { return true }, false)
+	states, err := f.missing(ctx, o, c)
 	if err != nil {
 		return err
 	}
 	for _, s := range states {
-		if len(s.toNAT)+len(s.toRaw) > 0 {
+		if len(s.toNAT)+len(s.toRaw)+len(s.toFilter) > 0 {
 			list = append(list, s.differences...)
 		}
 	}
 	return drifted(list)
-}
-
-func drifted(list []string) error {
-	if len(list) == 0 {
-		return nil
-	}
-	return fault.New(fault.Drift, "find what else changes the rules, then delete the attachment and add it again", "packet filter: %s", strings.Join(list, "; "))
 }
 
 // Holds asks for the owner's ledger.

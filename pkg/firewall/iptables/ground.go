@@ -82,7 +82,7 @@ func (f *Filter) Grounded(ctx context.Context) error {
 // Unground removes the shared chains where no published port of anybody's is left, and the guard where nobody holds anything and no
 // interface has route_localnet.
 func (f *Filter) Unground(ctx context.Context) error {
-	errs := []error{f.options.Link.Unground(ctx)}
+	errs := []error{f.options.Link.Unground(ctx), f.ungroundPass(ctx)}
 	tools, err := f.everywhere(ctx, "raw")
 	if err != nil || len(tools) == 0 {
 		return fault.Join(append(errs, err)...)

@@ -7,20 +7,22 @@ import (
 
 // ruleset is one table of one family, as iptables-save prints it: each chain's rules without the leading -A and chain.
 type ruleset struct {
-	names   []string
-	chains  map[string][]string
-	foreign bool // it has what nft wrote in its own words: then iptables lists nothing of it
+	names    []string
+	chains   map[string][]string
+	foreign  bool              // it has what nft wrote in its own words: then iptables lists nothing of it
+	policies map[string]string // of the chains that the kernel calls
 }
 
 // parse reads what iptables-save printed for one table.
 func parse(text string) *ruleset {
-	r := &ruleset{chains: make(map[string][]string), foreign: strings.Contains(text, "is incompatible, use 'nft' tool")}
+	r := &ruleset{chains: make(map[string][]string), policies: make(map[string]string), foreign: strings.Contains(text, "is incompatible, use 'nft' tool")}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		if name, ok := strings.CutPrefix(line, ":"); ok {
-			name, _, _ = strings.Cut(name, " ")
+			name, policy, _ := strings.Cut(name, " ")
 			r.names = append(r.names, name)
 			r.chains[name] = nil
+			r.policies[name], _, _ = strings.Cut(policy, " ")
 		}
 		if rule, ok := strings.CutPrefix(line, "-A "); ok {
 			name, spec, _ := strings.Cut(rule, " ")

@@ -18,8 +18,10 @@ import (
 type state struct {
 	*tool
 	raw, nat     *ruleset
+	filter       *ruleset // in place of nat, for the role Forward
 	entries      []entry
 	toRaw, toNAT []string
+	toFilter     []string
 	going        []string // rules that toNAT deletes
 	differences  []string // for people
 	answers      map[owner.ID]bool
@@ -77,12 +79,17 @@ func (t *tool) load(ctx context.Context) (*state, error) {
 	if s.raw, s.nat, err = t.both(ctx); err != nil {
 		return nil, err
 	}
+	s.readLedgers()
+	return s, nil
+}
+
+// readLedgers reads who has what.
+func (s *state) readLedgers() {
 	for _, name := range s.raw.names {
 		if strings.HasPrefix(name, ledgerPrefix) {
 			s.entries = append(s.entries, readEntries(name, s.raw.chains[name])...)
 		}
 	}
-	return s, nil
 }
 
 // readEntries reads the ledger of one owner.
@@ -93,6 +100,9 @@ func readEntries(chain string, rules []string) (list []entry) {
 		addr := value(rule, "-s")
 		if addr == "" {
 			e.role, addr = firewall.Publish, value(rule, "-d")
+		}
+		if ledgerChain(o, firewall.Forward) == chain {
+			e.role = firewall.Forward
 		}
 		p, err := netip.ParsePrefix(addr)
 		if !ours || err != nil || ledgerChain(o, e.role) != chain {

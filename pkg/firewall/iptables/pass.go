@@ -1,0 +1,221 @@
+package iptables
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/deadline"
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// What lets containers pass, in the table filter, by the reference's names and in its order. Its rules have an address and no comment, so whose they are
+// stands in our ledger alone.
+const (
+	forwardChain   = "CNI-FORWARD"
+	adminChain     = "CNI-ADMIN"
+	publishedChain = "TRESTLE-PUBLISHED" // ours: new connections to published ports, which the reference lets the policy drop
+	forwardHook    = "FORWARD"
+
+	forwardJump   = `-m comment --comment "CNI firewall plugin rules" -j ` + forwardChain
+	adminJump     = `-m comment --comment "CNI firewall plugin admin overrides" -j `
+	publishedJump = `-m conntrack --ctstate DNAT -m comment --comment "trestle: published ports" -j ` + publishedChain
+)
+
+// passRules are the two rules of an address.
+func (f family) passRules(a netip.Addr) []string {
+	return []string{"-d " + f.host(a) + " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-s " + f.host(a) + " -j ACCEPT"}
+}
+
+func (f family) publishedRule(a netip.Addr) string { return "-d " + f.host(a) + " -j ACCEPT" }
+
+// loadFilter reads the ledger, and the table filter in place of nat.
+func (t *tool) loadFilter(ctx context.Context) (*state, error) {
+	s := &state{tool: t, answers: make(map[owner.ID]bool)}
+	var err error
+	if s.raw, err = t.read(ctx, "raw"); err == nil {
+		s.filter, err = t.read(ctx, "filter")
+	}
+	if err == nil {
+		s.readLedgers()
+	}
+	return s, err
+}
+
+// holdPass makes what is missing to a claim to pass, by one run of the tool a family.
+func (f *Filter) holdPass(ctx context.Context, o owner.Owner, c firewall.Claim) (created bool, err error) {
+	lock, err := f.lock(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer lock.Close()
+	states, err := f.passStates(ctx, o, c)
+	if err != nil {
+		return false, err
+	}
+	for i, s := range states {
+		if err := s.write(ctx, lock, lines{"raw", s.toRaw}, lines{"filter", s.toFilter}); err != nil {
+			return false, fault.Join(err, f.passBack(ctx, lock, o, states[:i+1]))
+		}
+		created = created || len(s.toFilter)+len(s.toRaw) > 0
+	}
+	return created, nil
+}
+
+// passBack takes back what a hold that failed in one family has made in both, if the owner had nothing there before.
+func (f *Filter) passBack(ctx context.Context, lock *os.File, o owner.Owner, states []*state) error {
+	ctx, stop := deadline.Undoing(ctx)
+	defer stop()
+	var errs []error
+	for _, s := range states {
+		if !s.raw.has(ledgerChain(o, firewall.Forward)) {
+			errs = append(errs, dropPassIn(ctx, lock, s.tool, o, nil))
+		}
+	}
+	return fault.Join(errs...)
+}
+
+// passStates notes, family by family, what is missing. A family in which the container has no address needs no tool.
+func (f *Filter) passStates(ctx context.Context, o owner.Owner, c firewall.Claim) (states []*state, err error) {
+	n, known := namesOf(o)
+	if !known {
+		return nil, fault.New(fault.Internal, "", "%s: names that were cut", o)
+	}
+	for _, family := range families() {
+		mine := part(family, c)
+		if len(mine.Pass) == 0 {
+			continue
+		}
+		t, err := f.find(ctx, family, "")
+		if err != nil {
+			return nil, err
+		}
+		s, err := t.loadFilter(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if rewrite(s.raw, &s.toRaw, ledgerChain(o, c.Role), s.ledger(o, n, mine)) {
+			s.differs(fmt.Sprintf("ledger of %s: expected %v", o, addrs(mine)))
+		}
+		s.passFrame(orText(c.Admin, adminChain))
+		s.passAddresses(mine)
+		states = append(states, s)
+	}
+	return states, nil
+}
+
+func orText(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+// passFrame notes what is missing to the chains that all containers share. Isolation comes before what accepts: its jump, if there is one, is first.
+func (s *state) passFrame(admin string) {
+	for _, chain := range []string{forwardChain, admin} {
+		if !s.filter.has(chain) {
+			s.toFilter = append(s.toFilter, ":"+chain+" - [0:0]")
+			s.differs(fmt.Sprintf("chain %s: expected, found none", chain))
+		}
+	}
+	s.stageFirst()
+	if s.leads(forwardJump) {
+		s.lead(forwardJump, s.at(stageJump)+2)
+		s.differs(fmt.Sprintf("chain %s: expected a jump to %s before all that drops", forwardHook, forwardChain))
+	}
+	if !s.filter.contains(forwardChain, adminJump+admin) {
+		s.toFilter = append(s.toFilter, "-I "+forwardChain+" 1 "+adminJump+admin)
+		s.differs(fmt.Sprintf("chain %s: expected a jump to %s, found none", forwardChain, admin))
+	}
+}
+
+// at is the place of a rule in the chain FORWARD, from 0; -1: it is not there.
+func (s *state) at(rule string) int { return slices.Index(s.filter.chains[forwardHook], rule) }
+
+// leads says whether a jump is missing in the chain FORWARD, or in vain.
+func (s *state) leads(jump string) (missing bool) {
+	at := s.at(jump)
+	return at < 0 || slices.ContainsFunc(s.filter.chains[forwardHook][:at], barring)
+}
+
+// lead puts the jump at the place, from 1.
+func (s *state) lead(jump string, place int) {
+	if s.at(jump) >= 0 {
+		s.toFilter = append(s.toFilter, "-D "+forwardHook+" "+jump)
+		place = 1
+		if at := s.at(stageJump); jump != stageJump && at >= 0 && !slices.ContainsFunc(s.filter.chains[forwardHook][:at], barring) {
+			place = at + 2
+			if s.at(jump) < at {
+				place--
+			}
+		}
+	}
+	s.toFilter = append(s.toFilter, fmt.Sprintf("-I %s %d %s", forwardHook, place, jump))
+}
+
+// barring says whether a rule drops all.
+func barring(rule string) bool {
+	target := value(rule, "-j")
+	rule = strings.TrimPrefix(rule, comment(value(rule, "--comment"))+" ")
+	return (target == "DROP" || target == "REJECT") && strings.HasPrefix(rule, "-j ")
+}
+
+// passAddresses notes what is missing to the container's own rules; where the chain FORWARD drops what it does not know, new connections to published
+// ports, too.
+func (s *state) passAddresses(c firewall.Claim) {
+	for _, a := range c.Pass {
+		for _, rule := range s.passRules(a) {
+			if !s.filter.contains(forwardChain, rule) {
+				s.toFilter = append(s.toFilter, "-A "+forwardChain+" "+rule)
+				s.differs(fmt.Sprintf("chain %s: expected the rule %s, found none", forwardChain, rule))
+			}
+		}
+	}
+	if !s.drops() {
+		return
+	}
+	if !s.filter.has(publishedChain) {
+		s.toFilter = append(s.toFilter, ":"+publishedChain+" - [0:0]")
+	}
+	if s.leads(publishedJump) {
+		s.behind()
+		s.differs(fmt.Sprintf("chain %s: expected a jump to %s before all that drops", forwardHook, publishedChain))
+	}
+	for _, a := range c.Pass {
+		if rule := s.publishedRule(a); !s.filter.contains(publishedChain, rule) {
+			s.toFilter = append(s.toFilter, "-A "+publishedChain+" "+rule)
+			s.differs(fmt.Sprintf("chain %s: expected the rule %s, found none", publishedChain, rule))
+		}
+	}
+}
+
+// behind puts the jump for published ports behind that to the containers' own rules, where it is to be after all that was noted before.
+func (s *state) behind() {
+	if s.at(publishedJump) >= 0 {
+		s.toFilter = append(s.toFilter, "-D "+forwardHook+" "+publishedJump)
+	}
+	place := 2
+	if s.at(stageJump) >= 0 {
+		place = 3
+	}
+	if at := s.at(forwardJump); at >= 0 && !s.leads(forwardJump) {
+		place = at + 2
+		if was := s.at(publishedJump); was >= 0 && was < at {
+			place--
+		}
+	}
+	s.toFilter = append(s.toFilter, fmt.Sprintf("-I %s %d %s", forwardHook, place, publishedJump))
+}
+
+// drops says whether the chain FORWARD may drop what it does not know: by its policy, or a rule of somebody else's.
+func (s *state) drops() bool {
+	ours := []string{forwardJump, stageJump, publishedJump}
+	return s.filter.policies[forwardHook] == "DROP" ||
+		slices.ContainsFunc(s.filter.chains[forwardHook], func(rule string) bool { return !slices.Contains(ours, rule) })
+}
