@@ -37,7 +37,11 @@ func (f *Filter) Rejoin(ctx context.Context, used func(string) bool) error {
 // pass holds a claim to pass: what the chosen backend's own rules accept, others may drop all the same.
 func (f *Filter) pass(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (created bool, err error) {
 	created, err = f.choose(ctx).Hold(ctx, o, c, dead)
-	if err != nil || c.Empty() || f.choose(ctx) != firewall.Filter(f.nft) {
+	if err != nil || c.Empty() {
+		return created, err
+	}
+	entered, err := f.enter(ctx, c.Pass)
+	if created = created || entered; err != nil || f.choose(ctx) != firewall.Filter(f.nft) {
 		return created, err
 	}
 	opened, err := f.nft.Anchor(ctx)
@@ -52,6 +56,9 @@ func (f *Filter) pass(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 // passes compares what pass would make with what is there.
 func (f *Filter) passes(ctx context.Context, o owner.Owner, c firewall.Claim) error {
 	err := f.choose(ctx).Held(ctx, o, c)
+	if !c.Empty() && (err == nil || fault.Code(err) == fault.Drift) {
+		err = fault.Join(err, f.entered(ctx, c.Pass))
+	}
 	if c.Empty() || f.choose(ctx) != firewall.Filter(f.nft) || err != nil && fault.Code(err) != fault.Drift {
 		return err
 	}

@@ -1,0 +1,95 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/firewall/firewalld"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// What firewalld rejects at the end of its chains no mark opens: the containers' addresses are sources of one of its zones. Whose they are, it does not
+// know; that stands with the claim, in the packet filter.
+
+// zone returns the daemon that is to be asked, nil for none: the one that was chosen or, without a choice, the one that there is.
+func (f *Filter) zone(ctx context.Context) (*firewalld.Daemon, error) {
+	if f.choice.Backend != FirewallD && f.choice.Backend != Unchosen || f.choice.Zone == "" {
+		return nil, nil
+	}
+	daemon, err := firewalld.Find(ctx)
+	if err == nil && daemon == nil && f.choice.Backend == FirewallD {
+		err = fault.New(fault.Unsupported, "start firewalld, or leave out the backend", "firewalld: not running in this network namespace")
+	}
+	return daemon, err
+}
+
+// enter makes the addresses sources of the zone.
+func (f *Filter) enter(ctx context.Context, addrs []netip.Addr) (created bool, err error) {
+	daemon, err := f.zone(ctx)
+	if err != nil || daemon == nil {
+		return false, err
+	}
+	defer daemon.Close()
+	for _, a := range addrs {
+		added, err := daemon.Add(ctx, f.choice.Zone, a)
+		if created = created || added; err != nil {
+			return created, err
+		}
+	}
+	return created, nil
+}
+
+// entered compares.
+func (f *Filter) entered(ctx context.Context, addrs []netip.Addr) error {
+	daemon, err := f.zone(ctx)
+	if err != nil || daemon == nil {
+		return err
+	}
+	defer daemon.Close()
+	var missing []string
+	for _, a := range addrs {
+		has, err := daemon.Has(ctx, f.choice.Zone, a)
+		if err != nil {
+			return err
+		}
+		if !has {
+			missing = append(missing, firewalld.Source(a))
+		}
+	}
+	if len(missing) > 0 {
+		return fault.New(fault.Drift, "trestle repair", "firewalld: zone %s: expected the sources %s, found none", f.choice.Zone, strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// leave takes from firewalld what the owner passes by. Where there is no daemon there is nothing of it.
+func (f *Filter) leave(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	addrs, err := f.nft.Passing(ctx, o)
+	if err = f.tolerant(ctx, err); err != nil {
+		return err
+	}
+	if len(addrs) == 0 && f.choice.Backend == FirewallD { // the reference keeps no books
+		addrs = slices.Clone(c.Pass)
+	}
+	if len(addrs) == 0 {
+		return nil
+	}
+	daemon, err := firewalld.Find(ctx)
+	if err != nil || daemon == nil {
+		return err
+	}
+	defer daemon.Close()
+	var errs []error
+	for _, a := range addrs {
+		errs = append(errs, daemon.Remove(ctx, a))
+	}
+	if err := fault.Join(errs...); err != nil {
+		return fmt.Errorf("zone: %w", err)
+	}
+	return nil
+}

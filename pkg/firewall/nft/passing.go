@@ -1,0 +1,32 @@
+package nft
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// Passing lists the owner's addresses whose traffic passes.
+func (f *Filter) Passing(ctx context.Context, o owner.Owner) (addrs []netip.Addr, err error) {
+	w, err := begin(o, firewall.Forward)
+	if err != nil {
+		return nil, err
+	}
+	defer f.lock()()
+	if _, none, err := f.glance(w); err != nil || none {
+		return nil, explain(err)
+	}
+	err = f.steady(ctx, func() (sure bool, err error) {
+		held, err := f.scan(w, everything)
+		addrs = nil
+		for _, e := range held {
+			if a, ok := netip.AddrFromSlice(e.Key); ok {
+				addrs = append(addrs, a)
+			}
+		}
+		return false, err
+	})
+	return addrs, err
+}
