@@ -180,7 +180,7 @@ func encoded(ip net.IP) string {
 func unplaced(state string) string {
 	lines := strings.SplitAfter(state, "\n")
 	for i, line := range lines {
-		for _, chain := range []string{" nat POSTROUTING ", " nat CNI-HOSTPORT-DNAT "} {
+		for _, chain := range []string{" nat POSTROUTING ", " nat CNI-HOSTPORT-DNAT ", " filter CNI-FORWARD ", " filter TRESTLE-PUBLISHED "} {
 			if before, after, found := strings.Cut(line, chain); found && strings.Contains(before, " rule ip") {
 				lines[i] = before + chain + after[len("000"):]
 			}

@@ -12,11 +12,10 @@ import (
 	"os"
 	"strings"
 
-	"github.com/godbus/dbus/v5"
+	"github.com/trestle-cni/trestle/pkg/kernel/dbus"
 )
 
 const (
-	bus  = "/run/dbus/system_bus_socket"
 	name = "org.fedoraproject.FirewallD1"
 	path = "/org/fedoraproject/FirewallD1"
 )
@@ -26,16 +25,16 @@ type Daemon struct{ conn *dbus.Conn }
 
 // Find returns the daemon, nil where there is none of this namespace.
 func Find(ctx context.Context) (*Daemon, error) {
-	if _, err := os.Stat(bus); err != nil {
+	if _, err := os.Stat(dbus.Socket); err != nil {
 		return nil, nil
 	}
-	conn, err := dbus.Connect("unix:path="+bus, dbus.WithContext(context.WithoutCancel(ctx)))
+	conn, err := dbus.Open(ctx)
 	if err != nil {
-		return nil, nil // nobody who may not ask has firewalld's packets
+		return nil, ctx.Err() // nobody who may not ask has firewalld's packets
 	}
-	var pid uint32
-	err = conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetConnectionUnixProcessID", 0, name).Store(&pid)
-	if err != nil || !beside(pid) {
+	const bus = "org.freedesktop.DBus"
+	pid, err := conn.Call(bus, "/org/freedesktop/DBus", bus, "GetConnectionUnixProcessID", name)
+	if number, is := pid.(uint32); err != nil || !is || !beside(number) {
 		conn.Close()
 		return nil, ctx.Err()
 	}
@@ -53,16 +52,16 @@ func beside(pid uint32) bool {
 // Close ends the connection.
 func (d *Daemon) Close() { d.conn.Close() }
 
-func (d *Daemon) call(ctx context.Context, method string, args ...any) *dbus.Call {
-	return d.conn.Object(name, path).CallWithContext(ctx, name+".zone."+method, 0, args...)
+func (d *Daemon) call(method string, args ...string) (any, error) {
+	return d.conn.Call(name, path, name+".zone", method, args...)
 }
 
 // Source is an address as firewalld is told it.
 func Source(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String() }
 
 // Add makes the address a source of the zone, and says whether it was none before.
-func (d *Daemon) Add(ctx context.Context, zone string, a netip.Addr) (created bool, err error) {
-	err = d.call(ctx, "addSource", zone, Source(a)).Err
+func (d *Daemon) Add(zone string, a netip.Addr) (created bool, err error) {
+	_, err = d.call("addSource", zone, Source(a))
 	if says(err, "ZONE_ALREADY_SET", "ALREADY_ENABLED") {
 		return false, nil
 	}
@@ -73,20 +72,23 @@ func (d *Daemon) Add(ctx context.Context, zone string, a netip.Addr) (created bo
 }
 
 // Has says whether the address is a source of the zone.
-func (d *Daemon) Has(ctx context.Context, zone string, a netip.Addr) (has bool, err error) {
-	if err = d.call(ctx, "querySource", zone, Source(a)).Store(&has); err != nil {
-		err = fmt.Errorf("firewalld: zone %s: %w", zone, err)
+func (d *Daemon) Has(zone string, a netip.Addr) (has bool, err error) {
+	answer, err := d.call("querySource", zone, Source(a))
+	if err != nil {
+		return false, fmt.Errorf("firewalld: zone %s: %w", zone, err)
 	}
-	return has, err
+	has, _ = answer.(bool) // what is none is no yes
+	return has, nil
 }
 
 // Remove makes the address a source of no zone. One that is none is left.
-func (d *Daemon) Remove(ctx context.Context, a netip.Addr) error {
-	var zone string
-	if err := d.call(ctx, "getZoneOfSource", Source(a)).Store(&zone); err != nil || zone == "" {
+func (d *Daemon) Remove(a netip.Addr) error {
+	answer, err := d.call("getZoneOfSource", Source(a))
+	zone, _ := answer.(string)
+	if err != nil || zone == "" {
 		return nil // it knows none
 	}
-	if err := d.call(ctx, "removeSource", zone, Source(a)).Err; err != nil && !says(err, "UNKNOWN_SOURCE", "NOT_ENABLED") {
+	if _, err := d.call("removeSource", zone, Source(a)); err != nil && !says(err, "UNKNOWN_SOURCE", "NOT_ENABLED") {
 		return fmt.Errorf("firewalld: zone %s: %s: %w", zone, Source(a), err)
 	}
 	return nil

@@ -36,7 +36,7 @@ func (f *Filter) enter(ctx context.Context, addrs []netip.Addr) (created bool, e
 	}
 	defer daemon.Close()
 	for _, a := range addrs {
-		added, err := daemon.Add(ctx, f.choice.Zone, a)
+		added, err := daemon.Add(f.choice.Zone, a)
 		if created = created || added; err != nil {
 			return created, err
 		}
@@ -53,7 +53,7 @@ func (f *Filter) entered(ctx context.Context, addrs []netip.Addr) error {
 	defer daemon.Close()
 	var missing []string
 	for _, a := range addrs {
-		has, err := daemon.Has(ctx, f.choice.Zone, a)
+		has, err := daemon.Has(f.choice.Zone, a)
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (f *Filter) leave(ctx context.Context, o owner.Owner, c firewall.Claim) err
 	defer daemon.Close()
 	var errs []error
 	for _, a := range addrs {
-		errs = append(errs, daemon.Remove(ctx, a))
+		errs = append(errs, daemon.Remove(a))
 	}
 	if err := fault.Join(errs...); err != nil {
 		return fmt.Errorf("zone: %w", err)

@@ -26,13 +26,7 @@ func check(c firewall.Claim) error {
 			errs = append(errs, fmt.Errorf("address %s with subnet %s: must be a plain address in a masked subnet", m.Addr, m.Subnet))
 		}
 	}
-	for _, m := range c.Masq {
-		for _, p := range m.Except {
-			if !p.IsValid() || p != p.Masked() || p.Addr().Is4() != m.Addr.Is4() {
-				errs = append(errs, fmt.Errorf("address %s except %s: must be masked and of the address' family", m.Addr, p))
-			}
-		}
-	}
+	errs = append(errs, checkExcept(c)...)
 	for _, a := range c.Pass {
 		once("address " + a.String())
 		if !plain(a) {
@@ -53,6 +47,17 @@ func check(c firewall.Claim) error {
 		return fault.New(fault.Config, "mend the claim", "%s: %w", c.Role, err)
 	}
 	return nil
+}
+
+func checkExcept(c firewall.Claim) (errs []error) {
+	for _, m := range c.Masq {
+		for _, p := range m.Except {
+			if !p.IsValid() || p != p.Masked() || p.Addr().Is4() != m.Addr.Is4() {
+				errs = append(errs, fmt.Errorf("address %s except %s: must be masked and of the address' family", m.Addr, p))
+			}
+		}
+	}
+	return errs
 }
 
 // plain says whether an address can be a container's.
