@@ -26,7 +26,7 @@ var table = []Plugin{
 	{Name: "portmap", Part: Chained, Backend: "backend", Publishes: "portMappings", Every: map[string]any{},
 		Needs: "portMappings", Idle: "publishes nothing: a runtime hands out ports only to"},
 	{Name: "bandwidth", Part: Chained, Every: map[string]any{}, Links: []Link{{Kind: KindIFB, Opaque: true}}},
-	{Name: "firewall", Part: Chained, Backend: "backend"},
+	{Name: "firewall", Part: Chained, Backend: "backend", Every: map[string]any{"ingressPolicy": "isolated"}},
 	{Name: "tuning", Part: Chained, Every: map[string]any{}},
 	{Name: "sbr", Part: Chained},
 	{Name: "vrf", Part: Chained},
