@@ -2,7 +2,6 @@ package tool
 
 import (
 	"context"
-	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"io"
@@ -100,8 +99,13 @@ func notDirectory(path string, info fs.FileInfo) error {
 // ours says whether the file is a binary of this suite, all plugins in one or a single one: Go writes into each of which module it is.
 func ours(path string) bool {
 	own, known := debug.ReadBuildInfo()
-	file, err := buildinfo.ReadFile(path)
-	return known && err == nil && file.Main.Path == own.Main.Path
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	module := mainModule(file)
+	return known && module != "" && module == own.Main.Path
 }
 
 func (i Installation) copySelf() error {
