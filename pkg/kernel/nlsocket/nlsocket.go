@@ -79,7 +79,7 @@ func (c *Conn) Next() uint32 {
 }
 
 // Exchange sends one datagram and calls each with every answer, in their order. There may be several requests in it, of which only the last
-// may be a dump.
+// may be a dump. Who has had enough closes the socket in each: of what is still to come the kernel then makes no more, and it is no error.
 func (c *Conn) Exchange(datagram []byte, each func(Message)) error {
 	if _, err := unix.Write(c.fd, datagram); err != nil {
 		return err
@@ -94,7 +94,7 @@ func (c *Conn) Exchange(datagram []byte, each func(Message)) error {
 		case err != nil:
 			return err
 		}
-		if err := split(c.buffer[:n], each); err != nil {
+		if err := split(c.buffer[:n], each); err != nil || c.fd < 0 {
 			return err
 		}
 	}

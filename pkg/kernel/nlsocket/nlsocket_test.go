@@ -51,6 +51,25 @@ func TestExchange(t *testing.T) {
 	}
 }
 
+// Who closes the socket after the first of two answers, each a datagram, gets neither the second nor an error.
+func TestEnough(t *testing.T) {
+	c, err := Open(unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	wrong, answers := c.Next(), 0
+	err = c.Exchange(append(request(unix.RTM_BASE+99, unix.NLM_F_ACK, wrong), request(unix.RTM_GETLINK, unix.NLM_F_DUMP, c.Next())...), func(m Message) {
+		if answers++; m.Sequence != wrong {
+			t.Errorf("unexpected %+v", m)
+		}
+		c.Close()
+	})
+	if err != nil || answers != 1 {
+		t.Errorf("%v: %d answers", err, answers)
+	}
+}
+
 // What is no whole message is an error, and what came before it was taken.
 func TestSplit(t *testing.T) {
 	whole := request(unix.RTM_GETLINK, 0, 1)

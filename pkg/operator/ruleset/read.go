@@ -63,7 +63,10 @@ func (r *Ruleset) readTables(ctx context.Context, left *budget.Budget) error {
 			return err
 		}
 		after, genErr := k.generation()
-		if err == nil && genErr == nil && before == after {
+		if genErr != nil {
+			return genErr
+		}
+		if err == nil && before == after {
 			r.Tables = tables
 			return nil
 		}
@@ -86,6 +89,13 @@ func (k kernel) ask(message int, flags uint16, body []byte) (answers [][]byte, e
 	binary.NativeEndian.PutUint32(request[8:], sequence)
 	var over error
 	exchange := k.Exchange(request, func(m nlsocket.Message) {
+		if over != nil {
+			return
+		}
+		if over = k.Spend(len(m.Data)); over != nil { // also for what is of no use: the kernel had to make it
+			k.Close() // it would go on to make the rest, which can take many times as long
+			return
+		}
 		switch {
 		case m.Sequence != sequence, m.Type == unix.NLMSG_DONE:
 		case m.Type == unix.NLMSG_ERROR:
@@ -94,13 +104,14 @@ func (k kernel) ask(message int, flags uint16, body []byte) (answers [][]byte, e
 			}
 		case m.Flags&unix.NLM_F_DUMP_INTR != 0:
 			err = unix.EINTR
-		case over != nil || len(m.Data) < len(header(0)): // what is still to come is let go
-		default:
+		case len(m.Data) >= len(header(0)):
 			answers = append(answers, bytes.Clone(m.Data))
-			over = k.Spend(len(m.Data))
 		}
 	})
-	return answers, errors.Join(exchange, err, over)
+	if over != nil { // whatever else there was: it is not to be tried again
+		return nil, over
+	}
+	return answers, errors.Join(exchange, err)
 }
 
 // generation returns the number that each change of the ruleset raises; 0 where nf_tables has never been used or is not there.
