@@ -43,7 +43,7 @@ func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	parent, priority, err := entrance(h, host, false)
+	parent, _, err := entrance(h, host, false)
 	if err != nil {
 		return false, err
 	}
@@ -54,7 +54,8 @@ func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
 	if err := unlead(at, host, 0); err != nil { // to a link that is gone, where all is dropped
 		return false, err
 	}
-	if parent, priority, err = entrance(h, host, true); err != nil {
+	parent, priority, err := entrance(h, host, true)
+	if err != nil {
 		return false, err
 	}
 	index := host.Attrs().Index
