@@ -59,12 +59,8 @@ func (m Mirrored) Guard(_ context.Context, at *site.Site) error {
 	if err != nil {
 		return err
 	}
-	parent, _, err := entrance(h, host, false)
-	if err != nil {
-		return err
-	}
-	ways, err := leading(h, host, parent, link.Attrs().Index)
-	if err == nil && len(ways) > 0 {
+	is, err := led(h, host, link.Attrs().Index)
+	if is {
 		err = m.exists(m.Name)
 	}
 	return err
@@ -196,12 +192,9 @@ func (m Mirrored) Verify(_ context.Context, at *site.Site) error {
 	if err != nil {
 		return err
 	}
-	parent, _, err := entrance(h, host, false)
-	if err == nil {
-		var ways []netlink.Filter
-		if ways, err = leading(h, host, parent, link.Attrs().Index); err == nil && len(ways) == 0 {
-			err = drift("what comes in by "+host.Attrs().Name, "led to "+m.Name, "not led there")
-		}
+	is, err := led(h, host, link.Attrs().Index)
+	if err == nil && !is {
+		err = drift("what comes in by "+host.Attrs().Name, "led to "+m.Name, "not led there")
 	}
 	return fault.Join(append(errs, err)...)
 }

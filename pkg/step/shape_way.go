@@ -43,12 +43,7 @@ func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	parent, _, err := entrance(h, host, false)
-	if err != nil {
-		return false, err
-	}
-	ways, err := leading(h, host, parent, link.Attrs().Index)
-	if err != nil || len(ways) > 0 {
+	if is, err := led(h, host, link.Attrs().Index); err != nil || is {
 		return false, err
 	}
 	if err := unlead(at, host, 0); err != nil { // to a link that is gone, where all is dropped
@@ -78,6 +73,16 @@ func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// led says whether what comes in by the host's end is led to the link of that index.
+func led(h *netlink.Handle, host netlink.Link, to int) (bool, error) {
+	parent, _, err := entrance(h, host, false)
+	if err != nil {
+		return false, err
+	}
+	ways, err := leading(h, host, parent, to)
+	return len(ways) > 0, err
 }
 
 // leading are the filters at the host's end that lead to the link of that index; to one that is gone where the index is 0.
