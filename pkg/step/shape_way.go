@@ -10,7 +10,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
-// beside is the priority of the way where others have theirs: after them.
+// beside is the first of three priorities of the way where others have theirs: after them.
 const beside = 49000
 
 // entrance returns the parent of the filters at the host's end, and the priority of ours; make says whether it is to be made. With somebody's clsact it is that.
@@ -119,34 +119,47 @@ func unlead(at *site.Site, host netlink.Link, to int) error {
 	if err != nil || parent == 0 {
 		return err
 	}
-	gone, err := leading(h, host, parent, 0)
+	if parent == netlink.HANDLE_MIN_INGRESS {
+		return unstand(h, host, parent)
+	}
+	for _, link := range []int{0, to} {
+		ways, err := leading(h, host, parent, link)
+		if err != nil {
+			return err
+		}
+		if len(ways) > 0 {
+			return unenter(h, host, parent)
+		}
+	}
+	return nil
+}
+
+// unstand removes our filters from where others have theirs: all of our priorities, those too that lead nowhere.
+func unstand(h *netlink.Handle, host netlink.Link, parent uint32) error {
+	list, err := h.FilterList(host, parent)
 	if err != nil {
 		return err
 	}
-	ways := gone
-	if to != 0 {
-		if ways, err = leading(h, host, parent, to); err != nil {
+	gone := map[netlink.FilterAttrs]bool{}
+	for _, f := range list {
+		a := f.Attrs()
+		if f.Type() != "u32" || a.Priority < beside || a.Priority > beside+2 {
+			continue
+		}
+		all := netlink.FilterAttrs{LinkIndex: a.LinkIndex, Parent: parent, Priority: a.Priority, Protocol: a.Protocol} // without a handle: each of that priority
+		if gone[all] {
+			continue
+		}
+		if err := h.FilterDel(&netlink.U32{FilterAttrs: all}); err != nil && !errors.Is(err, unix.ENOENT) {
 			return err
 		}
-		ways = append(ways, gone...)
+		gone[all] = true
 	}
-	if parent != netlink.HANDLE_MIN_INGRESS {
-		return unenter(h, host, parent, len(ways) > 0)
-	}
-	var errs []error
-	for _, f := range ways {
-		if err := h.FilterDel(f); err != nil && !errors.Is(err, unix.ENOENT) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
-// unenter removes the queue of what comes in, with its filters, where ours are there: nobody else has a place in it.
-func unenter(h *netlink.Handle, host netlink.Link, parent uint32, ours bool) error {
-	if !ours {
-		return nil
-	}
+// unenter removes the queue of what comes in, with its filters: nobody else has a place in it.
+func unenter(h *netlink.Handle, host netlink.Link, parent uint32) error {
 	q := &netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: host.Attrs().Index, Handle: parent, Parent: netlink.HANDLE_INGRESS}}
 	if err := h.QdiscDel(q); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("remove ingress: %w", err)

@@ -154,6 +154,16 @@ func TestBandwidthBeside(t *testing.T) {
 		s.run("tc filter add dev " + s.host() + " ingress protocol ip prio 5 u32 match u32 0 0 flowid 1:1")
 		s.run("tc filter del dev " + s.host() + " ingress protocol ip prio 5")
 		first := snapshot.Take(t, netnsDir+"c1")
+		for _, keys := range []string{`, "unshapedSubnets": ["192.0.2.0/25", "fd00::/8"]`, `, "shapedSubnets": ["10.0.0.0/8", "fd00::/8"]`} {
+			result := string(succeed(t, "ADD", "bandwidth", "c1", s.config(shapedKeys+keys)).Out)
+			succeed(t, "CHECK", "bandwidth", "c1", shaped{t, result}.config(shapedKeys+keys))
+			s.run("ip link del " + regexp.MustCompile(`bwp[0-9a-f]{12}`).FindString(result))
+			succeed(t, "REPAIR", "bandwidth", "c1", shaped{t, result}.config(shapedKeys+keys))
+			succeed(t, "DEL", "bandwidth", "c1", s.config(shapedKeys))
+			if diff := snapshot.Diff(first, snapshot.Take(t, netnsDir+"c1")); diff != "" {
+				t.Errorf("with %s the state is not as it was:\n%s", keys, diff)
+			}
+		}
 		succeed(t, "ADD", "bandwidth", "c1", s.config(shapedKeys))
 		s.holdRate()
 		other := newShaped(t, "eth1")
