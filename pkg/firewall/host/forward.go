@@ -6,6 +6,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/firewall/reference"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -75,6 +76,22 @@ func (f *Filter) passes(ctx context.Context, o owner.Owner, c firewall.Claim) er
 		err = fault.Join(err, fault.New(fault.Drift, "find what else changes the rules, then repair", "packet filter: %s", strings.Join(drift, "; ")))
 	}
 	return err
+}
+
+// unpass drops a claim to pass. Every plugin's DEL asks for it, and pays nothing where no firewall plugin has been.
+func (f *Filter) unpass(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	none := false
+	if c.Empty() {
+		var err error
+		if none, err = f.nft.NonePasses(); f.tolerant(ctx, err) != nil {
+			return err
+		}
+	}
+	if none {
+		return fault.Join(f.others(ctx, o, c), reference.Remove(ctx, f.nft.Conn, o, c))
+	}
+	left := f.leave(ctx, o, c) // while it is known what the owner has
+	return fault.Join(left, f.tolerant(ctx, f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, f.nft.Conn, o, c), f.shut(ctx))
 }
 
 // shut takes away what lets pass all that may, where nobody may any more.

@@ -184,15 +184,10 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 
 // Drop drops the claim under both backends, and what the reference made of it.
 func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) error {
-	var left error
-	if c.Role == firewall.Forward { // while it is known what the owner has
-		left = f.leave(ctx, o, c)
-	}
-	err := fault.Join(left, f.tolerant(ctx, f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, f.nft.Conn, o, c))
 	if c.Role == firewall.Forward {
-		err = fault.Join(err, f.shut(ctx))
+		return f.unpass(ctx, o, c)
 	}
-	return err
+	return fault.Join(f.tolerant(ctx, f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, f.nft.Conn, o, c))
 }
 
 // others drops the claim under iptables. Frames are nft's alone.

@@ -28,11 +28,7 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 		return err
 	}
 	defer lock.Close() // nil has none
-	list := lister((*nftconn.Conn).ListTables)
-	if lock == nil {
-		list = (*nftconn.Conn).Tables // no tool of ours can have made one meanwhile
-	}
-	tools, err := f.holdingBy(ctx, list, o, c.Role)
+	tools, err := f.holdingBy(ctx, listerFor(lock), o, c.Role)
 	if err != nil || len(tools) == 0 {
 		return err
 	}
@@ -47,6 +43,14 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 		errs = append(errs, f.dropIn(ctx, lock, t, o, c))
 	}
 	return fault.Join(errs...)
+}
+
+// listerFor lists tables anew where there is a lock; without one no tool of ours can have made any meanwhile.
+func listerFor(lock *os.File) lister {
+	if lock == nil {
+		return (*nftconn.Conn).Tables
+	}
+	return (*nftconn.Conn).ListTables
 }
 
 // holding returns the tools by which something of the owner's is to be found; first those for what no ledger tells of, so that a kill in between leaves

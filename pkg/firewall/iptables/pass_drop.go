@@ -18,7 +18,7 @@ func (f *Filter) dropPass(ctx context.Context, o owner.Owner, c firewall.Claim) 
 		return err
 	}
 	defer lock.Close() // nil has none
-	k, err := f.look()
+	k, err := f.lookBy(listerFor(lock))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,9 @@ package nft
 import (
 	"context"
 	"net/netip"
+	"slices"
+
+	"github.com/google/nftables"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -29,4 +32,15 @@ func (f *Filter) Passing(ctx context.Context, o owner.Owner) (addrs []netip.Addr
 		return false, err
 	})
 	return addrs, err
+}
+
+// NonePasses says that neither we nor iptables-nft have a table by which anything could pass, at the price of one request.
+func (f *Filter) NonePasses() (bool, error) {
+	defer f.lock()()
+	if err := f.connect(); err != nil {
+		return false, explain(err)
+	}
+	tables, err := f.conn.Tables()
+	pass := func(t *nftables.Table) bool { return forward().is(t) || t.Name == "filter" }
+	return err == nil && !slices.ContainsFunc(tables, pass), explain(err)
 }
