@@ -3,6 +3,7 @@ package step
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -43,31 +44,23 @@ func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if is, err := led(h, host, link.Attrs().Index); err != nil || is {
+	parent, _, err := entrance(h, host, false)
+	if err != nil {
 		return false, err
 	}
-	if err := unlead(at, host, 0); err != nil { // to a link that is gone, where all is dropped
-		return false, err
+	if parent != 0 {
+		if is, err := ledFrom(h, host, parent, link.Attrs().Index); err != nil || is {
+			return false, err
+		}
+		if err := unlead(at, host, 0); err != nil { // to a link that is gone, where all is dropped
+			return false, err
+		}
 	}
 	parent, priority, err := entrance(h, host, true)
 	if err != nil {
 		return false, err
 	}
-	index := host.Attrs().Index
-	list := m.apart(index, parent, destination, priority)
-	if len(m.Only) == 0 {
-		last := priority
-		if len(list) > 0 {
-			last += 2
-		}
-		list = append(list, &netlink.U32{FilterAttrs: netlink.FilterAttrs{LinkIndex: index, Parent: parent, Priority: last, Protocol: unix.ETH_P_ALL}})
-	}
-	for i, f := range list {
-		f.ClassId = classHandle
-		if i >= len(m.Unshaped) {
-			f.RedirIndex = link.Attrs().Index
-			f.Actions = []netlink.Action{&netlink.MirredAction{MirredAction: netlink.TCA_EGRESS_REDIR, Ifindex: link.Attrs().Index}} // the reference's second one: nothing comes to it
-		}
+	for _, f := range m.ways(host.Attrs().Index, link.Attrs().Index, parent, priority) {
 		if err := h.FilterAdd(f); err != nil {
 			return true, unsupported("u32 or mirred", err)
 		}
@@ -75,38 +68,45 @@ func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
 	return true, nil
 }
 
+// ways are the filters at the host's end that lead to the link, after those for what is not to go there.
+func (m Mirrored) ways(host, link int, parent uint32, priority uint16) []*netlink.U32 {
+	list := m.apart(host, parent, destination, priority)
+	if len(m.Only) == 0 {
+		last := priority
+		if len(list) > 0 {
+			last += 2
+		}
+		list = append(list, &netlink.U32{FilterAttrs: netlink.FilterAttrs{LinkIndex: host, Parent: parent, Priority: last, Protocol: unix.ETH_P_ALL}})
+	}
+	for i, f := range list {
+		f.ClassId = classHandle
+		if i >= len(m.Unshaped) {
+			f.RedirIndex = link
+			f.Actions = []netlink.Action{&netlink.MirredAction{MirredAction: netlink.TCA_EGRESS_REDIR, Ifindex: link}} // the reference's second one: nothing comes to it
+		}
+	}
+	return list
+}
+
 // led says whether what comes in by the host's end is led to the link of that index.
 func led(h *netlink.Handle, host netlink.Link, to int) (bool, error) {
 	parent, _, err := entrance(h, host, false)
-	if err != nil {
+	if err != nil || parent == 0 {
 		return false, err
 	}
-	ways, err := leading(h, host, parent, to)
-	return len(ways) > 0, err
+	return ledFrom(h, host, parent, to)
 }
 
-// leading are the filters at the host's end that lead to the link of that index; to one that is gone where the index is 0.
-func leading(h *netlink.Handle, host netlink.Link, parent uint32, to int) (ways []netlink.Filter, err error) {
-	if parent == 0 {
-		return nil, nil
-	}
+// ledFrom says whether a filter of the parent leads to a link of one of the indices; 0 is one that is gone.
+func ledFrom(h *netlink.Handle, host netlink.Link, parent uint32, to ...int) (bool, error) {
 	list, err := h.FilterList(host, parent)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range list {
+	return slices.ContainsFunc(list, func(f netlink.Filter) bool {
 		u32, is := f.(*netlink.U32)
-		if !is {
-			continue
-		}
-		for _, action := range u32.Actions {
-			if mirred, is := action.(*netlink.MirredAction); is && mirred.Ifindex == to {
-				ways = append(ways, f)
-				break
-			}
-		}
-	}
-	return ways, nil
+		return is && slices.ContainsFunc(u32.Actions, func(a netlink.Action) bool {
+			mirred, is := a.(*netlink.MirredAction)
+			return is && slices.Contains(to, mirred.Ifindex)
+		})
+	}), err
 }
 
 // unlead removes the ways to the link, and to any that is gone, and, where nothing else is there, what they were in.
@@ -122,16 +122,10 @@ func unlead(at *site.Site, host netlink.Link, to int) error {
 	if parent == netlink.HANDLE_MIN_INGRESS {
 		return unstand(h, host, parent)
 	}
-	for _, link := range []int{0, to} {
-		ways, err := leading(h, host, parent, link)
-		if err != nil {
-			return err
-		}
-		if len(ways) > 0 {
-			return unenter(h, host, parent)
-		}
+	if is, err := ledFrom(h, host, parent, 0, to); err != nil || !is {
+		return err
 	}
-	return nil
+	return unenter(h, host, parent)
 }
 
 // unstand removes our filters from where others have theirs: all of our priorities, those too that lead nowhere.
