@@ -2,7 +2,6 @@ package step
 
 import (
 	"context"
-	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/site"
@@ -49,11 +48,7 @@ func (t Sysctls) Verify(_ context.Context, s *site.Site) error {
 	}
 	var errs []error
 	for _, want := range t.Sysctls {
-		is, mute, err := reads(container, want.Key)
-		if err == nil && !mute && !sameValue(is, want.Value) {
-			err = drift("sysctl "+want.Key, strings.TrimSpace(want.Value), is)
-		}
-		errs = append(errs, err)
+		errs = append(errs, want.verify(container, func(string) bool { return false }))
 	}
 	return fault.Join(errs...)
 }

@@ -38,6 +38,15 @@ type Sysctl struct {
 	Name  string // as it was asked for, by which a list of what is allowed goes
 }
 
+// verify compares values as values; what another form of the value is, if any, the caller knows.
+func (want Sysctl) verify(side *site.Side, same func(is string) bool) error {
+	is, mute, err := reads(side, want.Key)
+	if err != nil || mute || sameValue(is, want.Value) || same(is) {
+		return err
+	}
+	return drift("sysctl "+want.Key, strings.TrimSpace(want.Value), is)
+}
+
 // attributes says whether anything of the interface itself is to be changed.
 func (t Tuning) attributes() bool {
 	return t.MAC != nil || t.Promisc || t.MTU != 0 || t.AllMulti != "" || t.TxQLen != ""

@@ -3,7 +3,6 @@ package step
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -132,11 +131,7 @@ func (t Tuned) Verify(_ context.Context, s *site.Site) error {
 	}
 	var errs []error
 	for _, want := range t.Sysctls {
-		is, mute, err := reads(container, want.Key)
-		if err == nil && !mute && !sameValue(is, want.Value) && is != t.normal(want) {
-			err = drift("sysctl "+want.Key, strings.TrimSpace(want.Value), is)
-		}
-		errs = append(errs, err)
+		errs = append(errs, want.verify(container, func(is string) bool { return is == t.normal(want) }))
 	}
 	link, err := t.link(container)
 	if err != nil || link == nil {
