@@ -226,6 +226,9 @@ func ProtocolName(number uint8) string {
 // within the hook forward alone.
 const PassMark uint32 = 0x01000000
 
+// AdminChain is the operator's chain, which is asked before any rule of ours, where a configuration names no other.
+const AdminChain = "CNI-ADMIN"
+
 // Anchor is the comment of the one rule, in a chain FORWARD of iptables, that accepts what has PassMark; AnchorAdmin that of the rule before it, where the
 // operator has a chain there.
 const (

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -20,27 +21,19 @@ type Config struct {
 // Parse reads the configuration, and complains of all that is wrong with it at once.
 func Parse(req *plugin.Request) (Config, error) {
 	k := req.Keys
-	c := Config{Filter: host.Choice{Zone: or(k.String("firewalldZone", ""), "trusted")}}
+	c := Config{Filter: host.Choice{Zone: cmp.Or(k.String("firewalldZone", ""), "trusted")}}
 	if k.String("backend", "") != "" { // as podman writes it where none is chosen
 		c.Filter.Backend = host.Parse(k, "backend", host.FirewallD)
 	}
-	c.Admin = or(k.String("iptablesAdminChainName", ""), nft.AdminChain)
+	c.Admin = cmp.Or(k.String("iptablesAdminChainName", ""), firewall.AdminChain)
 	if !chainName(c.Admin) {
 		k.Reject("iptablesAdminChainName", c.Admin, "must be the name of a chain that is none of the filter's own: a letter, then up to 27 letters, digits and signs of - _ . /")
 	}
-	c.Ingress = firewall.Ingress(or(k.String("ingressPolicy", ""), string(firewall.Open)))
+	c.Ingress = firewall.Ingress(cmp.Or(k.String("ingressPolicy", ""), string(firewall.Open)))
 	if !slices.Contains([]firewall.Ingress{firewall.Open, firewall.SameBridge, firewall.Isolated}, c.Ingress) {
 		k.Reject("ingressPolicy", c.Ingress, "must be open, same-bridge or isolated")
 	}
 	return c, k.Err()
-}
-
-// or is the text or, where that is empty, the other.
-func or(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
 }
 
 // longestChain is how long the name of a chain of iptables may be, in bytes (XT_EXTENSION_MAXNAMELEN, less the final zero).

@@ -1,6 +1,7 @@
 package iptables
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -150,7 +151,7 @@ func (f *Filter) rejoinIn(ctx context.Context, t *tool, used func(string) bool) 
 	left := 0
 	for _, chain := range []string{stageOne, stageTwo} {
 		for _, rule := range s.filter.chains[chain] {
-			link := orText(value(rule, "-i"), value(rule, "-o"))
+			link := cmp.Or(value(rule, "-i"), value(rule, "-o"))
 			switch {
 			case !strings.Contains(rule, "CNI firewall plugin rules"):
 				left++ // somebody else's

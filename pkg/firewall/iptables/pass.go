@@ -1,6 +1,7 @@
 package iptables
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -18,7 +19,6 @@ import (
 // stands in our ledger alone.
 const (
 	forwardChain   = "CNI-FORWARD"
-	adminChain     = "CNI-ADMIN"
 	publishedChain = "TRESTLE-PUBLISHED" // ours: new connections to published ports, which the reference lets the policy drop
 	forwardHook    = "FORWARD"
 
@@ -102,18 +102,11 @@ func (f *Filter) passStates(ctx context.Context, o owner.Owner, c firewall.Claim
 		if rewrite(s.raw, &s.toRaw, ledgerChain(o, c.Role), s.ledger(o, n, mine)) {
 			s.differs(fmt.Sprintf("ledger of %s: expected %v", o, addrs(mine)))
 		}
-		s.passFrame(orText(c.Admin, adminChain))
+		s.passFrame(cmp.Or(c.Admin, firewall.AdminChain))
 		s.passAddresses(mine)
 		states = append(states, s)
 	}
 	return states, nil
-}
-
-func orText(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
 }
 
 // passFrame notes what is missing to the chains that all containers share. Isolation comes before what accepts: its jump, if there is one, is first.
@@ -126,7 +119,7 @@ func (s *state) passFrame(admin string) {
 	}
 	s.stageFirst()
 	if s.leads(forwardJump) {
-		s.lead(forwardJump, s.at(stageJump)+2)
+		s.lead()
 		s.differs(fmt.Sprintf("chain %s: expected a jump to %s before all that drops", forwardHook, forwardChain))
 	}
 	if !s.filter.contains(forwardChain, adminJump+admin) {
@@ -144,19 +137,21 @@ func (s *state) leads(jump string) (missing bool) {
 	return at < 0 || slices.ContainsFunc(s.filter.chains[forwardHook][:at], barring)
 }
 
-// lead puts the jump at the place, from 1.
-func (s *state) lead(jump string, place int) {
-	if s.at(jump) >= 0 {
-		s.toFilter = append(s.toFilter, "-D "+forwardHook+" "+jump)
+// lead puts the jump to the containers' own rules first, or behind that to the isolation.
+func (s *state) lead() {
+	place := s.at(stageJump) + 2
+	if was := s.at(forwardJump); was >= 0 {
+		s.toFilter = append(s.toFilter, "-D "+forwardHook+" "+forwardJump)
+		at := s.at(stageJump)
 		place = 1
-		if at := s.at(stageJump); jump != stageJump && at >= 0 && !slices.ContainsFunc(s.filter.chains[forwardHook][:at], barring) {
+		if at >= 0 && !slices.ContainsFunc(s.filter.chains[forwardHook][:at], barring) {
 			place = at + 2
-			if s.at(jump) < at {
+			if was < at {
 				place--
 			}
 		}
 	}
-	s.toFilter = append(s.toFilter, fmt.Sprintf("-I %s %d %s", forwardHook, place, jump))
+	s.toFilter = append(s.toFilter, fmt.Sprintf("-I %s %d %s", forwardHook, place, forwardJump))
 }
 
 // barring says whether a rule drops all.

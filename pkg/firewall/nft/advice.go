@@ -7,13 +7,17 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
 )
 
 // The operator's chains. What is in them is his: it is asked, and never changed. So a table with such chains is mended chain by chain, and one in which
 // any of them has a rule stays. Only where a set is not of the type that it must be is the table built anew, with those rules read and written again.
 
 // free says whether a chain of the table has whatever rules the operator, or a configuration, puts there.
-func (t *table) free(chain string) bool { return t.guests && (chain == AdminChain || chain == guests) }
+func (t *table) free(chain string) bool {
+	return t.guests && (chain == firewall.AdminChain || chain == guests)
+}
 
 // own says whether the rules of the chain are ours alone.
 func (t *table) own(name string) bool {
@@ -128,7 +132,7 @@ func (f *Filter) introduce(w *want, changes []change) ([]change, error) {
 
 // unasked says whether nothing leads to the operator's chain that the claim names.
 func (f *Filter) unasked(w *want) (bool, error) {
-	if w.admin == "" || w.admin == AdminChain {
+	if w.admin == "" || w.admin == firewall.AdminChain {
 		return false, nil
 	}
 	rules, err := f.conn.GetRules(w.table.Table, &nftables.Chain{Name: guests, Table: w.table.Table})

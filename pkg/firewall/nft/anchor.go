@@ -148,7 +148,7 @@ func (f *Filter) anchors() (changes []change, err error) {
 
 // adminJump has the operator's chain of iptables, if there is one, asked before the anchor.
 func (f *Filter) adminJump(c foreignChain) ([]change, error) {
-	if _, err := f.conn.ListChain(c.Table, AdminChain); err != nil {
+	if _, err := f.conn.ListChain(c.Table, firewall.AdminChain); err != nil {
 		if misses(err) {
 			err = nil
 		}
@@ -156,7 +156,7 @@ func (f *Filter) adminJump(c foreignChain) ([]change, error) {
 	}
 	text := xt.Comment(firewall.AnchorAdmin)
 	return []change{func(conn *nftables.Conn) error {
-		conn.InsertRule(&nftables.Rule{Table: c.Table, Chain: c.Chain, Exprs: append([]expr.Any{&expr.Match{Name: "comment", Info: &text}, &expr.Counter{}}, jump(AdminChain)...)})
+		conn.InsertRule(&nftables.Rule{Table: c.Table, Chain: c.Chain, Exprs: append([]expr.Any{&expr.Match{Name: "comment", Info: &text}, &expr.Counter{}}, jump(firewall.AdminChain)...)})
 		return nil
 	}}, nil
 }

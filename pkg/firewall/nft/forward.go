@@ -12,15 +12,12 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall"
 )
 
-// AdminChain is the operator's chain where a configuration names no other, and guests the chain that leads to those that one names.
-const (
-	AdminChain = "CNI-ADMIN"
-	guests     = "guests"
-)
+// guests is the chain that leads to those of the operator's that a configuration names in place of firewall.AdminChain.
+const guests = "guests"
 
 // Reserved says whether a chain of the name is one of ours, which no operator's can be.
 func Reserved(name string) bool {
-	return slices.ContainsFunc(forward().laid(), func(c *chain) bool { return c.Name == name && name != AdminChain })
+	return slices.ContainsFunc(forward().laid(), func(c *chain) bool { return c.Name == name && name != firewall.AdminChain })
 }
 
 // forward returns the table by which containers' traffic passes the host, and bridges are kept from each other.
@@ -45,9 +42,9 @@ func forward() *table {
 func forwardChains(t *table) {
 	const filter = 0
 	v4, v6 := ipv4(), ipv6()
-	t.chain(AdminChain)
+	t.chain(firewall.AdminChain)
 	t.chain(guests)
-	t.chain("admin", when("meta mark set meta mark | 0x01000000", setMark(true)), when("jump "+AdminChain, jump(AdminChain)),
+	t.chain("admin", when("meta mark set meta mark | 0x01000000", setMark(true)), when("jump "+firewall.AdminChain, jump(firewall.AdminChain)),
 		when("jump "+guests, jump(guests)), when("meta mark set meta mark & 0xfeffffff", setMark(false)))
 	t.chain("pass", when("meta mark set meta mark | 0x01000000 accept", setMark(true), verdict(expr.VerdictAccept)))
 	t.base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, filter-10,
