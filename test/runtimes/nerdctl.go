@@ -42,25 +42,11 @@ func (n *nerdctl) Run(p *Pod) error {
 			more = append(more, "--publish", fmt.Sprintf("[::]:%d:8080/%s", p.Host, protocol))
 		}
 	}
-	return n.run(p, "node", more...)
+	return start(n, p, "node", more...)
 }
 
 func (n *nerdctl) habits() (network, bridge string, isolated []string) {
 	return "bridge", "nerdctl0", nil
-}
-
-func (n *nerdctl) run(p *Pod, network string, more ...string) error {
-	arguments := []string{"run", "--detach", "--pull", "never", "--cgroup-parent", "/" + cgroup, "--name", p.Name, "--network", network}
-	if p.Host != 0 {
-		for _, protocol := range []string{"tcp", "udp"} {
-			arguments = append(arguments, "--publish", fmt.Sprintf("%d:8080/%s", p.Host, protocol))
-		}
-	}
-	if p.Address != "" {
-		arguments = append(arguments, "--ip", p.Address)
-	}
-	_, err := n.tool(append(append(arguments, more...), imageName, "serve", p.Name)...)
-	return err
 }
 
 func (n *nerdctl) Stop(p *Pod) error {

@@ -17,8 +17,6 @@ type engine interface {
 	Runtime
 	// tool runs its command.
 	tool(arguments ...string) (string, error)
-	// run starts a pod on a network.
-	run(p *Pod, network string, more ...string) error
 	// habits are the network of who names none, its bridge, and the words by which a network is kept from others.
 	habits() (network, bridge string, isolated []string)
 }
@@ -28,12 +26,27 @@ const (
 	ownMAC     = "02:00:00:00:99:07"
 )
 
+// start starts a pod on a network, in docker's words, which are both engines'.
+func start(e engine, p *Pod, network string, more ...string) error {
+	arguments := []string{"run", "--detach", "--pull", "never", "--cgroup-parent", "/" + cgroup, "--name", p.Name, "--network", network}
+	if p.Host != 0 {
+		for _, protocol := range []string{"tcp", "udp"} {
+			arguments = append(arguments, "--publish", fmt.Sprintf("%d:8080/%s", p.Host, protocol))
+		}
+	}
+	if p.Address != "" {
+		arguments = append(arguments, "--ip", p.Address)
+	}
+	_, err := e.tool(append(append(arguments, more...), imageName, "serve", p.Name)...)
+	return err
+}
+
 // on starts a pod of its own name on a network of the runtime's.
 func (t *Trial) on(network string, host uint16, more ...string) (*Pod, string, error) {
 	t.made++
 	p := &Pod{Name: fmt.Sprintf("pod%d", t.made), Host: host}
 	t.pods = append(t.pods, p)
-	if err := t.Runtime.(engine).run(p, network, more...); err != nil {
+	if err := start(t.Runtime.(engine), p, network, more...); err != nil {
 		return p, "", fmt.Errorf("on %s: %w", network, err)
 	}
 	namespace, err := p.namespace()

@@ -47,26 +47,12 @@ func (p *podman) Start() error {
 
 func (p *podman) Quit() error { return nil }
 
-func (p *podman) Run(pod *Pod) error { return p.run(pod, "node") }
+func (p *podman) Run(pod *Pod) error { return start(p, pod, "node") }
 
 func (p *podman) tool(arguments ...string) (string, error) { return program("podman", arguments...) }
 
 func (p *podman) habits() (network, bridge string, isolated []string) {
 	return "podman", "cni-podman0", []string{"--opt", "isolate=true"}
-}
-
-func (p *podman) run(pod *Pod, network string, more ...string) error {
-	arguments := []string{"run", "--detach", "--pull", "never", "--cgroup-parent", "/" + cgroup, "--name", pod.Name, "--network", network}
-	if pod.Host != 0 {
-		for _, protocol := range []string{"tcp", "udp"} {
-			arguments = append(arguments, "--publish", fmt.Sprintf("%d:8080/%s", pod.Host, protocol))
-		}
-	}
-	if pod.Address != "" {
-		arguments = append(arguments, "--ip", pod.Address)
-	}
-	_, err := p.tool(append(append(arguments, more...), imageName, "serve", pod.Name)...)
-	return err
 }
 
 func (p *podman) Stop(pod *Pod) error {
