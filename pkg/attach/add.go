@@ -15,8 +15,8 @@ import (
 )
 
 // add is: guard, parse, IPAM, plan, apply, print. On an error all that was made is undone, and the error names the step.
-func (k Kind[C]) add(ctx context.Context, req *plugin.Request) error {
-	v, leave, err := k.enterAlone(ctx, req)
+func (e engine) add(ctx context.Context, req *plugin.Request) error {
+	v, leave, err := e.enterAlone(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -33,8 +33,8 @@ func (k Kind[C]) add(ctx context.Context, req *plugin.Request) error {
 
 // enterAlone enters, and keeps everybody else from this attachment until leave: one lock an owner is over guard, reservation and links, so that of
 // two ADDs for one interface the second finds the first.
-func (k Kind[C]) enterAlone(ctx context.Context, req *plugin.Request) (v *verb[C], leave func(), err error) {
-	if v, err = k.enter(req); err != nil {
+func (e engine) enterAlone(ctx context.Context, req *plugin.Request) (v *verb, leave func(), err error) {
+	if v, err = e.enter(req); err != nil {
 		return nil, nil, err
 	}
 	lock, err := v.site.LockOwner(ctx, v.call.Owner)
@@ -51,9 +51,9 @@ type made struct {
 	reserved bool // the IPAM plugin may hold something
 }
 
-func (v *verb[C]) build(ctx context.Context, m *made) error {
+func (v *verb) build(ctx context.Context, m *made) error {
 	var result *types100.Result
-	if v.Place != First {
+	if v.place != First {
 		var err error
 		if result, err = v.prevResult(); err != nil {
 			return err
@@ -68,7 +68,7 @@ func (v *verb[C]) build(ctx context.Context, m *made) error {
 		return err
 	}
 	phase.End(ctx, "guard")
-	if v.ipam() != "" {
+	if v.config.ipam != "" {
 		if p, err = v.reserve(ctx, p, m); err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (v *verb[C]) build(ctx context.Context, m *made) error {
 	if err != nil {
 		return err
 	}
-	if p.Result != result && v.Place != After { // one of our own
+	if p.Result != result && v.place != After { // one of our own
 		if err := describe(v.site, p.Result); err != nil {
 			return fmt.Errorf("result: %w", err)
 		}
@@ -92,23 +92,23 @@ func (v *verb[C]) build(ctx context.Context, m *made) error {
 
 // reserve asks the IPAM plugin, before anything is made or, for one that wants to see the interface, after the links. It returns the plan
 // with the addresses filled in.
-func (v *verb[C]) reserve(ctx context.Context, p plan.Plan, m *made) (plan.Plan, error) {
-	if err := v.req.Finds(v.ipam()); err != nil {
+func (v *verb) reserve(ctx context.Context, p plan.Plan, m *made) (plan.Plan, error) {
+	if err := v.req.Finds(v.config.ipam); err != nil {
 		return p, err // it has nothing to give back
 	}
-	if !Early(v.ipam()) {
+	if !Early(v.config.ipam) {
 		done, err := p.Links().Apply(ctx, v.site)
 		m.steps = done
 		if err != nil {
 			return p, err
 		}
 	}
-	result, err := v.req.Delegate(ctx, v.ipam(), "ADD")
+	result, err := v.req.Delegate(ctx, v.config.ipam, "ADD")
 	m.reserved = !v.neverBegan(err)
 	if err != nil {
 		return p, err
 	}
-	phase.End(ctx, "IPAM", v.ipam())
+	phase.End(ctx, "IPAM", v.config.ipam)
 	if p, err = v.plan(result); err != nil {
 		return p, err
 	}
@@ -118,16 +118,16 @@ func (v *verb[C]) reserve(ctx context.Context, p plan.Plan, m *made) (plan.Plan,
 
 // neverBegan says whether the IPAM plugin waited in vain for its turn, so that there is nothing to release; a DEL would wait for the same. Only of
 // our own it is known what the end of a wait by a signal means.
-func (v *verb[C]) neverBegan(err error) bool {
-	return fault.Code(err) == fault.TryLater || fault.Code(err) == fault.Interrupted && Early(v.ipam())
+func (v *verb) neverBegan(err error) bool {
+	return fault.Code(err) == fault.TryLater || fault.Code(err) == fault.Interrupted && Early(v.config.ipam)
 }
 
 // unmake undoes the steps, then gives the address back; not while the container may still be using it.
-func (v *verb[C]) unmake(ctx context.Context, m made) error {
+func (v *verb) unmake(ctx context.Context, m made) error {
 	err := m.steps.Undo(ctx, v.site)
 	if !m.reserved || errors.Is(err, plan.ErrCarrier) {
 		return err
 	}
-	_, released := v.req.Delegate(ctx, v.ipam(), "DEL")
+	_, released := v.req.Delegate(ctx, v.config.ipam, "DEL")
 	return fault.Join(err, released)
 }

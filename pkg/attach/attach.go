@@ -93,26 +93,55 @@ func (c Call) HostEnds() (names []string) {
 
 // Plugin returns the plugin that the shell runs.
 func (k Kind[C]) Plugin() plugin.Plugin {
+	e := engine{place: k.Place, delegates: k.IPAM != nil, filters: k.Filter != nil, parse: k.parse}
 	return plugin.Plugin{Name: k.Name, Versions: k.Versions, Args: k.Args, Equals: k.Equals, Makes: k.Place == First, Ahead: k.Ahead,
-		Add: k.add, Del: k.del, Check: k.check, GC: k.gc, Status: k.status,
-		Repair: k.repair, Parse: func(r *plugin.Request) error { _, err := k.Parse(r); return err }}
+		Add: e.add, Del: e.del, Check: e.check, GC: e.gc, Status: e.status,
+		Repair: e.repair, Parse: func(r *plugin.Request) error { _, err := k.Parse(r); return err }}
+}
+
+// parse reads the configuration, and forgets its type.
+func (k Kind[C]) parse(req *plugin.Request) (config, error) {
+	c, err := k.Parse(req)
+	read := config{plan: func(call Call) (plan.Plan, error) { return k.Plan(c, call) }}
+	if k.IPAM != nil {
+		read.ipam = k.IPAM(c)
+	}
+	if k.Filter != nil {
+		read.filter = func() (firewall.Filter, error) { return k.Filter(c) }
+	}
+	return read, err
+}
+
+// engine is a Kind as the verbs see it. It knows nothing of the configuration's type, so that a binary of many plugins has the verbs once.
+type engine struct {
+	place     Place
+	delegates bool // to an IPAM plugin, if the configuration names one
+	filters   bool
+	parse     func(*plugin.Request) (config, error)
+}
+
+// config is a configuration that was read, as far as that went.
+type config struct {
+	plan   func(Call) (plan.Plan, error)
+	ipam   string // the delegate that gives addresses; empty: none
+	filter func() (firewall.Filter, error)
 }
 
 // verb is what every verb of one call works with.
-type verb[C any] struct {
-	Kind[C]
+type verb struct {
+	engine
 	req    *plugin.Request
-	config C
+	config config
 	call   Call
 	site   *site.Site
 	living map[owner.ID]bool // by their reservations; nil until a GC asks
 }
 
 // enter is how a verb begins that needs the container's namespace: the configuration read whole, the namespace looked at, then entered.
-func (k Kind[C]) enter(req *plugin.Request) (*verb[C], error) {
-	config, err := k.Parse(req)
-	if err == nil && k.IPAM != nil {
-		err = plugin.GivesNone(k.IPAM(config))
+func (e engine) enter(req *plugin.Request) (*verb, error) {
+	config, err := e.parse(req)
+	if err == nil {
+		err = plugin.GivesNone(config.ipam)
 	}
 	if err != nil {
 		return nil, err
@@ -120,32 +149,28 @@ func (k Kind[C]) enter(req *plugin.Request) (*verb[C], error) {
 	if sandbox, err := req.Sandbox(); sandbox != plugin.SandboxAlive {
 		return nil, err
 	}
-	return k.begin(req, config, req.Netns)
+	return e.begin(req, config, req.Netns)
 }
 
 // begin opens the site. netns is empty where the container's side must not be entered.
-func (k Kind[C]) begin(req *plugin.Request, config C, netns string) (*verb[C], error) {
-	v := &verb[C]{Kind: k, req: req, config: config}
+func (e engine) begin(req *plugin.Request, c config, netns string) (*verb, error) {
+	v := &verb{engine: e, req: req, config: c}
 	v.call = Call{Owner: owner.Of(req.Network, req.ContainerID, req.IfName), IfName: req.IfName, Netns: req.Netns}
 	if _, err := unix.Getrandom(v.call.Seed[:], 0); err != nil { // crypto/rand tests itself first
 		return nil, err
 	}
-	options := site.Options{Netns: netns, Opened: req.Namespace(), Logf: req.Logf}
-	if k.Filter != nil {
-		options.Filter = func() (firewall.Filter, error) { return k.Filter(config) }
-	}
 	var err error
-	v.site, err = site.Open(options)
+	v.site, err = site.Open(site.Options{Netns: netns, Opened: req.Namespace(), Logf: req.Logf, Filter: c.filter})
 	return v, err
 }
 
-func (v *verb[C]) plan(result *types100.Result) (plan.Plan, error) {
+func (v *verb) plan(result *types100.Result) (plan.Plan, error) {
 	v.call.Result, v.call.Taken = result, v.taken
-	return v.Plan(v.config, v.call)
+	return v.config.plan(v.call)
 }
 
 // taken looks whether a link of that name is somebody else's.
-func (v *verb[C]) taken(name string) bool {
+func (v *verb) taken(name string) bool {
 	link, err := v.site.Host.LinkByName(name)
 	if err != nil {
 		return false
@@ -154,22 +179,14 @@ func (v *verb[C]) taken(name string) bool {
 	return !marked || o.ID != v.call.Owner.ID
 }
 
-// ipam returns the name of the delegate, empty when there is none.
-func (v *verb[C]) ipam() string {
-	if v.IPAM == nil {
-		return ""
-	}
-	return v.IPAM(v.config)
-}
-
 // Early says whether the delegate gives addresses without looking at the interface, so that it is asked before anything is made and
 // its refusal leaves no trace. Any other (dhcp) may expect the interface to be there.
 func Early(ipam string) bool { return ipam == "host-local" || ipam == "static" }
 
 // prevResult returns the result of the plugins before, or of an earlier ADD. That there is none is an error where the plugin needs one.
-func (v *verb[C]) prevResult() (*types100.Result, error) {
+func (v *verb) prevResult() (*types100.Result, error) {
 	result, err := v.req.PrevResult()
-	if err == nil && result == nil && v.Place != Anywhere {
+	if err == nil && result == nil && v.place != Anywhere {
 		err = fault.New(fault.Config, "call it with the result of the last ADD, as in a chain of a conflist", "prevResult: missing, %s of %s needs it",
 			v.req.Command, v.req.Plugin)
 	}

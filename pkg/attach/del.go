@@ -15,10 +15,10 @@ import (
 
 // del is: parse as far as it goes, plan, undo upwards, release the address. It needs no namespace and no prevResult: every object's
 // name or mark follows from the owner.
-func (k Kind[C]) del(ctx context.Context, req *plugin.Request) error {
+func (e engine) del(ctx context.Context, req *plugin.Request) error {
 	ctx, stop := deadline.Finishing(ctx) // a DEL that was begun is best finished
 	defer stop()
-	config, err := k.Parse(req)
+	config, err := e.parse(req)
 	if err != nil {
 		req.Logf("DEL goes on in spite of: %v", err)
 	}
@@ -27,10 +27,10 @@ func (k Kind[C]) del(ctx context.Context, req *plugin.Request) error {
 	if sandbox != plugin.SandboxAlive {
 		netns = ""
 	}
-	v, err := k.begin(req, config, netns)
+	v, err := e.begin(req, config, netns)
 	if err != nil && netns != "" { // it may have died since
 		req.Logf("DEL goes on without the sandbox: %v", err)
-		v, err = k.begin(req, config, "")
+		v, err = e.begin(req, config, "")
 	}
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (k Kind[C]) del(ctx context.Context, req *plugin.Request) error {
 }
 
 // remove undoes the plan and releases the address, unless the container may still be using it: then two would have it.
-func (v *verb[C]) remove(ctx context.Context) error {
+func (v *verb) remove(ctx context.Context) error {
 	prev, err := v.req.PrevResult()
 	if err != nil {
 		v.req.Logf("DEL goes on without prevResult: %v", err)
@@ -72,7 +72,7 @@ func (v *verb[C]) remove(ctx context.Context) error {
 
 // delOwnHost is a DEL whose CNI_NETNS is the host's own namespace: the path is of a process whose number was used again. It is
 // never entered. What is ours on the host's side goes; where nothing is, the path is most likely a mistake, and said to be one.
-func (v *verb[C]) delOwnHost(ctx context.Context, why error) error {
+func (v *verb) delOwnHost(ctx context.Context, why error) error {
 	p, err := v.plan(nil)
 	if err != nil {
 		return fault.Join(why, err)
@@ -82,8 +82,8 @@ func (v *verb[C]) delOwnHost(ctx context.Context, why error) error {
 		return fault.Join(why, err)
 	}
 	ours := slices.ContainsFunc(holders, func(h firewall.Holder) bool { return h.ID == v.call.Owner.ID })
-	if !ours && v.ipam() != "" {
-		_, err := v.req.Delegate(ctx, v.ipam(), "CHECK")
+	if !ours && v.config.ipam != "" {
+		_, err := v.req.Delegate(ctx, v.config.ipam, "CHECK")
 		ours = err == nil
 	}
 	if !ours {

@@ -22,8 +22,8 @@ import (
 
 // everything is the plan with all that an attachment may have by another configuration. It is for the plugin that makes the interface, with which the
 // whole attachment goes; one chained after it has its own part alone.
-func (v *verb[C]) everything(p plan.Plan, o owner.Owner) plan.Plan {
-	if v.Place != First || v.Filter == nil {
+func (v *verb) everything(p plan.Plan, o owner.Owner) plan.Plan {
+	if v.place != First || !v.filters {
 		return p
 	}
 	p.Steps, p.Ground = slices.Clip(p.Steps), slices.Clip(p.Ground)
@@ -43,11 +43,11 @@ const hostLocal = "host-local"
 
 // release gives the addresses back: by the address plugin that the configuration names, and what another configuration may have had reserved. That the
 // plugin is not there is an error where it gave an address, as prevResult says, and that is not found; without one no ADD is known to have succeeded.
-func (v *verb[C]) release(ctx context.Context, prev *types100.Result) (err error) {
-	if v.IPAM == nil {
+func (v *verb) release(ctx context.Context, prev *types100.Result) (err error) {
+	if !v.delegates {
 		return nil
 	}
-	kind := v.ipam()
+	kind := v.config.ipam
 	if plugin.GivesNone(kind) != nil { // it was never asked
 		kind = ""
 	}
@@ -73,11 +73,11 @@ func (v *verb[C]) release(ctx context.Context, prev *types100.Result) (err error
 }
 
 // releaseInvalid does so for all who are not kept.
-func (v *verb[C]) releaseInvalid(ctx context.Context, kept plugin.Valid) (err error) {
-	if v.IPAM == nil {
+func (v *verb) releaseInvalid(ctx context.Context, kept plugin.Valid) (err error) {
+	if !v.delegates {
 		return nil
 	}
-	if kind := v.ipam(); kind != "" {
+	if kind := v.config.ipam; kind != "" {
 		if err = v.req.DelegateGC(ctx, kind, kept); kind == hostLocal {
 			return err
 		}
@@ -85,10 +85,10 @@ func (v *verb[C]) releaseInvalid(ctx context.Context, kept plugin.Valid) (err er
 	return fault.Join(err, ipam.Collect(ctx, v.dataDirs(), v.req.Network, kept.Holders(v.req.Network), v.policy()))
 }
 
-func (v *verb[C]) dataDirs() []string {
+func (v *verb) dataDirs() []string {
 	return ipam.Dirs(v.req.Network, v.req.Keys.Object("ipam").String("dataDir", ""))
 }
 
-func (v *verb[C]) policy() ipam.Policy {
+func (v *verb) policy() ipam.Policy {
 	return ipam.Policy{Reclaim: true, Dry: v.req.DryRun(), Log: v.req.Logf}
 }

@@ -14,8 +14,8 @@ import (
 
 // gc removes, of this network, every attachment that is not valid, and then the ground that nobody uses. It goes on after errors and
 // reports them all.
-func (k Kind[C]) gc(ctx context.Context, req *plugin.Request) error {
-	config, err := k.Parse(req)
+func (e engine) gc(ctx context.Context, req *plugin.Request) error {
+	config, err := e.parse(req)
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (k Kind[C]) gc(ctx context.Context, req *plugin.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := k.begin(req, config, "")
+	v, err := e.begin(req, config, "")
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (k Kind[C]) gc(ctx context.Context, req *plugin.Request) error {
 
 // collect returns who keeps his address: who is valid, and whoever could not be buried, since what is left of him would be the next owner's. Where
 // it is not known who that is, nobody's is to go but that of the provably dead.
-func (v *verb[C]) collect(ctx context.Context, valid plugin.Valid) (kept plugin.Valid, err error) {
+func (v *verb) collect(ctx context.Context, valid plugin.Valid) (kept plugin.Valid, err error) {
 	p, err := v.plan(nil)
 	if err != nil {
 		return plugin.Valid{}, err
@@ -67,7 +67,7 @@ func (v *verb[C]) collect(ctx context.Context, valid plugin.Valid) (kept plugin.
 }
 
 // unburied adds the attachment to those that are kept, as far as its names are known.
-func (v *verb[C]) unburied(kept plugin.Valid, h firewall.Holder) plugin.Valid {
+func (v *verb) unburied(kept plugin.Valid, h firewall.Holder) plugin.Valid {
 	_, container, ifName, whole := h.Names()
 	if !kept.Known || !whole {
 		return plugin.Valid{}
@@ -77,7 +77,7 @@ func (v *verb[C]) unburied(kept plugin.Valid, h firewall.Holder) plugin.Valid {
 
 // condemns says why an attachment goes, and nothing where it stays: it is in the runtime's list or, where the runtime sent none, it is not
 // provably dead.
-func (v *verb[C]) condemns(valid plugin.Valid, h firewall.Holder) string {
+func (v *verb) condemns(valid plugin.Valid, h firewall.Holder) string {
 	switch {
 	case valid.Known && !valid.Keeps(h.ID):
 		return "the runtime's valid attachments do not name it"
@@ -88,14 +88,14 @@ func (v *verb[C]) condemns(valid plugin.Valid, h firewall.Holder) string {
 }
 
 // lockAmong locks one owner of several. Who is at work on an attachment for long is no reason to leave all others as they are.
-func (v *verb[C]) lockAmong(ctx context.Context, o owner.Owner) (*site.Lock, error) {
+func (v *verb) lockAmong(ctx context.Context, o owner.Owner) (*site.Lock, error) {
 	ctx, stop := deadline.Share(ctx, 5)
 	defer stop()
 	return v.site.LockOwner(ctx, o)
 }
 
 // bury undoes all of one attachment that the host's side has.
-func (v *verb[C]) bury(ctx context.Context, h firewall.Holder, proof string) error {
+func (v *verb) bury(ctx context.Context, h firewall.Holder, proof string) error {
 	if v.req.DryRun() {
 		v.req.Logf("would remove attachment %s: %s", h, proof)
 		return nil
@@ -105,7 +105,7 @@ func (v *verb[C]) bury(ctx context.Context, h firewall.Holder, proof string) err
 		return err
 	}
 	defer lock.Unlock()
-	p, err := v.Plan(v.config, Call{Owner: h.Owner})
+	p, err := v.config.plan(Call{Owner: h.Owner})
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ const reservations = "/var/lib/cni/networks"
 
 // dead says whether an attachment is provably gone, for a GC without a list: what the packet filter and the runtimes say must not be contradicted by what
 // host-local wrote down of its network namespace.
-func (v *verb[C]) dead(h firewall.Holder) bool {
+func (v *verb) dead(h firewall.Holder) bool {
 	if !step.Dead(v.site, h) {
 		return false
 	}
@@ -23,7 +23,7 @@ func (v *verb[C]) dead(h firewall.Holder) bool {
 }
 
 // findLiving reads once who has a reservation and a network namespace that is there. What cannot be read proves nothing either way.
-func (v *verb[C]) findLiving() map[owner.ID]bool {
+func (v *verb) findLiving() map[owner.ID]bool {
 	dir := v.req.Keys.Object("ipam").String("dataDir", "")
 	if dir == "" {
 		dir = reservations

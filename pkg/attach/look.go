@@ -10,8 +10,8 @@ import (
 )
 
 // check is: plan from prevResult, ask the IPAM plugin, verify all. Every drift is listed.
-func (k Kind[C]) check(ctx context.Context, req *plugin.Request) error {
-	v, err := k.enter(req)
+func (e engine) check(ctx context.Context, req *plugin.Request) error {
+	v, err := e.enter(req)
 	if err != nil {
 		return err
 	}
@@ -21,16 +21,16 @@ func (k Kind[C]) check(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	err = p.Verify(ctx, v.site)
-	if v.ipam() != "" {
-		_, reserved := v.req.Delegate(ctx, v.ipam(), "CHECK")
+	if v.config.ipam != "" {
+		_, reserved := v.req.Delegate(ctx, v.config.ipam, "CHECK")
 		err = fault.Join(err, reserved)
 	}
 	return err
 }
 
 // repair makes anew what others may sweep away of an attachment that lives, and then reports every drift that is left.
-func (k Kind[C]) repair(ctx context.Context, req *plugin.Request) error {
-	v, leave, err := k.enterAlone(ctx, req)
+func (e engine) repair(ctx context.Context, req *plugin.Request) error {
+	v, leave, err := e.enterAlone(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (k Kind[C]) repair(ctx context.Context, req *plugin.Request) error {
 }
 
 // planAgain is the plan of what prevResult says was made.
-func (v *verb[C]) planAgain() (plan.Plan, error) {
+func (v *verb) planAgain() (plan.Plan, error) {
 	prev, err := v.prevResult()
 	if err != nil {
 		return plan.Plan{}, err
@@ -52,12 +52,12 @@ func (v *verb[C]) planAgain() (plan.Plan, error) {
 }
 
 // status says whether an ADD can succeed now.
-func (k Kind[C]) status(ctx context.Context, req *plugin.Request) error {
-	config, err := k.Parse(req)
+func (e engine) status(ctx context.Context, req *plugin.Request) error {
+	config, err := e.parse(req)
 	if err != nil {
 		return notReady(err)
 	}
-	v, err := k.begin(req, config, "")
+	v, err := e.begin(req, config, "")
 	if err != nil {
 		return notReady(err)
 	}
@@ -72,8 +72,8 @@ func (k Kind[C]) status(ctx context.Context, req *plugin.Request) error {
 	if err != nil {
 		return notReady(err)
 	}
-	if v.ipam() != "" {
-		_, err = v.req.Delegate(ctx, v.ipam(), "STATUS")
+	if v.config.ipam != "" {
+		_, err = v.req.Delegate(ctx, v.config.ipam, "STATUS")
 	}
 	return err
 }
