@@ -21,7 +21,7 @@ BUILT    := containerd-2.4 nerdctl crio
 PACKAGES := containerd runc podman conmon buildah containernetworking-plugins iproute2 nftables iptables
 WITH     := $(if $(PLUGINS),-plugins $(PLUGINS)) $(if $(BESIDE),-beside $(BESIDE)) $(if $(CHECKS),-only '$(CHECKS)') $(if $(RECORD),-record $(RECORD))
 
-# Debian's kernels to test on, by series; RUN is a regexp of tests' names, as go test has it.
+# Debian's kernels to test on, by series; RUN is a regexp of tests' names, as go test has it, PART one of the parts of test/kernels/selection.go.
 KERNEL  := 6.1 6.12
 MACHINE := qemu-system-x86 busybox-static kmod e2fsprogs iproute2 nftables iptables curl procps strace containernetworking-plugins
 
@@ -36,7 +36,7 @@ help:
 	@echo 'make demo       the tutorial of container networking as a run, under 30 seconds'
 	@echo 'make test       every test; needs no root, five to ten minutes on two processors at rest, forty at the most on a busy machine'
 	@echo 'make test-long  the same tests at full size, end to end for the bundle too'
-	@echo "make test-kernels    what must hold on any kernel, on Debian's $(KERNEL) in an emulator; KERNEL=6.1 RUN=TestX: a part"
+	@echo "make test-kernels    what must hold on any kernel, on Debian's $(KERNEL) in an emulator; KERNEL=6.1 PART=laws RUN=TestX: some of it"
 	@echo 'make test-kernels-ci a selection of it, with all that the kernel here cannot'
 	@echo 'make bench      ours beside the reference and the kernel: tables and plots into docs/benchmarks/'
 	@echo 'make bench-long the whole matrix'
@@ -78,12 +78,12 @@ test-long:
 test-kernels:
 	@test/need $(MACHINE)
 	@$(MAKE) --no-print-directory reference
-	@go run ./test/kernels $(if $(RUN),-run '$(RUN)') $(KERNEL)
+	@go run ./test/kernels $(if $(PART),-part '$(PART)') $(if $(RUN),-run '$(RUN)') $(KERNEL)
 
 test-kernels-ci:
 	@test/need $(MACHINE)
 	@$(MAKE) --no-print-directory reference
-	@go run ./test/kernels -ci $(KERNEL)
+	@go run ./test/kernels -ci $(if $(PART),-part '$(PART)') $(KERNEL)
 
 bench:
 	@test/need nftables iptables strace containernetworking-plugins
@@ -108,9 +108,9 @@ test-runtimes-new:
 lint:
 	@test -z "$$(gofmt -l .)" || { echo 'gofmt: these files want it:'; gofmt -l .; exit 1; }
 	go vet ./...
-	go vet -tags kernels ./test/kernels/... ./test/e2e
+	go vet -tags kernels ./test/kernels/... ./test/e2e ./pkg/step
 	go tool staticcheck ./...
-	go tool staticcheck -tags kernels ./test/kernels/... ./test/e2e
+	go tool staticcheck -tags kernels ./test/kernels/... ./test/e2e ./pkg/step
 	go -C test/runtimes vet ./...
 	go -C deploy vet ./...
 	@deploy/vulnerable

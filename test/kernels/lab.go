@@ -74,6 +74,10 @@ func shell(command string) error {
 
 // testIn runs the batches in one kernel. A batch of which no test was run has shown nothing.
 func (o order) testIn(series, programs string, t *sum.Tally) error {
+	batches, err := o.batches(series)
+	if err != nil {
+		return err
+	}
 	m, err := o.boot(series)
 	if err != nil {
 		return err
@@ -81,7 +85,7 @@ func (o order) testIn(series, programs string, t *sum.Tally) error {
 	defer m.end()
 	var errs []error
 	before := total(t)
-	for _, b := range o.batches(series) {
+	for _, b := range batches {
 		ran := total(t)
 		began, spent := time.Now(), m.spent()
 		err := b.in(m, t, append(os.Environ(), deskVar+"="+m.file("desk"), built.Outside+"="+programs, seriesVar+"="+series))

@@ -1,8 +1,8 @@
 // Command kernels boots kernels of Debian, found by name in its archive, in QEMU without hardware help, and runs tests in them that are compiled
 // outside. The guest has this machine's root below a layer of its own: it can use every program, and change nothing.
 //
-//	kernels [-ci] [-run REGEXP] KERNEL...    the tests that must hold on any kernel, in each of the kernels in turn; KERNEL is a series: 6.1
-//	kernels -beside COMMAND KERNEL           runs a shell's COMMAND beside the booted kernel; in it, `$ENTER COMMAND` runs in the guest
+//	kernels [-ci] [-part REGEXP] [-run REGEXP] KERNEL...    the tests that must hold on any kernel, in each of the kernels in turn; KERNEL is a series: 6.1
+//	kernels -beside COMMAND KERNEL                          runs a shell's COMMAND beside the booted kernel; in it, `$ENTER COMMAND` runs in the guest
 package main
 
 import (
@@ -43,16 +43,17 @@ func word(n int) string {
 
 // order is what was asked for.
 type order struct {
-	series      []string
-	cache       string
-	run, beside string
-	ci          bool
-	deadline    time.Duration
+	series            []string
+	cache             string
+	part, run, beside string
+	ci                bool
+	deadline          time.Duration
 }
 
 func lab() (int, error) {
 	var o order
 	flag.StringVar(&o.cache, "cache", ".tools/kernels", "where kernels are kept")
+	flag.StringVar(&o.part, "part", "", "the parts whose name matches: laws")
 	flag.StringVar(&o.run, "run", "", "the tests whose name matches, in any package that is run here")
 	flag.StringVar(&o.beside, "beside", "", "run this shell command beside the kernel, instead of tests")
 	flag.BoolVar(&o.ci, "ci", false, "a selection, with all that this machine's kernel cannot show")

@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"fmt"
+	"regexp"
+	"time"
+)
 
 // tag is the build tag of tests that only run here: what they ask of a kernel the one below `make test` need not have.
 const tag = "kernels"
@@ -32,7 +36,7 @@ var whole = []batch{
 
 // lawful are the networks that the laws are held against here: one with all that portmap and bridge make, in both families and by both packet filters,
 // ptp's likewise, with host-local and with static, and those that the kernel below `make test` refuses.
-const lawful = "TestLaws/(bridge-vlan-.*|bridge-dual-stack.json|60-node.conflist|ptp-(dual-stack|static).json|loopback-.*|host-local-.*)"
+const lawful = "TestLaws/(bridge-vlan-.*|bridge-dual-stack.json|60-node.conflist|ptp-(dual-stack|static).json|(dummy|ipvlan|macvlan|tap|vlan|vrf)-.*|loopback-.*|host-local-.*)"
 
 // hidden wants settings of net.core, which older kernels do not show to who is root in a user namespace, as all these tests are.
 const hidden = "TestScripts/conf-21-tuned"
@@ -49,13 +53,17 @@ var selection = []batch{
 }
 
 // batches are those for the kernel.
-func (o order) batches(series string) (list []batch) {
+func (o order) batches(series string) (list []batch, err error) {
+	part, err := regexp.Compile(o.part)
+	if err != nil {
+		return nil, fmt.Errorf("part: %w", err)
+	}
 	from := whole
 	if o.ci {
 		from = selection
 	}
 	for _, b := range from {
-		if b.series != "" && b.series != series {
+		if b.series != "" && b.series != series || !part.MatchString(b.name) {
 			continue
 		}
 		if o.run != "" {
@@ -63,7 +71,7 @@ func (o order) batches(series string) (list []batch) {
 		}
 		list = append(list, b)
 	}
-	return list
+	return list, nil
 }
 
 // flags are what `go test` is told of the batch.

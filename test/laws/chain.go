@@ -112,11 +112,21 @@ func (c Chain) Speaks(verb string) bool {
 	return true
 }
 
-// FiltersVLANs says whether the chain needs a bridge that filters VLANs, which not every kernel has.
-func (c Chain) FiltersVLANs() bool {
+// filtersVLANs says whether the chain needs a bridge that filters VLANs, which not every kernel has.
+func (c Chain) filtersVLANs() bool {
 	return slices.ContainsFunc(c.Plugins, func(p Config) bool {
 		return p["vlan"] != nil && string(p["vlan"]) != "0" || p["vlanTrunk"] != nil
 	})
+}
+
+// links are the kinds of links that the chain's plugins make and that not every kernel has. Each is named after the plugin.
+func (c Chain) links() (kinds []string) {
+	for _, p := range c.Plugins {
+		if slices.Contains([]string{"dummy", "ipvlan", "vlan", "vrf"}, p.Type()) {
+			kinds = append(kinds, p.Type())
+		}
+	}
+	return kinds
 }
 
 // stdin returns what the runtime sends to plugin number member for the container.

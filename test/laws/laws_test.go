@@ -41,7 +41,7 @@ func hold(t *testing.T, law laws.Law, chain laws.Chain, change ...func(*laws.Wor
 		}
 		w.Settle()
 		holds := law.Holds
-		if chain.FiltersVLANs() && !laws.KernelFiltersVLANs(t) {
+		if laws.KernelLacks(t, chain) {
 			holds = laws.Refused
 		}
 		if err := holds(w); err != nil {

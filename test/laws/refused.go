@@ -3,6 +3,7 @@ package laws
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -11,25 +12,31 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
-// KernelFiltersVLANs says whether bridges of this kernel can (CONFIG_BRIDGE_VLAN_FILTERING). It tries, in the test's own host.
-func KernelFiltersVLANs(t testing.TB) bool {
+// KernelLacks says whether the kernel cannot make what the network asks for: a bridge that filters VLANs (CONFIG_BRIDGE_VLAN_FILTERING), or
+// links of a kind. It tries, in the test's own host.
+func KernelLacks(t testing.TB, c Chain) bool {
 	t.Helper()
 	on := true
-	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "probe"}, VlanFiltering: &on}
-	err := netlink.LinkAdd(bridge)
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		return false
+	var needed []netlink.Link
+	if c.filtersVLANs() {
+		needed = append(needed, &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "probe"}, VlanFiltering: &on})
 	}
-	if err == nil {
-		err = netlink.LinkDel(bridge)
+	for _, kind := range c.links() {
+		needed = append(needed, &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Name: "probe"}, LinkType: kind})
 	}
-	if err != nil {
-		t.Fatalf("bridge with vlan_filtering: %v", err)
-	}
-	return true
+	return slices.ContainsFunc(needed, func(l netlink.Link) bool { return errors.Is(made(l), unix.EOPNOTSUPP) })
 }
 
-// Refused takes the place of the laws where the kernel cannot do what the network asks for: the ADD says so, and leaves no trace; STATUS says it before.
+// made tries. A kind that the kernel knows may want more than its name, and then it complains about something else.
+func made(l netlink.Link) error {
+	if err := netlink.LinkAdd(l); err != nil {
+		return err
+	}
+	return netlink.LinkDel(l)
+}
+
+// Refused takes the place of the laws where the kernel cannot do what the network asks for: the ADD says so, and leaves no trace. That bridges
+// cannot filter is seen without making one, so STATUS says it before.
 func Refused(w *World) error {
 	before := w.snapshot()
 	_, err := w.add(w.inProcess, w.one)
@@ -37,7 +44,7 @@ func Refused(w *World) error {
 	if !errors.As(err, &failure) || failure.Code != fault.Unsupported {
 		return fmt.Errorf("ADD without the kernel's help: %w, not a failure with code %d", err, fault.Unsupported)
 	}
-	if w.Speaks("STATUS") {
+	if w.filtersVLANs() && w.Speaks("STATUS") {
 		if _, err := w.inProcess(call{verb: "STATUS"}); !errors.As(err, &failure) || failure.Code != fault.NoService {
 			return fmt.Errorf("STATUS without the kernel's help: %w, not a failure with code %d", err, fault.NoService)
 		}
