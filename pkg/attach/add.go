@@ -96,7 +96,7 @@ func (v *verb) reserve(ctx context.Context, p plan.Plan, m *made) (plan.Plan, er
 	if err := v.req.Finds(v.config.ipam); err != nil {
 		return p, err // it has nothing to give back
 	}
-	if !Early(v.config.ipam) {
+	if !Early(v.req.Keys) {
 		done, err := p.Links().Apply(ctx, v.site)
 		m.steps = done
 		if err != nil {
@@ -119,7 +119,7 @@ func (v *verb) reserve(ctx context.Context, p plan.Plan, m *made) (plan.Plan, er
 // neverBegan says whether the IPAM plugin waited in vain for its turn, so that there is nothing to release; a DEL would wait for the same. Only of
 // our own it is known what the end of a wait by a signal means.
 func (v *verb) neverBegan(err error) bool {
-	return fault.Code(err) == fault.TryLater || fault.Code(err) == fault.Interrupted && Early(v.config.ipam)
+	return fault.Code(err) == fault.TryLater || fault.Code(err) == fault.Interrupted && Early(v.req.Keys)
 }
 
 // unmake undoes the steps, then gives the address back; not while the container may still be using it.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
@@ -179,9 +180,13 @@ func (v *verb) taken(name string) bool {
 	return !marked || o.ID != v.call.Owner.ID
 }
 
-// Early says whether the delegate gives addresses without looking at the interface, so that it is asked before anything is made and
-// its refusal leaves no trace. Any other (dhcp) may expect the interface to be there.
-func Early(ipam string) bool { return ipam == "host-local" || ipam == "static" }
+// Early says whether the configuration's delegate gives addresses without looking at the interface, so that it is asked before anything is made and
+// its refusal leaves no trace. Any other (dhcp; static with detectConflict) may expect the interface to be there.
+func Early(k *keys.Object) bool {
+	ipam := k.Object("ipam")
+	kind := ipam.String("type", "")
+	return kind == "host-local" || kind == "static" && !ipam.Bool("detectConflict", false)
+}
 
 // prevResult returns the result of the plugins before, or of an earlier ADD. That there is none is an error where the plugin needs one.
 func (v *verb) prevResult() (*types100.Result, error) {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/trestle-cni/trestle/pkg/keys"
 )
 
 func TestPrefix(t *testing.T) {
@@ -58,9 +60,16 @@ func TestMAC(t *testing.T) {
 }
 
 func TestEarly(t *testing.T) {
-	for kind, want := range map[string]bool{"host-local": true, "static": true, "dhcp": false, "calico-ipam": false, "": false} {
-		if Early(kind) != want {
-			t.Errorf("%q: %v", kind, !want)
+	for ipam, want := range map[string]bool{
+		`{"type": "host-local"}`: true, `{"type": "static"}`: true, `{"type": "dhcp"}`: false, `{"type": "calico-ipam"}`: false, `{}`: false, `null`: false,
+		`{"type": "static", "detectConflict": true}`: false, `{"type": "static", "detectConflict": false}`: true, `{"type": "host-local", "detectConflict": true}`: true,
+	} {
+		k, err := keys.Parse([]byte(`{"ipam": ` + ipam + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if Early(k) != want {
+			t.Errorf("%s: %v", ipam, !want)
 		}
 	}
 }

@@ -5,12 +5,12 @@ package site
 import (
 	"errors"
 	"fmt"
-	"runtime"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 )
 
@@ -116,21 +116,7 @@ func (s *Side) Do(f func() error) error {
 	if s.NS < 0 {
 		return f()
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := unix.Setns(s.NS, unix.CLONE_NEWNET); err != nil {
-		return err
-	}
-	defer s.comeBack()
-	return f()
-}
-
-// comeBack returns the thread to the host's namespace. One that cannot must not run anything of the host's any more, so the process ends: a
-// DEL finds what was begun, as after a kill.
-func (s *Side) comeBack() {
-	if err := unix.Setns(s.home, unix.CLONE_NEWNET); err != nil {
-		panic(fmt.Sprintf("no way back from the namespace %s: %v", s.name, err))
-	}
+	return netns.Do(s.NS, s.home, f)
 }
 
 // Watch subscribes to events of the namespace, as rtnl.Watch.
@@ -218,7 +204,7 @@ func openContainer(o Options) (*Side, error) {
 	if err != nil {
 		return nil, err
 	}
-	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	home, err := netns.Home()
 	if err != nil {
 		unix.Close(ns)
 		return nil, err

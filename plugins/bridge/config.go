@@ -8,6 +8,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/keys"
@@ -37,6 +38,7 @@ type Config struct {
 	LinkDown         bool // disableContainerInterface
 	Isolated         bool
 	IPAM             string // empty: an L2 network
+	Late             bool   // the IPAM plugin looks at the interface
 	DNS              *types.DNS
 	MAC              net.HardwareAddr // nil: drawn
 	Sysctls          []step.Sysctl    // of the interface, before it is up
@@ -63,6 +65,7 @@ func Parse(req *plugin.Request) (Config, error) {
 		LinkDown:         k.Bool("disableContainerInterface", false),
 		Isolated:         k.Bool("portIsolation", false),
 		IPAM:             endpoint.IPAM(k),
+		Late:             !attach.Early(k),
 		DNS:              endpoint.DNS(k),
 		MAC:              endpoint.MAC(req),
 		Sysctls:          endpoint.LinkSysctls(k, req.IfName),

@@ -97,7 +97,7 @@ func links(c Config, call attach.Call, n network) []plan.Step {
 		claim := firewall.Claim{Role: firewall.Antispoof, Linked: n.Carried, Spoof: []firewall.Spoof{spoof}}
 		steps = append(steps, step.Claim{Owner: call.Owner, Claim: claim, Known: true})
 	}
-	if c.l3() && !attach.Early(c.IPAM) { // a delegate that looks at the interface finds its other end up
+	if c.l3() && c.Late { // a delegate that looks at the interface finds its other end up
 		steps = append(steps, step.Up{Host: n.host})
 	}
 	return steps

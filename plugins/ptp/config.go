@@ -5,6 +5,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/plugin"
@@ -18,6 +19,7 @@ type Config struct {
 	MasqExclude []netip.Prefix // masked
 	MTU         int            // bytes, both ends; 0: the kernel's default
 	IPAM        string         // empty: a pair of links without addresses
+	Late        bool           // it looks at the interface
 	DNS         *types.DNS
 	Sysctls     []step.Sysctl
 }
@@ -31,6 +33,7 @@ func Parse(req *plugin.Request) (Config, error) {
 		MasqExclude: endpoint.Exclude(k),
 		MTU:         endpoint.MTU(k),
 		IPAM:        endpoint.IPAM(k),
+		Late:        !attach.Early(k),
 		DNS:         endpoint.DNS(k),
 		Sysctls:     endpoint.LinkSysctls(k, req.IfName),
 	}

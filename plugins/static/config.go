@@ -17,6 +17,7 @@ type config struct {
 	grants []grant.Grant
 	routes []*types.Route
 	dns    types.DNS
+	detect bool // who else has an address is asked first
 }
 
 // parse reads the configuration whole. The error holds every complaint.
@@ -28,7 +29,8 @@ func parse(r *plugin.Request) (config, error) {
 	k := r.Keys.Object("ipam")
 	d := k.Object("dns")
 	c := config{
-		dns: types.DNS{Nameservers: d.Strings("nameservers"), Domain: d.String("domain", ""), Search: d.Strings("search"), Options: d.Strings("options")},
+		dns:    types.DNS{Nameservers: d.Strings("nameservers"), Domain: d.String("domain", ""), Search: d.Strings("search"), Options: d.Strings("options")},
+		detect: k.Bool("detectConflict", false),
 	}
 	if r.Command != "CHECK" { // who has an address already needs none of them
 		c.routes = plugin.Routes(k, "routes")

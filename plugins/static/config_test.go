@@ -2,12 +2,14 @@ package static
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/grant"
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/test/golden"
@@ -96,3 +98,30 @@ func describe(c config) string {
 }
 
 func TestKeysAreDocumented(t *testing.T) { golden.Documented(t) }
+
+// What CHECK says of prevResult: the same set of addresses, each with its gateway.
+func TestCompare(t *testing.T) {
+	one := grant.Grant{Addr: netip.MustParsePrefix("10.1.0.5/24"), Gateway: netip.MustParseAddr("10.1.0.1")}
+	two := grant.Grant{Addr: netip.MustParsePrefix("fd00::5/64")}
+	other := one
+	other.Gateway = netip.MustParseAddr("10.1.0.9")
+	for _, c := range []struct {
+		want, found []grant.Grant
+		say         string
+	}{
+		{[]grant.Grant{one, two}, []grant.Grant{two, one}, ""},
+		{[]grant.Grant{two}, []grant.Grant{{Addr: two.Addr, Gateway: netip.MustParseAddr("fd00::1")}}, ""}, // the interface's plugin chose it
+		{[]grant.Grant{one, two}, []grant.Grant{one}, "fd00::5/64: configured, but prevResult has no such address"},
+		{[]grant.Grant{one}, []grant.Grant{one, two}, "fd00::5/64: prevResult has it, but it is not configured"},
+		{[]grant.Grant{one}, []grant.Grant{other}, "10.1.0.5/24: expected gateway 10.1.0.1, found 10.1.0.9"},
+		{[]grant.Grant{one}, nil, "10.1.0.5/24: configured, but prevResult has no such address"},
+	} {
+		got := ""
+		if err := compare(c.want, c.found); err != nil {
+			got = err.Error()
+		}
+		if got != c.say {
+			t.Errorf("%v, %v: %q, want %q", c.want, c.found, got, c.say)
+		}
+	}
+}

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/grant"
+	"github.com/trestle-cni/trestle/pkg/neighbour"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -20,12 +22,27 @@ func Plugin() plugin.Plugin {
 		Status: func(_ context.Context, r *plugin.Request) error { return whole(r) }}
 }
 
-func add(_ context.Context, r *plugin.Request) error {
+func add(ctx context.Context, r *plugin.Request) error {
 	c, err := parse(r)
+	if err == nil && c.detect {
+		err = alone(ctx, r, c.grants)
+	}
 	if err != nil {
 		return err
 	}
 	return r.Print(grant.Result(c.grants, c.routes, c.dns))
+}
+
+// alone asks on the container's interface, which the plugin that called this one has made, whether somebody has an address.
+func alone(ctx context.Context, r *plugin.Request, grants []grant.Grant) error {
+	if kind, why := r.Sandbox(); kind != plugin.SandboxAlive {
+		return why
+	}
+	var addrs []netip.Addr
+	for _, g := range grants {
+		addrs = append(addrs, g.Addr.Addr())
+	}
+	return neighbour.Ask(ctx, r.Namespace(), r.IfName, addrs)
 }
 
 // nothing is kept, so there is nothing to release, whatever the configuration says.

@@ -19,11 +19,11 @@ const module = "github.com/trestle-cni/trestle/"
 // floors lists the rooms from the ground up. A room may import rooms of lower floors only. A folder below a listed one is on its floor
 // unless it is listed itself.
 var floors = [][]string{
-	{"pkg/kernel/nlsocket", "pkg/kernel/procfile", "pkg/kernel/plainfile", "pkg/kernel/filelock", "pkg/kernel/xtables", "pkg/kernel/dbus"},
+	{"pkg/kernel/nlsocket", "pkg/kernel/procfile", "pkg/kernel/plainfile", "pkg/kernel/filelock", "pkg/kernel/xtables", "pkg/kernel/dbus", "pkg/kernel/netns"},
 	{"pkg/kernel/rtnl", "pkg/kernel/nftconn"},
 	{"pkg/deadline", "pkg/fault", "pkg/owner", "pkg/cache", "pkg/phase", "pkg/checksum", "pkg/places", "pkg/operator/budget"},
 	{"pkg/keys", "pkg/firewall"},
-	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/firewall/conntrack", "pkg/firewall/firewalld", "pkg/condition", "pkg/ipam", "pkg/backup"},
+	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/firewall/conntrack", "pkg/firewall/firewalld", "pkg/condition", "pkg/ipam", "pkg/backup", "pkg/neighbour"},
 	{"pkg/firewall/host"},
 	{"pkg/site"},
 	{"pkg/step", "pkg/plan"},

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trestle-cni/trestle/pkg/attach"
+	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/plugin"
@@ -75,7 +76,11 @@ func TestSpineAgrees(t *testing.T) {
 		if none := plugin.GivesNone(name) != nil; part != known.Stranger && none == (part == known.Address) {
 			t.Errorf("%s: gives no addresses %t, and its part is %d", name, none, part)
 		}
-		if attach.Early(name) && part != known.Address {
+		k, err := keys.Parse([]byte(`{"ipam": {"type": "` + name + `"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if attach.Early(k) && part != known.Address {
 			t.Errorf("%s: is asked early, and its part is %d", name, part)
 		}
 	}

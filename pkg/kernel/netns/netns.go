@@ -1,0 +1,30 @@
+// Package netns works in a network namespace, for what is bound to the thread: new sockets, sysctls.
+package netns
+
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// Do runs f on a thread in the namespace, and brings the thread back to home. f must not start goroutines that rely on it. A thread that cannot come
+// back must not run anything of home's any more, so the process ends: a DEL finds what was begun, as after a kill.
+func Do(namespace, home int, f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Setns(namespace, unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	defer func() {
+		if err := unix.Setns(home, unix.CLONE_NEWNET); err != nil {
+			panic(fmt.Sprintf("no way back from a network namespace: %v", err))
+		}
+	}()
+	return f()
+}
+
+// Home opens the namespace of the thread, which is the host's.
+func Home() (int, error) {
+	return unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+}
