@@ -18,6 +18,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/plugins/ptp"
+	"github.com/trestle-cni/trestle/plugins/sbr"
 	"github.com/trestle-cni/trestle/plugins/static"
 	"github.com/trestle-cni/trestle/plugins/tuning"
 )
@@ -26,7 +27,7 @@ func main() {
 	bundle := plugin.Bundle{}
 	for _, p := range []plugin.Plugin{
 		bandwidth.Kind().Plugin(), bridge.Kind().Plugin(), chain.Plugin(), firewall.Kind().Plugin(), hostlocal.Plugin(), loopback.Kind().Plugin(), portmap.Kind().Plugin(),
-		ptp.Kind().Plugin(), static.Plugin(), tuning.Kind().Plugin(),
+		ptp.Kind().Plugin(), sbr.Kind().Plugin(), static.Plugin(), tuning.Kind().Plugin(),
 	} {
 		bundle[p.Name] = p
 	}

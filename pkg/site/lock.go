@@ -102,3 +102,14 @@ func (s *Site) Ready() error {
 	}
 	return err
 }
+
+// LockSandbox locks what the interfaces of one container share: the rules and tables of its routing. The lock is on the namespace itself, as the reference's
+// is, whatever path it was found by; no file is made for it.
+func (s *Site) LockSandbox(ctx context.Context) (*Lock, error) {
+	file, err := os.Open(fmt.Sprintf("/proc/thread-self/fd/%d", s.Container.NS))
+	if err != nil {
+		return nil, fmt.Errorf("lock sandbox %s: %w", s.Container, err)
+	}
+	l := &Lock{file, s}
+	return l, l.Change(ctx, true)
+}

@@ -78,6 +78,25 @@ func contracts() []contract {
 			{"in ip route del 192.0.3.0/24 table 100", "in ip route add 192.0.3.0/24 dev eth0 table 100", "192.0.3.0/24"},
 			{"in ip route del 10.1.0.0/24", "in ip route add 10.1.0.0/24 dev eth0 proto kernel src 10.1.0.2", "10.1.0.0/24"},
 		}},
+		{"sources", append(full, routes), sourced(), []change{
+			{"in ip rule del from 10.1.0.2", "in ip rule add from 10.1.0.2 lookup 101 proto 116", "rule from 10.1.0.2"},
+			{"in ip -6 rule del from fd00::2", "", "rule from fd00::2"},
+			{"in ip route flush table 101", "in sh\n-c\nip route add 10.1.0.0/24 dev eth0 proto kernel scope link src 10.1.0.2 table 101; ip route add default via 10.1.0.1 table 101; " +
+				"ip route add 192.0.2.0/24 via 10.1.0.9 metric 50 mtu 1300 advmss 1260 table 101", "10.1.0.0/24 in table 101"},
+			{"in ip route add 198.51.100.0/24 via 10.1.0.7 dev eth0 onlink", "in ip route del 198.51.100.0/24", "table main without it, found 198.51.100.0/24 via 10.1.0.7"},
+			{"in ip -6 route del fe80::/64 table 102", "", "fe80::/64 in table 102"},
+		}},
+		{"sources, gateways by name", append(full, routes), Sourced{IfName: "eth0", Sources: []Source{
+			{Addr: addrs.Addrs[0], Gateway: netip.MustParseAddr("10.1.0.77"), Asked: true}, {Addr: addrs.Addrs[1], Gateway: netip.MustParseAddr("fd00::77"), Asked: true}}}, []change{
+			{"in ip route del default via 10.1.0.77 table 101", "", "0.0.0.0/0 via 10.1.0.77"},
+			{"in ip -6 route del default via fd00::77 table 102", "", "::/0 via fd00::77"},
+		}},
+		{"sources, hints", append(full, routes), Sourced{IfName: "eth0", Sources: sourced().Sources, Hints: true}, []change{
+			{"in ip -6 route del fd00::/64 dev eth0", "", "fd00::/64 in table 254"},
+		}},
+		{"sources, a table of others", append(full, routes), Sourced{IfName: "eth0", Sources: sourced().Sources, Table: 100}, []change{
+			{"in ip rule del from 10.1.0.2", "", "rule from 10.1.0.2"},
+		}},
 		{"gateway", []plan.Step{br}, Gateway{Link: "br0", Addrs: prefixes("10.1.0.1/24", "fd00::1/64")}, []change{
 			{"ip addr del 10.1.0.1/24 dev br0", "", "expected 10.1.0.1/24"},
 			{"ip addr del fd00::1/64 dev br0", "", "expected fd00::1/64"},
@@ -115,6 +134,10 @@ func contracts() []contract {
 		{"masquerade", []plan.Step{br, pair}, Claim{Owner: one, Known: true, Claim: firewall.Claim{Role: firewall.Masquerade, Linked: true,
 			Masq: []firewall.Masq{{Addr: netip.MustParseAddr("10.1.0.2"), Subnet: netip.MustParsePrefix("10.1.0.0/24")}}}}, nil},
 	}
+}
+
+func sourced() Sourced {
+	return Sourced{IfName: "eth0", Sources: []Source{{Addr: addrs.Addrs[0], Gateway: netip.MustParseAddr("10.1.0.1")}, {Addr: addrs.Addrs[1], Gateway: netip.MustParseAddr("fd00::1")}}}
 }
 
 func vethChanges() []change {

@@ -219,9 +219,12 @@ func (k *killer) byGC(kill func() (bool, error)) error {
 	return nil
 }
 
-// reachable is a snapshot without the settings of a container's namespace that are no link's: a GC enters no namespace, and they go with it.
+// reachable is a snapshot without what of a container's namespace is no link's, its rules and such settings: a GC enters no namespace, and they go with it.
 func reachable(text string) string {
 	return snapshot.Without(text, func(line string) bool {
+		if where, _, isRule := strings.Cut(line, " rule "); isRule && where != snapshot.Host {
+			return true
+		}
 		where, what, _ := strings.Cut(line, " sysctl ")
 		name, isLink := strings.CutPrefix(what[min(len(what), len("ipv4/")):], "conf/")
 		return what != "" && where != snapshot.Host && (!isLink || strings.HasPrefix(name, "all/") || strings.HasPrefix(name, "default/") || strings.HasPrefix(name, "lo/"))

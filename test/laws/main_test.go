@@ -19,6 +19,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/plugins/ptp"
+	"github.com/trestle-cni/trestle/plugins/sbr"
 	"github.com/trestle-cni/trestle/plugins/static"
 	"github.com/trestle-cni/trestle/plugins/tuning"
 	"github.com/trestle-cni/trestle/test/built"
@@ -34,6 +35,7 @@ func kinds() map[string]laws.Kind {
 		"loopback":   laws.Of(loopback.Kind()),
 		"portmap":    laws.Of(portmap.Kind()),
 		"ptp":        laws.Of(ptp.Kind()),
+		"sbr":        laws.Of(sbr.Kind()),
 		"static":     laws.Address(static.Plugin()),
 		"tuning":     laws.Of(tuning.Kind()),
 		"host-local": laws.Address(hostlocal.Plugin()),

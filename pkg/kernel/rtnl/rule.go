@@ -22,7 +22,8 @@ type Rule struct {
 	From, To   netip.Prefix
 	In, Out    string // links
 	Mark, Mask uint32
-	Protocol   uint8
+	Protocol   uint8 // of the packets
+	Maker      uint8 // who made it (FRA_PROTOCOL): RTPROT_*, or a Proto of ours
 	Source     Ports
 	Target     Ports
 	Other      bool // it asks for more than is read
@@ -126,6 +127,8 @@ func (r *Rule) take(kind int, value []byte, header *nl.RtMsg) {
 		r.Mask = number()
 	case nl.FRA_TABLE:
 		r.Table = int(number())
+	case nl.FRA_PROTOCOL:
+		r.Maker = value[0]
 	case nl.FRA_IP_PROTO:
 		r.Protocol = value[0]
 	case nl.FRA_SPORT_RANGE:

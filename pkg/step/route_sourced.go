@@ -1,0 +1,172 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Sourced leads what is sent from each address of a container's interface by a table of its own, into which the interface's routes are moved, so that an
+// answer leaves by the interface at which it was asked. A rule leads to the table; its maker (rtnl.Proto) says that it is ours.
+type Sourced struct {
+	IfName  string
+	Sources []Source
+	Table   int  // one that others fill: rules lead to it, and no route is moved; 0: one of its own for each address
+	Hints   bool // main keeps a way to each subnet, with the address as the source
+}
+
+// Source is an address that leads to a table.
+type Source struct {
+	Addr    netip.Prefix // with the length of its subnet
+	Gateway netip.Addr   // the zero Addr: none
+	Asked   bool         // for by name: it goes before the default route that there is
+}
+
+func (s Source) String() string {
+	switch {
+	case s.Asked:
+		return fmt.Sprintf("%s via %s, asked for", s.Addr, s.Gateway)
+	case s.Gateway.IsValid():
+		return fmt.Sprintf("%s via %s", s.Addr, s.Gateway)
+	}
+	return s.Addr.String()
+}
+
+func (r Sourced) String() string { return "source routing of " + r.IfName }
+
+// Mendable says that rules may be swept away, and made again.
+func (r Sourced) Mendable() {}
+
+// Ready says whether the kernel has rules at all.
+func (r Sourced) Ready(_ context.Context, s *site.Site) error {
+	_, err := s.Host.Conn.Rules()
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return fault.New(fault.Unsupported, "boot one with CONFIG_IP_MULTIPLE_TABLES", "routing by source: not in this kernel: %w", err)
+	}
+	return err
+}
+
+// Apply adds, in the order in which nothing is ever without a way, the rules, the tables' routes and the hints; then it takes the routes out of main.
+func (r Sourced) Apply(ctx context.Context, s *site.Site) (bool, error) {
+	container, err := inside(s)
+	if err != nil || len(r.Sources) == 0 {
+		return false, err
+	}
+	lock, err := s.LockSandbox(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer lock.Unlock()
+	v, err := r.look(container)
+	if err == nil && v.index == 0 {
+		err = absent(container, r.IfName)
+	}
+	if err != nil {
+		return false, err
+	}
+	lacks := v.lacks()
+	if len(lacks.rules)+len(lacks.routes)+len(lacks.spare) == 0 {
+		return false, nil
+	}
+	return true, lacks.mend(container.Conn)
+}
+
+func (l lack) mend(conn *rtnl.Conn) error {
+	for _, rule := range l.rules {
+		if err := send(conn, rtnl.NewRule(rule)); err != nil {
+			return fmt.Errorf("rule %s: %w", rule, err)
+		}
+	}
+	for _, h := range l.routes {
+		if err := send(conn, h.Add()); err != nil {
+			return fmt.Errorf("%s: %w", heldText(h), err)
+		}
+	}
+	for _, h := range l.spare {
+		if err := send(conn, h.Del()); err != nil {
+			return fmt.Errorf("move %s: %w", heldText(h), err)
+		}
+	}
+	return nil
+}
+
+// send sends the request. What is there already, or is gone already, is as it is to be.
+func send(conn *rtnl.Conn, request *nl.NetlinkRequest) error {
+	err := conn.Send(request)
+	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+// Verify wants for each address its rule, in its table all that leads out by the interface, and nothing of that in main.
+func (r Sourced) Verify(_ context.Context, s *site.Site) error {
+	container, err := inside(s)
+	if err != nil || len(r.Sources) == 0 {
+		return err
+	}
+	v, err := r.look(container)
+	if err == nil && v.index == 0 {
+		err = absent(container, r.IfName)
+	}
+	if err != nil {
+		return err
+	}
+	lacks := v.lacks()
+	var errs []error
+	for _, rule := range lacks.rules {
+		errs = append(errs, drift("rule from "+rule.From.Addr().String(), "one that leads to a table of its own", "none"))
+	}
+	for _, h := range lacks.routes {
+		errs = append(errs, drift("", heldText(h), "none"))
+	}
+	for _, h := range lacks.spare {
+		errs = append(errs, drift("", "table main without it", heldText(h)))
+	}
+	return fault.Join(errs...)
+}
+
+// Undo puts the routes back into main, and takes away the rules of the interface's addresses, and of those that no interface has any more.
+func (r Sourced) Undo(ctx context.Context, s *site.Site) error {
+	if s.Container == nil {
+		return nil
+	}
+	lock, err := s.LockSandbox(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	v, err := r.look(s.Container)
+	if errors.Is(err, unix.EOPNOTSUPP) { // there never were any
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, request := range v.back() {
+		err := send(s.Container.Conn, request)
+		if err != nil && request.Type == unix.RTM_NEWROUTE { // its address is gone, or the link is down: nobody misses it
+			s.Logf("%s: a route cannot be put back: %v", r, err)
+			err = nil
+		}
+		errs = append(errs, err)
+	}
+	return fault.Join(errs...)
+}
+
+func heldText(h rtnl.Held) string {
+	text := fmt.Sprintf("%s in table %d", h.Dst, h.Table)
+	if h.Via.IsValid() {
+		text = fmt.Sprintf("%s via %s in table %d", h.Dst, h.Via, h.Table)
+	}
+	return text
+}

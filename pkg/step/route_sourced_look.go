@@ -1,0 +1,284 @@
+package step
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+const (
+	firstTable = 100     // as the reference numbers them
+	lastResort = 1 << 31 // added to the metric of a default route in whose place the configuration names another: it is kept, and not used
+	main       = unix.RT_TABLE_MAIN
+)
+
+// sourcing is what a container has of routing by source, seen at once.
+type sourcing struct {
+	Sourced
+	index  int // of the interface; 0: it is gone
+	rules  []rtnl.Rule
+	routes []rtnl.Held
+	addrs  map[int][]rtnl.Addr // by links
+}
+
+func (r Sourced) look(container *site.Side) (v sourcing, err error) {
+	v.Sourced = r
+	link, err := find(container, r.IfName)
+	if err != nil {
+		return v, err
+	}
+	if link != nil {
+		v.index = link.Attrs().Index
+	}
+	if v.rules, err = container.Conn.Rules(); err != nil {
+		return v, fmt.Errorf("rules: %w", err)
+	}
+	if v.routes, err = container.Conn.Routes(); err != nil {
+		return v, fmt.Errorf("routes: %w", err)
+	}
+	slices.SortStableFunc(v.routes, func(a, b rtnl.Held) int { return cmp.Compare(rank(a), rank(b)) })
+	if v.addrs, err = container.Conn.AllAddrs(); err != nil {
+		return v, fmt.Errorf("addresses: %w", err)
+	}
+	return v, nil
+}
+
+// lack is what Apply would do: rules and routes to add, and routes of main to remove, each in its order.
+type lack struct {
+	rules  []rtnl.Rule
+	routes []rtnl.Held
+	spare  []rtnl.Held
+}
+
+func (v sourcing) lacks() (l lack) {
+	last := firstTable - 1
+	for _, src := range v.Sources {
+		at := slices.IndexFunc(v.rules, func(r rtnl.Rule) bool { return v.leads(r) && r.From.Addr() == src.Addr.Addr() })
+		rule := rtnl.Rule{Kind: unix.RTN_UNICAST, From: netip.PrefixFrom(src.Addr.Addr(), src.Addr.Addr().BitLen()), Maker: rtnl.Proto}
+		switch {
+		case at >= 0:
+			rule = v.rules[at]
+			src.Asked = src.Asked && rule.Maker != unix.RTPROT_UNSPEC // the reference lets a default route that is there go before
+		case v.Table != 0:
+			rule.Table, rule.Maker = v.Table, rtnl.ProtoLed
+		default:
+			rule.Table = v.left(src)
+			if rule.Table == 0 {
+				last = v.free(last + 1)
+				rule.Table = last
+			}
+		}
+		if at < 0 {
+			l.rules = append(l.rules, rule)
+		}
+		if v.Table != 0 {
+			continue
+		}
+		for _, h := range v.wanted(src, rule.Table) {
+			if !slices.ContainsFunc(v.routes, func(o rtnl.Held) bool { return o.Table == h.Table && o.Leads(h) }) {
+				l.routes = append(l.routes, h)
+			}
+		}
+	}
+	if v.Table == 0 {
+		l.spare = slices.DeleteFunc(v.moved(), func(h rtnl.Held) bool { return v.stays(h) })
+		l.routes = append(l.routes, v.hints()...)
+	}
+	return l
+}
+
+// left is the table of an address whose rule somebody took away: none leads there, and it has the way to the subnet that the kernel or we made; 0 for none.
+func (v sourcing) left(src Source) int {
+	for _, h := range v.routes {
+		led := slices.ContainsFunc(v.rules, func(r rtnl.Rule) bool { return r.Table == h.Table })
+		made := h.Protocol == unix.RTPROT_KERNEL || h.Protocol == rtnl.Proto
+		if h.Table >= firstTable && !led && made && h.Link == v.index && h.Dst == src.Addr.Masked() && (h.Src == src.Addr.Addr() || h.Dst.Addr().Is6()) {
+			return h.Table
+		}
+	}
+	return 0
+}
+
+// free is the first number from first on that neither a rule leads to nor a route is in.
+func (v sourcing) free(first int) int {
+	for taken := true; taken; {
+		taken = slices.ContainsFunc(v.rules, func(r rtnl.Rule) bool { return r.Table == first }) ||
+			slices.ContainsFunc(v.routes, func(h rtnl.Held) bool { return h.Table == first })
+		if taken {
+			first++
+		}
+	}
+	return first
+}
+
+// leads says whether a rule is of the kind that was asked for, by us or by the reference, whose rules have no maker.
+func (v sourcing) leads(r rtnl.Rule) bool {
+	switch {
+	case !r.Plain():
+		return false
+	case v.Table != 0:
+		return r.Table == v.Table && (r.Maker == rtnl.ProtoLed || r.Maker == unix.RTPROT_UNSPEC)
+	}
+	return r.Maker == rtnl.Proto || r.Maker == unix.RTPROT_UNSPEC && r.Table >= firstTable
+}
+
+// moved are the routes of main that lead out by the interface, of the families that addresses are of. What routers advertise is the kernel's, which would put
+// it back; and what belongs to an address that nobody named stays with it.
+func (v sourcing) moved() (list []rtnl.Held) {
+	for _, h := range v.routes {
+		ours := slices.ContainsFunc(v.Sources, func(s Source) bool { return s.Addr.Addr().Is4() == h.Dst.Addr().Is4() })
+		if ours && h.Table == main && h.Link == v.index && h.Kind == unix.RTN_UNICAST && h.Protocol != unix.RTPROT_RA && h.Protocol != rtnl.Proto && !v.others(h) {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// rank is the order in which routes can be added: those on the link first, since gateways are reached by them.
+func rank(h rtnl.Held) int {
+	switch {
+	case !h.Via.IsValid():
+		return 0
+	case h.Dst.Bits() > 0:
+		return 1
+	}
+	return 2
+}
+
+// others says whether the route belongs to an address of the interface that is none of the sources.
+func (v sourcing) others(h rtnl.Held) bool {
+	return slices.ContainsFunc(v.addrs[v.index], func(a rtnl.Addr) bool {
+		if a.Addr().IsLinkLocalUnicast() || slices.ContainsFunc(v.Sources, func(s Source) bool { return s.Addr.Masked() == a.Masked() }) {
+			return false
+		}
+		return h.Src == a.Addr() || h.Via.IsValid() && a.Contains(h.Via) || h.Dst == a.Masked()
+	})
+}
+
+// stays says whether a route is in main as well: to neighbours by their link's own addresses, and where hints are asked for, what is on the link.
+func (v sourcing) stays(h rtnl.Held) bool {
+	return h.Dst.Addr().IsLinkLocalUnicast() || v.Hints && h.Dst.Addr().Is4() && h.Scope == unix.RT_SCOPE_LINK
+}
+
+// wanted are the routes of an address' table.
+func (v sourcing) wanted(src Source, table int) (list []rtnl.Held) {
+	for _, h := range v.moved() {
+		if !v.concerns(h, src) {
+			continue
+		}
+		h.Table = table
+		if h.Src.IsValid() && h.Src != src.Addr.Addr() {
+			h.Src, h.Protocol = src.Addr.Addr(), rtnl.Proto
+		}
+		if h.Dst.Bits() == 0 && src.Asked {
+			h.Metric |= lastResort
+		}
+		list = append(list, h)
+	}
+	own := v.own(src, table)
+	has := func(dst netip.Prefix) bool {
+		there := func(h rtnl.Held) bool { return h.Dst == dst && h.Table == table && h.Metric < lastResort }
+		return slices.ContainsFunc(list, there) || slices.ContainsFunc(v.routes, there)
+	}
+	if subnet := src.Addr.Masked(); !subnet.IsSingleIP() && !has(subnet) {
+		list = slices.Insert(list, 0, own)
+	}
+	way := own
+	way.Dst, way.Via, way.Scope, way.Src = netip.PrefixFrom(own.Dst.Addr(), 0).Masked(), src.Gateway, unix.RT_SCOPE_UNIVERSE, netip.Addr{}
+	if way.Via.IsValid() && (src.Asked || !has(way.Dst)) {
+		list = append(list, way)
+	}
+	return list
+}
+
+// own is our route to the subnet of an address.
+func (v sourcing) own(src Source, table int) rtnl.Held {
+	h := rtnl.Held{Family: unix.AF_INET6, Kind: unix.RTN_UNICAST, Protocol: rtnl.Proto, Link: v.index, Table: table, Dst: src.Addr.Masked(), Src: src.Addr.Addr()}
+	if h.Src.Is4() {
+		h.Family, h.Scope = unix.AF_INET, unix.RT_SCOPE_LINK
+	}
+	if h.Family == unix.AF_INET6 {
+		h.Metric = 1024 // IP6_RT_PRIO_USER, the kernel's own
+	}
+	return h
+}
+
+// concerns says whether a route is one of the address' table: by its source or its gateway, or because these are nobody's.
+func (v sourcing) concerns(h rtnl.Held, src Source) bool {
+	if src.Addr.Addr().Is4() != h.Dst.Addr().Is4() {
+		return false
+	}
+	in := func(s Source) bool {
+		return h.Src.IsValid() && s.Addr.Contains(h.Src) || h.Via.IsValid() && s.Addr.Contains(h.Via)
+	}
+	return in(src) || !slices.ContainsFunc(v.Sources, in)
+}
+
+// hints are the ways to the subnets that main lacks.
+func (v sourcing) hints() (list []rtnl.Held) {
+	for _, src := range v.Sources {
+		h := v.own(src, main)
+		there := func(o rtnl.Held) bool { return o.Table == main && o.Link == h.Link && o.Dst == h.Dst && o.Src == h.Src }
+		if v.Hints && !slices.ContainsFunc(v.routes, there) {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// back are the requests that undo all of it. What others put into our tables goes back as well: it was moved there.
+func (v sourcing) back() (list []*nl.NetlinkRequest) {
+	for _, h := range v.routes {
+		if h.Table == main && h.Link == v.index && h.Protocol == rtnl.Proto {
+			list = append(list, h.Del())
+		}
+	}
+	for _, rule := range v.rules {
+		if !v.undoes(rule) {
+			continue
+		}
+		for _, h := range v.routes {
+			if rule.Maker == rtnl.Proto && h.Table == rule.Table && h.Link == v.index {
+				list = append(list, giveBack(h)...)
+			}
+		}
+		list = append(list, rtnl.DelRule(rule))
+	}
+	return list
+}
+
+func giveBack(h rtnl.Held) []*nl.NetlinkRequest {
+	before := h
+	before.Table, before.Metric = main, h.Metric&^lastResort
+	if h.Protocol == rtnl.Proto {
+		return []*nl.NetlinkRequest{h.Del()}
+	}
+	return []*nl.NetlinkRequest{before.Add(), h.Del()}
+}
+
+// undoes says whether the rule is the interface's: of ours, whatever the configuration says today, and of the reference's of this one.
+func (v sourcing) undoes(r rtnl.Rule) bool {
+	ours := r.Plain() && (r.Maker == rtnl.Proto || r.Maker == rtnl.ProtoLed)
+	if !ours && !v.leads(r) {
+		return false
+	}
+	held := func(list []rtnl.Addr) bool {
+		return slices.ContainsFunc(list, func(a rtnl.Addr) bool { return a.Addr() == r.From.Addr() })
+	}
+	if held(v.addrs[v.index]) || slices.ContainsFunc(v.Sources, func(s Source) bool { return s.Addr.Addr() == r.From.Addr() }) {
+		return true
+	}
+	for _, list := range v.addrs {
+		if held(list) {
+			return false
+		}
+	}
+	return ours
+}
