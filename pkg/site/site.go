@@ -24,6 +24,7 @@ type Site struct {
 	opened    firewall.Filter
 	logf      func(string, ...any)
 	directory string // where the locks are
+	sys       sysctls
 }
 
 // Options say what a site consists of.
@@ -45,13 +46,13 @@ func Open(o Options) (*Site, error) {
 		s.directory = Run
 	}
 	var err error
-	if s.Host, err = openHost(); err != nil {
+	if s.Host, err = openHost(&s.sys); err != nil {
 		return nil, err
 	}
 	if o.Netns == "" {
 		return s, nil
 	}
-	if s.Container, err = openContainer(o); err != nil {
+	if s.Container, err = openContainer(o, &s.sys); err != nil {
 		s.Host.close()
 		return nil, fmt.Errorf("sandbox %s: %w", o.Netns, err)
 	}
@@ -65,6 +66,7 @@ func (s *Site) Close() {
 			side.close()
 		}
 	}
+	s.sys.close()
 	if s.opened != nil {
 		_ = s.opened.Close() // nothing was left to be said on it
 	}
@@ -105,7 +107,7 @@ type Side struct {
 	name   string
 	handle *netlink.Handle // opened at first use
 	home   int             // descriptor of the host's namespace, to which the thread returns; unused on the host's side
-	sys    map[string]int  // descriptors of directories below /proc/sys, as the namespace has them
+	sys    *sysctls        // the site's
 
 	links   map[string]netlink.Link // read since the last change
 	changes int                     // of links, by Conn, until then
@@ -181,22 +183,19 @@ func (s *Side) close() {
 	if s.Conn != nil {
 		s.Conn.Close()
 	}
-	for _, dir := range s.sys {
-		unix.Close(dir)
-	}
 	if s.NS >= 0 {
 		unix.Close(s.NS)
 		unix.Close(s.home)
 	}
 }
 
-func openHost() (*Side, error) {
+func openHost(sys *sysctls) (*Side, error) {
 	conn, err := rtnl.Open()
-	return &Side{Conn: conn, NS: -1, name: "host", sys: make(map[string]int)}, err
+	return &Side{Conn: conn, NS: -1, name: "host", sys: sys}, err
 }
 
 // openContainer opens a side at a namespace other than the process's.
-func openContainer(o Options) (*Side, error) {
+func openContainer(o Options, sys *sysctls) (*Side, error) {
 	ns, err := unix.FcntlInt(uintptr(o.Opened), unix.F_DUPFD_CLOEXEC, 0)
 	if o.Opened <= 0 {
 		ns, err = unix.Open(o.Netns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -209,7 +208,7 @@ func openContainer(o Options) (*Side, error) {
 		unix.Close(ns)
 		return nil, err
 	}
-	s := &Side{NS: ns, name: o.Netns, home: home, sys: make(map[string]int)}
+	s := &Side{NS: ns, name: o.Netns, home: home, sys: sys}
 	err = s.Do(func() (err error) {
 		s.Conn, err = rtnl.Open()
 		return err

@@ -100,23 +100,58 @@ func ofLink(key string) (link string, number int, ok bool) {
 	return "", 0, false
 }
 
-// settings runs f in the namespace with the directory that the key is in, net/ipv4 or net/ipv6, and the rest of the key. To find that directory
-// costs the kernel a look at the one of every other namespace, half a millisecond at a thousand containers, since all have one name in
-// one place (proc_sys_compare in fs/proc/proc_sysctl.c); what is in it costs nothing of the kind. So each is opened once.
+// settings runs f in the namespace with the directory that the key is in, net/ipv4 or net/ipv6, and the rest of the key. Both sides' directories are of
+// one /proc/sys of the site's own (procfile.Settings), and each is opened once.
 func (s *Side) settings(key string, f func(dir int, key string) error) error {
 	return s.Do(func() error {
 		end := len("net/") + strings.IndexByte(strings.TrimPrefix(key, "net/"), '/')
-		name, rest := "/proc/sys/"+key[:end], key[end+1:]
-		dir, opened := s.sys[name]
-		if !opened {
-			var err error
-			if dir, err = unix.Open(name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
-				return &fs.PathError{Op: "open", Path: name, Err: err}
-			}
-			s.sys[name] = dir
+		dir, err := s.sys.directory(s.NS, key[:end])
+		if err != nil {
+			return err
 		}
-		return wholePath(name, f(dir, rest))
+		return wholePath("/proc/sys/"+key[:end], f(dir, key[end+1:]))
 	})
+}
+
+// sysctls is a /proc/sys, opened at first use, and the directories of each namespace that were opened in it.
+type sysctls struct {
+	root int
+	open map[directory]int
+}
+
+type directory struct {
+	ns   int
+	name string
+}
+
+// directory returns the one of that name as the thread's namespace, whose descriptor is given to tell it from the other, has it.
+func (s *sysctls) directory(ns int, name string) (int, error) {
+	if dir, opened := s.open[directory{ns, name}]; opened {
+		return dir, nil
+	}
+	var err error
+	if s.open == nil {
+		if s.root, err = procfile.Settings(); err != nil {
+			return -1, &fs.PathError{Op: "open", Path: "/proc/sys", Err: err}
+		}
+		s.open = make(map[directory]int)
+	}
+	dir, err := unix.Openat(s.root, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &fs.PathError{Op: "open", Path: "/proc/sys/" + name, Err: err}
+	}
+	s.open[directory{ns, name}] = dir
+	return dir, nil
+}
+
+func (s *sysctls) close() {
+	if s.open == nil {
+		return
+	}
+	for _, dir := range s.open {
+		unix.Close(dir)
+	}
+	unix.Close(s.root)
 }
 
 // wholePath gives an error the path from the root in the place of that below the directory.

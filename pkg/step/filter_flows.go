@@ -45,6 +45,9 @@ func track(s *site.Site, ports []firewall.Port, do func(*conntrack.Table) (int, 
 	if !slices.ContainsFunc(ports, func(p firewall.Port) bool { return conntrack.Tracked(p.Protocol) }) {
 		return 0
 	}
+	if flows, known, err := s.Host.Sysctl("net/netfilter/nf_conntrack_count"); err == nil && known && flows == "0" {
+		return 0
+	}
 	err := s.Host.Do(func() error {
 		table, err := conntrack.Open()
 		if err != nil {

@@ -13,14 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 )
 
 // Table is the connection tracking of the network namespace in which it was opened.
@@ -72,9 +70,6 @@ type group struct {
 }
 
 func (t *Table) remove(ports []firewall.Port, wrong func(firewall.Port, flow) bool) (removed int, err error) {
-	if empty() {
-		return 0, nil
-	}
 	groups := make(map[group]map[uint16][]firewall.Port)
 	for _, p := range ports {
 		if !Tracked(p.Protocol) {
@@ -113,12 +108,6 @@ func (f flow) to(p firewall.Port, local func(netip.Addr) bool) bool {
 		return at.Addr() == p.HostIP
 	}
 	return local(at.Addr())
-}
-
-// empty says whether the namespace has no flow at all, as far as the kernel tells.
-func empty() bool {
-	text, err := procfile.Read("/proc/sys/net/netfilter/nf_conntrack_count")
-	return err == nil && strings.TrimSpace(string(text)) == "0"
 }
 
 func family(addr netip.Addr) uint8 {

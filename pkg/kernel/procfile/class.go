@@ -29,15 +29,5 @@ func word(path string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// mountSysfs makes a sysfs of the thread's network namespace that is attached nowhere, and ends with its descriptor.
-func mountSysfs() (int, error) {
-	context, err := unix.Fsopen("sysfs", unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(context)
-	if err := unix.FsconfigCreate(context); err != nil {
-		return -1, err
-	}
-	return unix.Fsmount(context, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
-}
+// mountSysfs makes a sysfs of the thread's network namespace.
+func mountSysfs() (int, error) { return mount("sysfs", unix.MOUNT_ATTR_RDONLY) }
