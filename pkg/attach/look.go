@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
@@ -48,7 +50,26 @@ func (v *verb) planAgain() (plan.Plan, error) {
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return v.plan(prev)
+	return v.plan(v.withPair(prev))
+}
+
+// withPair returns the result with the container's pair, where it tells of no links at all, as those before 0.3.0 do: what the reference
+// made has a name that cannot be known otherwise.
+func (v *verb[C]) withPair(result *types100.Result) *types100.Result {
+	if result == nil || len(result.Interfaces) > 0 || v.site.Container == nil {
+		return result
+	}
+	in, err := v.site.Container.LinkByName(v.req.IfName)
+	if err != nil || in.Type() != "veth" {
+		return result // what is missing is said by who looks for it
+	}
+	host, err := v.site.Host.LinkByIndex(in.Attrs().ParentIndex)
+	if err != nil || host.Type() != "veth" {
+		return result
+	}
+	named := *result
+	named.Interfaces = []*types100.Interface{{Name: host.Attrs().Name}, {Name: v.req.IfName, Sandbox: v.req.Netns}}
+	return &named
 }
 
 // status says whether an ADD can succeed now.

@@ -99,7 +99,13 @@ func (s Shape) queue(at *site.Site, link netlink.Link) (bool, error) {
 	if root != nil && root.Attrs().Handle != 0 && root.Attrs().Handle != rootHandle {
 		return false, fault.New(fault.Taken, "remove that queue: tc qdisc del dev "+link.Attrs().Name+" root", "link %s: has a queue of somebody else's, %s %x:", link.Attrs().Name, root.Type(), root.Attrs().Handle>>16)
 	}
-	if len(s.Unshaped)+len(s.Only) > 0 {
+	kind := s.kind()
+	if root != nil && root.Attrs().Handle == rootHandle && root.Type() != kind { // the kernel makes none of another
+		if err := h.QdiscDel(root); err != nil {
+			return false, fmt.Errorf("remove queue: %w", err)
+		}
+	}
+	if kind == "htb" {
 		return true, s.classes(h, link)
 	}
 	if err := h.QdiscReplace(s.tbf(link.Attrs().Index)); err != nil {
@@ -221,12 +227,17 @@ func (s Shape) verify(at *site.Site, link netlink.Link) error {
 	return drift("rate of "+link.Attrs().Name, s.Rate, "another")
 }
 
+// kind is that of the root queue.
+func (s Shape) kind() string {
+	if len(s.Unshaped)+len(s.Only) > 0 {
+		return "htb"
+	}
+	return "tbf"
+}
+
 // same says what differs of a root queue.
 func (s Shape) same(root netlink.Qdisc, link netlink.Link) error {
-	want, kind := s.tbf(link.Attrs().Index), "tbf"
-	if len(s.Unshaped)+len(s.Only) > 0 {
-		kind = "htb"
-	}
+	want, kind := s.tbf(link.Attrs().Index), s.kind()
 	switch q := root.(type) {
 	case nil:
 		return drift("queue of "+link.Attrs().Name, kind, "none")

@@ -27,10 +27,13 @@ var adopted = map[string]string{
 		{"type": "portmap", "capabilities": {"portMappings": true}}`,
 }
 
-// takenFrom are the suites that are taken over from, each with the backends that its users may have chosen.
-func takenFrom() map[string]struct{ dir, masquerade, ports string } {
+// others is a build of the reference's, with the backends that its users may have chosen.
+type others struct{ dir, masquerade, ports string }
+
+// takenFrom are the suites that are taken over from.
+func takenFrom() map[string]others {
 	newest := reference.Newest.Dir
-	return map[string]struct{ dir, masquerade, ports string }{
+	return map[string]others{
 		"1.1.1":            {reference.Debian.Dir, "", ""},
 		"1.10.0, nftables": {newest, `"ipMasqBackend": "nftables",`, `"backend": "nftables",`},
 		"1.10.0, iptables": {newest, `"ipMasqBackend": "iptables",`, `"backend": "iptables",`},

@@ -12,7 +12,7 @@ import (
 var orders = []string{"flush repair gc", "flush gc repair", "gc flush repair gc", "repair gc"}
 
 // Living is law 11, of what our own plugins attached: of what lives nothing goes, whatever order a flush of the packet filter, REPAIR and a GC without a
-// list come in. CHECK is silent, and the state is that of after the ADD. Of what the reference attached TestAdopt of test/e2e shows the same.
+// list come in. CHECK is silent, and the state is that of after the ADD. Of what the reference attached TestAdoptEverything of test/e2e shows the same.
 func Living(w *World) error {
 	if !w.Speaks("CHECK") {
 		return nil

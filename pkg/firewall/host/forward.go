@@ -25,9 +25,17 @@ func (f *Filter) Isolate(ctx context.Context, link string, in firewall.Ingress) 
 	return f.isolator(ctx).Isolate(ctx, link, in)
 }
 
-// Isolated is the chosen backend's.
+// Isolated is the chosen backend's, or the reference's.
 func (f *Filter) Isolated(ctx context.Context, link string, in firewall.Ingress) error {
-	return f.isolator(ctx).Isolated(ctx, link, in)
+	err := f.isolator(ctx).Isolated(ctx, link, in)
+	if fault.Code(err) != fault.Drift {
+		return err
+	}
+	made, failed := f.iptables.LikeIsolated(ctx, link, in)
+	if made || failed != nil {
+		return failed
+	}
+	return err
 }
 
 // Rejoin is both backends'.
@@ -54,8 +62,12 @@ func (f *Filter) pass(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 	return created || opened, err
 }
 
-// passes compares what pass would make with what is there.
+// passes compares what pass would make with what is there, of ours or of the reference.
 func (f *Filter) passes(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	return f.orOthers(ctx, o, c, f.passesOurs(ctx, o, c))
+}
+
+func (f *Filter) passesOurs(ctx context.Context, o owner.Owner, c firewall.Claim) error {
 	err := f.choose(ctx).Held(ctx, o, c)
 	if !c.Empty() && (err == nil || fault.Code(err) == fault.Drift) {
 		err = fault.Join(err, f.entered(ctx, c.Pass))

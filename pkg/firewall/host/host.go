@@ -159,15 +159,21 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	if c.Role == firewall.Forward {
 		return f.passes(ctx, o, c)
 	}
-	drifted := f.choose(ctx).Held(ctx, o, c)
+	return f.orOthers(ctx, o, c, f.choose(ctx).Held(ctx, o, c))
+}
+
+// orOthers is how a claim is held that is not as ours is: who has nothing of ours may have it of the reference.
+func (f *Filter) orOthers(ctx context.Context, o owner.Owner, c firewall.Claim, drifted error) error {
 	if fault.Code(drifted) != fault.Drift {
 		return drifted
 	}
-	switch held, err := f.Holds(ctx, o, c.Role); {
+	switch held, err := f.holdsAlike(ctx, o, c.Role); {
 	case err != nil:
 		return err // whose the rules are is not known
 	case held:
 		return drifted
+	case c.Role == firewall.Isolate:
+		return nil // the reference makes nothing of it
 	}
 	missing, made, err := reference.Held(f.nft.Conn, o, c)
 	if err == nil && !made && !c.Role.Frames() {
@@ -180,6 +186,15 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 		return drifted
 	}
 	return fault.New(fault.Drift, "delete the attachment and add it again", "packet filter, as another suite of plugins made it: %s", strings.Join(missing, "; "))
+}
+
+// holdsAlike says whether the owner holds anything of ours that one plugin claims.
+func (f *Filter) holdsAlike(ctx context.Context, o owner.Owner, r firewall.Role) (bool, error) {
+	held, err := f.Holds(ctx, o, r)
+	if err == nil && !held && r == firewall.Isolate {
+		return f.Holds(ctx, o, firewall.Forward)
+	}
+	return held, err
 }
 
 // Drop drops the claim under both backends, and what the reference made of it.

@@ -164,14 +164,7 @@ func barring(rule string) bool {
 // passAddresses notes what is missing to the container's own rules; where the chain FORWARD drops what it does not know, new connections to published
 // ports, too.
 func (s *state) passAddresses(c firewall.Claim) {
-	for _, a := range c.Pass {
-		for _, rule := range s.passRules(a) {
-			if !s.filter.contains(forwardChain, rule) {
-				s.toFilter = append(s.toFilter, "-A "+forwardChain+" "+rule)
-				s.differs(fmt.Sprintf("chain %s: expected the rule %s, found none", forwardChain, rule))
-			}
-		}
-	}
+	s.passOwn(c)
 	if !s.drops() {
 		return
 	}
@@ -188,6 +181,21 @@ func (s *state) passAddresses(c firewall.Claim) {
 			s.differs(fmt.Sprintf("chain %s: expected the rule %s, found none", publishedChain, rule))
 		}
 	}
+}
+
+// passOwn notes which of the container's own rules are missing, and says whether any is there.
+func (s *state) passOwn(c firewall.Claim) (some bool) {
+	for _, a := range c.Pass {
+		for _, rule := range s.passRules(a) {
+			if s.filter.contains(forwardChain, rule) {
+				some = true
+				continue
+			}
+			s.toFilter = append(s.toFilter, "-A "+forwardChain+" "+rule)
+			s.differs(fmt.Sprintf("chain %s: expected the rule %s, found none", forwardChain, rule))
+		}
+	}
+	return some
 }
 
 // behind puts the jump for published ports behind that to the containers' own rules, where it is to be after all that was noted before.
