@@ -55,7 +55,7 @@ func (v *verb) planAgain() (plan.Plan, error) {
 
 // withPair returns the result with the container's pair, where it tells of no links at all, as those before 0.3.0 do: what the reference
 // made has a name that cannot be known otherwise.
-func (v *verb[C]) withPair(result *types100.Result) *types100.Result {
+func (v *verb) withPair(result *types100.Result) *types100.Result {
 	if result == nil || len(result.Interfaces) > 0 || v.site.Container == nil {
 		return result
 	}
