@@ -43,7 +43,7 @@ var (
 func contracts() []contract {
 	shape := Shape{Owner: one, IfName: "eth0", Hosts: []string{link}, Rate: 8000000, Burst: 800000}
 	tuning := Tuning{Owner: one, Dir: "/run/backups", IfName: "eth0", MAC: net.HardwareAddr{2, 0, 0, 0, 0, 7}, MTU: 1400, Promisc: true, AllMulti: "on", TxQLen: "77",
-		Sysctls: []Sysctl{{Key: "net/ipv4/conf/eth0/arp_filter", Value: "1"}, {Key: "net/core/somaxconn", Value: " 0x1f4 "}}}
+		Sysctls: []Sysctl{{Key: "net/ipv4/conf/eth0/arp_filter", Value: "1"}, {Key: "net/ipv4/tcp_keepalive_time", Value: " 0x1f4 "}}}
 	promisc, tuned := br, pair
 	promisc.Promisc, promisc.MTU = true, 1400
 	alone, aloneAddrs := pair, addrs
@@ -123,7 +123,7 @@ func contracts() []contract {
 			{"in ip link set eth0 allmulticast off", "", "allmulti on"},
 			{"in ip link set eth0 txqueuelen 5", "", "txQLen 77"},
 			{"in sysctl -qw net.ipv4.conf.eth0.arp_filter=0", "", "arp_filter: expected 1, found 0"},
-			{"in sysctl -qw net.core.somaxconn=501", "", "somaxconn: expected 0x1f4, found 501"},
+			{"in sysctl -qw net.ipv4.tcp_keepalive_time=501", "", "tcp_keepalive_time: expected 0x1f4, found 501"},
 		}},
 		{"shaped", full, Shaped{shape}, []change{{"tc qdisc del dev " + link + " root", "", "queue of " + link}}},
 		{"mirrored", full, Mirrored{Shape: shape, Name: MirrorNames(one)[0], MAC: net.HardwareAddr{2, 0, 0, 0, 0, 9}}, []change{

@@ -114,10 +114,10 @@ func (s Shape) queue(at *site.Site, link netlink.Link) (bool, error) {
 	return true, s.fair(h, link, rootHandle|1)
 }
 
-// fair puts a queue inside that lets nobody wait for somebody else's packets, where the kernel has one.
+// fair puts a queue inside that lets nobody wait for somebody else's packets, where the kernel has one. It is there already where somebody changed the rate alone.
 func (s Shape) fair(h *netlink.Handle, link netlink.Link, parent uint32) error {
 	leaf := &netlink.GenericQdisc{QdiscType: "fq_codel", QdiscAttrs: netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Handle: leafHandle, Parent: parent}}
-	if err := h.QdiscAdd(leaf); err != nil && !errors.Is(err, unix.ENOENT) {
+	if err := h.QdiscReplace(leaf); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("fq_codel: %w", err)
 	}
 	return nil

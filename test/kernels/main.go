@@ -81,5 +81,6 @@ func (o order) command() (int, error) {
 	cmd.Env = append(cmd.Env, seriesVar+"="+o.series[0])
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err = cmd.Run()
+	fmt.Printf("kernel %s: of the processor %v\n", o.series[0], m.spent().Round(time.Second))
 	return cmd.ProcessState.ExitCode(), err
 }

@@ -12,7 +12,7 @@ import (
 
 // Keys of /proc/sys/net that a plugin of the suite writes: once for the namespace, and for "all", "default" and every interface.
 var (
-	namespaceKeys = [...]string{"ipv4/ip_forward", "core/somaxconn"}
+	namespaceKeys = [...]string{"ipv4/ip_forward", "ipv4/tcp_keepalive_time"}
 	ipv4Keys      = [...]string{"arp_filter", "arp_ignore", "arp_announce", "arp_notify", "forwarding", "proxy_arp", "route_localnet", "rp_filter"}
 	ipv6Keys      = [...]string{"accept_dad", "accept_ra", "autoconf", "disable_ipv6", "enhanced_dad", "forwarding", "keep_addr_on_down", "ndisc_notify"}
 )
