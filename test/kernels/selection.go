@@ -31,15 +31,13 @@ var whole = []batch{
 	{name: "reservations", packages: []string{"./pkg/ipam"}, skip: "TestStoreIsTheModel|TestConstantCost|TestIndexManyAddresses|Fuzz"},
 	{name: "laws", packages: []string{"./test/laws"}, run: lawful},
 	{name: "end to end", packages: []string{"./test/e2e"},
-		run: "^(TestScripts|TestKernelScripts|TestReuse|TestAdvertisedDuring|TestAttacks|TestCutUnderFire|TestReachability|TestHostsLoopback|TestReplacement|TestSpecific|TestNamespacePaths|TestTwice)$", skip: hidden},
+		run: "^(TestScripts|TestKernelScripts|TestReuse|TestAdvertisedDuring|TestAttacks|TestCutUnderFire|TestReachability|TestHostsLoopback|TestReplacement|TestSpecific|TestNamespacePaths|TestTwice|" +
+			"TestFairQueue|TestBandwidth(Drift|Beside|Orphan|Interchange)|TestFirewall.*|TestTuningInterchange|TestSysctlBeforeUp)$"},
 }
 
 // lawful are the networks that the laws are held against here: one with all that portmap and bridge make, in both families and by both packet filters,
 // ptp's likewise, with host-local and with static, and those that the kernel below `make test` refuses.
 const lawful = "TestLaws/(bridge-vlan-.*|bridge-dual-stack.json|60-node.conflist|ptp-(dual-stack|static).json|(dummy|ipvlan|macvlan|tap|vlan|vrf)-.*|loopback-.*|host-local-.*)"
-
-// hidden wants settings of net.core, which older kernels do not show to who is root in a user namespace, as all these tests are.
-const hidden = "TestScripts/conf-21-tuned"
 
 // selection is what CI runs of it: all that the kernel below `make test` cannot, and what is done otherwise on an older one.
 var selection = []batch{
@@ -49,7 +47,7 @@ var selection = []batch{
 	{name: "deaths of namespaces", packages: []string{"./pkg/ipam"}, run: "Death"},
 	{name: "laws of VLANs", series: "6.12", packages: []string{"./test/laws"}, run: "TestLaws/bridge-vlan-"},
 	{name: "VLANs with traffic", packages: []string{"./test/e2e"}, run: "TestKernelScripts"},
-	{name: "networks", series: "6.1", packages: []string{"./test/e2e"}, run: "TestScripts/conf-", skip: hidden},
+	{name: "networks", series: "6.1", packages: []string{"./test/e2e"}, run: "TestScripts/conf-"},
 }
 
 // batches are those for the kernel.
