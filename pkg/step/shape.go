@@ -1,8 +1,10 @@
 package step
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 
@@ -24,12 +26,14 @@ type Shape struct {
 	Rate   uint64   // bits a second; 0: as fast as it goes
 	Burst  uint64   // bits
 
+	Latency int // milliseconds that a packet may wait before it is dropped; 0: latency
+
 	Unshaped []netip.Prefix // what comes from or goes to these goes as fast as it can
 	Only     []netip.Prefix // nothing else is slowed down
 }
 
-// latency is how long a packet may wait before it is dropped, where the kernel has no queue that minds by itself: the reference's, in microseconds.
-const latency = 25000
+// latency is how long a packet may wait where nobody said so: the reference's, in milliseconds.
+const latency = 25
 
 // The numbers that the reference's queues have, and the class of ours in which some is not shaped.
 const (
@@ -80,7 +84,7 @@ func (s Shape) tbf(link int) *netlink.Tbf {
 	wait := uint32(float64(burst) * second / float64(rate))
 	return &netlink.Tbf{
 		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: link, Handle: rootHandle, Parent: netlink.HANDLE_ROOT},
-		Limit:      uint32(float64(rate)*latency/second) + burst,
+		Limit:      uint32(min(uint64(float64(rate)*float64(cmp.Or(s.Latency, latency))/1000)+uint64(burst), math.MaxUint32)),
 		Rate:       rate,
 		Buffer:     uint32(float64(wait) * netlink.TickInUsec()),
 	}

@@ -12,6 +12,7 @@ import (
 // Config is how fast one container may be, whole and valid. README.md explains each key.
 type Config struct {
 	Ingress, Egress Limit
+	Latency         int            // milliseconds; 0: the reference's
 	Unshaped, Only  []netip.Prefix // masked; not both
 }
 
@@ -29,8 +30,15 @@ func Parse(req *plugin.Request) (Config, error) {
 	c := Config{
 		Ingress:  limit(from, "ingressRate", "ingressBurst"),
 		Egress:   limit(from, "egressRate", "egressBurst"),
+		Latency:  int(k.Int("latency", 0, 0, mostLatency)),
 		Unshaped: endpoint.Subnets(k, "unshapedSubnets"),
 		Only:     endpoint.Subnets(k, "shapedSubnets"),
+	}
+	if most := uint64(k.Int("maxBurst", 0, 0, mostBurst)); most != 0 {
+		if most < 8 {
+			k.Reject("maxBurst", most, "must be 0, or 8 bits, a byte, at least")
+		}
+		c.Ingress.Burst, c.Egress.Burst = min(c.Ingress.Burst, most), min(c.Egress.Burst, most)
 	}
 	if len(c.Unshaped) > 0 && len(c.Only) > 0 {
 		k.Reject("shapedSubnets", k.Raw("shapedSubnets"), "cannot be combined with unshapedSubnets")
@@ -38,8 +46,11 @@ func Parse(req *plugin.Request) (Config, error) {
 	return c, k.Err()
 }
 
-// mostBurst is what fits the kernel's numbers, in bits.
-const mostBurst = 8*math.MaxUint32 + 7
+// mostBurst is what fits the kernel's numbers, in bits; mostLatency is ten seconds, in milliseconds.
+const (
+	mostBurst   = 8*math.MaxUint32 + 7
+	mostLatency = 10000
+)
 
 func limit(k *keys.Object, rateKey, burstKey string) Limit {
 	l := Limit{Rate: uint64(k.Int(rateKey, 0, 0, math.MaxInt64)), Burst: uint64(k.Int(burstKey, 0, 0, mostBurst))}

@@ -13,7 +13,7 @@ import (
 
 // Plan says by which queues a container's traffic goes. It is pure.
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
-	shape := step.Shape{Owner: call.Owner, IfName: call.IfName, Hosts: hosts(call), Unshaped: c.Unshaped, Only: c.Only}
+	shape := step.Shape{Owner: call.Owner, IfName: call.IfName, Hosts: hosts(call), Latency: c.Latency, Unshaped: c.Unshaped, Only: c.Only}
 	in, out := shape, shape
 	in.Rate, in.Burst = c.Ingress.Rate, c.Ingress.Burst
 	out.Rate, out.Burst = c.Egress.Rate, c.Egress.Burst

@@ -24,6 +24,21 @@ func Do(namespace, home int, f func() error) error {
 	return f()
 }
 
+// Trial runs f on a thread in a new namespace, which is thrown away afterwards with all that f made there. f must not start goroutines.
+func Trial(f func() error) error {
+	home, err := Home()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(home)
+	return Do(home, home, func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		return f()
+	})
+}
+
 // Home opens the namespace of the thread, which is the host's.
 func Home() (int, error) {
 	return unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
