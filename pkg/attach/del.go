@@ -60,7 +60,7 @@ func (v *verb) remove(ctx context.Context) error {
 		p, err = v.plan(nil)
 	}
 	if err == nil {
-		err = v.everything(p, v.call.Owner).Undo(ctx, v.site)
+		err = v.undo(ctx, p, v.call.Owner, prev)
 	}
 	if errors.Is(err, plan.ErrCarrier) && v.site.Container != nil {
 		return err

@@ -43,10 +43,12 @@ func (v *verb) collect(ctx context.Context, valid plugin.Valid) (kept plugin.Val
 	}
 	p = v.everything(p, v.call.Owner)
 	holders, err := p.Owners(ctx, v.site, owner.Network(v.req.Network))
+	more, failed := v.unnamed(ctx, p, valid, holders)
+	holders = append(holders, more...)
 	if kept = valid; err != nil {
 		kept = plugin.Valid{}
 	}
-	errs := []error{err}
+	errs := []error{err, failed}
 	for _, h := range holders {
 		if ctx.Err() != nil {
 			return plugin.Valid{}, fault.Join(append(errs, fmt.Errorf("from attachment %s on: %w", h, ctx.Err()))...)
@@ -110,5 +112,5 @@ func (v *verb) bury(ctx context.Context, h firewall.Holder, proof string) error 
 		return err
 	}
 	v.req.Logf("removes attachment %s: %s", h, proof)
-	return v.everything(p, h.Owner).Undo(ctx, v.site)
+	return v.undo(ctx, p, h.Owner, nil)
 }

@@ -49,6 +49,7 @@ type Claim struct {
 	Pass   []netip.Addr // Forward: the container's addresses
 	Admin  string       // Forward: the operator's chain, which is asked first; empty: the usual one
 	Alone  []string     // Isolate: the host's ends, which are ports of a bridge
+	Told   []netip.Addr // Forward, to a Drop: the owner's addresses by what else is known of him. A rule that names nobody is his by these
 	Linked bool         // the owner's HostLink carries the attachment: where that link is gone, the owner is dead
 
 	// Bare are the container's addresses of a family in which none of the ports that were asked for is published, beside one in which some are. Only

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -18,14 +19,30 @@ import (
 // container only count where no file names the interface too, as in the reference. Where the network has no directory nothing is held.
 func LetGo(ctx context.Context, dirs []string, network string, h Holder, p Policy) (released []netip.Addr, err error) {
 	err = each(ctx, dirs, network, p, func(s *Store) error {
-		own, legacy, err := s.Held(h)
-		if len(own) == 0 {
-			own = legacy
-		}
+		own, err := s.of(h)
 		released = append(released, own...)
 		return errors.Join(err, s.ReleaseAll(own))
 	})
 	return released, err
+}
+
+// Addresses lists what LetGo would release.
+func Addresses(ctx context.Context, dirs []string, network string, h Holder) (list []netip.Addr, err error) {
+	err = each(ctx, dirs, network, Policy{}, func(s *Store) error {
+		own, err := s.of(h)
+		list = append(list, own...)
+		return err
+	})
+	return list, err
+}
+
+// of returns the addresses that are the holder's alone or, where none is, the container's.
+func (s *Store) of(h Holder) ([]netip.Addr, error) {
+	own, legacy, err := s.Held(h)
+	if len(own) == 0 {
+		own = legacy
+	}
+	return own, err
 }
 
 // Collect releases every address whose holder is not kept and on whose attachment nobody is at work, and what a crash tore; with keeps nil, and where
@@ -36,19 +53,42 @@ func Collect(ctx context.Context, dirs []string, network string, keeps func(Hold
 			_, err := s.Reclaim(nil)
 			return err
 		}
-		held, stale, err := s.All()
-		errs := []error{err}
-		for _, r := range held {
-			if r.Holder.Unknown() || keeps(r.Holder) {
-				continue
-			}
-			busy, err := atWork(network, r.Holder)
-			if errs = append(errs, err); !busy && err == nil {
-				stale = append(stale, r.Addr)
+		left, stale, err := s.left(network, keeps)
+		for _, r := range left {
+			stale = append(stale, r.Addr)
+		}
+		return errors.Join(err, s.ReleaseAll(stale))
+	})
+}
+
+// Left lists whose addresses Collect would release.
+func Left(ctx context.Context, dirs []string, network string, keeps func(Holder) bool) (holders []Holder, err error) {
+	err = each(ctx, dirs, network, Policy{}, func(s *Store) error {
+		left, _, err := s.left(network, keeps)
+		for _, r := range left {
+			if !slices.Contains(holders, r.Holder) {
+				holders = append(holders, r.Holder)
 			}
 		}
-		return errors.Join(append(errs, s.ReleaseAll(stale))...)
+		return err
 	})
+	return holders, err
+}
+
+// left are the reservations of holders who are not kept, and on whose attachment nobody is at work; and the files that a crash tore.
+func (s *Store) left(network string, keeps func(Holder) bool) (left []Reservation, torn []netip.Addr, err error) {
+	held, torn, err := s.All()
+	errs := []error{err}
+	for _, r := range held {
+		if r.Holder.Unknown() || keeps(r.Holder) {
+			continue
+		}
+		busy, err := atWork(network, r.Holder)
+		if errs = append(errs, err); !busy && err == nil {
+			left = append(left, r)
+		}
+	}
+	return left, torn, errors.Join(errs...)
 }
 
 // atWork says whether a plugin is at work on the attachment of the holder: an ADD that has its address from us, and not yet a link by which anybody

@@ -100,7 +100,11 @@ func (f *Filter) unpass(ctx context.Context, o owner.Owner, c firewall.Claim) er
 		}
 	}
 	if none {
-		return fault.Join(f.others(ctx, o, c), reference.Remove(ctx, f.nft.Conn, o, c))
+		var left error
+		if f.zoned() {
+			left = f.quit(ctx, c.Told)
+		}
+		return fault.Join(left, f.others(ctx, o, c), reference.Remove(ctx, f.nft.Conn, o, c))
 	}
 	left := f.leave(ctx, o, c) // while it is known what the owner has
 	return fault.Join(left, f.tolerant(ctx, f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, f.nft.Conn, o, c), f.shut(ctx))

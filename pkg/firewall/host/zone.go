@@ -16,9 +16,14 @@ import (
 // What firewalld rejects at the end of its chains no mark opens: the containers' addresses are sources of one of its zones. Whose they are, it does not
 // know; that stands with the claim, in the packet filter.
 
+// zoned says whether the configuration may have asked for a daemon.
+func (f *Filter) zoned() bool {
+	return f.choice.Zone != "" && (f.choice.Backend == FirewallD || f.choice.Backend == Unchosen)
+}
+
 // zone returns the daemon that is to be asked, nil for none: the one that was chosen or, without a choice, the one that there is.
 func (f *Filter) zone(ctx context.Context) (*firewalld.Daemon, error) {
-	if f.choice.Backend != FirewallD && f.choice.Backend != Unchosen || f.choice.Zone == "" {
+	if !f.zoned() {
 		return nil, nil
 	}
 	daemon, err := firewalld.Find(ctx)
@@ -73,9 +78,14 @@ func (f *Filter) leave(ctx context.Context, o owner.Owner, c firewall.Claim) err
 	if err = f.tolerant(ctx, err); err != nil {
 		return err
 	}
-	if len(addrs) == 0 && f.choice.Backend == FirewallD { // the reference keeps no books
-		addrs = slices.Clone(c.Pass)
+	if len(addrs) == 0 && f.zoned() { // the reference keeps no books
+		addrs = slices.Concat(c.Pass, c.Told)
 	}
+	return f.quit(ctx, addrs)
+}
+
+// quit makes the addresses sources of no zone.
+func (f *Filter) quit(ctx context.Context, addrs []netip.Addr) error {
 	if len(addrs) == 0 {
 		return nil
 	}

@@ -105,6 +105,7 @@ func part(f family, c firewall.Claim) firewall.Claim {
 	c.Masq = slices.DeleteFunc(slices.Clone(c.Masq), func(m firewall.Masq) bool { return !f.has(m.Addr) })
 	c.Ports = slices.DeleteFunc(slices.Clone(c.Ports), func(p firewall.Port) bool { return !f.has(p.Target.Addr()) })
 	c.Pass = slices.DeleteFunc(slices.Clone(c.Pass), func(a netip.Addr) bool { return !f.has(a) })
+	c.Told = slices.DeleteFunc(slices.Clone(c.Told), func(a netip.Addr) bool { return !f.has(a) })
 	c.Bare = slices.DeleteFunc(slices.Clone(c.Bare), func(a netip.Addr) bool { return !f.has(a) })
 	return c
 }

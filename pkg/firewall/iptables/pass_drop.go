@@ -26,7 +26,8 @@ func (f *Filter) dropPass(ctx context.Context, o owner.Owner, c firewall.Claim) 
 	var errs []error
 	for _, p := range places() {
 		known, err := k.has(ctx, p, "raw", ledgerChain(o, c.Role))
-		addrs := part(p.family, c).Pass
+		mine := part(p.family, c)
+		addrs := slices.Concat(mine.Pass, mine.Told)
 		if err == nil && !known {
 			if len(addrs) == 0 {
 				continue
