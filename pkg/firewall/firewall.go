@@ -149,6 +149,8 @@ type Isolator interface {
 	Isolate(ctx context.Context, link string, in Ingress) (created bool, err error)
 	// Isolated returns nil exactly when Isolate would change nothing, else a fault with code Drift.
 	Isolated(ctx context.Context, link string, in Ingress) error
+	// Segments lists the links that are segments.
+	Segments(context.Context) ([]string, error)
 	// Rejoin ends what the links are that are not in use.
 	Rejoin(ctx context.Context, used func(link string) bool) error
 }

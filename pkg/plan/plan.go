@@ -64,6 +64,12 @@ type Footing interface {
 	Verify(context.Context, *site.Site) error
 }
 
+// Vacated is ground that goes with its last user, and not with a GC alone.
+type Vacated interface {
+	// Vacant says whether any of it is in nobody's use but that of the plan's attachment.
+	Vacant(context.Context, *site.Site) (bool, error)
+}
+
 // As finds T in step or in what it wraps (by a method Unwrap() Step).
 func As[T any](step Step) (T, bool) {
 	for step != nil {

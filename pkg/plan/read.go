@@ -116,8 +116,41 @@ var ErrCarrier = errors.New("the container's interface remains")
 // Undo takes back what an Apply created, upwards.
 func (d Done) Undo(ctx context.Context, s *site.Site) error { return undo(ctx, d, s) }
 
-// Undo makes the plan not so, upwards. It tries every step and joins the errors. The ground stays.
-func (p Plan) Undo(ctx context.Context, s *site.Site) error { return undo(ctx, p.Steps, s) }
+// Undo makes the plan not so, upwards. It tries every step and joins the errors. The ground stays, but for what is vacated by that.
+func (p Plan) Undo(ctx context.Context, s *site.Site) error {
+	return fault.Join(undo(ctx, p.Steps, s), p.vacate(ctx, s))
+}
+
+// vacate undoes what of the ground goes with its last user. Who looked at it before, and comes to use it, holds the lock.
+func (p Plan) vacate(ctx context.Context, s *site.Site) error {
+	var errs []error
+	for _, step := range p.Ground {
+		ground, may := As[Vacated](step)
+		if !may {
+			continue
+		}
+		vacant, err := ground.Vacant(ctx, s)
+		if vacant && err == nil {
+			err = p.alone(ctx, s, func() error { return step.Undo(ctx, s) })
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", step, err))
+		}
+	}
+	return fault.Join(errs...)
+}
+
+// alone does something under the ground's lock.
+func (p Plan) alone(ctx context.Context, s *site.Site, do func() error) error {
+	if p.Lock != "" {
+		lock, err := s.LockGround(ctx, p.Lock, true)
+		if err != nil {
+			return err
+		}
+		defer lock.Unlock()
+	}
+	return do()
+}
 
 func undo(ctx context.Context, steps []Step, s *site.Site) error {
 	carried := slices.ContainsFunc(steps, is[Carrier])
@@ -146,14 +179,7 @@ func is[T any](step Step) bool {
 
 // Sweep takes back the ground that nobody uses any more. It is for GC.
 func (p Plan) Sweep(ctx context.Context, s *site.Site) error {
-	if p.Lock != "" {
-		lock, err := s.LockGround(ctx, p.Lock, true)
-		if err != nil {
-			return err
-		}
-		defer lock.Unlock()
-	}
-	return undo(ctx, p.Ground, s)
+	return p.alone(ctx, s, func() error { return undo(ctx, p.Ground, s) })
 }
 
 // Repair makes the ground and every Mendable step so again, while what carries the attachment is as it was made: else it is another one's by

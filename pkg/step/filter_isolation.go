@@ -3,11 +3,13 @@ package step
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
@@ -15,8 +17,8 @@ import (
 // is shared by all containers of the link.
 type Isolation struct {
 	Links   []string // the result's on the host
+	Own     string   // the attachment's end there, by its owner; it uses nothing any more when this is undone, and neither do Links
 	Ingress firewall.Ingress
-	Known   bool // there is a result
 }
 
 func (i Isolation) String() string { return "isolation" }
@@ -50,8 +52,14 @@ func (i Isolation) segment(s *site.Site) (string, error) {
 	return routed, nil
 }
 
+// open says that nothing is wanted. What others of the link want stays, and Undo looks for it.
+func (i Isolation) open() bool { return i.Ingress == firewall.Open }
+
 // Guard refuses a container that hangs on no such link.
 func (i Isolation) Guard(_ context.Context, s *site.Site) error {
+	if i.open() {
+		return nil
+	}
 	_, err := i.segment(s)
 	return err
 }
@@ -70,6 +78,9 @@ func (i Isolation) filter(s *site.Site) (firewall.Isolator, error) {
 
 // Apply makes the link a segment.
 func (i Isolation) Apply(ctx context.Context, s *site.Site) (bool, error) {
+	if i.open() {
+		return false, nil
+	}
 	link, err := i.segment(s)
 	if err != nil {
 		return false, err
@@ -81,33 +92,58 @@ func (i Isolation) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	return filter.Isolate(ctx, link, i.Ingress)
 }
 
-// Undo ends what links are that are not in use: gone, or bridges without a port.
+// Vacant says whether any link is a segment that nobody uses but this attachment: with the last container of a bridge goes what the bridge was.
+func (i Isolation) Vacant(ctx context.Context, s *site.Site) (bool, error) {
+	filter, err := i.filter(s)
+	if err != nil {
+		return false, err
+	}
+	links, err := filter.Segments(ctx)
+	if err != nil || len(links) == 0 {
+		return false, err
+	}
+	used, err := i.used(s)
+	return err == nil && slices.ContainsFunc(links, func(name string) bool { return !used(name) }), err
+}
+
+// Undo ends what links are that are not in use.
 func (i Isolation) Undo(ctx context.Context, s *site.Site) error {
 	filter, err := i.filter(s)
 	if err != nil {
 		return err
 	}
-	links, err := s.Host.Conn.Links()
+	used, err := i.used(s)
 	if err != nil {
 		return err
 	}
-	ports := make(map[int]bool)
-	for _, l := range links {
-		ports[l.Attrs().MasterIndex] = true
+	return filter.Rejoin(ctx, used)
+}
+
+// used looks at the host's links, and returns what says whether one is in use: it is there, and a bridge has a port, other than the attachment's own end.
+func (i Isolation) used(s *site.Site) (func(string) bool, error) {
+	links, err := s.Host.Conn.Links()
+	if err != nil {
+		return nil, err
 	}
-	return filter.Rejoin(ctx, func(name string) bool {
-		for _, l := range links {
-			if l.Attrs().Name == name {
-				_, bridge := l.Link.(*netlink.Bridge)
-				return !bridge || ports[l.Attrs().Index]
-			}
+	own := func(name string) bool { return name == i.Own || slices.Contains(i.Links, name) }
+	here, ports := make(map[string]rtnl.LinkData), make(map[int]bool)
+	for _, l := range links {
+		if _, bridge := l.Link.(*netlink.Bridge); bridge || !own(l.Attrs().Name) {
+			here[l.Attrs().Name], ports[l.Attrs().MasterIndex] = l, true
 		}
-		return false
-	})
+	}
+	return func(name string) bool {
+		l, there := here[name]
+		_, bridge := l.Link.(*netlink.Bridge)
+		return there && (!bridge || ports[l.Attrs().Index])
+	}, nil
 }
 
 // Verify looks whether the link is a segment still.
 func (i Isolation) Verify(ctx context.Context, s *site.Site) error {
+	if i.open() {
+		return nil
+	}
 	link, err := i.segment(s)
 	if err != nil {
 		return err

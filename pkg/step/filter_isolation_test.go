@@ -15,7 +15,7 @@ func TestIsolation(t *testing.T) {
 		h.run("ip link add veth9 type veth peer name far")
 		before := h.snapshot()
 		for name, links := range map[string][]string{"bridge": {"br0", link}, "bridge last": {"bwp0", link, "br0"}, "routed": {"veth9"}} {
-			step := Isolation{Links: links, Ingress: firewall.SameBridge, Known: true}
+			step := Isolation{Links: links, Ingress: firewall.SameBridge}
 			h.must(step.Guard(h.ctx, h.Site))
 			refuses(h, step.Verify(h.ctx, h.Site), fault.Drift, map[bool]string{true: "veth9", false: "br0"}[name == "routed"])
 			if created, err := step.Apply(h.ctx, h.Site); err != nil || !created {
@@ -25,12 +25,10 @@ func TestIsolation(t *testing.T) {
 				h.Errorf("%s: applied again: created %v, %v", name, created, err)
 			}
 			h.must(step.Verify(h.ctx, h.Site))
-			h.must(step.Undo(h.ctx, h.Site)) // it is in use
-			h.must(step.Verify(h.ctx, h.Site))
-			h.rejoin()
+			h.vacates(step)
 		}
 		for _, links := range [][]string{nil, {"br0"}, {"eth0"}} {
-			step := Isolation{Links: links, Ingress: firewall.Isolated, Known: true}
+			step := Isolation{Links: links, Ingress: firewall.Isolated}
 			refuses(h, step.Guard(h.ctx, h.Site), fault.Unsupported, "ingressPolicy: isolated", "prevResult")
 		}
 		filter, err := h.Filter()
@@ -40,19 +38,27 @@ func TestIsolation(t *testing.T) {
 	})
 }
 
-// rejoin says that no link is in use.
-func (h *host) rejoin() {
+// vacates wants what the link is to stay while somebody else uses it, and to go with the last.
+func (h *host) vacates(step Isolation) {
 	h.Helper()
-	filter, err := h.Filter()
-	h.must(err)
-	h.must(filter.(firewall.Isolator).Rejoin(h.ctx, func(string) bool { return false }))
+	stranger := Isolation{Ingress: step.Ingress}
+	if vacant, err := stranger.Vacant(h.ctx, h.Site); err != nil || vacant {
+		h.Errorf("%v is vacant to a stranger: %v, %v", step.Links, vacant, err)
+	}
+	h.must(stranger.Undo(h.ctx, h.Site))
+	h.must(step.Verify(h.ctx, h.Site))
+	if vacant, err := step.Vacant(h.ctx, h.Site); err != nil || !vacant {
+		h.Errorf("%v is not vacant to its last user: %v, %v", step.Links, vacant, err)
+	}
+	h.must(step.Undo(h.ctx, h.Site))
+	refuses(h, step.Verify(h.ctx, h.Site), fault.Drift)
 }
 
 // TestIsolationIsStrict wants a link that is isolated from itself to stay so when somebody asks for less.
 func TestIsolationIsStrict(t *testing.T) {
 	onHost(t, func(h *host) {
 		h.apply(br, pair)
-		same := Isolation{Links: []string{"br0", link}, Ingress: firewall.SameBridge, Known: true}
+		same := Isolation{Links: []string{"br0", link}, Ingress: firewall.SameBridge}
 		alone := same
 		alone.Ingress = firewall.Isolated
 		h.apply(same)

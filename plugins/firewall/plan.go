@@ -10,6 +10,9 @@ import (
 	"github.com/trestle-cni/trestle/pkg/step"
 )
 
+// segments is the lock of what bridges are to each other. No link can have so long a name.
+const segments = "firewall-segments"
+
 // Plan says what lets one container's traffic pass. The result is passed on as it came.
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	addrs := addresses(call)
@@ -22,11 +25,8 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 		alone.Alone = call.HostEnds()
 	}
 	known := call.Result != nil
-	p := plan.Plan{Result: call.Result, Ground: []plan.Step{step.Tables{}},
-		Footing: []plan.Footing{step.Standing{IfName: call.IfName, Addrs: addrs, Hosts: call.HostEnds()}}}
-	if c.Ingress != firewall.Open {
-		p.Ground = append(p.Ground, step.Isolation{Links: onHost(call), Ingress: c.Ingress, Known: known})
-	}
+	p := plan.Plan{Result: call.Result, Lock: segments, Footing: []plan.Footing{step.Standing{IfName: call.IfName, Addrs: addrs, Hosts: call.HostEnds()}}}
+	p.Ground = []plan.Step{step.Tables{}, step.Isolation{Links: onHost(call), Own: call.Owner.HostLink(), Ingress: c.Ingress}}
 	p.Steps = []plan.Step{step.Claim{Owner: call.Owner, Claim: pass, Known: known}, step.Claim{Owner: call.Owner, Claim: alone, Known: known}}
 	return p, nil
 }

@@ -38,6 +38,16 @@ func (f *Filter) Isolated(ctx context.Context, link string, in firewall.Ingress)
 	return err
 }
 
+// Segments are both backends'.
+func (f *Filter) Segments(ctx context.Context) ([]string, error) {
+	links, err := f.nft.Segments(ctx)
+	if err = f.tolerant(ctx, err); err != nil {
+		return nil, err
+	}
+	more, err := f.iptables.Segments(ctx)
+	return append(links, more...), err
+}
+
 // Rejoin is both backends'.
 func (f *Filter) Rejoin(ctx context.Context, used func(string) bool) error {
 	return fault.Join(f.tolerant(ctx, f.nft.Rejoin(ctx, used)), f.iptables.Rejoin(ctx, used))

@@ -118,8 +118,38 @@ func (s *state) stageFirst() {
 	s.differs(fmt.Sprintf("chain %s: expected the jump to %s before that to %s", forwardHook, stageOne, forwardChain))
 }
 
+// Segments lists the links of the rules in both families and flavours.
+func (f *Filter) Segments(ctx context.Context) (links []string, err error) {
+	err = f.staged(ctx, func(t *tool) error {
+		rules, err := t.read(ctx, "filter")
+		if err != nil {
+			return err
+		}
+		for _, chain := range []string{stageOne, stageTwo} {
+			for _, rule := range rules.chains[chain] {
+				if link := segmentOf(rule); link != "" && strings.Contains(rule, segmentMark) && !slices.Contains(links, link) {
+					links = append(links, link)
+				}
+			}
+		}
+		return nil
+	})
+	return links, err
+}
+
+// segmentMark is in the comment of each rule of a segment.
+const segmentMark = "CNI firewall plugin rules"
+
+// segmentOf is the link that a rule is about.
+func segmentOf(rule string) string { return cmp.Or(value(rule, "-i"), value(rule, "-o")) }
+
 // Rejoin removes the rules of links that are not in use, and the two chains with the last of them.
 func (f *Filter) Rejoin(ctx context.Context, used func(string) bool) error {
+	return f.staged(ctx, func(t *tool) error { return f.rejoinIn(ctx, t, used) })
+}
+
+// staged calls do for each family and flavour in which there is one of the two chains.
+func (f *Filter) staged(ctx context.Context, do func(*tool) error) error {
 	k, err := f.look()
 	if err != nil {
 		return err
@@ -130,7 +160,7 @@ func (f *Filter) Rejoin(ctx context.Context, used func(string) bool) error {
 		there, err := k.has(ctx, p, "filter", stageOne, stageTwo)
 		if err == nil && there {
 			if t, failed := f.find(ctx, p.family, p.flavour); failed == nil { // without a tool nothing here could have made anything
-				err = f.rejoinIn(ctx, t, used)
+				err = do(t)
 			}
 		}
 		errs = append(errs, err)
@@ -151,9 +181,9 @@ func (f *Filter) rejoinIn(ctx context.Context, t *tool, used func(string) bool) 
 	left := 0
 	for _, chain := range []string{stageOne, stageTwo} {
 		for _, rule := range s.filter.chains[chain] {
-			link := cmp.Or(value(rule, "-i"), value(rule, "-o"))
+			link := segmentOf(rule)
 			switch {
-			case !strings.Contains(rule, "CNI firewall plugin rules"):
+			case !strings.Contains(rule, segmentMark):
 				left++ // somebody else's
 			case link == "":
 			case used(link):

@@ -69,6 +69,28 @@ func (f *Filter) Isolated(ctx context.Context, link string, in firewall.Ingress)
 	return err
 }
 
+// Segments lists those of the table inet trestle_forward, if there is one.
+func (f *Filter) Segments(context.Context) (links []string, err error) {
+	defer f.lock()()
+	if err := f.connect(); err != nil {
+		return nil, explain(err)
+	}
+	tables, err := f.conn.Tables()
+	if err != nil || !slices.ContainsFunc(tables, forward().is) {
+		return nil, explain(err)
+	}
+	all, err := f.segments(forward())
+	for _, e := range all {
+		links = append(links, segmentName(e))
+	}
+	return links, explain(err)
+}
+
+// segments are the elements that say so.
+func (f *Filter) segments(t *table) ([]nftables.SetElement, error) { return f.dump(t.set("isolated")) }
+
+func segmentName(e nftables.SetElement) string { return string(bytes.TrimRight(e.Key, "\x00")) }
+
 // Rejoin removes segments, and never makes the table.
 func (f *Filter) Rejoin(ctx context.Context, used func(string) bool) error {
 	defer f.lock()()
@@ -78,9 +100,9 @@ func (f *Filter) Rejoin(ctx context.Context, used func(string) bool) error {
 		if err != nil || !there {
 			return nil, err
 		}
-		all, err := f.dump(t.set("isolated"))
+		all, err := f.segments(t)
 		for _, e := range all {
-			link := string(bytes.TrimRight(e.Key, "\x00"))
+			link := segmentName(e)
 			if used(link) {
 				continue
 			}
