@@ -5,10 +5,12 @@
 package firewall
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -65,6 +67,9 @@ type Claim struct {
 func (c Claim) Empty() bool {
 	return len(c.Masq)+len(c.Ports)+len(c.Spoof)+len(c.Pass)+len(c.Alone) == 0
 }
+
+// AdminName is the operator's chain that is asked first.
+func (c Claim) AdminName() string { return cmp.Or(c.Admin, AdminChain) }
 
 // Masq is one address whose packets leave with the host's address, unless they go to Subnet, to one of Except, or to a group
 // (multicast). What connection tracking calls invalid, and no translation touches, does not leave at all.
@@ -238,6 +243,15 @@ const (
 	Anchor      = "trestle anchor"
 	AnchorAdmin = "trestle admin overrides"
 )
+
+// Unanchored says that a chain lacks the anchor, behind the jumps to the operator's chains.
+func Unanchored(chain string, admins []string) string {
+	text := fmt.Sprintf("%s: expected the rule %q before all that drops", chain, Anchor)
+	if len(admins) > 0 {
+		text += " and behind the jump to " + strings.Join(admins, " and to ")
+	}
+	return text + ", found none"
+}
 
 // Turn is the file, in the directory of what need not outlive a boot, at which all backends queue that write to nf_tables: a transaction is only taken
 // if nobody else's came between its maker's look and it, whoever that was.

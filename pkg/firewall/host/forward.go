@@ -63,10 +63,10 @@ func (f *Filter) pass(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 	if created = created || entered; err != nil || f.choose(ctx) != firewall.Filter(f.nft) {
 		return created, err
 	}
-	opened, err := f.nft.Anchor(ctx)
+	opened, err := f.nft.Anchor(ctx, c.AdminName())
 	if err == nil {
 		var more bool
-		more, err = f.iptables.Anchor(ctx)
+		more, err = f.iptables.Anchor(ctx, c.AdminName())
 		opened = opened || more
 	}
 	return created || opened, err
@@ -85,10 +85,10 @@ func (f *Filter) passesOurs(ctx context.Context, o owner.Owner, c firewall.Claim
 	if c.Empty() || f.choose(ctx) != firewall.Filter(f.nft) || err != nil && fault.Code(err) != fault.Drift {
 		return err
 	}
-	drift, failed := f.nft.Anchored(ctx)
+	drift, failed := f.nft.Anchored(ctx, c.AdminName())
 	if failed == nil {
 		var more []string
-		more, failed = f.iptables.Anchored(ctx)
+		more, failed = f.iptables.Anchored(c.AdminName())
 		drift = append(drift, more...)
 	}
 	if failed != nil {

@@ -41,21 +41,52 @@ func (f *Filter) legacyForwards() (list []legacyChain, err error) {
 	return list, nil
 }
 
-// open says whether the chain lets pass what has our mark.
-func (c legacyChain) open() bool {
-	at := slices.IndexFunc(c.Rules, isAnchor)
+// open says whether the chain lets pass what has our mark, once the operator's chain, if there is one, was asked.
+func (c legacyChain) open(admin string) bool {
+	at := slices.IndexFunc(c.Rules, func(r xtables.Rule) bool { return r.Comment == firewall.Anchor })
 	if at < 0 {
 		return !c.Drops && len(c.Rules) == 0
 	}
 	return !slices.ContainsFunc(c.Rules[:at], func(r xtables.Rule) bool {
 		return r.Matches == 0 && (r.Target == "" && r.Verdict == -1 || r.Target == "REJECT")
-	})
+	}) && !slices.ContainsFunc(c.admins(admin), func(name string) bool { return !slices.Contains(c.asks(at), name) })
 }
 
-func isAnchor(r xtables.Rule) bool { return r.Comment == firewall.Anchor }
+// admins are the operator's chains that are to be asked: those that are, and the one of the name if there is one.
+func (c legacyChain) admins(admin string) []string {
+	names := c.asks(len(c.Rules))
+	if slices.Contains(c.Others, admin) && !slices.Contains(names, admin) {
+		names = append(names, admin)
+	}
+	return names
+}
+
+// asks are the operator's chains that rules of ours lead to, before the one at that place.
+func (c legacyChain) asks(before int) (names []string) {
+	for _, r := range c.Rules[:before] {
+		if r.Comment == firewall.AnchorAdmin {
+			names = append(names, r.Jump)
+		}
+	}
+	return names
+}
+
+// anchors are the lines that make it open.
+func (c legacyChain) anchors(admin string) []string {
+	list := append(c.without(), "-I FORWARD 1 "+anchorRule())
+	for _, name := range c.admins(admin) {
+		list = append(list, "-I FORWARD 1 "+askRule(name))
+	}
+	return list
+}
+
+// askRule has the operator's chain asked.
+func askRule(admin string) string {
+	return fmt.Sprintf(`-m comment --comment "%s" -j %s`, firewall.AnchorAdmin, admin)
+}
 
 // Anchor lets what has our mark pass the chains FORWARD of iptables-legacy that may drop it.
-func (f *Filter) Anchor(ctx context.Context) (created bool, err error) {
+func (f *Filter) Anchor(ctx context.Context, admin string) (created bool, err error) {
 	chains, err := f.legacyForwards()
 	if err != nil || len(chains) == 0 {
 		return false, err
@@ -69,7 +100,7 @@ func (f *Filter) Anchor(ctx context.Context) (created bool, err error) {
 		return false, err
 	}
 	for _, c := range chains {
-		if c.open() {
+		if c.open(admin) {
 			continue
 		}
 		t, err := f.find(ctx, c.family, legacy)
@@ -77,7 +108,7 @@ func (f *Filter) Anchor(ctx context.Context) (created bool, err error) {
 			return created, fault.New(fault.Unsupported, "install iptables, or let the policy of FORWARD be ACCEPT",
 				"%s-legacy: chain FORWARD drops, and without the program it cannot be opened: %w", c.program, err)
 		}
-		if err := t.write(ctx, lock, lines{"filter", append(c.without(), "-I FORWARD 1 "+anchorRule())}); err != nil {
+		if err := t.write(ctx, lock, lines{"filter", c.anchors(admin)}); err != nil {
 			return created, err
 		}
 		created = true
@@ -88,19 +119,22 @@ func (f *Filter) Anchor(ctx context.Context) (created bool, err error) {
 // without is what removes the anchors that are there.
 func (c legacyChain) without() (list []string) {
 	for _, r := range c.Rules {
-		if isAnchor(r) {
+		switch r.Comment {
+		case firewall.Anchor:
 			list = append(list, "-D FORWARD "+anchorRule())
+		case firewall.AnchorAdmin:
+			list = append(list, "-D FORWARD "+askRule(r.Jump))
 		}
 	}
 	return list
 }
 
 // Anchored compares what Anchor would make with what is there.
-func (f *Filter) Anchored(context.Context) (drift []string, err error) {
+func (f *Filter) Anchored(admin string) (drift []string, err error) {
 	chains, err := f.legacyForwards()
 	for _, c := range chains {
-		if !c.open() {
-			drift = append(drift, fmt.Sprintf("%s-legacy: chain FORWARD: expected the rule %q before all that drops, found none", c.program, firewall.Anchor))
+		if !c.open(admin) {
+			drift = append(drift, firewall.Unanchored(c.program+"-legacy: chain FORWARD", c.admins(admin)))
 		}
 	}
 	return drift, err

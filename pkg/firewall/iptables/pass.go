@@ -1,7 +1,6 @@
 package iptables
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -102,7 +101,7 @@ func (f *Filter) passStates(ctx context.Context, o owner.Owner, c firewall.Claim
 		if rewrite(s.raw, &s.toRaw, ledgerChain(o, c.Role), s.ledger(o, n, mine)) {
 			s.differs(fmt.Sprintf("ledger of %s: expected %v", o, addrs(mine)))
 		}
-		s.passFrame(cmp.Or(c.Admin, firewall.AdminChain))
+		s.passFrame(c.AdminName())
 		s.passAddresses(mine)
 		states = append(states, s)
 	}

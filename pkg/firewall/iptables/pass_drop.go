@@ -25,23 +25,22 @@ func (f *Filter) dropPass(ctx context.Context, o owner.Owner, c firewall.Claim) 
 	defer k.close()
 	var errs []error
 	for _, p := range places() {
-		known, err := k.has(ctx, p, "raw", ledgerChain(o, c.Role))
 		mine := part(p.family, c)
 		addrs := slices.Concat(mine.Pass, mine.Told)
-		if err == nil && !known {
-			if len(addrs) == 0 {
-				continue
-			}
-			if there, err := k.has(ctx, p, "filter", forwardChain); err != nil || !there {
-				errs = append(errs, err)
-				continue
-			}
+		known, err := k.has(ctx, p, "raw", ledgerChain(o, c.Role))
+		nameless := false
+		if err == nil && !known && len(addrs) > 0 {
+			nameless, err = k.has(ctx, p, "filter", forwardChain)
+		}
+		if !known && !nameless {
+			errs = append(errs, err)
+			continue
 		}
 		t, failed := f.find(ctx, p.family, p.flavour)
 		if failed != nil && !known {
 			continue // whoever made these has taken the tool away with him
 		}
-		if err = fault.Join(err, failed); err == nil && lock == nil {
+		if err = failed; err == nil && lock == nil {
 			if lock, err = f.lock(ctx); err == nil {
 				defer lock.Close()
 			}

@@ -42,7 +42,7 @@ func (f *Filter) lookBy(list lister) (*kernel, error) {
 	if absent(err) != nil {
 		return nil, err
 	}
-	for is4, file := range map[bool]string{true: "/proc/net/ip_tables_names", false: "/proc/net/ip6_tables_names"} {
+	for is4, file := range map[bool]string{true: "/proc/thread-self/net/ip_tables_names", false: "/proc/thread-self/net/ip6_tables_names"} {
 		names, err := procfile.Read(file)
 		// Not to be read where the namespace is older than its user's mapping (unshare -Urn): nobody has made a table there either.
 		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission) {

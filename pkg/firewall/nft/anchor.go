@@ -2,7 +2,6 @@ package nft
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/google/nftables"
@@ -20,7 +19,8 @@ import (
 // foreignChain is the chain FORWARD of one family, as iptables-nft has it.
 type foreignChain struct {
 	*nftables.Chain
-	rules []*nftables.Rule
+	rules  []*nftables.Rule
+	admins []string // the operator's chains that are asked before what has our mark passes
 }
 
 // forwards returns the chains FORWARD that there are.
@@ -41,7 +41,7 @@ func (f *Filter) forwards() (list []foreignChain, err error) {
 		if err != nil && !misses(err) {
 			return nil, err
 		}
-		list = append(list, foreignChain{chain, rules})
+		list = append(list, foreignChain{Chain: chain, rules: rules})
 	}
 	return list, nil
 }
@@ -51,27 +51,45 @@ func (c foreignChain) drops() bool {
 	return c.Policy != nil && *c.Policy == nftables.ChainPolicyDrop || slices.ContainsFunc(c.rules, func(r *nftables.Rule) bool { return !isAnchor(r) })
 }
 
-// anchored says whether our rule is there, with nothing before it that drops all.
-func (c foreignChain) anchored() bool {
-	at := slices.IndexFunc(c.rules, isAnchor)
-	return at >= 0 && !slices.ContainsFunc(c.rules[:at], bars)
+// whole says whether our rule is there, with nothing before it that drops all, and behind the jumps to each of the operator's chains.
+func (c foreignChain) whole(admins []string) bool {
+	at := slices.IndexFunc(c.rules, func(r *nftables.Rule) bool { return told(r, firewall.Anchor) })
+	if at < 0 || slices.ContainsFunc(c.rules[:at], bars) {
+		return false
+	}
+	asked := asks(c.rules[:at])
+	return !slices.ContainsFunc(admins, func(name string) bool { return !slices.Contains(asked, name) })
 }
 
-// isAnchor knows our rule by its comment.
+// asks are the operator's chains that rules of ours lead to.
+func asks(rules []*nftables.Rule) (names []string) {
+	for _, r := range rules {
+		for _, e := range r.Exprs {
+			if v, is := e.(*expr.Verdict); is && v.Kind == expr.VerdictJump && told(r, firewall.AnchorAdmin) {
+				names = append(names, v.Chain)
+			}
+		}
+	}
+	return names
+}
+
+// isAnchor knows our rule, or one of the jumps that go with it.
 func isAnchor(r *nftables.Rule) bool {
+	return told(r, firewall.Anchor) || told(r, firewall.AnchorAdmin)
+}
+
+// told says whether that is the rule's comment, in nft's words or in those of iptables.
+func told(r *nftables.Rule, comment string) bool {
 	text, _ := userdata.GetString(r.UserData, userdata.TypeComment)
-	return ours(text) || slices.ContainsFunc(r.Exprs, func(e expr.Any) bool {
+	return text == comment || slices.ContainsFunc(r.Exprs, func(e expr.Any) bool {
 		m, is := e.(*expr.Match)
 		if !is || m.Name != "comment" {
 			return false
 		}
-		comment, is := m.Info.(*xt.Comment)
-		return is && ours(string(*comment))
+		comments, is := m.Info.(*xt.Comment)
+		return is && string(*comments) == comment
 	})
 }
-
-// ours says whether a comment is that of the anchor, or of the jump that goes with it.
-func ours(comment string) bool { return comment == firewall.Anchor || comment == firewall.AnchorAdmin }
 
 // bars says whether a rule drops or rejects every packet.
 func bars(r *nftables.Rule) bool {
@@ -96,69 +114,73 @@ func bars(r *nftables.Rule) bool {
 	return final
 }
 
-// anchor is the rule as iptables-nft writes it.
-func (c foreignChain) anchor() change {
-	text := xt.Comment(firewall.Anchor)
-	exprs := slices.Concat(marked(), []expr.Any{&expr.Match{Name: "comment", Info: &text}, &expr.Counter{}}, verdict(expr.VerdictAccept))
+// insert puts a rule of ours at the chain's start, as iptables-nft writes it: conditions, comment, counter, what it does.
+func (c foreignChain) insert(conditions []expr.Any, comment string, does []expr.Any) change {
+	text := xt.Comment(comment)
+	exprs := slices.Concat(conditions, []expr.Any{&expr.Match{Name: "comment", Info: &text}, &expr.Counter{}}, does)
 	return func(conn *nftables.Conn) error {
 		conn.InsertRule(&nftables.Rule{Table: c.Table, Chain: c.Chain, Exprs: exprs})
 		return nil
 	}
 }
 
-// Anchor lets what has our mark pass the chains FORWARD of iptables-nft that may drop it. Where all was seen to be so, and nobody has committed
-// anything since, that takes one request.
-func (f *Filter) Anchor(ctx context.Context) (created bool, err error) {
+// Anchor lets what has our mark pass the chains FORWARD of iptables-nft that may drop it, once the operator's chain of that name, if there is one, was
+// asked. Where all was seen to be so, and nobody has committed anything since, that takes one request; of a chain of another name nothing is noted.
+func (f *Filter) Anchor(ctx context.Context, admin string) (created bool, err error) {
 	defer f.lock()()
 	if err := f.connect(); err != nil {
 		return false, explain(err)
 	}
 	before, err := f.generation()
-	if err != nil || f.knownBy(f.memory.others, before) {
+	usual := admin == firewall.AdminChain
+	if err != nil || usual && f.knownBy(f.memory.others, before) {
 		return false, explain(err)
 	}
 	err = f.amend(ctx, forward(), raze, func() ([]change, error) {
-		changes, err := f.anchors()
+		changes, err := f.anchors(admin)
 		created = len(changes) > 0
 		return changes, err
 	})
-	if now, failed := f.generation(); err == nil && failed == nil && now == before {
+	if now, failed := f.generation(); usual && err == nil && failed == nil && now == before {
 		f.noteBy(f.memory.others, now)
 	}
 	return created && err == nil, err
 }
 
 // anchors is what is missing.
-func (f *Filter) anchors() (changes []change, err error) {
-	chains, err := f.forwards()
+func (f *Filter) anchors(admin string) (changes []change, err error) {
+	chains, err := f.unanchored(admin)
 	for _, c := range chains {
-		if !c.drops() || c.anchored() {
-			continue
-		}
 		changes = append(changes, c.weigh()...)
-		changes = append(changes, c.anchor())
-		admin, err := f.adminJump(c)
-		if err != nil {
-			return nil, err
+		changes = append(changes, c.insert(marked(), firewall.Anchor, verdict(expr.VerdictAccept)))
+		for _, name := range c.admins {
+			changes = append(changes, c.insert(nil, firewall.AnchorAdmin, jump(name)))
 		}
-		changes = append(changes, admin...)
 	}
 	return changes, err
 }
 
-// adminJump has the operator's chain of iptables, if there is one, asked before the anchor.
-func (f *Filter) adminJump(c foreignChain) ([]change, error) {
-	if _, err := f.conn.ListChain(c.Table, firewall.AdminChain); err != nil {
-		if misses(err) {
-			err = nil
+// unanchored returns the chains that may drop what has our mark, each with the operator's chains that are to be asked there first: those that are, and
+// the one of the name.
+func (f *Filter) unanchored(admin string) (list []foreignChain, err error) {
+	chains, err := f.forwards()
+	for _, c := range chains {
+		if !c.drops() {
+			continue
 		}
-		return nil, err
+		c.admins = asks(c.rules)
+		if !slices.Contains(c.admins, admin) {
+			if _, err := f.conn.ListChain(c.Table, admin); err == nil {
+				c.admins = append(c.admins, admin)
+			} else if !misses(err) {
+				return nil, err
+			}
+		}
+		if !c.whole(c.admins) {
+			list = append(list, c)
+		}
 	}
-	text := xt.Comment(firewall.AnchorAdmin)
-	return []change{func(conn *nftables.Conn) error {
-		conn.InsertRule(&nftables.Rule{Table: c.Table, Chain: c.Chain, Exprs: append([]expr.Any{&expr.Match{Name: "comment", Info: &text}, &expr.Counter{}}, jump(firewall.AdminChain)...)})
-		return nil
-	}}, nil
+	return list, err
 }
 
 // weigh removes the anchors that are there.
@@ -172,15 +194,13 @@ func (c foreignChain) weigh() (changes []change) {
 }
 
 // Anchored compares what Anchor would make with what is there.
-func (f *Filter) Anchored(ctx context.Context) (drift []string, err error) {
+func (f *Filter) Anchored(ctx context.Context, admin string) (drift []string, err error) {
 	defer f.lock()()
 	err = f.steady(ctx, func() (sure bool, err error) {
-		chains, err := f.forwards()
+		chains, err := f.unanchored(admin)
 		drift = nil
 		for _, c := range chains {
-			if c.drops() && !c.anchored() {
-				drift = append(drift, fmt.Sprintf("%s: expected the rule %q before all that drops, found none", c, firewall.Anchor))
-			}
+			drift = append(drift, firewall.Unanchored(c.String(), c.admins))
 		}
 		return len(drift) == 0, err
 	})

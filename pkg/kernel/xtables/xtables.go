@@ -15,14 +15,16 @@ import (
 type Rule struct {
 	Comment string
 	Verdict int32  // of the standard target: -1 drops, -2 accepts, 0 and more is a jump; of another target 0
+	Jump    string // the chain that it leads to
 	Target  string // empty: the standard one
 	Matches int    // but for comments; a source, a link and so on count as one
 }
 
 // Chain is the chain FORWARD of a table filter.
 type Chain struct {
-	Drops bool // its policy
-	Rules []Rule
+	Drops  bool // its policy
+	Rules  []Rule
+	Others []string // the table's chains that somebody made
 }
 
 // layout is that of struct ipt_entry, or ip6t_entry (linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h).
@@ -87,25 +89,44 @@ func ask(sock, level, option int, data []byte) error {
 	return nil
 }
 
-// chain reads the entries from the chain's first to its policy.
+// chain reads the entries from the chain's first to its policy, and the names of all that somebody made.
 func (l layout) chain(table []byte, from, policy int) (c Chain, err error) {
-	for at := from; at <= policy; {
-		if at+l.size > len(table) {
-			return c, fmt.Errorf("ip_tables: table filter: torn")
+	names := make(map[int32]string) // by where their first rule is, which is what a jump has
+	for at := 0; at < len(table); {
+		entry, target, err := l.entry(table[at:])
+		if err != nil {
+			return c, err
 		}
-		target, next := int(binary.NativeEndian.Uint16(table[at+l.targetOffset:])), int(binary.NativeEndian.Uint16(table[at+l.targetOffset+2:]))
-		if target < l.size || next <= target+nameSize || at+next > len(table) {
-			return c, fmt.Errorf("ip_tables: table filter: torn")
+		r := l.rule(entry, target)
+		if r.Target == "ERROR" && at+len(entry) < len(table) { // a chain's head, with its name as the error; the last is the table's end
+			name := text(entry[target+nameSize:])
+			names[int32(at+len(entry))] = name
+			c.Others = append(c.Others, name)
 		}
-		r := l.rule(table[at:at+next], target)
-		if at == policy {
+		switch {
+		case at == policy:
 			c.Drops = r.Verdict == -1
-		} else {
+		case from <= at && at < policy:
 			c.Rules = append(c.Rules, r)
 		}
-		at += next
+		at += len(entry)
+	}
+	for i, r := range c.Rules {
+		c.Rules[i].Jump = names[r.Verdict] // none begins at 0
 	}
 	return c, nil
+}
+
+// entry cuts off the first entry, and says where its target is.
+func (l layout) entry(table []byte) (entry []byte, target int, err error) {
+	if len(table) < l.size {
+		return nil, 0, fmt.Errorf("ip_tables: table filter: torn")
+	}
+	target, next := int(binary.NativeEndian.Uint16(table[l.targetOffset:])), int(binary.NativeEndian.Uint16(table[l.targetOffset+2:]))
+	if target < l.size || next <= target+nameSize || next > len(table) {
+		return nil, 0, fmt.Errorf("ip_tables: table filter: torn")
+	}
+	return table[:next], target, nil
 }
 
 // rule reads one entry.
