@@ -1,7 +1,6 @@
 package iptables
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -55,7 +54,7 @@ func (f *Filter) likePass(ctx context.Context, c firewall.Claim) (missing []stri
 			return nil, made, err
 		}
 		made = s.passOwn(mine) || made
-		s.passFrame(cmp.Or(c.Admin, firewall.AdminChain))
+		s.passFrame(c.AdminName())
 		missing = append(missing, s.differences...)
 	}
 	return missing, made, nil
