@@ -164,6 +164,39 @@ func TestReusedAddressAnswersAtOnce(t *testing.T) {
 	})
 }
 
+// A neighbour that asks for the address while nobody has it knows the new owner before the ADD returns. Without the announcement it would ask again
+// after a second, whatever the MAC: that is why one that follows from the address would not make the announcement unnecessary.
+func TestAskedMeanwhile(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.apply(br)
+		neighbour := h.join("c2", 2, "10.1.0.3/24", "fd00::3/64")
+		h.must(nstest.In(neighbour, func() error {
+			for _, address := range []string{"10.1.0.2:7", "[fd00::2]:7"} {
+				conn, err := net.Dial("udp", address)
+				if err != nil {
+					return err
+				}
+				defer conn.Close()
+				if _, err := conn.Write([]byte("?")); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		for _, address := range []string{"10.1.0.2", "fd00::2"} {
+			if entry := h.run("ip -n c2 neigh show " + address); !strings.Contains(entry, "INCOMPLETE") {
+				t.Fatalf("before: %s", entry)
+			}
+		}
+		h.apply(pair, addrs, pairUp, announceOne)
+		for _, address := range []string{"10.1.0.2", "fd00::2"} {
+			if entry := h.run("ip -n c2 neigh show " + address); !strings.Contains(entry, "lladdr 02:00:00:00:02:01") {
+				t.Errorf("after: %s", entry)
+			}
+		}
+	})
+}
+
 // The container's end may come up later than the host's: the port is waited for, by the kernel's event.
 func TestPortForwardsLater(t *testing.T) {
 	onHost(t, func(h *host) {
