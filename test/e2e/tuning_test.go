@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -117,4 +120,100 @@ func holdAllowed(t *testing.T, config, list, refused string) {
 	must(t, os.WriteFile(file, []byte("nothing"), 0o644))
 	succeed(t, "CHECK", "tuning", "c1", config, "CNI_IFNAME=lo")
 	succeed(t, "DEL", "tuning", "c1", config, "CNI_IFNAME=lo")
+}
+
+// tuned are the places where a wish may stand, alone and against each other: CNI_ARGS, and the keys.
+var tuned = []struct{ args, keys string }{
+	{"", `"mac": "0a:58:0a:01:00:01"`},
+	{"MAC=0a:58:0a:01:00:02", `"mac": "0a:58:0a:01:00:01"`},
+	{"MAC=0a:58:0a:01:00:02", `"mac": "0a:58:0a:01:00:01", "runtimeConfig": {"mac": "0a:58:0a:01:00:03"}`},
+	{"MAC=0a:58:0a:01:00:02", `"mac": "0a:58:0a:01:00:01", "runtimeConfig": {"mac": "0a:58:0a:01:00:03"}, "args": {"cni": {"mac": "0a:58:0a:01:00:04"}}`},
+	{"MAC=0a:58:0a:01:00:02", `"mtu": 1400`},
+	{"IgnoreUnknown=1;WHAT=ever", `"mtu": 1400, "args": {"cni": {"mtu": 1300, "txQLen": 99}}`},
+	{"", `"promisc": true, "allmulti": false, "txQLen": 11, "args": {"cni": {"allmulti": true, "txQLen": 22}}`},
+	{"", `"promisc": false, "args": {"cni": {"promisc": true}}`},
+	{"", `"sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1", "net/core/somaxconn": "300"}, "args": {"cni": {"sysctl": {"net/core/somaxconn": "400"}}}`},
+	{"", `"sysctl": {"net/ipv4/conf/eth0/arp_filter": "1"}, "args": {"cni": {"mac": "0a:58:0a:01:00:04", "sysctl": {"net.ipv4.conf.eth0.arp_ignore": "2"}}}`},
+}
+
+// TestTuningSources wants the same of an interface as the reference makes of it, wherever it is asked for, and CHECK content.
+func TestTuningSources(t *testing.T) {
+	newest := suites()[1]
+	for _, c := range tuned {
+		t.Run(c.args+" "+c.keys, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				var states, results []string
+				for _, dir := range []string{newest.dir, os.Getenv(pluginsVar)} {
+					nstest.Namespace(t, "c1")
+					must(t, nstest.In(netnsDir+"c1", func() error {
+						return netlink.LinkAdd(&netlink.Veth{PeerName: "other", LinkAttrs: netlink.LinkAttrs{Name: "eth0", HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}, TxQLen: 1000}})
+					}))
+					config := `{"cniVersion": "1.0.0", "name": "net", "type": "tuning", ` + c.keys +
+						`, "prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "mac": "02:00:00:00:00:01", "sandbox": "/run/netns/c1"}]}}`
+					result := calledWith(t, dir, "ADD", c.args, config)
+					states, results = append(states, tunedState(t)), append(results, result)
+					calledWith(t, dir, "CHECK", c.args, config)
+					calledWith(t, os.Getenv(pluginsVar), "CHECK", c.args, config)
+					calledWith(t, dir, "DEL", c.args, config)
+					nstest.Remove(t, netnsDir+"c1")
+				}
+				if states[0] != states[1] {
+					t.Errorf("the reference makes of it\n%s\nours\n%s", states[0], states[1])
+				}
+				if !sameJSON(t, []byte(results[1]), []byte(strings.Replace(results[0], `"dns": {}`, `"cniVersion": "1.0.0"`, 1))) {
+					t.Errorf("result of the reference\n%s\nof ours\n%s", results[0], results[1])
+				}
+			})
+		})
+	}
+}
+
+// calledWith calls tuning of the directory with CNI_ARGS.
+func calledWith(t *testing.T, dir, verb, args, config string) string {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(dir, "tuning"))
+	cmd.Env = []string{"CNI_COMMAND=" + verb, "CNI_CONTAINERID=c1", "CNI_NETNS=" + netnsDir + "c1", "CNI_IFNAME=eth0", "CNI_PATH=" + dir, "CNI_ARGS=" + args}
+	cmd.Stdin = strings.NewReader(config)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("%s by %s: %v: %s", verb, dir, err, out)
+	}
+	return string(out)
+}
+
+// tunedState is what tuning may change of the container.
+func tunedState(t *testing.T) (state string) {
+	t.Helper()
+	must(t, nstest.In(netnsDir+"c1", func() error {
+		out, err := exec.Command("/usr/sbin/ip", "-details", "link", "show", "dev", "eth0").Output()
+		state = strings.SplitN(string(out), ": ", 2)[1]
+		for _, key := range []string{"core/somaxconn", "ipv4/conf/eth0/arp_filter", "ipv4/conf/eth0/arp_ignore"} {
+			value, err := os.ReadFile("/proc/sys/net/" + key)
+			must(t, err)
+			state += key + " " + string(value)
+		}
+		return err
+	}))
+	return state
+}
+
+// TestTuningMindsNoOthers wants CHECK not to mind what somebody else has asked of an interface, nor DEL to take it from him.
+func TestTuningMindsNoOthers(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		nstest.Namespace(t, "c1")
+		must(t, nstest.In(netnsDir+"c1", func() error { return netlink.LinkAdd(&netlink.Ifb{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}}) }))
+		config := `{"cniVersion": "1.0.0", "name": "net", "type": "tuning", "mtu": 1400, "prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": "/run/netns/c1"}]}}`
+		succeed(t, "ADD", "tuning", "c1", config)
+		must(t, exec.Command("/usr/sbin/ip", "-n", "c1", "link", "set", "eth0", "promisc", "on", "allmulticast", "on", "txqueuelen", "77").Run())
+		succeed(t, "CHECK", "tuning", "c1", config)
+		succeed(t, "DEL", "tuning", "c1", config)
+		out, err := exec.Command("/usr/sbin/ip", "-n", "c1", "link", "show", "eth0").Output()
+		must(t, err)
+		for _, kept := range []string{"PROMISC", "ALLMULTI", "qlen 77", "mtu 1500"} {
+			if !strings.Contains(string(out), kept) {
+				t.Errorf("%s: not there after DEL:\n%s", kept, out)
+			}
+		}
+	})
 }
