@@ -16,6 +16,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/firewall"
 	hostlocal "github.com/trestle-cni/trestle/plugins/host-local"
 	"github.com/trestle-cni/trestle/plugins/loopback"
+	"github.com/trestle-cni/trestle/plugins/macvlan"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/plugins/ptp"
 	"github.com/trestle-cni/trestle/plugins/sbr"
@@ -26,8 +27,8 @@ import (
 func main() {
 	bundle := plugin.Bundle{}
 	for _, p := range []plugin.Plugin{
-		bandwidth.Kind().Plugin(), bridge.Kind().Plugin(), chain.Plugin(), firewall.Kind().Plugin(), hostlocal.Plugin(), loopback.Kind().Plugin(), portmap.Kind().Plugin(),
-		ptp.Kind().Plugin(), sbr.Kind().Plugin(), static.Plugin(), tuning.Kind().Plugin(),
+		bandwidth.Kind().Plugin(), bridge.Kind().Plugin(), chain.Plugin(), firewall.Kind().Plugin(), hostlocal.Plugin(), loopback.Kind().Plugin(),
+		macvlan.Kind().Plugin(), portmap.Kind().Plugin(), ptp.Kind().Plugin(), sbr.Kind().Plugin(), static.Plugin(), tuning.Kind().Plugin(),
 	} {
 		bundle[p.Name] = p
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -144,6 +145,15 @@ func (o *Object) Int(key string, def, low, high int) int {
 		return def
 	}
 	return n
+}
+
+// Number returns the key's whole number of 32 bits, without a sign.
+func (o *Object) Number(key string, def int64) int64 {
+	n := get[*uint32](o, key, nil, fmt.Sprintf("must be a whole number from 0 to %d", uint32(math.MaxUint32)))
+	if n == nil {
+		return def
+	}
+	return int64(*n)
 }
 
 // Strings returns the key's list of texts; nil when it is absent, not nil when it is empty.

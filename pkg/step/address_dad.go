@@ -2,6 +2,8 @@ package step
 
 import (
 	"context"
+	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,8 +13,12 @@ import (
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
-// DAD is the end of duplicate address detection on a container's interface: no IPv6 address is tentative any more.
-type DAD struct{ IfName string }
+// DAD is the end of duplicate address detection on a container's interface that has IPv6 addresses: none is tentative any more. One without a carrier asks
+// nobody, and has nothing to wait for.
+type DAD struct {
+	IfName string
+	Addrs  []netip.Prefix
+}
 
 // dadPatience is the reference's limit. The kernel takes one to two seconds.
 const dadPatience = 5 * time.Second
@@ -22,10 +28,14 @@ func (d DAD) String() string { return "duplicate address detection on " + d.IfNa
 // Inside says that all goes with the link.
 func (d DAD) Inside() {}
 
+func (d DAD) idle() bool {
+	return !slices.ContainsFunc(d.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() })
+}
+
 // Apply waits for the kernel's word on every address.
 func (d DAD) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	container, err := inside(s)
-	if err != nil {
+	if err != nil || d.idle() {
 		return false, err
 	}
 	events, err := container.Watch(rtnl.IPv6Addr)
@@ -36,6 +46,10 @@ func (d DAD) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	link, err := need(container, d.IfName)
 	if err != nil {
 		return false, err
+	}
+	if link.Attrs().RawFlags&unix.IFF_LOWER_UP == 0 {
+		s.Logf("%s: %s has no carrier: it begins when there is one", d, d.IfName)
+		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, dadPatience)
 	defer cancel()
@@ -65,7 +79,7 @@ func (d DAD) Undo(context.Context, *site.Site) error { return nil }
 // went down and came up.
 func (d DAD) Verify(_ context.Context, s *site.Site) error {
 	container, err := inside(s)
-	if err != nil {
+	if err != nil || d.idle() {
 		return err
 	}
 	link, err := need(container, d.IfName)

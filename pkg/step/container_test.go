@@ -117,7 +117,7 @@ func TestRouteMovedToTable(t *testing.T) {
 
 func TestDAD(t *testing.T) {
 	onHost(t, func(h *host) {
-		a, d := addrs, DAD{IfName: "eth0"}
+		a, d := addrs, DAD{IfName: "eth0", Addrs: addrs.Addrs}
 		a.DAD = true
 		h.apply(br, pair, a, pairUp)
 		tentative := func() bool { return strings.Contains(h.inside("ip -6 addr show dev eth0 tentative"), "fd00::2") }
@@ -144,9 +144,9 @@ func TestDADFails(t *testing.T) {
 		a := addrs
 		a.DAD = true
 		h.apply(pair, a, pairUp)
-		_, err := DAD{IfName: "eth0"}.Apply(h.ctx, h.Site)
+		_, err := DAD{IfName: "eth0", Addrs: addrs.Addrs}.Apply(h.ctx, h.Site)
 		refuses(t, err, fault.Taken, "fd00::2/64", "somebody on the network has it already")
-		refuses(t, DAD{IfName: "eth0"}.Verify(h.ctx, h.Site), fault.Drift, "fd00::2/64")
+		refuses(t, DAD{IfName: "eth0", Addrs: addrs.Addrs}.Verify(h.ctx, h.Site), fault.Drift, "fd00::2/64")
 	})
 }
 
@@ -155,7 +155,7 @@ func TestInterfaceGone(t *testing.T) {
 	onHost(t, func(h *host) {
 		h.apply(full...)
 		h.inside("ip link del eth0")
-		for _, err := range []error{addrs.Verify(h.ctx, h.Site), routes.Verify(h.ctx, h.Site), DAD{IfName: "eth0"}.Verify(h.ctx, h.Site)} {
+		for _, err := range []error{addrs.Verify(h.ctx, h.Site), routes.Verify(h.ctx, h.Site), DAD{IfName: "eth0", Addrs: addrs.Addrs}.Verify(h.ctx, h.Site)} {
 			refuses(t, err, fault.Drift, "link eth0: not found on the container's side")
 		}
 		refuses(t, pairUp.Verify(h.ctx, h.Site), fault.Drift, "eth0", link)

@@ -49,7 +49,21 @@ func contracts() []contract {
 	alone, aloneAddrs := pair, addrs
 	alone.Bridge, aloneAddrs.Alone = "", true
 	tuned.Hairpin, tuned.Isolated, tuned.MTU, tuned.ContainerMTU = true, true, 1400, 1400
+	lone := Lone{Owner: one, IfName: "eth0", Form: Macvlan{Mode: "bridge", Queued: 2000}, Parent: Parent{Name: "br0"}, MAC: net.HardwareAddr{2, 0, 0, 0, 2, 1}, MTU: 1400}
 	return []contract{
+		{"lone link", []plan.Step{br}, lone, []change{
+			{"in ip link set eth0 mtu 1300", "in ip link set eth0 mtu 1400", "mtu of eth0: expected 1400, found 1300"},
+			{"in ip link set eth0 address 02:00:00:00:00:01", "in ip link set eth0 address 02:00:00:00:02:01", "mac of eth0"},
+			{"in ip link set eth0 type macvlan mode vepa", "in ip link set eth0 type macvlan mode bridge", "mode of eth0: expected bridge, found vepa"},
+			{"in ip link set eth0 type macvlan bcqueuelen 77", "in ip link set eth0 type macvlan bcqueuelen 2000", "bcqueuelen of eth0"},
+			{"in ip link set eth0 alias x", "in ip\nlink\nset\neth0\nalias\n" + one.Tag(255), "alias of eth0"},
+			{"ip link set br0 name br7", "ip link set br7 name br0", "parent of eth0: expected br0, found br7"},
+		}},
+		{"host's way to a lone link", []plan.Step{br, Gateway{Link: "br0", Addrs: prefixes("10.1.0.1/24", "fd00::1/64")}, lone, addrs, Up{IfName: "eth0"}},
+			Shim{Owner: one, Wanted: true, IfName: "eth0", Addrs: addresses("10.1.0.2", "fd00::2")}, []change{
+				{"ip route del 10.1.0.2/32", "", "way to 10.1.0.2"},
+				{"ip link del " + link, "", "link " + link + ": not found"},
+			}},
 		{"bridge", nil, br, []change{
 			{"ip link set br0 down", "", "expected up, found down"},
 			{"sysctl -qw net.ipv6.conf.br0.accept_ra=1", "", "accept_ra"},

@@ -10,6 +10,15 @@ import (
 
 // Owners lists whose links of the network are on the host, by their aliases.
 func (v Veth) Owners(_ context.Context, s *site.Site, network [8]byte) ([]firewall.Holder, error) {
+	return linked(s, network)
+}
+
+// Owners lists whose links of the network are on the host, by their aliases.
+func (h Shim) Owners(_ context.Context, s *site.Site, network [8]byte) ([]firewall.Holder, error) {
+	return linked(s, network)
+}
+
+func linked(s *site.Site, network [8]byte) ([]firewall.Holder, error) {
 	links, err := s.Host.LinkList()
 	if err != nil {
 		return nil, err

@@ -8,10 +8,10 @@ import (
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
-// Up is both ends of a pair being up. The host end comes last: its carrier is there at once then, and the bridge lets it forward
+// Up is both ends of a pair being up, or the container's link alone. The host end comes last: its carrier is there at once then, and the bridge lets it forward
 // without waiting for the kernel's link watch.
 type Up struct {
-	Host   string
+	Host   string // empty: the container's link is no pair's
 	IfName string // empty: the container's end stays as it is
 }
 
@@ -44,11 +44,14 @@ type end struct {
 	name string
 }
 
-func (u Up) ends(s *site.Site) []end {
-	if u.IfName == "" || s.Container == nil {
-		return []end{{s.Host, u.Host}}
+func (u Up) ends(s *site.Site) (ends []end) {
+	if u.IfName != "" && s.Container != nil {
+		ends = append(ends, end{s.Container, u.IfName})
 	}
-	return []end{{s.Container, u.IfName}, {s.Host, u.Host}}
+	if u.Host != "" {
+		ends = append(ends, end{s.Host, u.Host})
+	}
+	return ends
 }
 
 // Undo sets down what is there.

@@ -17,6 +17,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/chain"
 	"github.com/trestle-cni/trestle/plugins/firewall"
 	"github.com/trestle-cni/trestle/plugins/loopback"
+	"github.com/trestle-cni/trestle/plugins/macvlan"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/plugins/ptp"
 	"github.com/trestle-cni/trestle/plugins/sbr"
@@ -33,6 +34,7 @@ func kinds() map[string]laws.Kind {
 		"bridge":     laws.Of(bridge.Kind()),
 		"firewall":   laws.Of(firewall.Kind()),
 		"loopback":   laws.Of(loopback.Kind()),
+		"macvlan":    laws.Of(macvlan.Kind()),
 		"portmap":    laws.Of(portmap.Kind()),
 		"ptp":        laws.Of(ptp.Kind()),
 		"sbr":        laws.Of(sbr.Kind()),

@@ -98,10 +98,10 @@ func decodeOrNone(raw json.RawMessage) (c Config) {
 
 // turnOver turns on what of the packet filter is off, and off what is on.
 func turnOver(c Config) {
-	if c.Type() != "bridge" {
-		return
-	}
-	for _, key := range []string{"ipMasq", "macspoofchk"} {
+	for _, key := range map[string][]string{"bridge": {"ipMasq", "macspoofchk"}, "macvlan": {"hostShim"}}[c.Type()] {
+		if key == "hostShim" && text(decodeOrNone(c["ipam"])["type"]) == "" || text(c["mode"]) != "" && text(c["mode"]) != "bridge" {
+			continue // it is no configuration then
+		}
 		if string(c[key]) == "true" {
 			delete(c, key)
 		} else {
@@ -164,7 +164,7 @@ func (w *World) collectedBy(own, other call, prime func() error) error {
 	own.valid, other.prev, other.valid = []attachment{}, nil, []attachment{}
 	gc := func(c call) error {
 		c.verb = "GC"
-		return w.all(w.inProcess, c)
+		return errors.Join(w.all(w.inProcess, c), w.vacate(nil))
 	}
 	if err := errors.Join(gc(other), gc(own), prime()); err != nil {
 		return err

@@ -14,9 +14,11 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/pkg/step"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
@@ -62,7 +64,46 @@ const ifName = "eth0"
 
 // Settle makes the two containers that most laws need. It must be called in a host of the test's own (nstest.Run).
 func (w *World) Settle() {
+	w.Helper()
+	if err := w.wire(); err != nil {
+		w.Fatal(err)
+	}
 	w.one, w.other = w.container(0), w.container(1)
+}
+
+// wire makes the link that the network's links hang on, with its carrier and an address of the host's.
+func (w *World) wire() error {
+	master := text(w.flat().Plugins[0]["master"])
+	if master == "" {
+		return nil
+	}
+	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: master}, PeerName: master + "-far"}); err != nil {
+		return err
+	}
+	for _, name := range []string{master + "-far", master} {
+		link, err := netlink.LinkByName(name)
+		if err == nil {
+			err = netlink.LinkSetUp(link)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	link, err := netlink.LinkByName(master)
+	if err != nil {
+		return err
+	}
+	for _, text := range []string{"10.1.0.250/24", "fd00:1::250/64"} {
+		address, err := netlink.ParseAddr(text)
+		if err == nil {
+			address.Flags = unix.IFA_F_NODAD
+			err = netlink.AddrAdd(link, address)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *World) container(n int) Container {
@@ -100,7 +141,18 @@ func (w *World) keepsBooks(c call) (bool, error) {
 		return true, nil
 	}
 	p, err := w.planned(c)
-	return err != nil || slices.ContainsFunc(p.Steps, is[plan.Ledger]), err
+	return err != nil || slices.ContainsFunc(p.Steps, keeps) || w.reserves(c), err
+}
+
+// keeps says whether the step's work is found on the host. A way of the host's that is not wanted is looked for, too, and not there.
+func keeps(s plan.Step) bool {
+	shim, ok := plan.As[step.Shim](s)
+	return is[plan.Ledger](s) && (!ok || shim.Wanted)
+}
+
+// reserves says whether the address plugin writes down what it gives.
+func (w *World) reserves(c call) bool {
+	return text(decodeOrNone(w.Plugins[c.member]["ipam"])["type"]) == "host-local"
 }
 
 // keepBooks is keepsBooks for any of the chain's plugins.
@@ -260,7 +312,10 @@ func (w *World) gc(valid ...attachment) error {
 	if valid == nil {
 		valid = []attachment{}
 	}
-	return w.all(w.inProcess, call{verb: "GC", valid: valid})
+	if err := w.all(w.inProcess, call{verb: "GC", valid: valid}); err != nil {
+		return err
+	}
+	return w.vacate(valid)
 }
 
 // prime makes the ground: it adds and deletes the other container.

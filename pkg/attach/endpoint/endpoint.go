@@ -41,6 +41,7 @@ type Address struct {
 type Options struct {
 	IPAM    string           // the delegate; empty: no addresses
 	MAC     net.HardwareAddr // nil: drawn
+	Plain   bool             // it has no address but the one that the link comes with
 	Gateway GatewayOf        // the gateway of an address for which the IPAM plugin names none; nil: such an address has none
 	Default bool             // a default route by the gateway of each family that has none yet
 }
@@ -51,7 +52,9 @@ type GatewayOf func(netip.Prefix) (netip.Addr, error)
 // Read reads the call's result. Without one it returns an endpoint without values, from which a planner makes the same kinds of steps.
 func Read(call attach.Call, o Options) (Endpoint, error) {
 	e := Endpoint{MAC: o.MAC, Carried: true}
-	if e.MAC == nil {
+	if o.Plain {
+		e.MAC = nil
+	} else if e.MAC == nil {
 		e.MAC = call.MAC("container")
 	}
 	r := call.Result

@@ -33,7 +33,7 @@ func (e *Endpoint) Steps(l3 bool, u Use) []plan.Step {
 	steps := []plan.Step{step.Addresses{IfName: u.IfName, Addrs: e.Prefixes(), DAD: u.DAD, AcceptRA: u.AcceptRA, Alone: u.Alone}}
 	steps = append(append(steps, u.settings()...), up)
 	if u.DAD {
-		steps = append(steps, step.DAD{IfName: u.IfName})
+		steps = append(steps, step.DAD{IfName: u.IfName, Addrs: e.Prefixes()})
 	}
 	routes := step.Routes{IfName: u.IfName, Routes: append(u.Before, e.Routes...)}
 	if !u.Alone {

@@ -113,3 +113,11 @@ func DelNeighbour(index int, addr netip.Addr) *nl.NetlinkRequest {
 	q.AddData(nl.NewRtAttr(unix.NDA_DST, addr.AsSlice()))
 	return q
 }
+
+// NewProxy returns the request to answer on the link for an IPv6 address that it does not have.
+func NewProxy(index int, addr netip.Addr) *nl.NetlinkRequest {
+	q := Request(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE)
+	q.AddData(&netlink.Ndmsg{Family: uint8(family(addr)), Index: uint32(index), Flags: netlink.NTF_PROXY})
+	q.AddData(nl.NewRtAttr(unix.NDA_DST, addr.AsSlice()))
+	return q
+}

@@ -1,0 +1,81 @@
+package endpoint
+
+import (
+	"cmp"
+	"net"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/trestle-cni/trestle/pkg/attach"
+	"github.com/trestle-cni/trestle/pkg/keys"
+	"github.com/trestle-cni/trestle/pkg/plan"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/pkg/step"
+)
+
+// Lone is what the plugins share whose interface is one link of the container's: what their configurations have in common, and the plan.
+type Lone struct {
+	MAC     net.HardwareAddr // nil: drawn, or left to the kernel
+	MTU     int              // bytes; 0: the parent's, or the kernel's default
+	IPAM    string           // empty: a link without addresses
+	Late    bool             // the IPAM plugin is asked when the link is there
+	DNS     *types.DNS
+	Sysctls []step.Sysctl
+}
+
+// ReadLone reads the keys of all of them. DNS settings of an address plugin are dropped, as the reference drops them, unless kept.
+func ReadLone(req *plugin.Request, keepDNS bool) Lone {
+	k := req.Keys
+	l := Lone{MTU: MTU(k), IPAM: IPAM(k), Late: !attach.Early(k), DNS: DNS(k), Sysctls: LinkSysctls(k, req.IfName)}
+	if l.DNS == nil && !keepDNS {
+		l.DNS = &types.DNS{}
+	}
+	return l
+}
+
+// LinkMAC takes the Ethernet address from the runtime, from CNI_ARGS, or from the configuration, in this order.
+func LinkMAC(req *plugin.Request) net.HardwareAddr {
+	own := req.Keys.MAC("mac")
+	if mac := MAC(req); mac != nil {
+		return mac
+	}
+	return own
+}
+
+// Parent reads the link that the container's hangs on.
+func Parent(k *keys.Object) step.Parent {
+	p := step.Parent{Name: k.String("master", ""), Inside: k.Bool("linkInContainer", false)}
+	if p.Name != "" && !plugin.ValidLinkName(p.Name) {
+		k.Reject("master", p.Name, "must be the name of a link: "+plugin.LinkNameRule)
+	}
+	return p
+}
+
+// Hold is how a plugin makes the link that all else hangs on.
+type Hold struct {
+	Kernel bool                                  // the Ethernet address is the kernel's to choose, or the device's
+	Make   func(net.HardwareAddr, int) plan.Step // of that address, nil where it is not known, and that MTU
+	Beside func(*Endpoint) []plan.Step           // what comes with the addresses on the host; nil: nothing
+}
+
+// Plan is the link, up for an address plugin that looks at it, and what follows from its addresses: they are announced to the parent's wire, where others
+// may have them, and routers heard there.
+func (l Lone) Plan(call attach.Call, hold Hold) (plan.Plan, error) {
+	e, err := Read(call, Options{IPAM: l.IPAM, MAC: l.MAC, Plain: hold.Kernel})
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	p := plan.Plan{Steps: []plan.Step{hold.Make(e.MAC, cmp.Or(e.MTU, l.MTU))}}
+	l3 := l.IPAM != ""
+	if l3 && l.Late {
+		p.Steps = append(p.Steps, step.Up{IfName: call.IfName})
+	}
+	p.Mark = len(p.Steps)
+	p.Steps = append(p.Steps, e.Steps(l3, Use{IfName: call.IfName, DAD: true, AcceptRA: true, Sysctls: l.Sysctls})...)
+	if hold.Beside != nil {
+		p.Steps = append(p.Steps, hold.Beside(&e)...)
+	}
+	p.Result = e.Result([]*types100.Interface{{Name: call.IfName, Mac: e.MAC.String(), Sandbox: call.Netns}}, 0, l.DNS)
+	return p, nil
+}

@@ -1,0 +1,77 @@
+package rtnl
+
+import (
+	"net"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Link is a link of one kind that is to be made, down.
+type Link struct {
+	Name, Kind string
+	MAC        net.HardwareAddr // nil: the kernel's choice
+	MTU        int              // bytes; 0: the kernel's choice, mostly the parent's
+	Parent     int              // index of the link that it hangs on, in the namespace of the connection; 0: none
+	NS         int              // descriptor of the namespace that it is to be in; negative: that of the connection
+	Data       []*nl.RtAttr     // what is particular to the kind, IFLA_INFO_DATA
+}
+
+// NewLink returns the request that makes the link. Kernels before 6.15 look for its name in the namespace of the connection, too, and refuse one that is
+// taken there.
+func NewLink(l Link) *nl.NetlinkRequest {
+	r := Request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	for _, a := range linkAttrs(l.Name, l.MAC, l.MTU) {
+		r.AddData(a)
+	}
+	if l.Parent != 0 {
+		r.AddData(nl.NewRtAttr(unix.IFLA_LINK, nl.Uint32Attr(uint32(l.Parent))))
+	}
+	if l.NS >= 0 {
+		r.AddData(nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(l.NS))))
+	}
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, []byte(l.Kind))
+	if len(l.Data) > 0 {
+		data := info.AddRtAttr(nl.IFLA_INFO_DATA, nil)
+		for _, a := range l.Data {
+			data.AddChild(a)
+		}
+	}
+	r.AddData(info)
+	return r
+}
+
+// CanMake asks the kernel for a link of the kind with an Ethernet address that none has, one byte: where it knows the kind it finds that out (EINVAL), else
+// it says that it does not (EOPNOTSUPP). So nothing is made, and a module that can be loaded is.
+func (c *Conn) CanMake(kind string) error {
+	err := c.Send(NewLink(Link{Name: "probe", Kind: kind, MAC: net.HardwareAddr{0}, NS: -1}))
+	c.changes-- // it was none
+	return err
+}
+
+// Dress returns the request that gives the link with the index its name and alias and, where they are not nil or 0, Ethernet address and MTU.
+func Dress(index int, name, alias string, mac net.HardwareAddr, mtu int) *nl.NetlinkRequest {
+	r := byIndex(unix.RTM_SETLINK, index)
+	for _, a := range linkAttrs(name, mac, mtu) {
+		r.AddData(a)
+	}
+	return WithAlias(r, alias)
+}
+
+// DefaultLink returns the index of the link by which the main table's first default route leads, an IPv4 one before one of IPv6; 0 where there is none.
+func (c *Conn) DefaultLink() (int, error) {
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		routes, err := c.dumpRoutes(family, 0, 0)
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range routes {
+			if r.bits == 0 && r.kind == unix.RTN_UNICAST && r.table == unix.RT_TABLE_MAIN && r.out != 0 {
+				return r.out, nil
+			}
+		}
+	}
+	return 0, nil
+}
