@@ -83,7 +83,7 @@ test-kernels:
 test-kernels-ci:
 	@test/need $(MACHINE)
 	@$(MAKE) --no-print-directory reference
-	@go run ./test/kernels -ci $(if $(PART),-part '$(PART)') $(KERNEL)
+	@go run ./test/kernels -ci -deadline 45m $(if $(PART),-part '$(PART)') $(KERNEL)
 
 bench:
 	@test/need nftables iptables strace containernetworking-plugins

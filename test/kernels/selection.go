@@ -32,22 +32,23 @@ var whole = []batch{
 	{name: "laws", packages: []string{"./test/laws"}, run: lawful},
 	{name: "end to end", packages: []string{"./test/e2e"},
 		run: "^(TestScripts|TestKernelScripts|TestReuse|TestAdvertisedDuring|TestAttacks|TestCutUnderFire|TestReachability|TestHostsLoopback|TestReplacement|TestSpecific|TestNamespacePaths|TestTwice|" +
-			"TestFairQueue|TestBandwidth(Drift|Beside|Orphan|Interchange)|TestFirewall.*|TestTuningInterchange|TestSysctlBeforeUp)$"},
+			"TestFairQueue|TestBandwidth(Drift|Orphan|Interchange)|TestFirewall.*|TestTuningInterchange|TestSysctlBeforeUp)$"},
 }
 
 // lawful are the networks that the laws are held against here: one with all that portmap and bridge make, in both families and by both packet filters,
 // ptp's likewise, with host-local and with static, and those that the kernel below `make test` refuses.
 const lawful = "TestLaws/(bridge-vlan-.*|bridge-dual-stack.json|60-node.conflist|ptp-(dual-stack|static).json|(dummy|ipvlan|macvlan|tap|vlan|vrf)-.*|loopback-.*|host-local-.*)"
 
-// selection is what CI runs of it: all that the kernel below `make test` cannot, and what is done otherwise on an older one.
+// selection is what CI runs of it, a quarter of an hour's worth: all that the kernel below `make test` cannot, on one of the kernels, and what is done
+// otherwise on an older one. Laws are those about what a kernel makes, removes and tells.
 var selection = []batch{
 	{name: "the guest itself", packages: []string{"./test/kernels/guest"}, skip: "TestCnitool|TestDropCosts"},
 	{name: "steps", packages: []string{"./pkg/step"}, run: "VLAN|TestBridgeWithoutFiltering|TestReusedAddress|TestAnnounce|TestLocalhost"},
 	{name: "elements without a new expiry", series: "6.1", packages: []string{"./pkg/firewall/nft"}, run: "TestFilter|TestExpiry|TestGeneration"},
 	{name: "deaths of namespaces", packages: []string{"./pkg/ipam"}, run: "Death"},
-	{name: "laws of VLANs", series: "6.12", packages: []string{"./test/laws"}, run: "TestLaws/bridge-vlan-"},
-	{name: "VLANs with traffic", packages: []string{"./test/e2e"}, run: "TestKernelScripts"},
-	{name: "networks", series: "6.1", packages: []string{"./test/e2e"}, run: "TestScripts/conf-"},
+	{name: "VLANs, fq_codel and networks, with traffic", series: "6.1", packages: []string{"./test/e2e"},
+		run: "TestKernelScripts|TestFairQueue|TestBandwidthDrift|TestScripts/conf-"},
+	{name: "laws", series: "6.12", packages: []string{"./test/laws"}, run: "TestLaws/(bridge-vlan|dummy|ipvlan|vlan|vrf)-/^(1|2|3|5|10)-"},
 }
 
 // batches are those for the kernel.
