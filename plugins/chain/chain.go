@@ -55,7 +55,8 @@ func (c config) takeBack(ctx context.Context, req *plugin.Request, done []link, 
 	return c.delete(ctx, req, done, result)
 }
 
-// del runs DEL up the list. It tries all and joins the errors: one plugin's trouble is no reason to leave the others' work behind.
+// del runs DEL up the list. One plugin's trouble is no reason to leave the others' work behind, since each of this binary removes the rules of all before it
+// gives an address back. Where some are of other binaries, what could not be removed may be for that address: it ends at the first trouble, as a runtime does.
 func del(ctx context.Context, req *plugin.Request) error {
 	c, err := parse(req)
 	if err != nil {
@@ -72,7 +73,9 @@ func (c config) delete(ctx context.Context, req *plugin.Request, links []link, r
 			continue
 		}
 		_, err := c.call(ctx, req, l, "DEL", result)
-		errs = append(errs, err)
+		if errs = append(errs, err); err != nil && slices.ContainsFunc(links, func(l link) bool { return !req.Bundled(l.kind) }) {
+			break
+		}
 	}
 	return fault.Join(errs...)
 }

@@ -60,6 +60,9 @@ func othersAreCalled(t *testing.T, plugins, missing string) {
 	if diff := snapshot.Diff(dead, snapshot.Take(t)); diff != "" {
 		t.Errorf("removed all the same:\n%s", diff)
 	}
+	if out, err := s.try("gc", "--yes", "--bin-dir", failing(t)); err == nil || !there("/var/lib/cni/networks/net/10.1.0.2") || !there("/var/lib/cni/results/net-c0-eth0") {
+		t.Errorf("gc, where the others fail, gave the address back, or forgot it: %v\n%s", err, out)
+	}
 	if out := s.tool("gc", "--yes", "--bin-dir", others); !strings.Contains(out, "removed attachment net/c0/eth0") || strings.Contains(out, "c1") {
 		t.Errorf("gc --yes: %s", out)
 	}
@@ -80,6 +83,17 @@ func foreign(t *testing.T) string {
 	must(t, os.Symlink(reference.Debian.Dir+"/host-local", dir+"/host-local"))
 	for _, name := range []string{"ptp", "macvlan", "firewall", "tuning"} {
 		must(t, os.Symlink(reference.Debian.Dir+"/"+name, dir+"/others-"+name))
+	}
+	return dir
+}
+
+// failing has the same names, of plugins that fail.
+func failing(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.Symlink(reference.Debian.Dir+"/host-local", dir+"/host-local"))
+	for _, name := range []string{"ptp", "macvlan", "firewall", "tuning"} {
+		must(t, os.WriteFile(dir+"/others-"+name, []byte("#!/bin/sh\nexit 1\n"), 0o755))
 	}
 	return dir
 }
