@@ -60,20 +60,26 @@ func (a Announce) tell(container *site.Side, link netlink.Link) error {
 	return nil
 }
 
-// awaitPort returns when the bridge passes the host end's frames. Mostly it does at the first look.
+// awaitPort returns when the bridge passes the host end's frames. Mostly it does at the first look. Where somebody gave it a spanning tree it does so in
+// half a minute, and an ADD does not wait for that, as the reference's.
 func (a Announce) awaitPort(ctx context.Context, host *site.Side) error {
 	forwards := func() (bool, error) {
 		port, err := host.Conn.BridgePort(a.Host)
 		if err == nil && port == nil {
 			err = fmt.Errorf("link %s: not a port of bridge %s", a.Host, a.Bridge)
 		}
-		return err == nil && port.State == rtnl.Forwarding, err
+		return err == nil && passes(port.State), err
 	}
 	err := await(ctx, host, rtnl.Links, forwards)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fault.New(fault.TryLater, "see bridge link show dev "+a.Host, "port %s: does not forward: %w", a.Host, err)
 	}
 	return err
+}
+
+// passes says whether a port passes frames, or is about to.
+func passes(state rtnl.PortState) bool {
+	return state == rtnl.Forwarding || state == rtnl.Listening || state == rtnl.Learning
 }
 
 // Undo forgets the host's neighbour entries of the addresses that are known. The host asks again when it next needs one.
@@ -100,13 +106,13 @@ func forget(host *site.Side, index int, addr netip.Addr) error {
 	return fmt.Errorf("neighbour entry of %s: %w", addr, err)
 }
 
-// Verify looks whether the port still forwards.
+// Verify looks whether the port still forwards, or is about to.
 func (a Announce) Verify(_ context.Context, s *site.Site) error {
 	port, err := s.Host.Conn.BridgePort(a.Host)
 	if absentLink(err) {
 		return nil // said by Veth
 	}
-	if err == nil && port != nil && port.State != rtnl.Forwarding {
+	if err == nil && port != nil && !passes(port.State) {
 		return drift(a.Host, "forwarding", port.State)
 	}
 	return err

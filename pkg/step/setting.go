@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/site"
@@ -21,8 +22,17 @@ func set(side *site.Side, key, value string) error {
 			"%s: must be %s: %w", file, value, err)
 	}
 	found, _, _ := side.Sysctl(key)
-	return fault.New(fault.Unsupported, "make /proc/sys writable for this program (mount -o remount,rw /proc/sys), or set it beforehand: sysctl -w "+key+"="+value,
+	return fault.New(fault.Unsupported, "make /proc/sys writable for this program (mount -o remount,rw /proc/sys), or set it beforehand: sysctl -w "+inherited(key)+"="+value,
 		"%s: must be %s, is %s, and cannot be written: %w", file, value, found, cause(err))
+}
+
+// inherited is the key from which a link that is yet to be made has its own.
+func inherited(key string) string {
+	parts := strings.Split(key, "/")
+	if len(parts) == 5 && parts[2] == "conf" && parts[3] != "all" {
+		parts[3] = "default"
+	}
+	return strings.Join(parts, "/")
 }
 
 // cause leaves out of an error what the text around it says.
@@ -60,6 +70,9 @@ func sideName(side *site.Side) string {
 // they come there, and a setting that cannot be written is no reason to fail.
 func refuseRA(s *site.Site, link string, guarded bool) error {
 	err := setIfThere(s.Host, acceptRA(link), "0")
+	if err != nil && deaf(s, link) {
+		return nil
+	}
 	if err != nil && guarded {
 		s.Logf("link %s: advertisements are kept away by the packet filter alone: %v", link, err)
 		return nil
@@ -70,8 +83,15 @@ func refuseRA(s *site.Site, link string, guarded bool) error {
 // refusesRA looks whether it does, or need not.
 func refusesRA(s *site.Site, link string, guarded bool) error {
 	value, known, err := s.Host.Sysctl(acceptRA(link))
-	if err != nil || !known || value == "0" || guarded && !s.Host.Writable(acceptRA(link)) {
+	if err != nil || !known || value == "0" || (guarded || deaf(s, link)) && !s.Host.Writable(acceptRA(link)) {
 		return err
 	}
 	return drift(acceptRA(link), 0, value)
+}
+
+// deaf says whether the link of the host hears no advertisement, since it forwards and is not told to hear them all the same.
+func deaf(s *site.Site, link string) bool {
+	accepts, _, err1 := s.Host.Sysctl(acceptRA(link))
+	forwards, _, err2 := s.Host.Sysctl("net/ipv6/conf/" + link + "/forwarding")
+	return err1 == nil && err2 == nil && accepts == "1" && forwards == "1"
 }

@@ -22,6 +22,7 @@ func TestBridgeKeepsItsAddress(t *testing.T) {
 		"without one":    {"ip link add cni0 type bridge; ip link add p type veth peer name q; ip link set p master cni0; ip link del p", `"isDefaultGateway": true, `, false},
 		"set":            {"ip link add cni0 address ee:00:00:00:00:02 type bridge", `"isGateway": true, `, false},
 		"has a gateway":  {"ip link add cni0 type bridge; ip addr add 10.1.0.1/24 dev cni0; ip link set cni0 up", `"isGateway": true, `, false},
+		"spanning tree":  {"ip link add cni0 type bridge stp_state 1 forward_delay 1500", `"isGateway": true, `, false},
 		"no gateway":     {"ip link add cni0 type bridge", "", true},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {

@@ -177,8 +177,12 @@ type BridgePort struct {
 // PortState is BR_STATE_* of include/uapi/linux/if_bridge.h.
 type PortState uint8
 
-// Forwarding is the state of a port that passes frames.
-const Forwarding PortState = 3
+// States of a port. One that listens or learns, as on a bridge with a spanning tree, will forward in a time that the bridge sets.
+const (
+	Listening  PortState = 1
+	Learning   PortState = 2
+	Forwarding PortState = 3
+)
 
 func (s PortState) String() string {
 	names := [...]string{"disabled", "listening", "learning", "forwarding", "blocking"}
