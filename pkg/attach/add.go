@@ -47,6 +47,7 @@ func (e engine) enterAlone(ctx context.Context, req *plugin.Request) (v *verb, l
 
 // made is what an ADD has to take back when it fails.
 type made struct {
+	plan     plan.Plan // that was begun with
 	steps    plan.Done
 	reserved bool // the IPAM plugin may hold something
 }
@@ -73,6 +74,7 @@ func (v *verb) build(ctx context.Context, m *made) error {
 			return err
 		}
 	}
+	m.plan = p
 	done, err := p.Apply(ctx, v.site)
 	m.steps = append(m.steps, done...)
 	if err != nil {
@@ -124,7 +126,7 @@ func (v *verb) neverBegan(err error) bool {
 
 // unmake undoes the steps, then gives the address back; not while the container may still be using it.
 func (v *verb) unmake(ctx context.Context, m made) error {
-	err := m.steps.Undo(ctx, v.site)
+	err := fault.Join(m.steps.Undo(ctx, v.site), m.plan.Vacate(ctx, v.site))
 	if !m.reserved || errors.Is(err, plan.ErrCarrier) {
 		return err
 	}

@@ -118,11 +118,11 @@ func (d Done) Undo(ctx context.Context, s *site.Site) error { return undo(ctx, d
 
 // Undo makes the plan not so, upwards. It tries every step and joins the errors. The ground stays, but for what is vacated by that.
 func (p Plan) Undo(ctx context.Context, s *site.Site) error {
-	return fault.Join(undo(ctx, p.Steps, s), p.vacate(ctx, s))
+	return fault.Join(undo(ctx, p.Steps, s), p.Vacate(ctx, s))
 }
 
-// vacate undoes what of the ground goes with its last user. Who looked at it before, and comes to use it, holds the lock.
-func (p Plan) vacate(ctx context.Context, s *site.Site) error {
+// Vacate undoes what of the ground goes with its last user. Who looked at it before, and comes to use it, holds the lock.
+func (p Plan) Vacate(ctx context.Context, s *site.Site) error {
 	var errs []error
 	for _, step := range p.Ground {
 		ground, may := As[Vacated](step)

@@ -82,7 +82,7 @@ func (w *World) driftAt(flat *World, member, index int) error {
 // undo is a DEL of one step alone, without the IPAM plugin. It returns the step's name.
 func (w *World) undo(del call, index int) (name string, err error) {
 	only := func(p plan.Plan) plan.Plan {
-		p.Steps, p.Mark = steps(p)[index:index+1], 0
+		p.Steps, p.Ground, p.Mark = steps(p)[index:index+1], nil, 0
 		name = p.Steps[0].String()
 		return p
 	}
