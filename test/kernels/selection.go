@@ -35,7 +35,8 @@ var whole = []batch{
 	{name: "end to end", packages: []string{"./test/e2e"},
 		run: "^(TestScripts|TestKernelScripts|TestReuse|TestAdvertisedDuring|TestAttacks|TestCutUnderFire|TestReachability|TestHostsLoopback|TestReplacement|TestSpecific|TestNamespacePaths|TestTwice|" +
 			"TestFairQueue|TestBandwidth(Drift|Orphan|Interchange)|TestFirewallRulesAreTheReferences|TestTuningInterchange|TestSysctlBeforeUp)$|" +
-			"^TestFirewallMatrix$/(nftables-DROP-open|nftables-ACCEPT-isolated|iptables-DROP-isolated)"},
+			"^TestFirewallMatrix$/(nftables-DROP-open|nftables-ACCEPT-isolated|iptables-DROP-isolated)",
+		skip: "TestScripts/(last|lint|migration|network|pods)$"},
 }
 
 // lawful are the laws about what a kernel makes, removes, tells and lets happen at the same time; the others kill or refuse at each step, or plan. Networks of
