@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/reference"
 )
 
 // Each network in conf/ is run by the script of its name, and told of in the cookbook.
@@ -112,4 +113,29 @@ func TestDemo(t *testing.T) {
 			t.Errorf("not all scenes, or colour where there is no terminal:\n%s", out)
 		}
 	})
+}
+
+// The page on changing hands tells of each binary of the reference, once, whose is to be taken, and of none as ours that is not here.
+func TestEveryBinaryIsSomebodys(t *testing.T) {
+	page, err := os.ReadFile("../../docs/backends.md")
+	must(t, err)
+	whose := make(map[string]string)
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (ours|theirs) \\|").FindAllStringSubmatch(string(page), -1) {
+		whose[row[1]] += row[2]
+	}
+	binaries, err := os.ReadDir(reference.Newest.Dir)
+	must(t, err)
+	for _, file := range binaries {
+		if said := whose[file.Name()]; said != "ours" && said != "theirs" {
+			t.Errorf("%s: %q", file.Name(), said)
+		}
+	}
+	for name, said := range whose {
+		if _, err := os.Stat("../../cmd/" + name); said == "ours" && err != nil {
+			t.Errorf("%s: said to be ours: %v", name, err)
+		}
+	}
+	if len(whose) != len(binaries) {
+		t.Errorf("%d binaries in the page, and the reference has %d", len(whose), len(binaries))
+	}
 }
