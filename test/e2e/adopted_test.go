@@ -68,7 +68,6 @@ var refused = map[string]string{
 	"bridge-vlan-trunk.json/1.10.0, iptables":      "operation not supported",
 	"firewall-isolated.json/1.1.1":                 "unknown ingress policy",
 	"firewall-isolated-iptables.json/1.1.1":        "unknown ingress policy",
-	"71-nerdctl.conflist/1.1.1":                    "unknown ingress policy",
 	"portmap-masquerade-all.json/1.10.0, nftables": "iptables-specific options",
 	"portmap-every-key.json/1.1.1":                 "Bad argument",
 	"ptp-bare.json":                                "no plugin name provided",
