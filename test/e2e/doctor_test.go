@@ -53,6 +53,8 @@ echo "{\"cniVersion\": \"0.3.1\", \"supportedVersions\": [\"0.3.1\"]}"' > /run/b
 		{id: "range-full", plant: other("x", "1.0.0", `"subnet": "10.9.0.0/30"`) + "ip netns add x; cnitool add x /run/netns/x > /dev/null"},
 		{id: "range-nearly-full", plant: other("x", "1.0.0", `"subnet": "10.9.0.0/24", "rangeStart": "10.9.0.11", "rangeEnd": "10.9.0.20"`) +
 			"for i in 1 2 3 4 5 6 7 8 9; do ip netns add x$i; cnitool add x /run/netns/x$i > /dev/null; done"},
+		{id: "runtimes-twice", plant: `for n in cni-09066c8e-27ad-e637-d75e-0803ec6cfae3 netns-19066c8e-27ad-e637-d75e-0803ec6cfae3; do
+ip netns add $n; CNI_PATH=/run/bin NETCONFPATH=/run/net.d cnitool add net /run/netns/$n > /dev/null; done`},
 		{id: "forwarding-ipv4", plant: "echo 0 > /proc/sys/net/ipv4/ip_forward", fix: true},
 		{id: "forwarding-ipv6", plant: "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding", fix: true},
 		{id: "ipv6-disabled", plant: "echo 1 > /proc/sys/net/ipv6/conf/cni0/disable_ipv6"},

@@ -117,7 +117,7 @@ type Check struct {
 
 // Checks are all checks, in the order of their findings.
 func Checks() []Check {
-	return slices.Concat(configChecks(), kernelChecks(), ageChecks(), filterChecks(), linkChecks(), leftoverChecks())
+	return slices.Concat(configChecks(), runtimeChecks(), kernelChecks(), ageChecks(), filterChecks(), linkChecks(), leftoverChecks())
 }
 
 // Examine makes all checks. The worst comes first.

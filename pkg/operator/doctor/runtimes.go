@@ -1,0 +1,55 @@
+package doctor
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+func runtimeChecks() []Check {
+	return []Check{
+		{"runtimes-twice", Warning, "a runtime that says which containers live (GC: CRI-O when it starts) names its own, and the plugins take the other's containers off the network",
+			(*Picture).runtimesTwice, nil},
+	}
+}
+
+// makers are the runtimes that name a container's namespace in a manner of their own. Where two of them have one (containerd's shim and buildah have paths of a process), nothing is said.
+var makers = []struct {
+	name string
+	path *regexp.Regexp
+}{
+	{"containerd", regexp.MustCompile(`/cni-` + uuid + `$`)},
+	{"podman", regexp.MustCompile(`/netns-` + uuid + `$`)},
+	{"CRI-O", regexp.MustCompile(`/` + uuid + `$`)},
+}
+
+const uuid = `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`
+
+// runtimesTwice tells of networks on which two runtimes have containers.
+func (p *Picture) runtimesTwice() (found []Finding) {
+	networks := make(map[string]map[string]string) // an example of each runtime
+	for _, a := range p.Host.Attachments {
+		for _, maker := range makers {
+			if maker.path.MatchString(a.Netns) {
+				if networks[a.Network] == nil {
+					networks[a.Network] = make(map[string]string)
+				}
+				networks[a.Network][maker.name] = filepath.Base(a.Netns)
+			}
+		}
+	}
+	for _, network := range slices.Sorted(maps.Keys(networks)) {
+		if runtimes := networks[network]; len(runtimes) > 1 {
+			var list []string
+			for _, name := range slices.Sorted(maps.Keys(runtimes)) {
+				list = append(list, fmt.Sprintf("%s (%s)", name, runtimes[name]))
+			}
+			found = append(found, Finding{Object: "network " + network, What: "containers of several runtimes: " + strings.Join(list, ", "),
+				Remedy: "give each runtime a directory of networks of its own, or networks of other names"})
+		}
+	}
+	return found
+}
