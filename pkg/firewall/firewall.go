@@ -17,6 +17,15 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
+// OwnTable says whether a table of that name is ours.
+func OwnTable(name string) bool { return name == Table || name == ForwardTable }
+
+// KeepsApart says whether a rule of the table, as nft names it, and the chain keeps bridges or their ports from each other because a network's policy wants
+// that: ours, or the reference's.
+func KeepsApart(table, chain string) bool {
+	return strings.HasSuffix(table, " "+ForwardTable) && chain == "forward" || strings.HasPrefix(chain, "CNI-ISOLATION-STAGE-")
+}
+
 // Table is the name of our tables in nf_tables, of each family.
 const Table = "trestle"
 
@@ -217,6 +226,12 @@ type Warden interface {
 	Warded(context.Context) error
 }
 
+// A Barrier is a filter that knows who drops, in a chain that is not ours to edit, what a claim to pass lets pass.
+type Barrier interface {
+	// Barred tells of the chains, each with what opens it.
+	Barred(context.Context) ([]string, error)
+}
+
 // ProtocolName returns the name of a protocol whose ports can be published, by its IANA number; empty for any other.
 func ProtocolName(number uint8) string {
 	switch number {
@@ -233,6 +248,9 @@ func ProtocolName(number uint8) string {
 // PassMark is the bit of a packet's mark that says that it passes the host: whoever drops what he does not know can accept it by that. It is on
 // within the hook forward alone.
 const PassMark uint32 = 0x01000000
+
+// PassRule is the rule that accepts what has PassMark, in the words of nft.
+const PassRule = "meta mark & 0x01000000 == 0x01000000 accept"
 
 // AdminChain is the operator's chain, which is asked before any rule of ours, where a configuration names no other.
 const AdminChain = "CNI-ADMIN"

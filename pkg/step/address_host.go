@@ -27,6 +27,9 @@ func (h HostEnd) String() string { return "host's end " + h.Link }
 // Inside says that all goes with the link.
 func (h HostEnd) Inside() {}
 
+// Mendable says that a route or an address that somebody took away is made again by Apply.
+func (h HostEnd) Mendable() {}
+
 func (h HostEnd) gateways() []netip.Prefix {
 	list := make([]netip.Prefix, len(h.Gateways))
 	for i, a := range h.Gateways {

@@ -1,7 +1,9 @@
 package step
 
 import (
+	"cmp"
 	"context"
+	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -69,7 +71,23 @@ func (c Claim) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	if err == nil && created {
 		divert(s, c.Ports)
 	}
+	if err == nil {
+		var barred []string
+		barred, err = c.barred(ctx, filter)
+		for _, chain := range barred {
+			s.Logf("%s: %s", c, chain)
+		}
+	}
 	return created, err
+}
+
+// barred tells of the chains of others that drop what the claim lets pass.
+func (c Claim) barred(ctx context.Context, filter firewall.Filter) ([]string, error) {
+	b, can := filter.(firewall.Barrier)
+	if c.Role != firewall.Forward || !can {
+		return nil, nil
+	}
+	return b.Barred(ctx)
 }
 
 // Dead says whether an attachment is provably gone: its host link carried it, there is no such link, and no runtime remembers a network namespace of it
@@ -139,8 +157,14 @@ func (c Claim) Ready(ctx context.Context, s *site.Site) error {
 	if err != nil {
 		return err
 	}
-	if err := filter.Ready(ctx); err != nil || c.Role != firewall.Publish {
+	if err := filter.Ready(ctx); err != nil {
 		return err
+	}
+	if barred, err := c.barred(ctx, filter); err != nil || len(barred) > 0 {
+		return cmp.Or(err, fault.New(fault.NoService, "add that line to it", "%s", strings.Join(barred, "; ")))
+	}
+	if c.Role != firewall.Publish {
+		return nil
 	}
 	return tracks(s)
 }

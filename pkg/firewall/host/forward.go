@@ -100,6 +100,14 @@ func (f *Filter) passesOurs(ctx context.Context, o owner.Owner, c firewall.Claim
 	return err
 }
 
+// Barred is nft's, where that is chosen: no other's rules are marked.
+func (f *Filter) Barred(ctx context.Context) ([]string, error) {
+	if f.choose(ctx) != firewall.Filter(f.nft) {
+		return nil, nil
+	}
+	return f.nft.Barred(ctx)
+}
+
 // unpass drops a claim to pass. Every plugin's DEL asks for it, and pays nothing where no firewall plugin has been.
 func (f *Filter) unpass(ctx context.Context, o owner.Owner, c firewall.Claim) error {
 	none := false

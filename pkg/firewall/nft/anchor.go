@@ -54,7 +54,7 @@ func (c foreignChain) drops() bool {
 // whole says whether our rule is there, with nothing before it that drops all, and behind the jumps to each of the operator's chains.
 func (c foreignChain) whole(admins []string) bool {
 	at := slices.IndexFunc(c.rules, func(r *nftables.Rule) bool { return told(r, firewall.Anchor) })
-	if at < 0 || slices.ContainsFunc(c.rules[:at], bars) {
+	if at < 0 || slices.ContainsFunc(c.rules[:at], closes) {
 		return false
 	}
 	asked := asks(c.rules[:at])
@@ -91,8 +91,8 @@ func told(r *nftables.Rule, comment string) bool {
 	})
 }
 
-// bars says whether a rule drops or rejects every packet.
-func bars(r *nftables.Rule) bool {
+// closes says whether a rule drops or rejects every packet.
+func closes(r *nftables.Rule) bool {
 	final := false
 	for _, e := range r.Exprs {
 		switch e := e.(type) {
@@ -125,7 +125,8 @@ func (c foreignChain) insert(conditions []expr.Any, comment string, does []expr.
 }
 
 // Anchor lets what has our mark pass the chains FORWARD of iptables-nft that may drop it, once the operator's chain of that name, if there is one, was
-// asked. Where all was seen to be so, and nobody has committed anything since, that takes one request; of a chain of another name nothing is noted.
+// asked. Where all was seen to be so, and nobody has committed anything since, that takes one request; of a chain of another name
+// nothing is noted, nor where a chain drops what it is not ours to open.
 func (f *Filter) Anchor(ctx context.Context, admin string) (created bool, err error) {
 	defer f.lock()()
 	if err := f.connect(); err != nil {
@@ -133,15 +134,21 @@ func (f *Filter) Anchor(ctx context.Context, admin string) (created bool, err er
 	}
 	before, err := f.generation()
 	usual := admin == firewall.AdminChain
-	if err != nil || usual && f.knownBy(f.memory.others, before) {
+	if err != nil {
 		return false, explain(err)
+	}
+	if f.anchored = true; usual && f.knownBy(f.memory.others, before) {
+		return false, nil
 	}
 	err = f.amend(ctx, forward(), raze, func() ([]change, error) {
 		changes, err := f.anchors(admin)
 		created = len(changes) > 0
 		return changes, err
 	})
-	if now, failed := f.generation(); usual && err == nil && failed == nil && now == before {
+	if err == nil {
+		f.barred, err = f.bars()
+	}
+	if now, failed := f.generation(); usual && len(f.barred) == 0 && err == nil && failed == nil && now == before {
 		f.noteBy(f.memory.others, now)
 	}
 	return created && err == nil, err
@@ -170,10 +177,12 @@ func (f *Filter) unanchored(admin string) (list []foreignChain, err error) {
 		}
 		c.admins = asks(c.rules)
 		if !slices.Contains(c.admins, admin) {
-			if _, err := f.conn.ListChain(c.Table, admin); err == nil {
-				c.admins = append(c.admins, admin)
-			} else if !misses(err) {
+			rules, err := f.conn.GetRules(c.Table, &nftables.Chain{Name: admin, Table: c.Table})
+			if err != nil && !misses(err) {
 				return nil, err
+			}
+			if len(rules) > 0 { // an empty one has nothing to say, and may be another plugin's
+				c.admins = append(c.admins, admin)
 			}
 		}
 		if !c.whole(c.admins) {

@@ -48,6 +48,9 @@ type Filter struct {
 	memory  memory
 	looked  uint32 // the generation that Ward asked for, until somebody made use of it; 0: none
 	run     string // the directory of the lock; empty: nobody queues
+
+	anchored bool     // Anchor was called, and has looked where it had to
+	barred   []string // what it has seen that drops all the same
 }
 
 var _ firewall.Filter = (*Filter)(nil)

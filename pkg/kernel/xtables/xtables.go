@@ -24,7 +24,7 @@ type Rule struct {
 type Chain struct {
 	Drops  bool // its policy
 	Rules  []Rule
-	Others []string // the table's chains that somebody made
+	Others []string // the table's chains that somebody made and put a rule into
 }
 
 // layout is that of struct ipt_entry, or ip6t_entry (linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h).
@@ -92,6 +92,7 @@ func ask(sock, level, option int, data []byte) error {
 // chain reads the entries from the chain's first to its policy, and the names of all that somebody made.
 func (l layout) chain(table []byte, from, policy int) (c Chain, err error) {
 	names := make(map[int32]string) // by where their first rule is, which is what a jump has
+	rules, last := 0, ""            // of the chain that was begun last; its end counts as one
 	for at := 0; at < len(table); {
 		entry, target, err := l.entry(table[at:])
 		if err != nil {
@@ -99,9 +100,10 @@ func (l layout) chain(table []byte, from, policy int) (c Chain, err error) {
 		}
 		r := l.rule(entry, target)
 		if r.Target == "ERROR" && at+len(entry) < len(table) { // a chain's head, with its name as the error; the last is the table's end
-			name := text(entry[target+nameSize:])
-			names[int32(at+len(entry))] = name
-			c.Others = append(c.Others, name)
+			rules, last = 0, text(entry[target+nameSize:])
+			names[int32(at+len(entry))] = last
+		} else if rules++; rules == 2 && last != "" && r.Target != "ERROR" {
+			c.Others = append(c.Others, last)
 		}
 		switch {
 		case at == policy:

@@ -66,6 +66,9 @@ func (p *Picture) forward(byPolicy bool) (found []Finding) {
 	seen := make(map[string]bool)
 	for _, is4 := range []bool{true, false} {
 		for _, a := range p.routed(is4) {
+			if swept(a) { // what let it pass is gone, which is the cause, and made again by a repair
+				continue
+			}
 			for _, packet := range p.passing(a, is4, uplinks[0]) {
 				v := host.Filter.Judge(ruleset.Forward, packet, eye{host})
 				by := v.By()
@@ -115,6 +118,10 @@ func remedy(by ruleset.Met) string {
 	case ruleset.Legacy:
 		tool = "iptables-legacy -L " + by.Chain + " -v -n"
 	}
+	if by.Text == "policy drop" && by.Flavour == ruleset.NFTables {
+		return fmt.Sprintf("nft 'insert rule %s %s %s', where the networks' lists have the plugin firewall and the chain's priority is between -10 and 20; "+
+			"otherwise add rules that accept the containers' subnets, as source and as destination", by.Table, by.Chain, firewall.PassRule)
+	}
 	if by.Text == "policy drop" {
 		return "add rules that accept the containers' subnets, as source and as destination, or set the policy to accept; see: " + tool
 	}
@@ -128,13 +135,13 @@ func (p *Picture) bridgeNFDrops() (found []Finding) {
 		for _, a := range list {
 			for _, ip := range addresses(a) {
 				key := map[bool]string{true: "bridge/bridge-nf-call-iptables", false: "bridge/bridge-nf-call-ip6tables"}[ip.Is4()]
-				if p.sysctl(key) != "1" || host.Filter == nil {
+				if p.sysctl(key) != "1" || host.Filter == nil || swept(a) {
 					continue
 				}
 				l, port := host.Named(bridge), p.Host.Link(a.HostLink)
 				packet := probe(ip, ip.Next(), 80)
 				packet.In, packet.Out, packet.PortIn, packet.PortOut = linkOf(l), linkOf(l), linkOf(port), ruleset.Link{Name: "another", Index: -1}
-				if v := host.Filter.Judge(ruleset.Forward, packet, eye{host}); v.Action == ruleset.Drop || v.Action == ruleset.Reject {
+				if v := host.Filter.Judge(ruleset.Forward, packet, eye{host}); (v.Action == ruleset.Drop || v.Action == ruleset.Reject) && !firewall.KeepsApart(v.By().Table, v.By().Chain) {
 					found = append(found, Finding{Object: "link " + bridge,
 						What:   fmt.Sprintf("net/%s is 1, and %s drops what goes between containers on %s", key, v.By(), bridge),
 						Remedy: "change the rule, or sysctl -w net/" + key + "=0 where nothing needs it (Kubernetes does)"})
@@ -266,8 +273,8 @@ func (p *Picture) rulesGone() (found []Finding) {
 	if filter == nil {
 		return nil
 	}
-	ours := filter.Table(ruleset.NFTables, "inet", firewall.Table) != nil || slices.ContainsFunc(filter.Tables, func(t *ruleset.Table) bool {
-		return slices.ContainsFunc(t.Chains, func(c *ruleset.Chain) bool { return strings.HasPrefix(c.Name, "CNI-") && len(c.Rules) > 0 })
+	ours := slices.ContainsFunc(filter.Tables, func(t *ruleset.Table) bool {
+		return firewall.OwnTable(t.Name) || slices.ContainsFunc(t.Chains, func(c *ruleset.Chain) bool { return strings.HasPrefix(c.Name, "CNI-") && len(c.Rules) > 0 })
 	})
 	var missing []string
 	for _, a := range p.living() {

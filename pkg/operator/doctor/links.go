@@ -209,7 +209,7 @@ func (p *Picture) mtuUplink() (found []Finding) {
 func (p *Picture) mtuPair() (found []Finding) {
 	for _, a := range p.living() {
 		l, host := p.Host.Link(a.Link), p.Host.Link(a.HostLink)
-		if l != nil && host != nil && l.MTU != host.MTU {
+		if l != nil && host != nil && l.MTU != host.MTU && !a.Promise.Resized {
 			found = append(found, Finding{Object: name(a),
 				What:   fmt.Sprintf("%s has an MTU of %d, and its other end %s of %d", l.Name, l.MTU, host.Name, host.MTU),
 				Remedy: fmt.Sprintf("ip link set %s mtu %d, and %s in the container likewise", host.Name, min(l.MTU, host.MTU), l.Name),

@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
+	"github.com/trestle-cni/trestle/pkg/plan"
 )
 
 // subnet is a range of addresses that a configured network gives out.
@@ -207,3 +210,8 @@ func linkOf(l *observe.Link) ruleset.Link {
 
 // name is how people call an attachment.
 func name(a *observe.Attachment) string { return cmp.Or(a.ID, a.Link) }
+
+// swept says whether a repair makes again what lets the attachment pass.
+func swept(a *observe.Attachment) bool {
+	return a.Remedy == plan.Repairable && slices.ContainsFunc(a.Why, func(why string) bool { return strings.Contains(why, string(firewall.Forward)+": ") })
+}

@@ -38,6 +38,10 @@ type Plugin struct {
 	Publishes  string   // the capability by which it is told the ports that it publishes
 	Ranges     bool     // an address plugin: subnet, rangeStart, rangeEnd, gateway and ranges are host-local's, and so are its reservations
 
+	Tells   []string // keys that say what it does to the interface, and that a page of that shows
+	Told    string   // the capability by which it is told the same keys where none of them is in the list
+	Resizes string   // the key by which the container's end gets an MTU of its own
+
 	Needs string // the capability without which it does nothing
 	Idle  string // that it does nothing, in its words
 
@@ -111,6 +115,12 @@ func GatewayOf(entry *conflist.Node) bool {
 func Masquerades(entry *conflist.Node) bool {
 	key := Of(Type(entry)).Masquerade
 	return key != "" && isTrue(entry, key)
+}
+
+// ResizedBy says whether the entry gives the container's end an MTU of its own.
+func ResizedBy(entry *conflist.Node) bool {
+	key := Of(Type(entry)).Resizes
+	return key != "" && (entry.Get(key) != nil || entry.Get("args").Get("cni").Get(key) != nil)
 }
 
 // AsksFor says whether the entry chooses the packet filter of that name.

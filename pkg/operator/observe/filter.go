@@ -40,7 +40,7 @@ func signs(filter *ruleset.Ruleset) (list []sign) {
 	}
 	for _, t := range filter.Tables {
 		switch {
-		case t.Name == firewall.Table:
+		case firewall.OwnTable(t.Name):
 			list = append(list, ownSigns(t)...)
 		case t.Name == "raw" && t.Flavour != ruleset.NFTables:
 			list = append(list, ledgerSigns(t)...)

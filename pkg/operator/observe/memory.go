@@ -21,6 +21,8 @@ type Promise struct {
 	Routes    []Route      // of the container: destination, and gateway if it has one
 	Ports     []Port       // published; their targets are not told
 	Masked    bool         // it leaves with the host's address
+	Resized   bool         // its end has an MTU of its own
+	Settings  []known.Setting
 }
 
 // memory is what a runtime remembers of an attachment, as far as it can be compared with what is there.
@@ -53,7 +55,7 @@ type answer struct {
 
 func remember(e cache.Entry) *memory {
 	m := &memory{hostLinks: e.HostLinks()}
-	m.add(conflist.Parse(e.Network, e.List).Root) // what cannot be read is not compared
+	m.add(conflist.Parse(e.Network, e.List).Root, e.Capabilities) // what cannot be read is not compared
 	for _, p := range m.plugins {
 		if p.Publishes != "" {
 			m.addPorts(e.Capabilities[p.Publishes])
@@ -66,16 +68,18 @@ func remember(e cache.Entry) *memory {
 }
 
 // add takes what an entry says, and those in it.
-func (m *memory) add(entry *conflist.Node) {
+func (m *memory) add(entry *conflist.Node, capabilities map[string]json.RawMessage) {
 	if kind := known.Type(entry); kind != "" {
 		m.plugins = append(m.plugins, known.Of(kind))
 		m.Masked = m.Masked || known.Masquerades(entry)
+		m.Settings = append(m.Settings, known.SettingsOf(entry, capabilities)...)
+		m.Resized = m.Resized || known.ResizedBy(entry)
 		m.reserves = m.reserves || known.RangesOf(entry) != nil
 		m.gateway = m.gateway || known.GatewayOf(entry)
 		m.Bridge = cmp.Or(m.Bridge, known.BridgeOf(entry))
 	}
 	for _, inner := range known.Inner(entry) {
-		m.add(inner)
+		m.add(inner, capabilities)
 	}
 }
 

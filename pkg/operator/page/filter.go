@@ -73,7 +73,7 @@ func tableName(t *ruleset.Table) string {
 // tableOrigin tells by its name who made a table.
 func tableOrigin(t *ruleset.Table) observe.Origin {
 	switch {
-	case t.Name == firewall.Table:
+	case firewall.OwnTable(t.Name):
 		return observe.Trestle
 	case t.Name == "cni_hostport", t.Name == "cni_plugins_masquerade":
 		return observe.Reference
@@ -89,12 +89,12 @@ func ruleOrigin(t *ruleset.Table, c *ruleset.Chain, r *ruleset.Rule) observe.Ori
 	if who := tableOrigin(t); who != observe.Foreign {
 		return who
 	}
-	names := c.Name
+	names, comment := c.Name, ""
 	if r != nil {
-		names += " " + r.Text
+		names, comment = names+" "+r.Text, r.Comment
 	}
 	switch {
-	case strings.Contains(names, "TRESTLE-"):
+	case strings.Contains(names, "TRESTLE-"), comment == firewall.Anchor, comment == firewall.AnchorAdmin:
 		return observe.Trestle
 	case strings.Contains(names, "CNI-"):
 		return observe.Reference

@@ -115,6 +115,7 @@ func addAttachment(p *Page, h *observe.Host, a *observe.Attachment, alone bool) 
 	if n := h.Namespace(a.Namespace); n != nil && alone {
 		p.add(routes(n))
 	}
+	p.add(settings(a))
 	p.add(ports(a))
 	p.add(reservations(h, a))
 	p.add(rules(h, a))
@@ -176,6 +177,15 @@ func (s *Section) hop(n *observe.Namespace, l *observe.Link) {
 		mark = Bad
 	}
 	s.row(mark, l.Name, n.Name, state, l.MAC, strings.Join(texts, " "))
+}
+
+// settings are what the plugins of its list were asked to do to it. Whether all is so, CHECK says.
+func settings(a *observe.Attachment) Section {
+	s := Section{Title: "what its plugins were asked for", Head: []string{"PLUGIN", "SETTING", "VALUE"}}
+	for _, one := range a.Promise.Settings {
+		s.row(Plain, one.By, one.Name, one.Value)
+	}
+	return s
 }
 
 func ports(a *observe.Attachment) Section {

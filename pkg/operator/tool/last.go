@@ -42,7 +42,7 @@ func shared(h *observe.Host) (list []string) {
 		}
 	}
 	for _, t := range own.Filter.Tables {
-		if t.Name == firewall.Table {
+		if firewall.OwnTable(t.Name) {
 			list = append(list, "table "+t.String())
 		}
 		for _, c := range t.Chains {

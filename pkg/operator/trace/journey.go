@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 )
 
@@ -229,10 +231,16 @@ func describe(m ruleset.Met) string {
 	if m.Flavour == ruleset.Legacy {
 		text += " of iptables-legacy"
 	}
-	if m.Table == "inet trestle" || m.Table == "bridge trestle" {
+	if ours(m) {
 		return text
 	}
 	return text + ", not ours"
+}
+
+// ours says whether the rule is of a table that is all ours.
+func ours(m ruleset.Met) bool {
+	_, table, _ := strings.Cut(m.Table, " ")
+	return firewall.OwnTable(table)
 }
 
 // remedy says what to do about a rule that drops.
@@ -242,12 +250,17 @@ func remedy(p *Place, hook ruleset.Hook, m ruleset.Met) string {
 		where = " in " + p.Name
 	}
 	switch {
-	case m.Table == "inet trestle" || m.Table == "bridge trestle":
+	case firewall.KeepsApart(m.Table, m.Chain):
+		return "a network's ingressPolicy keeps the two apart: let it be open or, for two of one bridge, same-bridge"
+	case ours(m) && m.Chain != firewall.AdminChain:
 		return "it guards containers and the host; see docs/advisories.md"
 	case hook == ruleset.Forward && m.Text == "policy drop" && m.Flavour == ruleset.Legacy:
 		return "let the container's packets pass" + where + ": iptables-legacy -A FORWARD -s SUBNET -j ACCEPT, and one with -d"
 	case hook == ruleset.Forward && m.Text == "policy drop" && m.Flavour == ruleset.Compat:
 		return "let the container's packets pass" + where + ": iptables -A FORWARD -s SUBNET -j ACCEPT, and one with -d"
+	}
+	if hook == ruleset.Forward && m.Text == "policy drop" {
+		return fmt.Sprintf("let pass what the plugin firewall marks%s: nft 'insert rule %s %s %s'; or, without that plugin, the container's subnet", where, m.Table, m.Chain, firewall.PassRule)
 	}
 	return fmt.Sprintf("look at it%s with: nft -a list chain %s %s", where, m.Table, m.Chain)
 }
