@@ -83,7 +83,7 @@ func (p *Picture) eachPlugin(f func(file *conflist.File, kind string)) {
 func (p *Picture) missingPlugins() (found []Finding) {
 	p.eachPlugin(func(file *conflist.File, kind string) {
 		if _, there := p.Plugins[kind]; !there {
-			found = append(found, Finding{Object: file.Path,
+			found = append(found, Finding{Object: file.Path, cause: kind,
 				What:   fmt.Sprintf("network %s: plugin %s: not in %s", file.Name, kind, strings.Join(p.Dirs, ", ")),
 				Remedy: "install it (trestle install --bin-dir DIR, for those that Trestle has)"})
 		}
@@ -94,7 +94,7 @@ func (p *Picture) missingPlugins() (found []Finding) {
 func (p *Picture) deadPlugins() (found []Finding) {
 	p.eachPlugin(func(file *conflist.File, kind string) {
 		if plugin, there := p.Plugins[kind]; there && !plugin.Executable {
-			found = append(found, Finding{Object: plugin.Path, What: fmt.Sprintf("plugin %s of network %s: not executable", kind, file.Name),
+			found = append(found, Finding{Object: plugin.Path, cause: kind, What: fmt.Sprintf("plugin %s of network %s: not executable", kind, file.Name),
 				Remedy: "chmod 755 " + plugin.Path, Fix: &Fix{Kind: Executable, Name: plugin.Path}})
 		}
 	})

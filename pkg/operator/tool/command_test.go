@@ -129,3 +129,15 @@ func TestCompletion(t *testing.T) {
 		t.Errorf("%v: %q", err, out.String())
 	}
 }
+
+// Where 1 is an answer, a question that could not be asked has another status: misspelt flags, missing and superfluous words, names that there are not.
+func TestStatusOfWhatFailed(t *testing.T) {
+	for words, want := range map[string]int{
+		"trace": 2, "trace a": 2, "trace a b c": 2, "trace --x a b": 2, "trace nobody-here nobody-there": 2, "trace host 127.0.0.1:0": 2,
+		"doctor x": 2, "doctor --x": 2, "doctor --conf-dir /none": 2, "ls --x": 1, "ls x": 1, "lint": 1,
+	} {
+		if got := Main(plugin.Bundle{"bridge": {}}, strings.Fields(words)); got != want {
+			t.Errorf("%s: status %d, want %d", words, got, want)
+		}
+	}
+}

@@ -28,7 +28,7 @@ func doctorCommand(bundle plugin.Bundle) *cobra.Command {
 		Short: "Look for what is wrong with this host's container networking",
 		Long: "Looks at the host, the configurations, the plugins and every attachment, and says of each fault what it is, why it matters and what\n" +
 			"to do. docs/doctor.md has a section for each id. Nothing is changed, unless by --fix, which asks before each remedy. The status is 0\n" +
-			"where nothing is wrong, 1 with warnings and 2 with errors.",
+			"where nothing is wrong, 1 with warnings, and 2 with errors or where it could not look.",
 		Example: "  trestle doctor\n  trestle doctor --json\n  trestle doctor --fix --yes",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -36,8 +36,9 @@ func doctorCommand(bundle plugin.Bundle) *cobra.Command {
 			return e.run(c.Context(), bundle, c.InOrStdin(), c.OutOrStdout(), told(c, e.asObject))
 		},
 	}
+	failsWith(c, 2)
 	configsFlag(c, &e.configs)
-	pluginsFlag(c, &e.plugins, []string{"/opt/cni/bin"})
+	pluginsFlag(c, &e.plugins, pluginDirs())
 	resultsFlag(c, &e.results)
 	c.Flags().BoolVar(&e.fix, "fix", false, "carry out the remedies that harm nothing, asking before each")
 	yesFlag(c, &e.yes)

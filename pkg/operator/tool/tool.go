@@ -55,6 +55,20 @@ func failed(err error, s status) error {
 	return failure{err, s}
 }
 
+// failsWith gives the command's errors, misspelt flags and missing words too, a status that is no answer of its.
+func failsWith(c *cobra.Command, s status) {
+	run, words := c.RunE, c.Args
+	with := func(err error) error {
+		if err == nil {
+			return nil
+		}
+		return failed(err, s)
+	}
+	c.RunE = func(c *cobra.Command, args []string) error { return with(run(c, args)) }
+	c.Args = func(c *cobra.Command, args []string) error { return with(words(c, args)) }
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return with(wrongFlag(c, err)) })
+}
+
 // complaintOf is the error, and in a line of its own the remedy.
 func complaintOf(err error) string {
 	if hint := fault.Hint(err); hint != "" {

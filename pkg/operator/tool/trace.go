@@ -40,12 +40,10 @@ func traceCommand(bundle plugin.Bundle) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, unix.SIGTERM)
 			defer stop()
-			if err := o.run(ctx, c.OutOrStdout(), bundle, args[0], args[1]); err != nil {
-				return failed(err, unknown)
-			}
-			return nil
+			return o.run(ctx, c.OutOrStdout(), bundle, args[0], args[1])
 		},
 	}
+	failsWith(c, unknown)
 	resultsFlag(c, &o.results)
 	c.Flags().BoolVarP(&o.six, "ipv6", "6", false, "ask for IPv6 where an end has both")
 	c.Flags().BoolVar(&o.live, "live", false, "send one packet as well (tcp, udp or a ping), and tell the rules that it and its answer met; needs root")

@@ -30,6 +30,9 @@ func (j *journey) send(p *Place) *end {
 		}
 	}
 	j.say(p, nil, "route to %s: %s", j.packet.Destination, r)
+	if r.kind == unix.RTN_BROADCAST || r.kind == unix.RTN_MULTICAST {
+		return j.lose(p, "%s is not one receiver, and who of many hears it is not followed", j.packet.Destination)
+	}
 	before := j.packet
 	j.packet.In, j.packet.Out = ruleset.Link{}, r.out.ruleset()
 	if e := j.pass(p, ruleset.Output, r); e != nil {
