@@ -25,6 +25,7 @@ func checks() []Check {
 		{"CHECK names what was broken", Verify, 0, verified},
 		{"GC takes away what nobody deletes", Verify, 0, collected},
 		{"CHECK, STATUS and GC of a runtime that was killed", Wary, 0, killed},
+		{"bandwidth by a pod's annotations", Node, 0, annotated},
 		{"STATUS is the node's condition", Status, 0, conditioned},
 		{"networks as the runtime writes them", Own, 0, ownNetworks},
 		{"the list in one plugin", Adopt, 0, onePlugin},

@@ -49,6 +49,8 @@ func (n *nerdctl) habits() (network, bridge string, isolated []string) {
 	return "bridge", "nerdctl0", nil
 }
 
+func (n *nerdctl) more() [][]string { return nil }
+
 func (n *nerdctl) Stop(p *Pod) error {
 	_, err := n.tool("stop", "--time", "5", p.Name)
 	return err

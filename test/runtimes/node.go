@@ -69,6 +69,8 @@ func sandbox(p *Pod) *cri.PodSandboxConfig {
 	config := &cri.PodSandboxConfig{
 		Metadata: &cri.PodSandboxMetadata{Name: p.Name, Uid: "uid-" + p.Name, Namespace: "default"},
 		Linux:    &cri.LinuxPodSandboxConfig{CgroupParent: "/" + cgroup},
+
+		Annotations: p.Annotations,
 	}
 	if p.Host != 0 {
 		for _, protocol := range []cri.Protocol{cri.Protocol_TCP, cri.Protocol_UDP} {

@@ -19,6 +19,8 @@ type engine interface {
 	tool(arguments ...string) (string, error)
 	// habits are the network of who names none, its bridge, and the words by which a network is kept from others.
 	habits() (network, bridge string, isolated []string)
+	// more are other sequences of commands that a container on a network stands.
+	more() [][]string
 }
 
 const (
@@ -54,7 +56,7 @@ func (t *Trial) on(network string, host uint16, more ...string) (*Pod, string, e
 }
 
 // ownNetworks: the default network as the runtime writes it, and two that it is told to make, with nothing but these plugins in the directory: ports,
-// an address and an Ethernet address that were asked for, and no way from one network to the other; stopped and started, and restarted.
+// an address and an Ethernet address that were asked for, and no way from one network to the other; stopped and started, restarted, and whatever else the engine can do to it.
 func ownNetworks(t *Trial) error {
 	e := t.Runtime.(engine)
 	network, bridge, isolated := e.habits()
@@ -118,9 +120,9 @@ func (t *Trial) onOwn(e engine) error {
 	if err := whole(); err != nil {
 		return fmt.Errorf("%s, %s beside it, %s on the other network: %w", p.Name, beside.Name, other.Name, err)
 	}
-	for _, again := range [][]string{{"stop", "start"}, {"restart"}} {
+	for _, again := range append([][]string{{"stop", "start"}, {"restart"}}, e.more()...) {
 		for _, verb := range again {
-			if _, err := e.tool(verb, p.Name); err != nil {
+			if _, err := e.tool(append(strings.Fields(verb), p.Name)...); err != nil {
 				return err
 			}
 		}

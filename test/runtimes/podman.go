@@ -55,6 +55,8 @@ func (p *podman) habits() (network, bridge string, isolated []string) {
 	return "podman", "cni-podman0", []string{"--opt", "isolate=true"}
 }
 
+func (p *podman) more() [][]string { return [][]string{{"network reload"}} }
+
 func (p *podman) Stop(pod *Pod) error {
 	_, err := program("podman", "stop", "--time", "5", pod.Name)
 	return err

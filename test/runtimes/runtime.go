@@ -31,6 +31,8 @@ type Pod struct {
 
 	Address string // that it asks for; "" for any
 
+	Annotations map[string]string // Kubernetes' own, where the runtime has them
+
 	app *exec.Cmd     // runtimes that stay in the foreground
 	out *bytes.Buffer // what that one said
 	end chan error
