@@ -13,22 +13,27 @@ import (
 	"github.com/trestle-cni/trestle/plugins/bandwidth"
 	"github.com/trestle-cni/trestle/plugins/bridge"
 	"github.com/trestle-cni/trestle/plugins/chain"
+	"github.com/trestle-cni/trestle/plugins/dummy"
 	"github.com/trestle-cni/trestle/plugins/firewall"
 	hostlocal "github.com/trestle-cni/trestle/plugins/host-local"
+	"github.com/trestle-cni/trestle/plugins/ipvlan"
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/macvlan"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/plugins/ptp"
 	"github.com/trestle-cni/trestle/plugins/sbr"
 	"github.com/trestle-cni/trestle/plugins/static"
+	"github.com/trestle-cni/trestle/plugins/tap"
 	"github.com/trestle-cni/trestle/plugins/tuning"
+	"github.com/trestle-cni/trestle/plugins/vlan"
 )
 
 func main() {
 	bundle := plugin.Bundle{}
 	for _, p := range []plugin.Plugin{
-		bandwidth.Kind().Plugin(), bridge.Kind().Plugin(), chain.Plugin(), firewall.Kind().Plugin(), hostlocal.Plugin(), loopback.Kind().Plugin(),
-		macvlan.Kind().Plugin(), portmap.Kind().Plugin(), ptp.Kind().Plugin(), sbr.Kind().Plugin(), static.Plugin(), tuning.Kind().Plugin(),
+		bandwidth.Kind().Plugin(), bridge.Kind().Plugin(), chain.Plugin(), dummy.Kind().Plugin(), firewall.Kind().Plugin(), hostlocal.Plugin(),
+		ipvlan.Kind().Plugin(), loopback.Kind().Plugin(), macvlan.Kind().Plugin(), portmap.Kind().Plugin(), ptp.Kind().Plugin(), sbr.Kind().Plugin(),
+		static.Plugin(), tap.Kind().Plugin(), tuning.Kind().Plugin(), vlan.Kind().Plugin(),
 	} {
 		bundle[p.Name] = p
 	}

@@ -39,8 +39,8 @@ type Form interface {
 	create(on *site.Side, l rtnl.Link) error
 	// explain makes of the kernel's refusal what is wrong.
 	explain(s *site.Site, l Lone, err error) error
-	// verify compares what is particular to the form.
-	verify(link netlink.Link) error
+	// verify compares what is particular to the form; side is the container's.
+	verify(side *site.Side, link netlink.Link) error
 }
 
 func (l Lone) String() string { return l.Form.kind() + " " + l.IfName }
@@ -141,7 +141,7 @@ func (l Lone) dress(container *site.Side) error {
 	if err != nil {
 		return err
 	}
-	err = container.Conn.Send(rtnl.Dress(link.Attrs().Index, l.IfName, l.Owner.Tag(owner.AliasRoom), nil, 0))
+	err = container.Conn.Send(rtnl.Dress(link.Attrs().Index, l.IfName, l.Owner.Tag(owner.AliasRoom)))
 	if errors.Is(err, unix.EEXIST) {
 		err = fault.New(fault.Taken, "use another interface name", "interface %s: exists already in the container", l.IfName)
 	}
@@ -198,5 +198,5 @@ func (l Lone) Verify(_ context.Context, s *site.Site) error {
 	if got := link.Attrs().MTU; l.MTU != 0 && got != l.MTU {
 		errs = append(errs, drift("mtu of "+l.IfName, l.MTU, got))
 	}
-	return fault.Join(append(errs, sameMAC(l.IfName, l.MAC, link), l.Form.verify(link))...)
+	return fault.Join(append(errs, sameMAC(l.IfName, l.MAC, link), l.Form.verify(container, link))...)
 }

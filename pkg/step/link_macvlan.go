@@ -64,7 +64,7 @@ func (m Macvlan) explain(s *site.Site, l Lone, err error) error {
 	return l.Parent.busy(s, err)
 }
 
-func (m Macvlan) verify(link netlink.Link) error {
+func (m Macvlan) verify(_ *site.Side, link netlink.Link) error {
 	found, ok := link.(*netlink.Macvlan)
 	switch a := link.Attrs(); {
 	case !ok:

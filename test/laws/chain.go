@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 )
 
 // Chain is one network: its plugins in their order, as a conflist has them.
@@ -166,6 +167,9 @@ func own(config Config, n int) error {
 		return nil
 	}
 	delete(config, "args")
+	if id, err := strconv.Atoi(string(config["vlanId"])); err == nil { // a parent has one link a VLAN
+		config["vlanId"] = json.RawMessage(strconv.Itoa(id + n))
+	}
 	if config["runtimeConfig"] == nil {
 		return nil
 	}

@@ -102,7 +102,7 @@ func world(t *testing.T, chain laws.Chain) *laws.World {
 // chains reads every configuration there is. A chained plugin comes after a bridge with a bit of everything.
 func chains(t *testing.T) (list []laws.Chain) {
 	t.Helper()
-	for _, plugin := range []string{"bandwidth", "bridge", "firewall", "host-local", "loopback", "macvlan", "portmap", "ptp", "sbr", "tuning"} {
+	for _, plugin := range []string{"bandwidth", "bridge", "dummy", "firewall", "host-local", "ipvlan", "loopback", "macvlan", "portmap", "ptp", "sbr", "tap", "tuning", "vlan"} {
 		for _, file := range files(t, "../../plugins/"+plugin+"/testdata/config/*.json") {
 			var before []laws.Config
 			if slices.Contains([]string{"bandwidth", "firewall", "portmap", "sbr", "tuning"}, plugin) {

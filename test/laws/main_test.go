@@ -15,14 +15,18 @@ import (
 	"github.com/trestle-cni/trestle/plugins/bandwidth"
 	"github.com/trestle-cni/trestle/plugins/bridge"
 	"github.com/trestle-cni/trestle/plugins/chain"
+	"github.com/trestle-cni/trestle/plugins/dummy"
 	"github.com/trestle-cni/trestle/plugins/firewall"
+	"github.com/trestle-cni/trestle/plugins/ipvlan"
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/macvlan"
 	"github.com/trestle-cni/trestle/plugins/portmap"
 	"github.com/trestle-cni/trestle/plugins/ptp"
 	"github.com/trestle-cni/trestle/plugins/sbr"
 	"github.com/trestle-cni/trestle/plugins/static"
+	"github.com/trestle-cni/trestle/plugins/tap"
 	"github.com/trestle-cni/trestle/plugins/tuning"
+	"github.com/trestle-cni/trestle/plugins/vlan"
 	"github.com/trestle-cni/trestle/test/built"
 	"github.com/trestle-cni/trestle/test/laws"
 )
@@ -33,6 +37,10 @@ func kinds() map[string]laws.Kind {
 		"bandwidth":  laws.Of(bandwidth.Kind()),
 		"bridge":     laws.Of(bridge.Kind()),
 		"firewall":   laws.Of(firewall.Kind()),
+		"dummy":      laws.Of(dummy.Kind()),
+		"ipvlan":     laws.Of(ipvlan.Kind()),
+		"tap":        laws.Of(tap.Kind()),
+		"vlan":       laws.Of(vlan.Kind()),
 		"loopback":   laws.Of(loopback.Kind()),
 		"macvlan":    laws.Of(macvlan.Kind()),
 		"portmap":    laws.Of(portmap.Kind()),

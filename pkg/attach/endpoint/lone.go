@@ -56,6 +56,7 @@ func Parent(k *keys.Object) step.Parent {
 type Hold struct {
 	Kernel bool                                  // the Ethernet address is the kernel's to choose, or the device's
 	Make   func(net.HardwareAddr, int) plan.Step // of that address, nil where it is not known, and that MTU
+	Silent bool                                  // nobody else's word is asked for on the link: it does without neighbour discovery
 	Beside func(*Endpoint) []plan.Step           // what comes with the addresses on the host; nil: nothing
 }
 
@@ -72,7 +73,7 @@ func (l Lone) Plan(call attach.Call, hold Hold) (plan.Plan, error) {
 		p.Steps = append(p.Steps, step.Up{IfName: call.IfName})
 	}
 	p.Mark = len(p.Steps)
-	p.Steps = append(p.Steps, e.Steps(l3, Use{IfName: call.IfName, DAD: true, AcceptRA: true, Sysctls: l.Sysctls})...)
+	p.Steps = append(p.Steps, e.Steps(l3, Use{IfName: call.IfName, DAD: !hold.Silent, AcceptRA: true, Sysctls: l.Sysctls})...)
 	if hold.Beside != nil {
 		p.Steps = append(p.Steps, hold.Beside(&e)...)
 	}

@@ -51,12 +51,10 @@ func (c *Conn) CanMake(kind string) error {
 	return err
 }
 
-// Dress returns the request that gives the link with the index its name and alias and, where they are not nil or 0, Ethernet address and MTU.
-func Dress(index int, name, alias string, mac net.HardwareAddr, mtu int) *nl.NetlinkRequest {
+// Dress returns the request that gives the link with the index its name and alias.
+func Dress(index int, name, alias string) *nl.NetlinkRequest {
 	r := byIndex(unix.RTM_SETLINK, index)
-	for _, a := range linkAttrs(name, mac, mtu) {
-		r.AddData(a)
-	}
+	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
 	return WithAlias(r, alias)
 }
 
@@ -74,4 +72,15 @@ func (c *Conn) DefaultLink() (int, error) {
 		}
 	}
 	return 0, nil
+}
+
+// Fit returns the request that gives the link with the index, where they are not nil or 0, an Ethernet address, an MTU and a master.
+func Fit(index int, mac net.HardwareAddr, mtu, master int) *nl.NetlinkRequest {
+	r := byIndex(unix.RTM_SETLINK, index)
+	if mac != nil {
+		r.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, mac))
+	}
+	number(r, unix.IFLA_MTU, mtu)
+	number(r, unix.IFLA_MASTER, master)
+	return r
 }

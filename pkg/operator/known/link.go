@@ -14,8 +14,9 @@ const (
 	KindMacvlan = "macvlan"
 	KindIPvlan  = "ipvlan"
 	KindVLAN    = "vlan"
-	KindTun     = "tun"
+	KindTun     = "tuntap"
 	KindIFB     = "ifb"
+	KindDummy   = "dummy"
 )
 
 // tunnels are kinds of links that no plugin here makes, and that lead to where nobody follows.

@@ -16,7 +16,7 @@ var table = []Plugin{
 	{Name: "vlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindVLAN, Opaque: true}}},
 	{Name: "tap", Part: Interface, Bridge: Key{Name: "bridge"}, Links: []Link{{Kind: KindTun, Opaque: true}}},
 	{Name: "host-device", Part: Interface},
-	{Name: "dummy", Part: Interface},
+	{Name: "dummy", Part: Interface, Links: []Link{{Kind: KindDummy, Opaque: true}}},
 	{Name: "loopback", Part: Interface, Unmarked: true},
 
 	{Name: "host-local", Part: Address, Ranges: true},

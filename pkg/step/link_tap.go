@@ -1,0 +1,161 @@
+package step
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Tap is a link whose other end a program has, mostly a virtual machine's: what is sent there it reads, and what it writes comes in.
+type Tap struct {
+	Owner, Group int64  // who may open it besides root; -1: nobody, or any group
+	MultiQueue   bool   // several programs, or threads, may
+	VnetHdr      bool   // each frame has a header about what of its work is left to do (virtio)
+	Label        string // SELinux context; empty: the plugin's own
+	Bridge       string // of the container's, of which it is a port; empty: none
+}
+
+// tunDevice is where such links are asked for.
+const tunDevice = "/dev/net/tun"
+
+func (t Tap) kind() string { return "tuntap" }
+
+func (t Tap) hangs() bool { return false }
+
+func (t Tap) ready(*site.Side) error {
+	if _, err := os.Stat(tunDevice); err != nil {
+		return fault.New(fault.Unsupported, "modprobe tun", "tap: %w", err)
+	}
+	if t.Label == "" {
+		return nil
+	}
+	if _, err := os.Stat("/sys/fs/selinux/enforce"); err != nil {
+		return fault.New(fault.Unsupported, "leave selinuxContext out", "selinuxContext: %s: this machine has no SELinux", t.Label)
+	}
+	return nil
+}
+
+func (t Tap) fits(*site.Side, netlink.Link) error { return nil }
+
+// create makes it by the device's own requests: there are none of rtnetlink. It is down, and stays when its descriptor is closed.
+func (t Tap) create(on *site.Side, l rtnl.Link) error {
+	master := 0
+	if t.Bridge != "" {
+		bridge, err := need(on, t.Bridge)
+		if err != nil {
+			return fmt.Errorf("bridge: %w", err)
+		}
+		master = bridge.Attrs().Index
+	}
+	if err := on.Do(func() error { return t.labelled(func() error { return t.make(l.Name) }) }); err != nil {
+		return err
+	}
+	on.Forget()
+	link, err := need(on, l.Name)
+	if err != nil {
+		return err
+	}
+	if err := on.Conn.Send(rtnl.Fit(link.Attrs().Index, l.MAC, l.MTU, master)); err != nil {
+		return fault.Join(err, remove(on, link))
+	}
+	return nil
+}
+
+func (t Tap) make(name string) error {
+	fd, err := unix.Open(tunDevice, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("%s: %w", tunDevice, err)
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	request.SetUint16(t.flags())
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, request); err != nil {
+		return fmt.Errorf("make: %w", err)
+	}
+	for _, who := range []struct {
+		request uint
+		id      int64
+	}{{unix.TUNSETOWNER, t.Owner}, {unix.TUNSETGROUP, t.Group}} {
+		if who.id >= 0 {
+			if err := unix.IoctlSetInt(fd, who.request, int(who.id)); err != nil {
+				return fmt.Errorf("owner or group %d: %w", who.id, err)
+			}
+		}
+	}
+	return unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 1)
+}
+
+// flags are those of TUNSETIFF: an existing link is none to be attached to.
+func (t Tap) flags() uint16 {
+	flags := uint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_TUN_EXCL)
+	if t.MultiQueue {
+		flags |= unix.IFF_MULTI_QUEUE
+	}
+	if t.VnetHdr {
+		flags |= unix.IFF_VNET_HDR
+	}
+	return flags
+}
+
+// labelled runs f as a thread with the SELinux context, which the link gets from it.
+func (t Tap) labelled(f func() error) error {
+	const current = "/proc/thread-self/attr/current"
+	if t.Label == "" {
+		return f()
+	}
+	own, err := os.ReadFile(current)
+	if err == nil {
+		err = os.WriteFile(current, []byte(t.Label), 0)
+	}
+	if err != nil {
+		return fault.New(fault.Unsupported, "allow the plugin that transition, or leave selinuxContext out", "selinuxContext: %s: %w", t.Label, err)
+	}
+	return fault.Join(f(), os.WriteFile(current, bytes.TrimRight(own, "\x00\n"), 0))
+}
+
+func (t Tap) explain(_ *site.Site, _ Lone, err error) error { return err }
+
+func (t Tap) verify(side *site.Side, link netlink.Link) error {
+	found, ok := link.(*netlink.Tuntap)
+	if !ok {
+		return nil // said by Lone
+	}
+	name := link.Attrs().Name
+	has := func(flag netlink.TuntapFlag) bool { return found.Flags&flag != 0 }
+	var errs []error
+	for _, c := range []struct {
+		what        string
+		want, found any
+	}{
+		{"mode", "tap", map[bool]string{true: "tap", false: "tun"}[found.Mode == unix.IFF_TAP]},
+		{"owner", max(t.Owner, 0), int64(found.Owner)},
+		{"group", max(t.Group, 0), int64(found.Group)},
+		{"multiQueue", t.MultiQueue, has(netlink.TUNTAP_MULTI_QUEUE)},
+		{"vnetHdr", t.VnetHdr, has(netlink.TUNTAP_VNET_HDR)},
+		{"packet information", false, !has(netlink.TUNTAP_NO_PI)},
+		{"bridge", t.Bridge, masterName(side, link)},
+	} {
+		if c.want != c.found {
+			errs = append(errs, drift(c.what+" of "+name, c.want, c.found))
+		}
+	}
+	return fault.Join(errs...)
+}
+
+func masterName(side *site.Side, link netlink.Link) string {
+	index := link.Attrs().MasterIndex
+	if index == 0 {
+		return ""
+	}
+	return nameOf(side.LinkByIndex(index))
+}
