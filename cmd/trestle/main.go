@@ -15,6 +15,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/chain"
 	"github.com/trestle-cni/trestle/plugins/dummy"
 	"github.com/trestle-cni/trestle/plugins/firewall"
+	hostdevice "github.com/trestle-cni/trestle/plugins/host-device"
 	hostlocal "github.com/trestle-cni/trestle/plugins/host-local"
 	"github.com/trestle-cni/trestle/plugins/ipvlan"
 	"github.com/trestle-cni/trestle/plugins/loopback"
@@ -31,9 +32,9 @@ import (
 func main() {
 	bundle := plugin.Bundle{}
 	for _, p := range []plugin.Plugin{
-		bandwidth.Kind().Plugin(), bridge.Kind().Plugin(), chain.Plugin(), dummy.Kind().Plugin(), firewall.Kind().Plugin(), hostlocal.Plugin(),
-		ipvlan.Kind().Plugin(), loopback.Kind().Plugin(), macvlan.Kind().Plugin(), portmap.Kind().Plugin(), ptp.Kind().Plugin(), sbr.Kind().Plugin(),
-		static.Plugin(), tap.Kind().Plugin(), tuning.Kind().Plugin(), vlan.Kind().Plugin(),
+		bandwidth.Kind().Plugin(), bridge.Kind().Plugin(), chain.Plugin(), dummy.Kind().Plugin(), firewall.Kind().Plugin(), hostdevice.Kind().Plugin(),
+		hostlocal.Plugin(), ipvlan.Kind().Plugin(), loopback.Kind().Plugin(), macvlan.Kind().Plugin(), portmap.Kind().Plugin(), ptp.Kind().Plugin(),
+		sbr.Kind().Plugin(), static.Plugin(), tap.Kind().Plugin(), tuning.Kind().Plugin(), vlan.Kind().Plugin(),
 	} {
 		bundle[p.Name] = p
 	}

@@ -80,7 +80,7 @@ func (v *verb) build(ctx context.Context, m *made) error {
 	if err != nil {
 		return err
 	}
-	if p.Result != result && v.place != After { // one of our own
+	if p.Result != result && v.place != After && len(p.Steps) > 0 { // one of our own
 		if err := describe(v.site, p.Result); err != nil {
 			return fmt.Errorf("result: %w", err)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/chain"
 	"github.com/trestle-cni/trestle/plugins/dummy"
 	"github.com/trestle-cni/trestle/plugins/firewall"
+	hostdevice "github.com/trestle-cni/trestle/plugins/host-device"
 	"github.com/trestle-cni/trestle/plugins/ipvlan"
 	"github.com/trestle-cni/trestle/plugins/loopback"
 	"github.com/trestle-cni/trestle/plugins/macvlan"
@@ -34,21 +35,22 @@ import (
 // kinds are the plugins that the laws are held against.
 func kinds() map[string]laws.Kind {
 	kinds := map[string]laws.Kind{
-		"bandwidth":  laws.Of(bandwidth.Kind()),
-		"bridge":     laws.Of(bridge.Kind()),
-		"firewall":   laws.Of(firewall.Kind()),
-		"dummy":      laws.Of(dummy.Kind()),
-		"ipvlan":     laws.Of(ipvlan.Kind()),
-		"tap":        laws.Of(tap.Kind()),
-		"vlan":       laws.Of(vlan.Kind()),
-		"loopback":   laws.Of(loopback.Kind()),
-		"macvlan":    laws.Of(macvlan.Kind()),
-		"portmap":    laws.Of(portmap.Kind()),
-		"ptp":        laws.Of(ptp.Kind()),
-		"sbr":        laws.Of(sbr.Kind()),
-		"static":     laws.Address(static.Plugin()),
-		"tuning":     laws.Of(tuning.Kind()),
-		"host-local": laws.Address(hostlocal.Plugin()),
+		"bandwidth":   laws.Of(bandwidth.Kind()),
+		"bridge":      laws.Of(bridge.Kind()),
+		"firewall":    laws.Of(firewall.Kind()),
+		"dummy":       laws.Of(dummy.Kind()),
+		"ipvlan":      laws.Of(ipvlan.Kind()),
+		"tap":         laws.Of(tap.Kind()),
+		"vlan":        laws.Of(vlan.Kind()),
+		"host-device": laws.Of(hostdevice.Kind()),
+		"loopback":    laws.Of(loopback.Kind()),
+		"macvlan":     laws.Of(macvlan.Kind()),
+		"portmap":     laws.Of(portmap.Kind()),
+		"ptp":         laws.Of(ptp.Kind()),
+		"sbr":         laws.Of(sbr.Kind()),
+		"static":      laws.Address(static.Plugin()),
+		"tuning":      laws.Of(tuning.Kind()),
+		"host-local":  laws.Address(hostlocal.Plugin()),
 	}
 	kinds[chain.Name] = laws.List(chain.Plugin(), maps.Clone(kinds))
 	return kinds

@@ -56,6 +56,7 @@ func Parent(k *keys.Object) step.Parent {
 type Hold struct {
 	Kernel bool                                  // the Ethernet address is the kernel's to choose, or the device's
 	Make   func(net.HardwareAddr, int) plan.Step // of that address, nil where it is not known, and that MTU
+	None   bool                                  // there is no link: no step is made, and the result names the interface alone
 	Silent bool                                  // nobody else's word is asked for on the link: it does without neighbour discovery
 	Beside func(*Endpoint) []plan.Step           // what comes with the addresses on the host; nil: nothing
 }
@@ -67,7 +68,11 @@ func (l Lone) Plan(call attach.Call, hold Hold) (plan.Plan, error) {
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	p := plan.Plan{Steps: []plan.Step{hold.Make(e.MAC, cmp.Or(e.MTU, l.MTU))}}
+	result := e.Result([]*types100.Interface{{Name: call.IfName, Mac: e.MAC.String(), Sandbox: call.Netns}}, 0, l.DNS)
+	if hold.None {
+		return plan.Plan{Result: result}, nil
+	}
+	p := plan.Plan{Result: result, Steps: []plan.Step{hold.Make(e.MAC, cmp.Or(e.MTU, l.MTU))}}
 	l3 := l.IPAM != ""
 	if l3 && l.Late {
 		p.Steps = append(p.Steps, step.Up{IfName: call.IfName})
@@ -77,6 +82,5 @@ func (l Lone) Plan(call attach.Call, hold Hold) (plan.Plan, error) {
 	if hold.Beside != nil {
 		p.Steps = append(p.Steps, hold.Beside(&e)...)
 	}
-	p.Result = e.Result([]*types100.Interface{{Name: call.IfName, Mac: e.MAC.String(), Sandbox: call.Netns}}, 0, l.DNS)
 	return p, nil
 }

@@ -84,3 +84,12 @@ func Fit(index int, mac net.HardwareAddr, mtu, master int) *nl.NetlinkRequest {
 	number(r, unix.IFLA_MASTER, master)
 	return r
 }
+
+// Move returns the request that puts the link with the index into the namespace of the descriptor, if it is none below 0, and gives it name and alias there.
+func Move(index, ns int, name, alias string) *nl.NetlinkRequest {
+	r := Dress(index, name, alias)
+	if ns >= 0 {
+		r.AddData(nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(ns))))
+	}
+	return r
+}

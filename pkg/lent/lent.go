@@ -1,0 +1,107 @@
+// Package lent keeps what a device of the host was like before a container got it, so that it comes back as it was, whatever way it left. The files are ours
+// alone, and need not outlive a boot: with that, every device is the host's again.
+package lent
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// Dir is where the files are.
+const Dir = "/run/cni/trestle/devices"
+
+// Device is what one was like, and who has it.
+type Device struct {
+	Network     string         `json:"network"`
+	ContainerID string         `json:"containerID"`
+	IfName      string         `json:"ifname"` // in the container
+	Name        string         `json:"name"`   // on the host
+	Alias       string         `json:"alias,omitempty"`
+	Index       int            `json:"index"`
+	MAC         string         `json:"mac,omitempty"`
+	Up          bool           `json:"up,omitempty"`
+	MTU         int            `json:"mtu"`
+	TxQLen      int            `json:"txQLen"`
+	Addrs       []netip.Prefix `json:"addresses,omitempty"`
+}
+
+// Owner is who has the device.
+func (d *Device) Owner() owner.Owner { return owner.Of(d.Network, d.ContainerID, d.IfName) }
+
+// path is where the owner's file is. An attachment has one device.
+func path(id owner.ID) string { return filepath.Join(Dir, hex.EncodeToString(id.Owner[:])+".json") }
+
+// Read returns what the owner has; nil where that is nothing.
+func Read(id owner.ID) (*Device, error) { return read(path(id)) }
+
+func read(file string) (*Device, error) {
+	text, err := plainfile.Read(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	d := new(Device)
+	if err == nil {
+		err = json.Unmarshal(text, d)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return d, nil
+}
+
+// Write puts the file in its place, whole or not at all.
+func (d *Device) Write() error {
+	file := path(d.Owner().ID)
+	text, err := json.MarshalIndent(d, "", " ")
+	if err == nil {
+		err = os.MkdirAll(Dir, 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(file+".half", text, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(file+".half", file)
+	}
+	return err
+}
+
+// Remove removes the owner's file, and what a kill left of it.
+func Remove(id owner.ID) error {
+	var errs []error
+	for _, file := range []string{path(id) + ".half", path(id)} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// All returns what anybody has. A file that cannot be read is left out, and named in the error.
+func All() (list []*Device, err error) {
+	entries, err := os.ReadDir(Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	errs := []error{err}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".json") {
+			continue
+		}
+		d, err := read(filepath.Join(Dir, e.Name()))
+		if d != nil {
+			list = append(list, d)
+		}
+		errs = append(errs, err)
+	}
+	return list, errors.Join(errs...)
+}

@@ -1,0 +1,153 @@
+package step
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/test/nstest"
+)
+
+var lending = Moved{Owner: one, IfName: "eth0", Device: Device{Name: "dev0"}, Return: Addressed}
+
+// device makes a link of the host's with something of everything, and returns the state.
+func (h *host) device() string {
+	h.Helper()
+	h.run("ip link add dev0 type veth peer name far0")
+	h.run("ip link set far0 up")
+	h.run("ip link set dev0 mtu 1400 txqueuelen 77 alias mine up")
+	h.run("ip addr add 10.9.0.1/24 dev dev0")
+	return h.snapshot()
+}
+
+// A device comes back as it was, whatever way it left the container.
+func TestMovedComesBack(t *testing.T) {
+	for name, leaves := range map[string]func(*host){
+		"by DEL":           func(*host) {},
+		"renamed inside":   func(h *host) { h.inside("ip link set eth0 name x9") },
+		"mark lost inside": func(h *host) { h.inside("ip\nlink\nset\neth0\nalias\n") },
+		"set up inside":    func(h *host) { h.inside("ip link set eth0 mtu 1300 up"); h.inside("ip addr add 10.8.0.2/24 dev eth0") },
+		"by the kernel, as the namespace died": func(h *host) {
+			h.inside(fmt.Sprintf("ip link set eth0 netns %d", os.Getpid()))
+			h.Site = h.open("")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onHost(t, func(h *host) {
+				before := h.device()
+				h.must(lending.Guard(h.ctx, h.Site))
+				if created, err := lending.Apply(h.ctx, h.Site); !created || err != nil {
+					t.Fatalf("created %v, %v", created, err)
+				}
+				h.must(lending.Verify(h.ctx, h.Site))
+				if created, err := lending.Apply(h.ctx, h.Site); created || err != nil {
+					t.Errorf("again: created %v, %v", created, err)
+				}
+				leaves(h)
+				for range 2 {
+					h.Site.Host.Forget()
+					h.must(lending.Undo(h.ctx, h.Site))
+					h.same("undone", before)
+				}
+			})
+		})
+	}
+}
+
+// One that the kernel brought home under the container's name is found by its own, by whoever asks next.
+func TestMovedStrays(t *testing.T) {
+	onHost(t, func(h *host) {
+		before := h.device()
+		h.apply(lending)
+		h.inside(fmt.Sprintf("ip link set eth0 netns %d", os.Getpid()))
+		h.Site = h.open(nstest.Namespace(h, "c2"))
+		next := lending
+		next.Owner = owner.Of("net", "c2", "eth0")
+		h.must(next.Guard(h.ctx, h.Site))
+		h.apply(next)
+		h.must(next.Verify(h.ctx, h.Site))
+		h.must(next.Undo(h.ctx, h.Site))
+		h.same("undone", before)
+	})
+}
+
+func TestMovedRefuses(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.device()
+		h.apply(br)
+		h.run("ip link set dev0 master br0")
+		refuses(t, lending.Guard(h.ctx, h.Site), fault.Config, "device dev0: a port of br0")
+		h.run("ip link set dev0 nomaster")
+		h.run("ip route add default via 10.9.0.9 dev dev0")
+		refuses(t, lending.Guard(h.ctx, h.Site), fault.Config, "the host's default route leads by it")
+		forced := lending
+		forced.Force = true
+		h.must(forced.Guard(h.ctx, h.Site))
+		h.run("ip route del default")
+		h.apply(lending)
+		other := h.open(nstest.Namespace(h, "c2"))
+		refuses(t, lending.Guard(h.ctx, other), fault.Taken, "attachment net/c1/eth0 has it")
+		refuses(t, Moved{Device: Device{Name: "dev7"}, IfName: "eth0"}.Guard(h.ctx, other), fault.Config, "device dev7: not found on the host")
+		h.run("ip link add dev0 type veth peer name other1")
+		refuses(t, lending.Undo(h.ctx, h.Site), fault.Taken, "the host has another link of that name")
+		h.run("ip link del dev0")
+		h.must(lending.Undo(h.ctx, h.Site))
+		if link, err := find(h.Site.Host, "dev0"); err != nil || link == nil {
+			t.Errorf("not back: %v", err)
+		}
+	})
+}
+
+// What the reference took has no note of ours: its alias is its name.
+func TestMovedOfReference(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.run("ip link add dev0 type veth peer name far0")
+		before := h.snapshot()
+		h.run("ip link set dev0 netns c1 name eth0")
+		h.inside("ip link set eth0 alias dev0 up")
+		h.must(lending.Verify(h.ctx, h.Site))
+		h.must(lending.Undo(h.ctx, h.Site))
+		h.same("undone", before)
+	})
+}
+
+// The ways to say which device is meant, on a machine that is made up.
+func TestDevice(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.run("mount -t tmpfs none /sys/bus")
+		h.run("ip link add dev0 type veth peer name far0")
+		h.run("ip link set dev0 address 02:00:00:00:00:07")
+		for _, dir := range []string{"pci/devices/0000:00:01.0/net/dev0", "pci/devices/0000:00:02.0/virtio3/net/dev0", "auxiliary/devices/mlx5_core.sf.4/net/dev0",
+			"pci/devices/0000:00:03.0/net/dev0", "pci/devices/0000:00:03.0/net/dev1", "pci/devices/0000:00:04.0", "pci/drivers/vfio-pci"} {
+			h.must(os.MkdirAll(filepath.Join("/sys/bus", dir), 0o755))
+		}
+		h.must(os.Symlink("/sys/bus/pci/drivers/vfio-pci", "/sys/bus/pci/devices/0000:00:04.0/driver"))
+		for _, d := range []Device{{Name: "dev0"}, {MAC: net.HardwareAddr{2, 0, 0, 0, 0, 7}}, {PCI: "0000:00:01.0"}, {PCI: "0000:00:02.0"},
+			{Auxiliary: "mlx5_core.sf.4"}, {Name: "dev0", PCI: "0000:00:03.0"}, {Path: "/sys/bus/pci/devices/0000:00:01.0"}} {
+			if link, err := d.find(h.Site.Host); err != nil || link.Attrs().Name != "dev0" {
+				t.Errorf("%s: %v", d, err)
+			}
+		}
+		_, err := Device{PCI: "0000:00:03.0"}.find(h.Site.Host)
+		refuses(t, err, fault.Config, "has the links dev0, dev1")
+		_, err = Device{PCI: "0000:00:09.0"}.find(h.Site.Host)
+		refuses(t, err, fault.Config, "device 0000:00:09.0: not found")
+		for id, want := range map[string]Device{"0000:00:01.0": {PCI: "0000:00:01.0"}, "mlx5_core.sf.4": {Auxiliary: "mlx5_core.sf.4"}} {
+			if d, known := (Device{PCI: "other"}).OfID(id); !known || d.String() != want.String() {
+				t.Errorf("%s: %s, %v", id, d, known)
+			}
+		}
+		for _, id := range []string{"", "nobody", "../devices/0000:00:01.0"} {
+			if _, known := (Device{}).OfID(id); known {
+				t.Errorf("%q: known", id)
+			}
+		}
+		if !(Device{PCI: "0000:00:04.0"}).ForPrograms() || (Device{PCI: "0000:00:01.0"}).ForPrograms() {
+			t.Error("not those that a program drives")
+		}
+	})
+}
