@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 )
 
 // KernelLacks says whether the kernel cannot make what the network asks for: a bridge that filters VLANs (CONFIG_BRIDGE_VLAN_FILTERING), or
@@ -21,8 +22,13 @@ func KernelLacks(t testing.TB, c Chain) bool {
 	if c.filtersVLANs() {
 		needed = append(needed, &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "probe"}, VlanFiltering: &on})
 	}
-	for _, kind := range c.links() {
-		needed = append(needed, &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Name: "probe"}, LinkType: kind})
+	conn, err := rtnl.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if slices.ContainsFunc(c.links(), func(kind string) bool { return errors.Is(conn.CanMake(kind), unix.EOPNOTSUPP) }) {
+		return true
 	}
 	return slices.ContainsFunc(needed, func(l netlink.Link) bool { return errors.Is(made(l), unix.EOPNOTSUPP) })
 }
