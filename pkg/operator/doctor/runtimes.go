@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,23 +16,32 @@ func runtimeChecks() []Check {
 }
 
 // makers are the runtimes that name a container's namespace in a manner of their own. Where two of them have one (containerd's shim and buildah have paths of a process), nothing is said.
-var makers = []struct {
-	name string
-	path *regexp.Regexp
-}{
-	{"containerd", regexp.MustCompile(`/cni-` + uuid + `$`)},
-	{"podman", regexp.MustCompile(`/netns-` + uuid + `$`)},
-	{"CRI-O", regexp.MustCompile(`/` + uuid + `$`)},
+var makers = []struct{ name, prefix string }{
+	{"containerd", "cni-"},
+	{"podman", "netns-"},
+	{"CRI-O", ""},
 }
 
-const uuid = `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`
+// uuid says whether the text is one, as RFC 9562, section 4 writes it.
+func uuid(text string) bool {
+	if len(text) != 36 {
+		return false
+	}
+	for i, c := range []byte(text) {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (c == '-') || !dash && !strings.ContainsRune("0123456789abcdef", rune(c)) {
+			return false
+		}
+	}
+	return true
+}
 
 // runtimesTwice tells of networks on which two runtimes have containers.
 func (p *Picture) runtimesTwice() (found []Finding) {
 	networks := make(map[string]map[string]string) // an example of each runtime
 	for _, a := range p.Host.Attachments {
 		for _, maker := range makers {
-			if maker.path.MatchString(a.Netns) {
+			if name, ok := strings.CutPrefix(filepath.Base(a.Netns), maker.prefix); ok && uuid(name) {
 				if networks[a.Network] == nil {
 					networks[a.Network] = make(map[string]string)
 				}
