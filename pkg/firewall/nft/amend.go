@@ -135,6 +135,7 @@ func (f *Filter) steady(ctx context.Context, look func() (sure bool, err error))
 		if err != nil {
 			return explain(err)
 		}
+		f.began = before
 		sure, found := look()
 		if sure && found == nil {
 			return nil

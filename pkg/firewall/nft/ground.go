@@ -68,7 +68,7 @@ func (f *Filter) Grounded(ctx context.Context) error {
 	defer f.lock()()
 	var drift []string
 	err := f.steady(ctx, func() (sure bool, err error) {
-		drift, err = f.drift(inet())
+		drift, err = f.driftOnce(inet())
 		for _, t := range occasional() {
 			there, missing := f.exists(t)
 			if err != nil || missing != nil {
@@ -76,7 +76,7 @@ func (f *Filter) Grounded(ctx context.Context) error {
 			}
 			if there {
 				var more []string
-				more, err = f.drift(t)
+				more, err = f.driftOnce(t)
 				drift = append(drift, more...)
 			}
 		}

@@ -26,7 +26,7 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 			list = []string{fmt.Sprintf("table %s: expected, found none", w.table)}
 			return false, err
 		}
-		if list, err = f.drift(w.table); err != nil {
+		if list, err = f.driftOnce(w.table); err != nil {
 			return false, err
 		}
 		more, err := f.missing(w)

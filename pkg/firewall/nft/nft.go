@@ -46,6 +46,7 @@ type Filter struct {
 	deletes bool // the kernel was seen to ignore a new timeout
 	settled bool // see Forget
 	memory  memory
+	began   uint32 // the generation at which steady's present look began
 	looked  uint32 // the generation that Ward asked for, until somebody made use of it; 0: none
 	run     string // the directory of the lock; empty: nobody queues
 

@@ -44,7 +44,7 @@ func (f *Filter) Warded(ctx context.Context) error {
 	defer f.lock()()
 	var drift []string
 	err := f.steady(ctx, func() (sure bool, err error) {
-		drift, err = f.drift(bridge())
+		drift, err = f.driftOnce(bridge())
 		return len(drift) == 0, err
 	})
 	if err != nil {

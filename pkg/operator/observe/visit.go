@@ -163,8 +163,13 @@ var sysctls = [...]string{"ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/c
 // of a host's bridges none is told: what is decided for them is decided by their bridge.
 func readSysctls(n *Namespace, links []rtnl.LinkData) {
 	n.Sysctls, n.Conntrack = make(map[string]string), -1
+	dir, err := procfile.Settings() // in the shared one, to look at each of a thousand namespaces would be to look at each a thousand times
+	if err != nil {
+		return // as where nothing in it can be read
+	}
+	defer unix.Close(dir)
 	for _, key := range sysctls {
-		readSysctl(n, key)
+		readSysctl(n, dir, key)
 	}
 	for _, l := range links {
 		if n.Host && l.Attrs().MasterIndex != 0 {
@@ -175,15 +180,15 @@ func readSysctls(n *Namespace, links []rtnl.LinkData) {
 			n.Sysctls[family+"/conf/"+l.Attrs().Name+"/"+name] = strconv.Itoa(value)
 		}
 	}
-	if text, err := procfile.Read("/proc/sys/net/netfilter/nf_conntrack_count"); err == nil {
+	if text, err := procfile.ReadIn(dir, "net/netfilter/nf_conntrack_count"); err == nil {
 		if count, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
 			n.Conntrack = count
 		}
 	}
 }
 
-func readSysctl(n *Namespace, key string) {
-	text, err := procfile.Read("/proc/sys/net/" + key)
+func readSysctl(n *Namespace, dir int, key string) {
+	text, err := procfile.ReadIn(dir, "net/"+key)
 	if err == nil {
 		n.Sysctls[key] = strings.TrimSpace(string(text))
 	}
