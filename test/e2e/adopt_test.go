@@ -48,6 +48,7 @@ func TestAdopt(t *testing.T) {
 		for order, steps := range map[string]string{"flushed": "flush repair gc", "collected-first": "gc flush gc repair gc", "not-flushed": "repair gc repair gc"} {
 			for build, from := range takenFrom() {
 				t.Run(name+"/"+order+"/"+build, func(t *testing.T) {
+					t.Parallel()
 					plugins := strings.NewReplacer("%s", from.masquerade, `"portmap",`, `"portmap", `+from.ports).Replace(network)
 					nstest.Run(t, func(t *testing.T) { adopt(t, from.dir, plugins, steps) })
 				})

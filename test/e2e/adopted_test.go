@@ -33,6 +33,7 @@ func TestAdoptEverything(t *testing.T) {
 				continue // these have no such choice, and begin on a bridge that the others show
 			}
 			t.Run(name+"/"+build, func(t *testing.T) {
+				t.Parallel()
 				nstest.Run(t, func(t *testing.T) { adoptNetwork(t, from, file, cmp.Or(refused[name], refused[name+"/"+build])) })
 			})
 		}
@@ -127,7 +128,7 @@ func (s others) chosen(plugin laws.Config) {
 
 // spare takes away the keys that the suite does not know, and what makes its result another one; CHECK rightly misses that.
 func (s others) spare(plugin laws.Config) {
-	for _, key := range []string{"acceptRA", "unshapedSubnets", "shapedSubnets"} {
+	for _, key := range []string{"acceptRA", "unshapedSubnets", "shapedSubnets", "maxBurst", "latency"} {
 		delete(plugin, key)
 	}
 	if s.dir == reference.Debian.Dir {

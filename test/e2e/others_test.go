@@ -29,6 +29,7 @@ func TestOthersAreCalled(t *testing.T) {
 		"ptp before ours": {`{"type": "others-ptp", ` + ipam + `}, {"type": "portmap", "capabilities": {"portMappings": true}}`, "others-ptp"},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) { othersAreCalled(t, c.plugins, c.missing) })
 		})
 	}

@@ -55,6 +55,7 @@ func TestRulesThatNameNobody(t *testing.T) {
 	for way, leave := range departures {
 		for build, from := range takenFrom() {
 			t.Run(way+"/"+build, func(t *testing.T) {
+				t.Parallel()
 				plugins := strings.NewReplacer("%s", from.masquerade, `"portmap",`, `"portmap", `+from.ports).Replace(adopted["all"]) + `, {"type": "firewall"}`
 				nstest.Run(t, func(t *testing.T) {
 					s := settledBy(t, from.dir, plugins)
