@@ -15,21 +15,16 @@ import (
 	"github.com/trestle-cni/trestle/test/slack"
 )
 
-// TestFairQueue wants a question to overtake what another flow sent before it and has not got through yet, at 10 Mbit/s: behind the reference's queue it
-// comes last. What that is worth in time is told, and not held: an emulator adds its own. The kernel below `make test` has no fq_codel.
+// TestFairQueue wants a question to overtake what another flow sent before it and has not got through yet: behind the reference's queue it comes last. What
+// that is worth in time, at 10 Mbit/s, is told and not held: an emulator adds its own. The kernel below `make test` has no fq_codel.
 func TestFairQueue(t *testing.T) {
-	const keys = `"ingressRate": 10000000, "ingressBurst": 100000, "egressRate": 10000000, "egressBurst": 100000`
+	const slow = `"ingressRate": 2000000, "ingressBurst": 40000, "egressRate": 2000000, "egressBurst": 40000`
+	const quick = `"ingressRate": 10000000, "ingressBurst": 100000, "egressRate": 10000000, "egressBurst": 100000`
 	nstest.Run(t, func(t *testing.T) {
 		nstest.Namespace(t, "c1")
 		s := newShaped(t, "eth0")
-		plain := suite{dir: reference.Newest.Dir}
-		plain.call(t, "ADD", "bandwidth", "c1", s.config(keys))
-		last, theirs := s.overtaken(), s.waits()
-		plain.call(t, "DEL", "bandwidth", "c1", s.config(keys))
-		s.run("tc qdisc del dev " + s.host() + " root") // which the reference leaves
-		s.run("tc qdisc del dev " + s.host() + " ingress")
-		succeed(t, "ADD", "bandwidth", "c1", s.config(keys))
-		first, ours := s.overtaken(), s.waits()
+		last, first := within(s, slow, s.overtaken)
+		theirs, ours := within(s, quick, s.waits)
 		for name := range directions {
 			t.Logf("%s: behind %d of %d, with the reference's queue behind %d; %v under load, with the reference's queue %v", name, first[name], bulk, last[name],
 				ours[name], theirs[name])
@@ -37,12 +32,27 @@ func TestFairQueue(t *testing.T) {
 				t.Errorf("%s: a question comes behind %d of %d, with the reference's queue behind %d", name, first[name], bulk, last[name])
 			}
 		}
-		succeed(t, "DEL", "bandwidth", "c1", s.config(keys))
 	})
 }
 
-// bulk is how many datagrams of 1,000 bytes are sent before a question: three times the burst, and no more than the reference's queue holds.
-const bulk = 40
+// within looks at what the reference makes of the keys, and at what ours does.
+func within[T any](s shaped, keys string, look func() T) (theirs, ours T) {
+	s.Helper()
+	plain := suite{dir: reference.Newest.Dir}
+	plain.call(s.T, "ADD", "bandwidth", "c1", s.config(keys))
+	theirs = look()
+	plain.call(s.T, "DEL", "bandwidth", "c1", s.config(keys))
+	s.run("tc qdisc del dev " + s.host() + " root") // which the reference leaves
+	s.run("tc qdisc del dev " + s.host() + " ingress")
+	succeed(s.T, "ADD", "bandwidth", "c1", s.config(keys))
+	ours = look()
+	succeed(s.T, "DEL", "bandwidth", "c1", s.config(keys))
+	return theirs, ours
+}
+
+// bulk is how many datagrams of 1,000 bytes are sent before a question: twice the burst at 2 Mbit/s, and no more than the reference's queue holds, which is
+// 25 ms long.
+const bulk = 10
 
 // overtaken is, for each direction, behind how many of them the question comes.
 func (s shaped) overtaken() map[string]int {
