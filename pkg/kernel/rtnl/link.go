@@ -93,18 +93,11 @@ func byIndex(kind, index int) *nl.NetlinkRequest {
 
 // NewBridge returns the request that makes a bridge, down. mtu 0 and a nil mac are the kernel's choice.
 func NewBridge(name string, mac net.HardwareAddr, mtu int, vlanFiltering bool) *nl.NetlinkRequest {
-	r := Request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
-	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
-	for _, a := range linkAttrs(name, mac, mtu) {
-		r.AddData(a)
-	}
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, []byte("bridge"))
+	l := Link{Name: name, Kind: "bridge", MAC: mac, MTU: mtu, NS: -1}
 	if vlanFiltering {
-		info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.IFLA_BR_VLAN_FILTERING, []byte{1})
+		l.Data = []*nl.RtAttr{nl.NewRtAttr(nl.IFLA_BR_VLAN_FILTERING, []byte{1})}
 	}
-	r.AddData(info)
-	return r
+	return NewLink(l)
 }
 
 // Veth is a pair of links: Name here, a port of the link with index Master, and Peer in another namespace.
@@ -277,14 +270,7 @@ func truth(b bool) []byte {
 
 // NewIFB returns the request that makes an intermediate functional block, down: a link that takes in packets to have them queued.
 func NewIFB(name string, mac net.HardwareAddr, mtu int) *nl.NetlinkRequest {
-	r := Request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
-	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
-	for _, a := range linkAttrs(name, mac, mtu) {
-		r.AddData(a)
-	}
+	r := NewLink(Link{Name: name, Kind: "ifb", MAC: mac, MTU: mtu, NS: -1})
 	r.AddData(nl.NewRtAttr(unix.IFLA_TXQLEN, nl.Uint32Attr(0)))
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, []byte("ifb"))
-	r.AddData(info)
 	return r
 }
