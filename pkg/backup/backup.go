@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/places"
@@ -66,21 +64,13 @@ func Path(dir, containerID, ifName string) string {
 	return filepath.Join(dir, containerID+"_"+ifName+".json")
 }
 
-// half is what a file is called while it is written.
-func half(path string) string { return path + ".half" }
-
-// absent says whether err means that there is no such file, as under a name that is longer than any file's.
-func absent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENAMETOOLONG)
-}
-
 // ErrTorn is in the error of a Read of what is no backup.
 var ErrTorn = errors.New("torn")
 
 // Read returns the file; nil where there is none.
 func Read(path string) (*File, error) {
 	text, err := plainfile.Read(path)
-	if absent(err) {
+	if plainfile.Absent(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -96,28 +86,14 @@ func Read(path string) (*File, error) {
 // Write puts the file in its place, whole or not at all.
 func (f *File) Write(path string) error {
 	text, err := json.MarshalIndent(f, "", " ")
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = os.WriteFile(half(path), text, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(half(path), path)
-	}
-	return err
+	return plainfile.Write(path, text)
 }
 
 // Remove removes the file and what a kill left of it.
-func Remove(path string) error {
-	var errs []error
-	for _, file := range []string{half(path), path} {
-		if err := os.Remove(file); err != nil && !absent(err) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
+func Remove(path string) error { return plainfile.Remove(path) }
 
 // List returns the paths of the files in the directory, of which those that were being written are none.
 func List(dir string) ([]string, error) {

@@ -61,30 +61,15 @@ func read(file string) (*Device, error) {
 
 // Write puts the file in its place, whole or not at all.
 func (d *Device) Write() error {
-	file := path(d.Owner().ID)
 	text, err := json.MarshalIndent(d, "", " ")
-	if err == nil {
-		err = os.MkdirAll(Dir, 0o700)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = os.WriteFile(file+".half", text, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(file+".half", file)
-	}
-	return err
+	return plainfile.Write(path(d.Owner().ID), text)
 }
 
 // Remove removes the owner's file, and what a kill left of it.
-func Remove(id owner.ID) error {
-	var errs []error
-	for _, file := range []string{path(id) + ".half", path(id)} {
-		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
+func Remove(id owner.ID) error { return plainfile.Remove(path(id)) }
 
 // All returns what anybody has. A file that cannot be read is left out, and named in the error.
 func All() (list []*Device, err error) {

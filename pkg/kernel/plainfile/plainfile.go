@@ -1,5 +1,5 @@
 // Package plainfile reads what others wrote, as far as it is of a sensible size, and waits for nobody: in a directory that others may write there may
-// be anything under any name.
+// be anything under any name. What it writes is there whole or not at all.
 package plainfile
 
 import (
