@@ -2,12 +2,9 @@
 package ipvlan
 
 import (
-	"net"
-
 	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
 	"github.com/trestle-cni/trestle/pkg/plan"
-	"github.com/trestle-cni/trestle/pkg/step"
 )
 
 // Kind is the plugin: its name, its parser and its planner.
@@ -24,8 +21,6 @@ func Kind() attach.Kind[Config] {
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	return c.Lone.Plan(call, endpoint.Hold{
 		Kernel: true, Silent: c.Form.Mode != "l2",
-		Make: func(mac net.HardwareAddr, mtu int) plan.Step {
-			return step.Lone{Owner: call.Owner, IfName: call.IfName, Form: c.Form, Parent: c.Parent, MAC: mac, MTU: mtu}
-		},
+		Make: endpoint.Link(call, c.Form, c.Parent),
 	})
 }

@@ -2,8 +2,6 @@
 package macvlan
 
 import (
-	"net"
-
 	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
 	"github.com/trestle-cni/trestle/pkg/plan"
@@ -26,9 +24,7 @@ func Kind() attach.Kind[Config] {
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	return c.Lone.Plan(call, endpoint.Hold{
 		Kernel: c.Form.Mode == step.Passthru,
-		Make: func(mac net.HardwareAddr, mtu int) plan.Step {
-			return step.Lone{Owner: call.Owner, IfName: call.IfName, Form: c.Form, Parent: c.Parent, MAC: mac, MTU: mtu}
-		},
+		Make:   endpoint.Link(call, c.Form, c.Parent),
 		Beside: func(e *endpoint.Endpoint) []plan.Step {
 			return []plan.Step{step.Shim{Owner: call.Owner, Wanted: c.HostShim, IfName: call.IfName, Addrs: e.Addrs()}}
 		},

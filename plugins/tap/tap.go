@@ -2,8 +2,6 @@
 package tap
 
 import (
-	"net"
-
 	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
 	"github.com/trestle-cni/trestle/pkg/plan"
@@ -23,9 +21,5 @@ func Kind() attach.Kind[Config] {
 
 // Plan says what one container's attachment consists of. It is pure.
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
-	return c.Lone.Plan(call, endpoint.Hold{
-		Make: func(mac net.HardwareAddr, mtu int) plan.Step {
-			return step.Lone{Owner: call.Owner, IfName: call.IfName, Form: c.Form, MAC: mac, MTU: mtu}
-		},
-	})
+	return c.Lone.Plan(call, endpoint.Hold{Make: endpoint.Link(call, c.Form, step.Parent{})})
 }

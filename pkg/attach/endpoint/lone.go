@@ -61,6 +61,13 @@ type Hold struct {
 	Beside func(*Endpoint) []plan.Step           // what comes with the addresses on the host; nil: nothing
 }
 
+// Link makes a link of the form on the parent, where the form hangs on one.
+func Link(call attach.Call, form step.Form, parent step.Parent) func(net.HardwareAddr, int) plan.Step {
+	return func(mac net.HardwareAddr, mtu int) plan.Step {
+		return step.Lone{Owner: call.Owner, IfName: call.IfName, Form: form, Parent: parent, MAC: mac, MTU: mtu}
+	}
+}
+
 // Plan is the link, up for an address plugin that looks at it, and what follows from its addresses: they are announced to the parent's wire, where others
 // may have them, and routers heard there.
 func (l Lone) Plan(call attach.Call, hold Hold) (plan.Plan, error) {
