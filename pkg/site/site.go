@@ -218,8 +218,3 @@ func openContainer(o Options, sys *sysctls) (*Side, error) {
 	}
 	return s, err
 }
-
-// HostNS opens the host's namespace, for a request that moves something there.
-func (s *Site) HostNS() (int, error) {
-	return unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/lent"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -48,7 +49,7 @@ func (m Moved) Guard(ctx context.Context, s *site.Site) error {
 	}
 	link, err := find(container, m.IfName)
 	if err == nil && link != nil {
-		err = fault.New(fault.Taken, "delete the attachment that made it, or use another interface name", "interface %s: exists already in the container", m.IfName)
+		err = inUse(m.IfName)
 	}
 	if err != nil {
 		return err
@@ -87,7 +88,7 @@ func (m Moved) Apply(_ context.Context, s *site.Site) (bool, error) {
 		if err == nil && was != nil && link.Attrs().Alias == was.Name {
 			return false, nil
 		}
-		return false, fault.Join(err, fault.New(fault.Taken, "", "interface %s: exists already in the container", m.IfName))
+		return false, fault.Join(err, inUse(m.IfName))
 	}
 	link, err := m.Device.find(s.Host)
 	if err != nil {
@@ -247,7 +248,7 @@ func (m Moved) fetch(s *site.Site, was *lent.Device) error {
 	if other, err := find(s.Host, name); err != nil || other != nil {
 		return fault.Join(err, fault.New(fault.Taken, "rename that link, and delete again", "device %s: the host has another link of that name", name))
 	}
-	host, err := s.HostNS()
+	host, err := netns.Home()
 	if err != nil {
 		return err
 	}

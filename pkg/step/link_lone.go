@@ -88,7 +88,12 @@ func (l Lone) taken(link netlink.Link) error {
 	if o, ok := owner.Parse(link.Attrs().Alias); ok {
 		return heldBy(o, link)
 	}
-	return fault.New(fault.Taken, "delete the attachment that made it, or use another interface name", "interface %s: exists already in the container", l.IfName)
+	return inUse(l.IfName)
+}
+
+// inUse says that the container has a link of the name, which is not known to be anybody's.
+func inUse(ifName string) error {
+	return fault.New(fault.Taken, "delete the attachment that made it, or use another interface name", "interface %s: exists already in the container", ifName)
 }
 
 func heldBy(o owner.Owner, link netlink.Link) error {

@@ -56,8 +56,7 @@ func (v Veth) Guard(_ context.Context, s *site.Site) error {
 		return nil
 	}
 	if link, err := find(s.Container, v.IfName); err != nil || link != nil {
-		return fault.Join(err, fault.New(fault.Taken, "delete the attachment that made it, or use another interface name",
-			"interface %s: exists already in the container", v.IfName))
+		return fault.Join(err, inUse(v.IfName))
 	}
 	return nil
 }
