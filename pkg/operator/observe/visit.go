@@ -164,7 +164,7 @@ var sysctls = [...]string{"ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/c
 func readSysctls(n *Namespace, links []rtnl.LinkData) {
 	n.Sysctls, n.Conntrack = make(map[string]string), -1
 	dir, err := procfile.Settings() // in the shared one, to look at each of a thousand namespaces would be to look at each a thousand times
-	if err == nil { // else nothing below it is there to be read
+	if err == nil {                 // else nothing below it is there to be read
 		defer unix.Close(dir)
 	}
 	for _, key := range sysctls {
