@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -60,9 +61,11 @@ func TestAttacks(t *testing.T) {
 				t.Parallel()
 				nstest.Run(t, func(t *testing.T) {
 					w := attacked(t, backend)
+					w.waits = w.tenAnswers("two", "one")
 					if a.succeeds(w) {
 						t.Error("the attack succeeds")
 					}
+					w.waits = 0
 					unprotect(w)
 					if !a.succeeds(w) {
 						t.Error("without its protection the attack fails as well: the test tests nothing")
@@ -109,11 +112,23 @@ func (w *street) serve(container, network, at string) {
 	}))
 }
 
+// tenAnswers is how long ten questions take, one after the other, that are answered: who has got no answer by then will get none.
+func (w *street) tenAnswers(from, server string) time.Duration {
+	w.Helper()
+	began := time.Now()
+	for range 10 {
+		if !w.hears(from, "tcp", w.address(server, true).String()+":80", server) {
+			w.Fatalf("%s does not answer %s", server, from)
+		}
+	}
+	return max(impatience, time.Since(began))
+}
+
 // hears says whether it is that server who answers.
 func (w *street) hears(from, network, to, server string) bool {
 	answer := ""
 	_ = in(from, func() (err error) { // no answer is an answer
-		answer, err = peer.Ask(network, to, slack.Of(time.Second))
+		answer, err = peer.Ask(network, to, cmp.Or(w.waits, slack.Of(time.Second)))
 		return err
 	})
 	return strings.HasPrefix(answer, server+" ")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // TestSpecific publishes a port of all addresses and the same port of one, by two containers in either order under each backend: the one gets
@@ -51,7 +52,7 @@ func TestSpecific(t *testing.T) {
 func (w *street) gets(container string, addresses ...string) {
 	w.Helper()
 	for _, to := range addresses {
-		late := time.Now().Add(grace)
+		late := time.Now().Add(slack.Of(grace))
 		for !w.hears(outsider, "tcp", to, container) {
 			if time.Now().After(late) {
 				w.Errorf("%s does not lead to %q", to, container)

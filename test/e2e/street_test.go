@@ -22,6 +22,7 @@ type street struct {
 	*testing.T
 	results map[string][]byte      // of the last ADD of the bridge plugin, by container
 	servers map[string][]io.Closer // by container
+	waits   time.Duration          // for an answer; 0: as long as one may take
 }
 
 const outsider = "outside"
