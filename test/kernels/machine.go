@@ -98,12 +98,16 @@ func (m *machine) furnish() error {
 	return m.disk()
 }
 
+// processor is one without what costs an emulator more than a processor: bytes moved one by one by one instruction, wide registers to save, a fifth level of
+// page tables, and switches at each copy from a program. Its counter is read in place (tsc=reliable), other clocks are devices.
+const processor = "max,erms=off,fsrm=off,la57=off,smap=off,smep=off,avx=off,avx2=off"
+
 func (m *machine) emulator() *exec.Cmd {
 	k := m.kernel
 	return exec.Command("qemu-system-x86_64",
-		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2", "-m", "2048", "-no-user-config", "-nodefaults", "-nographic", "-no-reboot",
+		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", processor, "-smp", "2", "-m", "2048", "-no-user-config", "-nodefaults", "-nographic", "-no-reboot",
 		"-kernel", k.Dir+"/boot/vmlinuz-"+k.Release, "-initrd", m.file("initrd"),
-		"-append", "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off lab.program="+m.self+" lab.modules="+k.Dir+"/lib/modules",
+		"-append", "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off tsc=reliable lab.program="+m.self+" lab.modules="+k.Dir+"/lib/modules",
 		"-fsdev", "local,id=root,path=/,readonly=on,multidevs=remap,security_model=none", "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
 		"-drive", "file="+m.file("disk")+",format=raw,if=virtio,cache=unsafe",
 		"-serial", "file:"+m.file("console"), "-serial", "unix:"+m.file("line"))

@@ -30,10 +30,10 @@ var whole = []batch{
 	{name: "rules of iptables", packages: []string{"./pkg/firewall/iptables"}, run: "TestFilter|TestWithoutTool|TestReading"},
 	{name: "reservations", packages: []string{"./pkg/ipam"}, skip: "TestStoreIsTheModel|TestConstantCost|TestIndexManyAddresses|Fuzz"},
 	{name: "laws", packages: []string{"./test/laws"}, run: "TestLaws/^(bridge-dual-stack.json|60-node.conflist)" + lawful},
-	{name: "laws of the older kernel", series: "6.1", packages: []string{"./test/laws"}, run: "TestLaws/^(ptp-dual-stack.json|firewall-isolated-iptables.json|tuning-every-key.json|host-local-)" + lawful},
-	{name: "laws of the newer kernel", series: "6.12", packages: []string{"./test/laws"}, run: "TestLaws/^(bandwidth-both.json|firewall-podman.json|ptp-static.json|macvlan-static.json|loopback-|bridge-vlan-|" + links + ")" + lawful},
+	{name: "laws of the older kernel", series: "6.1", packages: []string{"./test/laws"}, run: "TestLaws/^(ptp-dual-stack.json|firewall-isolated-iptables.json|tuning-every-key.json|sbr-gateways.json|tap-dual-stack.json|host-local-every-key.json)" + lawful},
+	{name: "laws of the newer kernel", series: "6.12", packages: []string{"./test/laws"}, run: "TestLaws/^(bandwidth-both.json|firewall-podman.json|ptp-static.json|macvlan-shim.json|loopback-|bridge-vlan-|" + links + ")" + lawful},
 	{name: "end to end", packages: []string{"./test/e2e"},
-		run: "^(TestScripts|TestKernelScripts|TestReuse|TestAdvertisedDuring|TestAttacks|TestCutUnderFire|TestReachability|TestHostsLoopback|TestReplacement|TestSpecific|TestNamespacePaths|TestTwice|" +
+		run: "^(TestScripts|TestKernelScripts|TestReuse|TestAdvertisedDuring|TestAttacks|TestCutUnderFire|TestReachability|TestHostsLoopback|TestFramesOfRouters|TestSourcedInterchange|TestSourcedMakesNoFile|TestLinkRemoved|TestReplacement|TestSpecific|TestNamespacePaths|TestTwice|" +
 			"TestFairQueue|TestBandwidth(Drift|Orphan|Interchange)|TestFirewallRulesAreTheReferences|TestTuningInterchange|TestSysctlBeforeUp)$|" +
 			"^TestFirewallMatrix$/(nftables-DROP-open|nftables-ACCEPT-isolated|iptables-DROP-isolated)",
 		skip: "TestScripts/(last|lint|migration|network|pods)$"},
