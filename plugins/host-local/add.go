@@ -28,6 +28,9 @@ func add(ctx context.Context, r *plugin.Request) error {
 		return err
 	}
 	defer s.Close()
+	if err := c.readRanges(r); err != nil {
+		return err
+	}
 	s.Opened = r.Namespace()
 	if err := refuseSecond(s, holder(r)); err != nil {
 		return err
@@ -37,7 +40,7 @@ func add(ctx context.Context, r *plugin.Request) error {
 		err = r.Print(grant.Result(granted(grants), c.routes, dns))
 	}
 	if err != nil {
-		return errors.Join(err, undo(s, grants))
+		return errors.Join(c.spent(err), undo(s, grants))
 	}
 	return nil
 }

@@ -32,6 +32,9 @@ func check(ctx context.Context, r *plugin.Request) error {
 	if s == nil {
 		return grant.Drift(fmt.Errorf("%s: holds no address: %s has no reservations of network %s", holder(r), c.dataDir, r.Network))
 	}
+	if err := c.readRanges(r); err != nil {
+		r.Logf("CHECK goes by the reservations alone: %v", err)
+	}
 	own, legacy, err := s.Held(holder(r))
 	if err == nil {
 		err = grant.Drift(compare(s, r, c, append(own, legacy...), prev))

@@ -17,8 +17,10 @@ import (
 // config is what the network's configuration and the runtime ask for; README.md explains the keys.
 type config struct {
 	dataDir    string
-	sets       []ipam.Set
-	wanted     []netip.Addr // by range set; the zero Addr where any will do
+	rangesFrom string       // the file that has the sets; where it is named, readRanges fills in sets and wanted
+	sets       []ipam.Set   // in the order in which they yield addresses
+	asked      []netip.Addr // the requested addresses
+	wanted     []netip.Addr // the same by range set; the zero Addr where any will do
 	routes     []*types.Route
 	resolvConf string
 	policy     ipam.Policy
@@ -39,27 +41,40 @@ func parse(r *plugin.Request) (config, error) {
 	runtime := r.Keys.Object("runtimeConfig")
 	c := config{
 		dataDir:    dataDir(ipamKeys),
-		sets:       parseSets(r, runtime, ipamKeys),
-		resolvConf: ipamKeys.String("resolvConf", ""),
-		policy:     policy(r, ipamKeys),
+		rangesFrom: parseRangesFrom(runtime, ipamKeys),
 	}
+	if c.rangesFrom == "" {
+		c.sets = parseSets(r, runtime, ipamKeys)
+	}
+	c.resolvConf, c.policy = ipamKeys.String("resolvConf", ""), policy(r, ipamKeys)
 	if r.Command != "CHECK" { // who has an address already needs none of them
 		c.routes = plugin.Routes(ipamKeys, "routes")
 	}
-	switch when := ipamKeys.String("statusWhenFull", "warning"); when {
-	case "warning", "":
+	c.fullIsDown = parseWhenFull(ipamKeys, c.rangesFrom != "")
+	c.asked = parseWanted(r)
+	err := r.Keys.Err()
+	if err != nil {
+		return config{}, err
+	}
+	if c.rangesFrom == "" {
+		c.wanted, err = assign(c.asked, c.sets)
+	}
+	return c, err
+}
+
+// parseWhenFull says whether a full range set makes STATUS fail. Where the ranges are the host's share of a pool it does unless told otherwise: other
+// hosts have room.
+func parseWhenFull(ipamKeys *keys.Object, shared bool) bool {
+	switch when := ipamKeys.String("statusWhenFull", ""); when {
+	case "":
+		return shared
 	case "error":
-		c.fullIsDown = true
+		return true
+	case "warning":
 	default:
 		ipamKeys.Reject("statusWhenFull", when, "must be warning or error")
 	}
-	wanted := parseWanted(r)
-	if err := r.Keys.Err(); err != nil {
-		return config{}, err
-	}
-	var err error
-	c.wanted, err = assign(wanted, c.sets)
-	return c, err
+	return false
 }
 
 // parseStore reads as much of the configuration as a DEL and a GC need: a configuration that is broken otherwise must still let

@@ -31,12 +31,17 @@ func parseSets(r *plugin.Request, runtime, ipamKeys *keys.Object) []ipam.Set {
 		ipamKeys.Reject("ranges", nil, "must have a range set, as in [[{\"subnet\": \"10.1.0.0/24\"}]]")
 	}
 	rejectOverlaps(named)
+	sets := setsOf(named)
+	if r.Version < "0.3.0" {
+		rejectManyOfOneFamily(r.Version, ipamKeys, sets)
+	}
+	return sets
+}
+
+func setsOf(named []namedSet) []ipam.Set {
 	sets := make([]ipam.Set, len(named))
 	for i, n := range named {
 		sets[i] = n.set
-	}
-	if r.Version < "0.3.0" {
-		rejectManyOfOneFamily(r.Version, ipamKeys, sets)
 	}
 	return sets
 }

@@ -26,10 +26,22 @@ func status(ctx context.Context, r *plugin.Request) error {
 	if err != nil {
 		return noService(err)
 	}
+	err = room(r, &c, s)
+	if s != nil {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
+
+// room says whether there are ranges, and an address in them; where there is no store nothing is taken.
+func room(r *plugin.Request, c *config, s *ipam.Store) error {
+	if err := c.readRanges(r); err != nil {
+		return noService(err)
+	}
 	if s == nil {
 		return nil
 	}
-	return errors.Join(reportFull(r, c, s), s.Close())
+	return reportFull(r, *c, s)
 }
 
 // reportFull tells of range sets without a free address. Only where a full one makes the node unready is it worth the reading of

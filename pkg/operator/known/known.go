@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
 )
@@ -134,15 +135,23 @@ func isTrue(n *conflist.Node, key string) bool {
 	return value != nil && value.Kind == conflist.Bool && value.Text == "true"
 }
 
-// RangesOf are the objects in which the entry's address plugin is told its ranges, by sets whose ranges stand in for each other; none where it reads
-// them otherwise.
+// RangesOf are the objects in which the entry's address plugin is told its ranges, by sets whose ranges stand in for each other, be it in the file that
+// it names; none where it reads them otherwise, or the file cannot be read.
 func RangesOf(entry *conflist.Node) (sets [][]*conflist.Node) {
 	ipam := entry.Get("ipam")
 	if !Of(Type(ipam)).Ranges {
 		return nil
 	}
 	sets = append(sets, []*conflist.Node{ipam})
-	if ranges := ipam.Get("ranges"); ranges != nil {
+	from := ipam
+	if path := text(ipam, "rangesFrom"); path != "" {
+		content, err := plainfile.Read(path)
+		if err != nil {
+			return sets
+		}
+		from = conflist.Parse(path, content).Root
+	}
+	if ranges := from.Get("ranges"); ranges != nil {
 		for _, set := range ranges.Items {
 			sets = append(sets, set.Items)
 		}
