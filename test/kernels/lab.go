@@ -64,11 +64,14 @@ func (o order) build() (folder string, err error) {
 	runtimes := filepath.Join(folder, "runtimes")
 	return folder, errors.Join(
 		built.Into(filepath.Join(folder, "cmd"), "./cmd/..."), built.Into(folder, cnitool, "./test/demo/peer"), built.Into(runtimes, cnitool),
-		shell("go -C test/runtimes build -trimpath -o "+runtimes+"/ ./app ./recorder . && cp conf/60-node.conflist "+runtimes+"/node.conflist"))
+		forRuntimes(runtimes))
 }
 
-func shell(command string) error {
-	_, err := run("sh", "-ec", command)
+// forRuntimes makes what test/runtimes/run makes.
+func forRuntimes(folder string) error {
+	_, err := run("sh", "-ec", `go -C test/runtimes build -trimpath -o "$0/" ./app ./recorder .
+		cp conf/60-node.conflist "$0/node.conflist"
+		cp conf/61-node-one.conflist "$0/node-one.conflist"`, folder)
 	return err
 }
 

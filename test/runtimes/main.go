@@ -1,7 +1,7 @@
 // Command runtimes puts container runtimes on the network with the suite's plugins, and sees what comes of it. Each runtime is started for
 // real, on a private host. It needs root and Debian's packages, and touches nothing of the machine's network.
 //
-//	runtimes -work DIR [-plugins DIR] [-beside DIR] [-only TEXT] [-record DIR] RUNTIME...
+//	runtimes -work DIR [-plugins DIR] [-beside DIR] [-only TEXT] [-skip TEXT] [-record DIR] RUNTIME...
 //
 // -work has what was built for it: the plugins, app, recorder, cnitool and, where that is asked for, containerd 2. With -beside, the same
 // is done with the plugins of another directory, and a table has both; only what the first ones fail is a failure.
@@ -30,6 +30,7 @@ func main() {
 	flag.StringVar(&o.plugins, "plugins", "", "the plugins that are tried (those of -work)")
 	flag.StringVar(&o.beside, "beside", "", "other plugins, to compare")
 	flag.StringVar(&o.only, "only", "", "the checks whose name has this")
+	flag.StringVar(&o.skip, "skip", "", "not the checks whose name has this")
 	flag.StringVar(&o.record, "record", "", "keep what the runtimes sent in this directory")
 	flag.Parse()
 	o.runtimes = flag.Args()
@@ -46,8 +47,8 @@ func exit(status int, err error) {
 
 // order is what was asked for.
 type order struct {
-	work, plugins, beside, only, record string
-	runtimes                            []string
+	work, plugins, beside, only, skip, record string
+	runtimes                                  []string
 }
 
 func (o order) carryOut() (int, error) {

@@ -31,7 +31,7 @@ func (o order) try(name, plugins string) (verdicts []Verdict, err error) {
 		read, write := io.Pipe()
 		done := make(chan error, 1)
 		go func() {
-			err := inside(ctx, write, o.work, there, runtime, o.only, o.record)
+			err := inside(ctx, write, o.work, there, runtime, o.only, o.skip, o.record)
 			write.CloseWithError(errors.Join(err, io.EOF))
 			done <- err
 		}()

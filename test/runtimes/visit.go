@@ -11,7 +11,7 @@ import (
 
 // host is the private host's program: it tries one runtime, and writes a verdict a line.
 func host(arguments []string) error {
-	work, plugins, name, only, record := arguments[0], arguments[1], arguments[2], arguments[3], arguments[4]
+	work, plugins, name, only, skip, record := arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]
 	out := json.NewEncoder(os.Stdout)
 	say := func(v Verdict) error { v.Runtime = name; return out.Encode(v) }
 	candidate, ok := candidates(work)[name]
@@ -32,7 +32,7 @@ func host(arguments []string) error {
 		return err
 	}
 	for _, c := range checks() {
-		if c.needs&t.traits != c.needs || c.without&t.traits != 0 || !strings.Contains(c.name, only) {
+		if c.needs&t.traits != c.needs || c.without&t.traits != 0 || !strings.Contains(c.name, only) || skip != "" && strings.Contains(c.name, skip) {
 			continue
 		}
 		if err := say(t.try(c)); err != nil {
