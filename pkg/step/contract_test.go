@@ -2,6 +2,7 @@ package step
 
 import (
 	"context"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -21,6 +22,11 @@ import (
 // change is something that happens to a step's work behind its back: a command that breaks it, one that mends it (none: the step's own
 // Apply does), and a word that Verify must say. Commands that begin with "in " run in the container.
 type change struct{ breaks, mends, word string }
+
+// renamed gives a link another name; before Linux 6.2 it has to be down for that.
+func renamed(from, to string) string {
+	return fmt.Sprintf("sh\n-c\nip link set %[1]s down && ip link set %[1]s name %[2]s && ip link set %[2]s up", from, to)
+}
 
 // contract is what one kind of step promises in one setting.
 type contract struct {
@@ -57,7 +63,7 @@ func contracts() []contract {
 			{"in ip link set eth0 type macvlan mode vepa", "in ip link set eth0 type macvlan mode bridge", "mode of eth0: expected bridge, found vepa"},
 			{"in ip link set eth0 type macvlan bcqueuelen 77", "in ip link set eth0 type macvlan bcqueuelen 2000", "bcqueuelen of eth0"},
 			{"in ip link set eth0 alias x", "in ip\nlink\nset\neth0\nalias\n" + one.Tag(255), "alias of eth0"},
-			{"ip link set br0 name br7", "ip link set br7 name br0", "parent of eth0: expected br0, found br7"},
+			{renamed("br0", "br7"), renamed("br7", "br0"), "parent of eth0: expected br0, found br7"},
 		}},
 		{"host's way to a lone link", []plan.Step{br, Gateway{Link: "br0", Addrs: prefixes("10.1.0.1/24", "fd00::1/64")}, lone, addrs, Up{IfName: "eth0"}},
 			Shim{Owner: one, Wanted: true, IfName: "eth0", Addrs: addresses("10.1.0.2", "fd00::2")}, []change{
