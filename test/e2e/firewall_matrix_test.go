@@ -105,6 +105,7 @@ exec /usr/sbin/ip6tables -S FORWARD
 func TestFirewallMatrix(t *testing.T) {
 	for _, c := range matrixCells() {
 		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
 			file := filepath.Join(t.TempDir(), c.String()+".txtar")
 			must(t, os.WriteFile(file, []byte(c.script()), 0o644))
 			script(t, file, setup)

@@ -32,6 +32,7 @@ func TestFirewallRulesAreTheReferences(t *testing.T) {
 		"mixed": {"open", "isolated"}, "both": {"same-bridge", "isolated"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				for i := range policies {
 					ip(t, fmt.Sprintf("link add br%d type bridge", i))

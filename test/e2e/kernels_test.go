@@ -12,6 +12,9 @@ func TestKernelScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/kernels/*.txtar")
 	must(t, err)
 	for _, file := range files {
-		t.Run(named(file), func(t *testing.T) { script(t, file, setup) })
+		t.Run(named(file), func(t *testing.T) {
+			t.Parallel()
+			script(t, file, setup)
+		})
 	}
 }

@@ -29,6 +29,7 @@ func TestSourcedInterchange(t *testing.T) {
 				continue
 			}
 			t.Run(filepath.Base(s.dir)+"/"+name, func(t *testing.T) {
+				t.Parallel()
 				nstest.Run(t, func(t *testing.T) {
 					nstest.Namespace(t, "c1")
 					result := succeed(t, "ADD", "bridge", "c1", network(`"cniVersion": "1.0.0", "isDefaultGateway": true, `+hostLocal(subnet))).Out

@@ -14,7 +14,10 @@ import (
 // TestScripts runs each script of testdata in a host of its own. Beside testscript's own commands a script has those of commands.
 func TestScripts(t *testing.T) {
 	for _, file := range scripts(t) {
-		t.Run(named(file), func(t *testing.T) { script(t, file, setup) })
+		t.Run(named(file), func(t *testing.T) {
+			t.Parallel()
+			script(t, file, setup)
+		})
 	}
 }
 

@@ -29,6 +29,7 @@ func TestSysctlBeforeUp(t *testing.T) {
 		"neither":                {`"type": "bridge", ` + ipam, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				os.Setenv(pluginsVar, os.Getenv(bundleVar))
 				nstest.Namespace(t, "c1")

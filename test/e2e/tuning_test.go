@@ -28,6 +28,7 @@ func TestTuningInterchange(t *testing.T) {
 			"args": `"mtu": 1300, "sysctl": {}, "args": {"cni": {"mtu": 1400, "mac": "0a:58:0a:01:00:aa"}}`,
 		} {
 			t.Run(filepath.Base(s.dir)+"/"+name, func(t *testing.T) {
+				t.Parallel()
 				nstest.Run(t, func(t *testing.T) {
 					nstest.Namespace(t, "c1")
 					result := succeed(t, "ADD", "bridge", "c1", network(`"cniVersion": "1.0.0", `+hostLocal(subnet))).Out
