@@ -1,0 +1,101 @@
+// Package model is the gate of the protocol: it goes through every world of a few small scenes, with the protocol's own code in them, and each fault
+// that is planted must be found.
+package model
+
+import (
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
+)
+
+// scenes are those that `make test-node` has time for; with TRESTLE_LONG they are larger.
+func scenes() map[string]scene {
+	all := map[string]scene{
+		"two machines, a block, one of them dies":      {machines: 2, blocks: 1, flight: 1, mortal: 1},
+		"a machine that dies, two under way":           {machines: 1, blocks: 1, flight: 2, mortal: 1},
+		"two machines, a block, two under way":         {machines: 2, blocks: 1, flight: 2},
+		"two machines, two blocks":                     {machines: 2, blocks: 2, flight: 1},
+		"a machine that dies, a pool that is cut":      {machines: 1, blocks: 2, flight: 1, mortal: 1, resize: true},
+		"a machine, a pool that is cut, two under way": {machines: 1, blocks: 2, flight: 2, resize: true},
+	}
+	if os.Getenv("TRESTLE_LONG") != "" {
+		all["two machines, a block, one of them dies, two under way"] = scene{machines: 2, blocks: 1, flight: 2, mortal: 1}
+		all["two machines, a block, both die"] = scene{machines: 2, blocks: 1, flight: 1, mortal: 2}
+		all["two machines, a block, three under way"] = scene{machines: 2, blocks: 1, flight: 3}
+		all["two machines, two blocks, a pool that is cut, two under way"] = scene{machines: 2, blocks: 2, flight: 2, resize: true}
+	}
+	return all
+}
+
+func TestNoWorldHasAFault(t *testing.T) {
+	happened := make(map[string]int)
+	for name, s := range scenes() {
+		found := search(s)
+		t.Logf("%s: %s", name, found)
+		if found.fault != "" {
+			t.Errorf("%s: %s", name, found)
+		}
+		for kind, n := range found.kinds {
+			happened[kind] += n
+		}
+	}
+	for _, kind := range []string{"goes down", "looks", "waits no longer", "close", "ADD", "DEL", "operator buries", "operator reclaims",
+		"operator cuts or widens the pool", "store gets register", "answered: register", "answered: claim", "answered: re-open", "answered: give back",
+		"lost: give back", "store gets bury", "store gets reclaim", "store gets define", "close, agent crashes before the ledger",
+		"answered: claim, agent crashes after the ledger"} {
+		if happened[kind] == 0 {
+			t.Errorf("%q never happened: the scenes show nothing of it", kind)
+		}
+	}
+}
+
+// without sends requests of the verb without what they compare of the keys of the kind.
+func without(verb protocol.Verb, kind protocol.Kind) func(protocol.Request) protocol.Request {
+	return func(q protocol.Request) protocol.Request {
+		if q.Verb == verb {
+			q.If = slices.DeleteFunc(slices.Clone(q.If), func(c protocol.Compare) bool {
+				return c.Key.Kind == kind && (verb != protocol.Define || c.Last != pool.ID{})
+			})
+		}
+		return q
+	}
+}
+
+// Each of these is a fault that somebody's suite has had, or that leaves one compare out. The scene is the smallest that shows it.
+func TestPlantedFaultsAreFound(t *testing.T) {
+	deaths := scene{machines: 2, blocks: 1, flight: 2, mortal: 1}
+	living := scene{machines: 2, blocks: 1, flight: 2}
+	cut := scene{machines: 1, blocks: 2, flight: 2, resize: true}
+	for _, c := range []struct {
+		scene
+		plant
+	}{
+		{living, plant{name: "a re-opening does not move the epoch", stays: true}},
+		{living, plant{name: "a block's deletion is sent before it is closed", early: true}},
+		{living, plant{name: "keys of blocks run out", expires: true}},
+		{living, plant{name: "renewal without a condition", send: without(protocol.Reopen, protocol.OfBlock)}},
+		{cut, plant{name: "a claim does not compare the definition", send: without(protocol.Claim, protocol.OfPool)}},
+		{deaths, plant{name: "a reclaim does not compare the record", send: without(protocol.Reclaim, protocol.OfNode), oldRecord: true}},
+		{deaths, plant{name: "what host-local reads outlives the machine", survive: true}},
+
+		{living, plant{name: "a claim does not compare the block", send: without(protocol.Claim, protocol.OfBlock)}},
+		{deaths, plant{name: "a claim does not compare the record", send: without(protocol.Claim, protocol.OfNode)}},
+		{deaths, plant{name: "a re-opening does not compare the record", send: without(protocol.Reopen, protocol.OfNode)}},
+		{living, plant{name: "a deletion does not compare the block", send: without(protocol.GiveBack, protocol.OfBlock)}},
+		{deaths, plant{name: "a reclaim does not compare the block", send: without(protocol.Reclaim, protocol.OfBlock)}},
+		{deaths, plant{name: "a registration does not compare the record", send: without(protocol.Register, protocol.OfNode)}},
+		{deaths, plant{name: "a burial does not compare the record", send: without(protocol.Bury, protocol.OfNode)}},
+		{cut, plant{name: "a cut does not ask whose the blocks are", send: without(protocol.Define, protocol.OfBlock)}},
+	} {
+		c.scene.plant = c.plant
+		found := search(c.scene)
+		if found.fault == "" {
+			t.Errorf("%s: is not found in %s", c.plant.name, found)
+			continue
+		}
+		t.Logf("%s: %s", c.plant.name, found)
+	}
+}
