@@ -230,10 +230,7 @@ func kinds(t *testing.T) (names []string) {
 // was there before, and undone twice it succeeds.
 func TestContracts(t *testing.T) {
 	for _, c := range contracts() {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			onHost(t, c.hold)
-		})
+		t.Run(c.name, func(t *testing.T) { onHost(t, c.hold) })
 	}
 }
 

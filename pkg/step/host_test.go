@@ -32,8 +32,9 @@ type host struct {
 	netns string
 }
 
-// onHost runs f on a new host.
+// onHost runs f on a new host, beside other tests.
 func onHost(t *testing.T, f func(*host)) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), slack.Of(time.Minute))
 		defer cancel()

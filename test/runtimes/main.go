@@ -1,7 +1,7 @@
 // Command runtimes puts container runtimes on the network with the suite's plugins, and sees what comes of it. Each runtime is started for
 // real, on a private host. It needs root and Debian's packages, and touches nothing of the machine's network.
 //
-//	runtimes -work DIR [-plugins DIR] [-beside DIR] [-only TEXT] [-skip TEXT] [-record DIR] RUNTIME...
+//	runtimes -work DIR [-plugins DIR] [-beside DIR] [-only TEXT] [-skip REGEXP] [-record DIR] RUNTIME...
 //
 // -work has what was built for it: the plugins, app, recorder, cnitool and, where that is asked for, containerd 2. With -beside, the same
 // is done with the plugins of another directory, and a table has both; only what the first ones fail is a failure.
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"time"
 )
@@ -30,7 +31,11 @@ func main() {
 	flag.StringVar(&o.plugins, "plugins", "", "the plugins that are tried (those of -work)")
 	flag.StringVar(&o.beside, "beside", "", "other plugins, to compare")
 	flag.StringVar(&o.only, "only", "", "the checks whose name has this")
-	flag.StringVar(&o.skip, "skip", "", "not the checks whose name has this")
+	flag.Func("skip", "not the checks whose name matches this", func(pattern string) (err error) {
+		o.skip = pattern
+		_, err = regexp.Compile(pattern)
+		return err
+	})
 	flag.StringVar(&o.record, "record", "", "keep what the runtimes sent in this directory")
 	flag.Parse()
 	o.runtimes = flag.Args()

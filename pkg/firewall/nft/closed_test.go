@@ -16,6 +16,7 @@ import (
 
 // TestClosed asks that whatever a filter is asked after Close ends, and says why.
 func TestClosed(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		o, ctx := owner.Of("net", "one", "eth0"), t.Context()
 		c := firewall.Claim{Role: firewall.Masquerade, Masq: []firewall.Masq{{Addr: netip.MustParseAddr("10.1.0.2"), Subnet: netip.MustParsePrefix("10.1.0.0/24")}}}

@@ -48,6 +48,7 @@ func conditioned() firewall.Claim {
 // TestConditions puts a claim with conditions through its life, holds the rules against what nft(8) says of them, and lets nft(8) write and
 // read them.
 func TestConditions(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := open(t)
 		c := conditioned()
@@ -82,6 +83,7 @@ func TestConditions(t *testing.T) {
 
 // TestConditionsChange asks what notices a change, what a repair keeps, and that a new claim replaces the old.
 func TestConditionsChange(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := open(t)
 		c, other := conditioned(), owner.Of("net", "two", "eth0")

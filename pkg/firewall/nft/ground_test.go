@@ -102,6 +102,7 @@ func noticed(t *testing.T, f *Filter, words []string) {
 
 // TestHoldRebuilds asks that a claim which finds a part of the table missing makes it whole, and keeps what the others hold.
 func TestHoldRebuilds(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := held(t)
 		nftool(t, "flush chain inet trestle postrouting; flush chain inet trestle stray; delete set inet trestle masq4")
@@ -116,6 +117,7 @@ func TestHoldRebuilds(t *testing.T) {
 
 // TestRepairs rebuilds the table again and again while others change its elements, and asks whether one was lost.
 func TestRepairs(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		const others = 8
 		held(t)
@@ -155,6 +157,7 @@ func TestRepairs(t *testing.T) {
 
 // TestVersions asks for the way up, and for the refusal of the way down.
 func TestVersions(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := held(t)
 		text := nftool(t, "list", "table", "inet", "trestle")

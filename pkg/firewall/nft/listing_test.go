@@ -92,6 +92,7 @@ func whole(t testing.TB, f *Filter) {
 
 // TestListing holds the table against what nft(8) says of it, and the words that we have for each rule against nft's.
 func TestListing(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := held(t)
 		whole(t, f)
@@ -112,6 +113,7 @@ func TestListing(t *testing.T) {
 
 // TestReload lets nft(8) write and read everything.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := held(t)
 		before := nftool(t, "list", "ruleset")

@@ -58,6 +58,7 @@ func TestMemoryIsNoExcuse(t *testing.T) {
 
 // Claims come and go, and the tables stay known to be whole; taken away, they are not.
 func TestMemoryIsCarried(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := remembering(t)
 		knows := func(want bool, when string) {
@@ -88,6 +89,7 @@ func TestMemoryIsCarried(t *testing.T) {
 
 // A memory of something else is none.
 func TestMemoryOfSomethingElse(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := remembering(t)
 		gen, err := f.generation()

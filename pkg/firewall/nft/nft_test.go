@@ -30,6 +30,7 @@ func TestFilter(t *testing.T) {
 
 // TestExpiry looks at how elements go: by a timeout; and, where the kernel ignores that, by deletion.
 func TestExpiry(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := held(t)
 		c := three()[0]
@@ -59,6 +60,7 @@ func TestExpiry(t *testing.T) {
 
 // TestGeneration asks that a commit of somebody else between look and write makes us look again.
 func TestGeneration(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := open(t)
 		attempts := 0
@@ -88,6 +90,7 @@ func TestGeneration(t *testing.T) {
 
 // TestForeign asks that an element which is none of ours is never taken, nor removed.
 func TestForeign(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := open(t)
 		must(t, f.Ground(t.Context()))
@@ -105,6 +108,7 @@ func TestForeign(t *testing.T) {
 
 // TestReady tells a process without rights from one with them.
 func TestReady(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		must(t, open(t).Ready(t.Context()))
 		errs := make(chan error)
@@ -129,6 +133,7 @@ func TestReady(t *testing.T) {
 
 // TestOpenAt asks that a filter works where its namespace is, not where the caller is.
 func TestOpenAt(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		path := nstest.Namespace(t, "c1")
 		file, err := os.Open(path)
@@ -159,6 +164,7 @@ func TestOpenAt(t *testing.T) {
 
 // TestPublished asks which ports lead somewhere: whatever the claim says, those that the owner holds.
 func TestPublished(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := held(t)
 		c := three()[1]

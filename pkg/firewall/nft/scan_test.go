@@ -15,6 +15,7 @@ import (
 
 // A scan that knows how many elements it looks for finds the same as one that reads everything, exceptions and both families included.
 func TestScanFindsAll(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := held(t)
 		claims := three()
@@ -56,6 +57,7 @@ func TestScanFindsAll(t *testing.T) {
 
 // Of a network without exceptions, the ranges of others are not read: the owner's own are enough.
 func TestOwnRangesAreEnough(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f := held(t)
 		for _, c := range three()[:2] {

@@ -13,6 +13,7 @@ import (
 
 // TestWard makes the table for frames and nothing else, sees each change of it, and keeps it while a link relies on it though nobody holds anything.
 func TestWard(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f, ctx := open(t), t.Context()
 		if err := f.Warded(ctx); fault.Code(err) != fault.Drift {
@@ -48,6 +49,7 @@ func TestWard(t *testing.T) {
 
 // What one look has seen serves the other, and no longer than the next transaction.
 func TestWardAndGround(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		f, ctx := remembering(t), t.Context()
 		must(t, f.Ward(ctx))
