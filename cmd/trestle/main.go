@@ -27,6 +27,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/tap"
 	"github.com/trestle-cni/trestle/plugins/tuning"
 	"github.com/trestle-cni/trestle/plugins/vlan"
+	"github.com/trestle-cni/trestle/plugins/vrf"
 )
 
 func main() {
@@ -34,7 +35,7 @@ func main() {
 	for _, p := range []plugin.Plugin{
 		bandwidth.Kind().Plugin(), bridge.Kind().Plugin(), chain.Plugin(), dummy.Kind().Plugin(), firewall.Kind().Plugin(), hostdevice.Kind().Plugin(),
 		hostlocal.Plugin(), ipvlan.Kind().Plugin(), loopback.Kind().Plugin(), macvlan.Kind().Plugin(), portmap.Kind().Plugin(), ptp.Kind().Plugin(),
-		sbr.Kind().Plugin(), static.Plugin(), tap.Kind().Plugin(), tuning.Kind().Plugin(), vlan.Kind().Plugin(),
+		sbr.Kind().Plugin(), static.Plugin(), tap.Kind().Plugin(), tuning.Kind().Plugin(), vlan.Kind().Plugin(), vrf.Kind().Plugin(),
 	} {
 		bundle[p.Name] = p
 	}

@@ -34,7 +34,7 @@ var whole = []batch{
 	{name: "laws of the older kernel", series: "6.1", packages: []string{"./test/laws"}, run: "TestLaws/^(ptp-dual-stack.json|firewall-isolated-iptables.json|tuning-every-key.json|sbr-gateways.json|tap-dual-stack.json|host-local-every-key.json)" + lawful},
 	{name: "laws of the newer kernel", series: "6.12", packages: []string{"./test/laws"}, run: "TestLaws/^(bandwidth-both.json|firewall-podman.json|ptp-static.json|macvlan-shim.json|loopback-|bridge-vlan-|" + links + ")" + lawful},
 	{name: "end to end", packages: []string{"./test/e2e"},
-		run: "^(TestScripts|TestKernelScripts|TestReuse|TestAdvertisedDuring|TestAttacks|TestCutUnderFire|TestReachability|TestHostsLoopback|TestFramesOfRouters|TestSourcedInterchange|TestSourcedMakesNoFile|TestLinkRemoved|TestReplacement|TestSpecific|TestNamespacePaths|TestTwice|" +
+		run: "^(TestScripts|TestKernelScripts|TestKernelLinksInterchange|TestKernelTraceOnParents|TestReuse|TestAdvertisedDuring|TestAttacks|TestCutUnderFire|TestReachability|TestHostsLoopback|TestFramesOfRouters|TestSourcedInterchange|TestSourcedMakesNoFile|TestLinkRemoved|TestReplacement|TestSpecific|TestNamespacePaths|TestTwice|" +
 			"TestFairQueue|TestBandwidth(Drift|Orphan|Interchange)|TestFirewallRulesAreTheReferences|TestTuningInterchange|TestSysctlBeforeUp)$|" +
 			"^TestFirewallMatrix$/(nftables-DROP-open|nftables-ACCEPT-isolated|iptables-DROP-isolated)",
 		skip: "TestScripts/(last|lint|migration|network|pods)$"},
@@ -51,11 +51,11 @@ const links = "dummy-|ipvlan-|vlan-|vrf-"
 // otherwise on an older one. Laws are those about what a kernel makes, removes and tells.
 var selection = []batch{
 	{name: "the guest itself", packages: []string{"./test/kernels/guest"}, skip: "TestCnitool|TestDropCosts"},
-	{name: "steps", packages: []string{"./pkg/step"}, run: "VLAN|TestBridgeWithoutFiltering|TestReusedAddress|TestAnnounce|TestLocalhost"},
+	{name: "steps", packages: []string{"./pkg/step"}, run: "VLAN|VRF|TestBridgeWithoutFiltering|TestReusedAddress|TestAnnounce|TestLocalhost"},
 	{name: "elements without a new expiry", series: "6.1", packages: []string{"./pkg/firewall/nft"}, run: "TestFilter|TestExpiry|TestGeneration"},
 	{name: "deaths of namespaces", packages: []string{"./pkg/ipam"}, run: "Death"},
 	{name: "VLANs, fq_codel and networks, with traffic", series: "6.1", packages: []string{"./test/e2e"},
-		run: "TestKernelScripts|TestFairQueue|TestBandwidthDrift|TestScripts/conf-"},
+		run: "TestKernel|TestFairQueue|TestBandwidthDrift|TestScripts/conf-"},
 	{name: "laws", series: "6.12", packages: []string{"./test/laws"}, run: "TestLaws/^(bridge-vlan-|" + links + ")/^(1|2|3|5|10)-"},
 }
 

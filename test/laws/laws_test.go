@@ -102,10 +102,10 @@ func world(t *testing.T, chain laws.Chain) *laws.World {
 // chains reads every configuration there is. A chained plugin comes after a bridge with a bit of everything.
 func chains(t *testing.T) (list []laws.Chain) {
 	t.Helper()
-	for _, plugin := range []string{"bandwidth", "bridge", "dummy", "firewall", "host-local", "ipvlan", "loopback", "macvlan", "portmap", "ptp", "sbr", "tap", "tuning", "vlan"} {
+	for _, plugin := range []string{"bandwidth", "bridge", "dummy", "firewall", "host-local", "ipvlan", "loopback", "macvlan", "portmap", "ptp", "sbr", "tap", "tuning", "vlan", "vrf"} {
 		for _, file := range files(t, "../../plugins/"+plugin+"/testdata/config/*.json") {
 			var before []laws.Config
-			if slices.Contains([]string{"bandwidth", "firewall", "portmap", "sbr", "tuning"}, plugin) {
+			if slices.Contains([]string{"bandwidth", "firewall", "portmap", "sbr", "tuning", "vrf"}, plugin) {
 				before = []laws.Config{foundation(t)}
 			}
 			chain, err := laws.ReadConfig(file, before...)

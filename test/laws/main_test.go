@@ -28,6 +28,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/tap"
 	"github.com/trestle-cni/trestle/plugins/tuning"
 	"github.com/trestle-cni/trestle/plugins/vlan"
+	"github.com/trestle-cni/trestle/plugins/vrf"
 	"github.com/trestle-cni/trestle/test/built"
 	"github.com/trestle-cni/trestle/test/laws"
 )
@@ -50,6 +51,7 @@ func kinds() map[string]laws.Kind {
 		"sbr":         laws.Of(sbr.Kind()),
 		"static":      laws.Address(static.Plugin()),
 		"tuning":      laws.Of(tuning.Kind()),
+		"vrf":         laws.Of(vrf.Kind()),
 		"host-local":  laws.Address(hostlocal.Plugin()),
 	}
 	kinds[chain.Name] = laws.List(chain.Plugin(), maps.Clone(kinds))

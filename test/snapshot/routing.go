@@ -91,6 +91,9 @@ func rules() (lines []string, err error) {
 			return nil, fmt.Errorf("rules: %w", err)
 		}
 		for _, r := range list {
+			if r.Table == unix.RT_TABLE_UNSPEC && r.Protocol == unix.RTPROT_KERNEL {
+				continue // to the tables of VRFs: the kernel makes it with a namespace's first, keeps it, and does not make it again
+			}
 			line := fmt.Sprintf("rule %s %s", familyName(family), r)
 			if r.Mark != 0 || r.IifName != "" || r.OifName != "" {
 				line += fmt.Sprintf(" mark %#x iif %q oif %q", r.Mark, r.IifName, r.OifName)

@@ -93,3 +93,15 @@ func Move(index, ns int, name, alias string) *nl.NetlinkRequest {
 	}
 	return r
 }
+
+// SetMaster returns the request that makes the link with the index a port of the one with the index master, or of none (0).
+func SetMaster(index, master int) *nl.NetlinkRequest {
+	r := byIndex(unix.RTM_SETLINK, index)
+	r.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(master))))
+	return r
+}
+
+// NewVRF returns the request that makes a VRF, down, with the routing table of that number.
+func NewVRF(name string, table int) *nl.NetlinkRequest {
+	return NewLink(Link{Name: name, Kind: "vrf", NS: -1, Data: []*nl.RtAttr{nl.NewRtAttr(nl.IFLA_VRF_TABLE, nl.Uint32Attr(uint32(table)))}})
+}

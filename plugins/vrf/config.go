@@ -1,0 +1,24 @@
+package vrf
+
+import (
+	"math"
+
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// Config is a network's configuration, whole and valid. README.md explains each key.
+type Config struct {
+	Name  string
+	Table int // 0: the VRF's own, or the first that nobody uses
+}
+
+// Parse reads the configuration, and complains of all that is wrong with it at once.
+func Parse(req *plugin.Request) (Config, error) {
+	k := req.Keys
+	c := Config{Name: k.String("vrfname", ""), Table: k.Int("table", 0, 0, math.MaxUint32)}
+	if !plugin.ValidLinkName(c.Name) {
+		k.Reject("vrfname", c.Name, "must be the name of a link: "+plugin.LinkNameRule)
+		c.Name = ""
+	}
+	return c, k.Err()
+}
