@@ -259,7 +259,7 @@ func TestBandwidthInterchange(t *testing.T) {
 						t.Errorf("left of ours (-before +after):\n%s", diff)
 					}
 					theirs := string(build.call(t, "ADD", "bandwidth", "c1", config))
-					made = regexp.MustCompile(`qdisc fq_codel .*? drop_batch \d+ `).ReplaceAllString(made, "")
+					made = regexp.MustCompile(` qdisc fq_codel .*? drop_batch \d+`).ReplaceAllString(made, "")
 					if diff := cmp.Diff(s.listed(), made); diff != "" {
 						t.Errorf("tc (-reference +ours):\n%s", diff)
 					}
