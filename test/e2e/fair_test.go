@@ -18,7 +18,7 @@ import (
 // TestFairQueue wants a question to overtake what another flow sent before it and has not got through yet: behind the reference's queue it comes last. What
 // that is worth in time, at 10 Mbit/s, is told and not held: an emulator adds its own. The kernel below `make test` has no fq_codel.
 func TestFairQueue(t *testing.T) {
-	const slow = `"ingressRate": 2000000, "ingressBurst": 40000, "egressRate": 2000000, "egressBurst": 40000`
+	const slow = `"ingressRate": 80000, "ingressBurst": 80000, "egressRate": 80000, "egressBurst": 80000`
 	const quick = `"ingressRate": 10000000, "ingressBurst": 100000, "egressRate": 10000000, "egressBurst": 100000`
 	nstest.Run(t, func(t *testing.T) {
 		nstest.Namespace(t, "c1")
@@ -50,9 +50,9 @@ func within[T any](s shaped, keys string, look func() T) (theirs, ours T) {
 	return theirs, ours
 }
 
-// bulk is how many datagrams of 1,000 bytes are sent before a question: twice the burst at 2 Mbit/s, and no more than the reference's queue holds, which is
-// 25 ms long.
-const bulk = 10
+// bulk is how many datagrams of 1,000 bytes are sent before a question. Ten thousand bytes, the burst, go through at once, and as many may wait in the
+// reference's queue. What waits here takes half a second to go: so long may the sender be kept from its work.
+const bulk = 15
 
 // overtaken is, for each direction, behind how many of them the question comes.
 func (s shaped) overtaken() map[string]int {
