@@ -34,10 +34,12 @@ var whole = []batch{
 	{name: "laws of the older kernel", series: "6.1", packages: []string{"./test/laws"}, run: "TestLaws/^(ptp-dual-stack.json|firewall-isolated-iptables.json|tuning-every-key.json|sbr-gateways.json|tap-dual-stack.json|host-local-every-key.json)" + made},
 	{name: "laws of the newer kernel", series: "6.12", packages: []string{"./test/laws"}, run: "TestLaws/^(bandwidth-both.json|firewall-podman.json|ptp-static.json|macvlan-shim.json|loopback-|bridge-vlan-|" + links + ")" + made},
 	{name: "end to end", packages: []string{"./test/e2e"},
-		run: "^(TestScripts|TestKernelScripts|TestKernelLinksInterchange|TestKernelTraceOnParents|TestReuse|TestAdvertisedDuring|TestAttacks|TestCutUnderFire|TestReachability|TestHostsLoopback|TestFramesOfRouters|TestSourcedInterchange|TestSourcedMakesNoFile|TestLinkRemoved|TestReplacement|TestSpecific|TestNamespacePaths|TestTwice|" +
-			"TestFairQueue|TestBandwidth(Drift|Orphan|Interchange)|TestFirewallRulesAreTheReferences|TestTuningInterchange|TestSysctlBeforeUp)$|" +
-			"^TestFirewallMatrix$/(nftables-DROP-open|nftables-ACCEPT-isolated|iptables-DROP-isolated)",
-		skip: "TestScripts/(last|lint|migration|network|pods)$"},
+		run: "^(TestScripts|TestKernelScripts|TestKernelLinksInterchange|TestKernelTraceOnParents|TestReuse|TestAdvertisedDuring|TestHostsLoopback|TestFramesOfRouters|" +
+			"TestNamespacePaths|TestTwice|TestFairQueue|TestBandwidth(Drift|Orphan))$|^TestAttacks$/./nftables|^TestCutUnderFire$/nftables|^TestFirewallMatrix$/^nftables-(DROP-open|ACCEPT-isolated)$",
+		skip: "TestScripts/(anchor-.*|iptables|last|lint|migration|network|pods|show|told)$"},
+	{name: "with iptables and the reference", series: "6.1", packages: []string{"./test/e2e"},
+		run: "^(TestReachability|TestReplacement|TestSpecific|TestLinkRemoved|TestSourcedInterchange|TestSourcedMakesNoFile|TestBandwidthInterchange|TestTuningInterchange|TestSysctlBeforeUp)$|" +
+			"^TestAttacks$/./iptables|^TestCutUnderFire$/iptables|^TestFirewallMatrix$/iptables-DROP-isolated|^TestFirewallRulesAreTheReferences$/both|^TestScripts$/^(anchor-.*|iptables)$"},
 }
 
 // lawful are the laws about what a kernel makes, removes, tells and lets happen at the same time; the others kill or refuse at each step, or plan. Networks of
