@@ -47,7 +47,7 @@ var mounts = []struct{ what, kind, dir, options string }{
 const disk = "/disk"
 
 func furnish() error {
-	if _, err := run("modprobe", "--all", "virtio_blk", "ext4", "br_netfilter"); err != nil { // the last as hosts of containers have it
+	if _, err := run("modprobe", "--all", "virtio_blk", "ext4", "br_netfilter", "tun"); err != nil { // the last two as hosts have them
 		return err
 	}
 	for _, m := range mounts {
