@@ -29,7 +29,7 @@ MACHINE := qemu-system-x86 busybox-static kmod e2fsprogs iproute2 nftables iptab
 REFERENCE := .tools/reference/bridge
 NEWEST    := -X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v1.10.0
 
-.PHONY: help build reference demo test test-long test-kernels test-kernels-ci test-runtimes test-runtimes-new bench bench-long lint man release test-release clean
+.PHONY: help build reference demo test test-long test-kernels test-kernels-ci test-runtimes test-runtimes-new node test-node bench bench-long lint man release test-release clean
 
 help:
 	@echo 'make build      the plugins into bin/, cnitool into .tools/'
@@ -38,6 +38,8 @@ help:
 	@echo 'make test-long  the same tests at full size, end to end for the bundle too'
 	@echo "make test-kernels    what must hold on any kernel, on Debian's $(KERNEL) in an emulator; KERNEL=6.1 PART=laws RUN=TestX: some of it"
 	@echo 'make test-kernels-ci a selection of it, with all that the kernel here cannot'
+	@echo 'make node       trestle-node into bin/: blocks of a pool that several hosts share (docs/cluster.md)'
+	@echo 'make test-node  its tests: the model of the protocol, and real etcd processes; four minutes at rest'
 	@echo 'make bench      ours beside the reference and the kernel: tables and plots into docs/benchmarks/'
 	@echo 'make bench-long the whole matrix'
 	@echo 'make test-runtimes      real container runtimes, as root: $(RUNTIMES)'
@@ -53,6 +55,15 @@ build:
 	@mkdir -p bin .tools
 	$(BUILD) -o bin/ ./cmd/...
 	@$(BUILD) -o .tools/ github.com/containernetworking/cni/cnitool ./test/demo/peer
+
+# A Go module of its own: neither the product nor its tests wait for the client of a store.
+node:
+	@mkdir -p bin
+	cd cmd/trestle-node && $(BUILD) -o ../../bin/ .
+
+test-node:
+	@test/need etcd-server
+	@go build -o .tools/tally ./test/tally && cd cmd/trestle-node && ../../.tools/tally -count=1 ./...
 
 # It wants a newer Go than the product: an older one says so here, before any test.
 reference: $(REFERENCE)
@@ -113,9 +124,11 @@ lint:
 	go tool staticcheck -tags kernels ./test/kernels/... ./test/e2e ./pkg/step
 	go -C test/runtimes vet ./...
 	go -C deploy vet ./...
+	go -C cmd/trestle-node vet ./...
 	@deploy/vulnerable
 	cd deploy && "$$(go -C .. tool -n staticcheck)" ./...
 	cd test/runtimes && "$$(go -C ../.. tool -n staticcheck)" ./...
+	cd cmd/trestle-node && "$$(go -C ../.. tool -n staticcheck)" ./...
 
 man:
 	@go run ./docs/man man

@@ -207,7 +207,7 @@ func (w *world) messageEvents(s scene, at int, next yield) {
 func (w *world) operatorEvents(s scene, next yield) {
 	o := w.operator
 	for i, e := range w.records {
-		if m := w.machines[i]; e.Revision != 0 && i < s.mortal && (e.Revision != o.record.Revision || e.Key != o.record.Key) && (!m.up || e.Record.Dead) {
+		if m := w.machines[i]; e.Revision != 0 && i < s.mortal && (e.Revision != o.record.Revision || e.Key != o.record.Key) && (m.boot != e.Record.Boot || e.Record.Dead) {
 			c := w.clone()
 			c.operator = operator{record: e}
 			next(event{"operator looks at", int8(i), -1}, c)

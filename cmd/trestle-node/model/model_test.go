@@ -91,11 +91,12 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		{cut, plant{name: "a cut does not ask whose the blocks are", send: without(protocol.Define, protocol.OfBlock)}},
 	} {
 		c.scene.plant = c.plant
-		found := search(c.scene)
-		if found.fault == "" {
-			t.Errorf("%s: is not found in %s", c.plant.name, found)
-			continue
-		}
-		t.Logf("%s: %s", c.plant.name, found)
+		t.Run(c.plant.name, func(t *testing.T) {
+			found := search(c.scene)
+			if found.fault == "" {
+				t.Errorf("is not found in %s", found)
+			}
+			t.Log(found)
+		})
 	}
 }

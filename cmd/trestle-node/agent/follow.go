@@ -1,0 +1,138 @@
+package agent
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
+)
+
+// Neighbour is another host's block, and where its owner is reached. Of two words on a block the one with the higher epoch holds.
+type Neighbour struct {
+	Block netip.Prefix
+	Node  string
+	Epoch int64
+	Via   []netip.Addr
+}
+
+// Reach makes others' blocks reachable. It is told all of them each time, and finds out itself what there is to do.
+type Reach interface {
+	Set(ctx context.Context, neighbours []Neighbour) error
+}
+
+// follow hears what changes in the store: what is ours wakes the agent, others' blocks go to Reach. What cannot be heard any more is looked at anew.
+func (a *Agent) follow(ctx context.Context) {
+	for failures := 1; ctx.Err() == nil; failures++ {
+		if err := a.hear(ctx); err != nil && ctx.Err() == nil {
+			a.Log("watch: %v; is begun anew", err)
+		}
+		pull(a.told)
+		sleep(ctx, pause(failures))
+	}
+}
+
+func (a *Agent) hear(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	n := neighbours{dirty: make(chan struct{}, 1), node: a.node, blocks: make(map[protocol.Key]protocol.Entry)}
+	after := a.seen.Load()
+	if a.Reach != nil {
+		reply, err := a.Store.Do(ctx, protocol.Request{Verb: protocol.Look, Read: []protocol.Key{protocol.PoolKey()}, All: true})
+		if err != nil {
+			return err
+		}
+		for _, e := range reply.Entries {
+			n.take(e)
+		}
+		after = reply.Latest
+		go a.tell(ctx, &n)
+	}
+	return a.Store.Watch(ctx, n.node, a.Reach != nil, after, func(e protocol.Entry) {
+		if e.Key.Kind != protocol.OfBlock {
+			pull(a.told)
+		}
+		n.take(e)
+	})
+}
+
+// tell hands on what is known, once for all that came meanwhile.
+func (a *Agent) tell(ctx context.Context, n *neighbours) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.dirty:
+		}
+		for failures := 1; ; failures++ {
+			err := a.Reach.Set(ctx, n.list())
+			if err == nil || ctx.Err() != nil {
+				break
+			}
+			a.Log("reachability: %v; is tried again", err)
+			sleep(ctx, pause(failures))
+		}
+	}
+}
+
+// breathe says that the host lives, again and again.
+func (a *Agent) breathe(ctx context.Context) {
+	for failures := 1; ctx.Err() == nil; failures++ {
+		if err := a.Store.Breathe(ctx, a.node, a.boot, a.TTL); err != nil && ctx.Err() == nil {
+			a.Log("liveness: %v; is tried again", err)
+		}
+		sleep(ctx, pause(failures))
+	}
+}
+
+// sleep waits, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// neighbours are others' blocks as they are known.
+type neighbours struct {
+	mutex  sync.Mutex
+	dirty  chan struct{}
+	node   string
+	pool   pool.Definition
+	blocks map[protocol.Key]protocol.Entry
+}
+
+func (n *neighbours) take(e protocol.Entry) {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	switch {
+	case e.Key.Kind == protocol.OfPool:
+		n.pool = e.Pool
+	case e.Key.Kind != protocol.OfBlock:
+		return
+	case e.Revision == 0 || e.Owner.Node == n.node:
+		delete(n.blocks, e.Key)
+	default:
+		n.blocks[e.Key] = e
+	}
+	pull(n.dirty)
+}
+
+// list is in the order of the blocks.
+func (n *neighbours) list() []Neighbour {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	list := make([]Neighbour, 0, len(n.blocks))
+	for key, e := range n.blocks {
+		if prefix, ok := n.pool.Prefix(key.Block); ok {
+			list = append(list, Neighbour{prefix, e.Owner.Node, e.Revision, e.Owner.Via})
+		}
+	}
+	slices.SortFunc(list, func(a, b Neighbour) int { return a.Block.Addr().Compare(b.Block.Addr()) })
+	return list
+}

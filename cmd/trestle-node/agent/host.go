@@ -1,0 +1,169 @@
+// Package agent is a host that shares a pool: it asks the store what package protocol says, keeps the answers in the ledger, and, while it runs, has a
+// block in hand before one is needed. An ADD never waits for it.
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+// Store is what answers.
+type Store interface {
+	// Do asks once; after an error nobody knows whether it was done, or will be.
+	Do(context.Context, protocol.Request) (protocol.Reply, error)
+	// Alive is the boot under which the node was heard of lately, "" for none.
+	Alive(ctx context.Context, node string) (string, error)
+}
+
+// Host is this one, with its ledger open.
+type Host struct {
+	Store     Store
+	Ledger    *ledger.Ledger
+	MaxBlocks int // of a family
+	Log       func(format string, args ...any)
+}
+
+func (h *Host) state() protocol.State { return h.Ledger.State }
+
+// ask sends a request of ours and learns from its answer.
+func (h *Host) ask(ctx context.Context, q protocol.Request) (protocol.Reply, error) {
+	reply, err := h.Store.Do(ctx, q)
+	if err != nil {
+		return reply, err
+	}
+	if err := h.sameStore(reply.Mark); err != nil {
+		return reply, err
+	}
+	next := h.Ledger.Content
+	next.State = next.State.Answer(q, reply)
+	next.Cluster, next.Revision = reply.Cluster, reply.Latest
+	if e, ok := reply.Of(protocol.PoolKey()); ok && e.Revision != 0 {
+		next.Pool = e.Pool
+	}
+	return reply, h.Ledger.Keep(ctx, next)
+}
+
+const afterRestore = "docs/cluster.md, \"After a restore\", says what to do: freeze the pool, trestle-node reconcile --restored on each host, thaw it"
+
+// sameStore holds that the store is the one that answered before, and no earlier one: what came after a backup it does not know, others' claims among it.
+func (h *Host) sameStore(m protocol.Mark) error {
+	switch known := h.Ledger.Content; {
+	case known.Cluster == 0:
+		return nil
+	case m.Cluster != known.Cluster:
+		return fault.New(fault.NoService, afterRestore, "etcd: is another cluster (%x) than the one that this host's blocks are from (%x)", m.Cluster, known.Cluster)
+	case m.Latest < known.Revision:
+		return fault.New(fault.NoService, afterRestore, "etcd: is at revision %d, and was at %d before: a backup was restored", m.Latest, known.Revision)
+	}
+	return nil
+}
+
+// Join finds out how things stand, and makes this boot the one that stands in the host's record. With all, blocks are found that have the host's name
+// without its knowledge.
+func (h *Host) Join(ctx context.Context, all bool) error {
+	all = all || h.Ledger.Cluster == 0
+	for range 5 {
+		reply, err := h.ask(ctx, h.state().Look(all))
+		if err != nil {
+			return err
+		}
+		if h.state().Pool == 0 {
+			return fault.New(fault.NoService, "trestle-node init, once for all hosts", "pool: network %s: is not defined", h.Ledger.Network)
+		}
+		if h.state().Record != 0 {
+			return nil
+		}
+		record, _ := reply.Of(protocol.NodeKey(h.state().Node))
+		if err := h.alone(ctx, record); err != nil {
+			return err
+		}
+		q, err := h.state().Register(record)
+		if err != nil {
+			return fault.New(fault.NoService, "reboot this machine: its containers end, and it begins anew", "%w", err)
+		}
+		if _, err := h.ask(ctx, q); err != nil {
+			return err
+		}
+		if h.state().Record != 0 {
+			return nil
+		}
+	}
+	return fault.New(fault.Taken, "is there another machine of that name?", "node %s: its record changes all the time", h.state().Node)
+}
+
+// alone refuses a name under which another boot was heard of lately: a clone, or this machine before a reboot that was quick.
+func (h *Host) alone(ctx context.Context, record protocol.Entry) error {
+	if record.Revision == 0 || record.Record.Dead || record.Record.Boot == h.state().Boot {
+		return nil
+	}
+	boot, err := h.Store.Alive(ctx, h.state().Node)
+	if err != nil || boot != record.Record.Boot {
+		return err
+	}
+	return fault.New(fault.Taken, "give one of them another name (key node); after a reboot the name is free within half a minute",
+		"node %s: another machine has this name, and lives (boot %s)", h.state().Node, boot)
+}
+
+// Settle brings to an end what was left open: claims in doubt, and blocks that are ours and closed. What is ours twice over, or no more, shows here.
+func (h *Host) Settle(ctx context.Context) error {
+	var errs []error
+	for _, b := range h.state().Blocks {
+		var err error
+		switch b.Phase {
+		case protocol.Wanted:
+			_, err = h.claim(ctx, b.ID)
+		case protocol.Closed:
+			err = h.reopen(ctx, b.ID)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (h *Host) reopen(ctx context.Context, id pool.ID) error {
+	for range 3 { // a re-opening of ours that nobody answered may come between
+		q, err := h.state().Reopen(id, nonce())
+		if err != nil {
+			return nil // it is open, or another's
+		}
+		if _, err := h.ask(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Release gives a block back, and says whether it has: one out of which something is reserved stays. One whose fate is open stays closed.
+func (h *Host) Release(ctx context.Context, id pool.ID) (bool, error) {
+	if h.state().Block(id).Phase == protocol.Open {
+		if closed, err := h.Ledger.CloseUnused(ctx, id); err != nil || !closed {
+			return false, err
+		}
+	}
+	if unused, err := h.Ledger.Unused(ctx, id); err != nil || !unused {
+		return false, err
+	}
+	for range 3 {
+		q, err := h.state().GiveBack(id)
+		if err != nil {
+			break
+		}
+		if _, err := h.ask(ctx, q); err != nil {
+			return false, err
+		}
+	}
+	return h.state().Block(id).Phase == 0, nil
+}
+
+func nonce() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // it does not fail
+	return fmt.Sprintf("%x", b)
+}

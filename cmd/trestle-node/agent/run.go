@@ -1,0 +1,141 @@
+package agent
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+// Watched is a store that says when something changes, and to which a host can say that it lives.
+type Watched interface {
+	Store
+	Watch(ctx context.Context, node string, others bool, after int64, changed func(protocol.Entry)) error
+	Breathe(ctx context.Context, node, boot string, ttl time.Duration) error
+}
+
+// Agent is a host that runs.
+type Agent struct {
+	Host
+	Store  Watched
+	Limits Limits
+	Reach  Reach // nil: nobody wants to know
+	TTL    time.Duration
+
+	node, boot string        // of the ledger, which others than Run must not read
+	pulled     chan struct{} // something has changed here
+	told       chan struct{} // something has changed in the store
+	seen       atomic.Int64  // the revision up to which the store was looked at
+}
+
+// Run keeps the host in blocks until ctx ends, and then changes nothing. What fails is tried again, later each time.
+func (a *Agent) Run(ctx context.Context) error {
+	a.Host.Store, a.MaxBlocks = a.Store, a.Limits.MaxBlocks
+	a.node, a.boot = a.Ledger.State.Node, a.Ledger.State.Boot
+	a.pulled, a.told = make(chan struct{}, 1), make(chan struct{}, 1)
+	if err := a.listen(ctx); err != nil {
+		return err
+	}
+	all, look := true, true
+	for failures := 0; ctx.Err() == nil; {
+		later, err := a.round(ctx, all, look)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			if all {
+				go a.follow(ctx)
+				go a.breathe(ctx)
+			}
+			all, look, failures = false, false, 0
+		default:
+			failures++
+			a.Log("%v; is tried again", err)
+			later, look = time.Now().Add(pause(failures)), fault.Code(err) != fault.Exhausted
+		}
+		look = a.wait(ctx, later) || look
+	}
+	return nil
+}
+
+// round brings the host to what it should have.
+func (a *Agent) round(ctx context.Context, all, look bool) (later time.Time, err error) {
+	if look {
+		if err := a.Join(ctx, all); err != nil {
+			return later, err
+		}
+		a.seen.Store(a.Ledger.Revision)
+		if err := a.Settle(ctx); err != nil {
+			return later, err
+		}
+	}
+	for range a.Limits.MaxBlocks {
+		used, err := a.Ledger.Usage()
+		if err != nil {
+			return later, err
+		}
+		w := WishesOf(a.Ledger.Content, used, a.Limits, time.Now())
+		if len(w.Claim)+len(w.Release) == 0 {
+			return w.Later, nil
+		}
+		if err := a.grant(ctx, w); err != nil {
+			return later, err
+		}
+	}
+	return later, nil
+}
+
+func (a *Agent) grant(ctx context.Context, w Wishes) error {
+	for _, f := range w.Claim {
+		id, err := a.Claim(ctx, f)
+		if err != nil {
+			return err
+		}
+		a.Log("claimed block %s", id)
+	}
+	for _, id := range w.Release {
+		done, err := a.Release(ctx, id)
+		if err != nil {
+			return err
+		}
+		if done {
+			a.Log("gave block %s back", id)
+		}
+	}
+	return nil
+}
+
+// wait waits until something changes, or it is later; it says whether the store has something new.
+func (a *Agent) wait(ctx context.Context, later time.Time) bool {
+	var at <-chan time.Time
+	if !later.IsZero() {
+		timer := time.NewTimer(time.Until(later))
+		defer timer.Stop()
+		at = timer.C
+	}
+	select {
+	case <-a.told:
+		return true
+	case <-ctx.Done():
+	case <-at:
+	case <-a.pulled:
+	}
+	return false
+}
+
+// pause is how long is waited after so many failures: no two hosts alike, or those that fail together try together again.
+func pause(failures int) time.Duration {
+	most := min(500*time.Millisecond<<min(failures-1, 6), 30*time.Second)
+	return 50*time.Millisecond + rand.N(most)
+}
+
+// pull wakes whoever waits at the channel; once is enough.
+func pull(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

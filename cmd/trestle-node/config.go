@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding/json"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/ipam"
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
+	"github.com/trestle-cni/trestle/pkg/keys"
+)
+
+// config is a network's file; docs/cluster.md explains the keys.
+type config struct {
+	network   string
+	node      string
+	via       []netip.Addr
+	store     etcd.Config
+	places    ledger.Places
+	spare     int
+	maxBlocks int
+	rest      time.Duration
+	pool      *pool.Definition // what init is to make of it
+}
+
+// readConfig reads the file; its error has every complaint.
+func readConfig(path string) (config, error) {
+	text, err := plainfile.Read(path)
+	if err != nil {
+		return config{}, fault.New(fault.Config, "name the network's file: --config FILE", "configuration: %w", err)
+	}
+	o, err := keys.Parse(text)
+	if err != nil {
+		return config{}, err
+	}
+	return parse(o)
+}
+
+func parse(o *keys.Object) (config, error) {
+	host, _ := os.Hostname()
+	c := config{network: o.String("network", ""), node: o.String("node", host)}
+	name(o, "network", c.network)
+	name(o, "node", c.node)
+	c.via = addresses(o, "via")
+	c.store = parseStore(o, c.network)
+	c.places = ledger.Places{
+		Network: c.network,
+		Ledger:  o.String("ledger", "/var/lib/cni/blocks/"+c.network+".json"),
+		Ranges:  o.String("rangesFile", "/run/cni/blocks/"+c.network+".json"),
+		Data:    o.String("dataDir", ipam.DefaultDir),
+	}
+	c.spare = o.Int("spare", 1, 0, 64)
+	c.maxBlocks = o.Int("maxBlocks", 16, 1, 1024)
+	c.rest = time.Duration(o.Int("rest", 600, 0, 86400)) * time.Second
+	c.pool = parsePool(o)
+	return c, o.Err()
+}
+
+func parseStore(o *keys.Object, network string) etcd.Config {
+	c := etcd.Config{
+		Endpoints: o.Strings("endpoints"),
+		Prefix:    o.String("prefix", "/cni"),
+		Network:   network,
+		CAFile:    o.String("caFile", ""),
+		CertFile:  o.String("certFile", ""),
+		KeyFile:   o.String("keyFile", ""),
+		Timeout:   time.Duration(o.Int("timeout", 2, 1, 60)) * time.Second,
+	}
+	if source := o.String("source", "etcd"); source != "etcd" {
+		o.Reject("source", source, "must be etcd")
+	}
+	if len(c.Endpoints) == 0 {
+		o.Reject("endpoints", nil, `must have an address of etcd, as in ["https://192.0.2.1:2379"]`)
+	}
+	if c.Prefix == "" || c.Prefix[0] != '/' {
+		o.Reject("prefix", c.Prefix, "must begin with /")
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		o.Reject("certFile", c.CertFile, "must come with keyFile")
+	}
+	return c
+}
+
+// name holds that the text can be part of a key and of a file's name.
+func name(o *keys.Object, key, text string) {
+	ok := text != "" && len(text) <= 253 && text != "." && text != ".."
+	for _, c := range []byte(text) {
+		ok = ok && (c == '.' || c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z')
+	}
+	if !ok {
+		o.Reject(key, text, "must be made of letters, digits, '-', '_' and '.'")
+	}
+}
+
+func addresses(o *keys.Object, key string) (list []netip.Addr) {
+	for _, text := range o.Strings(key) {
+		addr, err := netip.ParseAddr(text)
+		if err != nil || addr.Zone() != "" {
+			o.Reject(key, text, "must be an address")
+			continue
+		}
+		list = append(list, addr.Unmap())
+	}
+	return list
+}
+
+// parsePool reads what init is to define; nil where the file says nothing of it.
+func parsePool(o *keys.Object) *pool.Definition {
+	if !o.Has("pool") {
+		return nil
+	}
+	p := o.Object("pool")
+	sizes := p.Object("blockSize")
+	d := pool.Definition{
+		BlockSize: pool.Sizes{IPv4: sizes.Int("ipv4", 0, 0, 30), IPv6: sizes.Int("ipv6", 0, 0, 126)},
+		Shape:     p.String("shape", pool.Routed),
+		Gateways:  addresses(p, "gateways"),
+		Frozen:    p.Bool("frozen", false),
+	}
+	for _, text := range p.Strings("cidrs") {
+		cidr, err := netip.ParsePrefix(text)
+		if err != nil {
+			p.Reject("cidrs", text, "must be an address and prefix length, as in 10.64.0.0/12")
+			continue
+		}
+		d.CIDRs = append(d.CIDRs, cidr)
+	}
+	if err := d.Check(); err != nil && o.Err() == nil {
+		o.Reject("pool", json.RawMessage(o.Raw("pool")), err.Error())
+	}
+	return &d
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/keys"
+)
+
+func parseText(t *testing.T, text string) (config, error) {
+	t.Helper()
+	o, err := keys.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parse(o)
+}
+
+func TestConfig(t *testing.T) {
+	c, err := parseText(t, `{"network": "pods", "node": "n1", "endpoints": ["http://192.0.2.1:2379"], "via": ["192.0.2.7"],
+		"pool": {"cidrs": ["10.64.0.0/12", "fd00::/48"], "blockSize": {"ipv4": 26, "ipv6": 64}}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.places.Ranges != "/run/cni/blocks/pods.json" || c.places.Ledger != "/var/lib/cni/blocks/pods.json" || c.places.Data != "/var/lib/cni/networks" {
+		t.Errorf("%+v", c.places)
+	}
+	if c.pool.Len(4) != 1<<14 || c.pool.Len(6) != 1<<16 || c.pool.Shape != "routed" || c.spare != 1 || c.maxBlocks != 16 {
+		t.Errorf("%+v, %+v", c, c.pool)
+	}
+}
+
+// All that is wrong is said at once.
+func TestComplaints(t *testing.T) {
+	_, err := parseText(t, `{"network": "a/b", "node": "..", "source": "consul", "prefix": "cni", "certFile": "x", "via": ["n1"], "spare": -1, "timeout": 0,
+		"pool": {"cidrs": ["10.64.0.0"], "blockSize": {"ipv4": 31}, "shape": "round"}}`)
+	if fault.Code(err) != fault.Config {
+		t.Fatalf("code %d: %v", fault.Code(err), err)
+	}
+	for _, key := range []string{"network", "node", "source", "prefix", "certFile", "via", "spare", "timeout", "endpoints", "pool.cidrs", "pool.blockSize.ipv4"} {
+		if !strings.Contains(err.Error(), key+": ") {
+			t.Errorf("%s is not complained of in %v", key, err)
+		}
+	}
+}
+
+// The page has a row for each key that is read, and each command.
+func TestThePageHasAll(t *testing.T) {
+	page, err := os.ReadFile("../../docs/cluster.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("config.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?:String|Strings|Int|Bool|addresses)\((?:o, |p, )?"([a-zA-Z]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(found) < 15 {
+		t.Fatalf("only %d keys are found", len(found))
+	}
+	for _, key := range found {
+		if name := key[1]; name != "ipv4" && name != "ipv6" && !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("docs/cluster.md does not explain %s", name)
+		}
+	}
+	for _, c := range command().Commands() {
+		if !strings.Contains(string(page), "`"+c.Name()) {
+			t.Errorf("docs/cluster.md does not explain %s", c.Name())
+		}
+	}
+}
+
+// What fails says what to do.
+func TestErrors(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "conf.json")
+	for text, want := range map[string]string{
+		"": "no such file",
+		`{"network": "pods", "endpoints": ["http://127.0.0.1:1"], "caFile": "/none"}`:                       "caFile: open /none",
+		`{"network": "pods", "endpoints": ["http://127.0.0.1:1"], "certFile": "/none", "keyFile": "/none"}`: "certFile: open /none",
+	} {
+		if text != "" {
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := command()
+		c.SetArgs([]string{"list", "--config", file})
+		err := c.Execute()
+		if err == nil || !strings.Contains(err.Error(), want) || fault.Hint(err) == "" {
+			t.Errorf("%s: %v (%s), want %q and a remedy", text, err, fault.Hint(err), want)
+		}
+		_ = os.Remove(file)
+	}
+}

@@ -1,0 +1,191 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/ipam"
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
+)
+
+// Keep makes the content durable. What it has no longer open leaves what host-local reads first, then the ledger is written, then what is open gets there:
+// a crash between them leaves host-local less than the ledger, and the next program begins with Keep. After an error the content is the old one.
+func (l *Ledger) Keep(ctx context.Context, next Content) error {
+	if l.less(next) {
+		books, err := l.books(ctx)
+		if err != nil {
+			return err
+		}
+		return errors.Join(l.write(next), books.Close())
+	}
+	return l.write(next)
+}
+
+// less says whether next closes what host-local may be handing out of.
+func (l *Ledger) less(next Content) bool {
+	for _, b := range l.State.Blocks {
+		if b.Phase == protocol.Open && next.State.Block(b.ID).Phase != protocol.Open {
+			return true
+		}
+	}
+	return l.State.Node == "" // nobody knows what is there
+}
+
+// books takes host-local's lock on the network. Who has written the ranges under it knows that no call hands out by the old ones.
+func (l *Ledger) books(ctx context.Context) (*ipam.Store, error) {
+	return ipam.Open(ctx, l.places.Data, l.places.Network, true)
+}
+
+func (l *Ledger) write(next Content) error {
+	next.Since = since(next)
+	both := next
+	both.State = common(l.State, next.State)
+	if err := l.writeRanges(both); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(next, "", "  ")
+	if err == nil {
+		err = durable(l.places.Ledger, append(text, '\n'))
+	}
+	if err != nil {
+		return fault.New(fault.IO, ioHint, "ledger: %w", err)
+	}
+	l.Content = next
+	return l.writeRanges(next)
+}
+
+// common is the state of next without what only it has open.
+func common(old, next protocol.State) protocol.State {
+	var blocks []protocol.Block
+	for _, b := range next.Blocks {
+		if b.Phase == protocol.Open && old.Block(b.ID).Phase == protocol.Open {
+			blocks = append(blocks, b)
+		}
+	}
+	next.Blocks = blocks
+	return next
+}
+
+// since dates what has come to be open.
+func since(next Content) map[pool.ID]time.Time {
+	dates := make(map[pool.ID]time.Time)
+	for _, b := range next.State.Blocks {
+		if b.Phase != protocol.Open {
+			continue
+		}
+		if at, ok := next.Since[b.ID]; ok {
+			dates[b.ID] = at
+		} else {
+			dates[b.ID] = time.Now().UTC().Truncate(time.Second)
+		}
+	}
+	return dates
+}
+
+// CloseUnused closes an open block out of which nothing is reserved, so that it can be given back, and says whether it has.
+func (l *Ledger) CloseUnused(ctx context.Context, id pool.ID) (closed bool, err error) {
+	books, err := l.books(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, books.Close()) }()
+	next := l.Content
+	if next.State, err = l.State.Close(id); err != nil {
+		return false, err
+	}
+	if used, err := l.usage(books); err != nil || used[id] > 0 {
+		return false, err
+	}
+	return true, l.write(next)
+}
+
+// Unused says whether nothing is reserved in a block that host-local has not got any more.
+func (l *Ledger) Unused(ctx context.Context, id pool.ID) (unused bool, err error) {
+	books, err := l.books(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, books.Close()) }()
+	used, err := l.usage(books)
+	return err == nil && used[id] == 0, err
+}
+
+func (l *Ledger) usage(books *ipam.Store) (map[pool.ID]int, error) {
+	all, empty, err := books.All()
+	if err != nil {
+		return nil, err
+	}
+	used := make(map[pool.ID]int)
+	for _, r := range all {
+		l.count(used, r.Addr)
+	}
+	for _, addr := range empty {
+		l.count(used, addr)
+	}
+	return used, nil
+}
+
+func (l *Ledger) count(used map[pool.ID]int, addr netip.Addr) {
+	if id, ok := l.Pool.Find(addr); ok {
+		used[id]++
+	}
+}
+
+// Usage counts the files of reservations in each block. It takes no lock, so that no call waits for it, and what comes or goes meanwhile may be counted.
+func (l *Ledger) Usage() (map[pool.ID]int, error) {
+	used := make(map[pool.ID]int)
+	files, err := os.ReadDir(l.Books())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.IO, ioHint, "reservations: %w", err)
+	}
+	for _, file := range files {
+		if addr, err := netip.ParseAddr(file.Name()); err == nil {
+			l.count(used, addr)
+		}
+	}
+	return used, nil
+}
+
+// Books is the directory of the network's reservations.
+func (l *Ledger) Books() string { return filepath.Join(l.places.Data, l.places.Network) }
+
+// durable writes the file so that after a loss of power it is the old one or the new one. What it has already is not written: an agent may start again
+// on a disk that is full.
+func durable(path string, text []byte) error {
+	if there, err := plainfile.Read(path); err == nil && bytes.Equal(there, text) {
+		return nil
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	half, err := os.OpenFile(path+".half", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = half.Write(text)
+	if err == nil {
+		err = half.Sync()
+	}
+	if err = errors.Join(err, half.Close()); err == nil {
+		err = os.Rename(half.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(half.Name()))
+	}
+	folder, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}

@@ -1,0 +1,89 @@
+// Trestle-node shares the addresses of a pool among hosts: blocks go to hosts, addresses inside a block are host-local's. It is a program of its own, and a Go
+// module of its own: no plugin links the client of a store.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
+		complain(err)
+		os.Exit(1)
+	}
+}
+
+// complain prints the error, and in a line of its own the remedy.
+func complain(err error) {
+	text := err.Error()
+	if hint := fault.Hint(err); hint != "" {
+		text += "\n" + hint
+	}
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(os.Stderr, "trestle-node: %s\n", strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// command is the command line.
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "trestle-node",
+		Short:         "Share a pool of addresses among hosts, in blocks",
+		Long:          "Gives this host blocks of a pool that it shares with others through etcd. The plugins never wait for it: host-local hands out of what\nthe host has (its key rangesFrom). docs/cluster.md says when you need it, and what is safe by what.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	file := root.PersistentFlags().String("config", "/etc/cni/trestle-node.json", "the network's file")
+	root.AddCommand(initCommand(file), claimCommand(file), releaseCommand(file), listCommand(file), reconcileCommand(file), forgetCommand(file), runCommand(file))
+	return root
+}
+
+// store reads the file and makes a client.
+func store(file string) (config, *etcd.Store, error) {
+	c, err := readConfig(file)
+	if err != nil {
+		return c, nil, err
+	}
+	s, err := etcd.Dial(c.store)
+	return c, s, err
+}
+
+// host opens this host's ledger, too.
+func host(ctx context.Context, file string) (config, *agent.Host, error) {
+	c, s, err := store(file)
+	if err != nil {
+		return c, nil, err
+	}
+	l, err := open(ctx, c)
+	return c, &agent.Host{Store: s, Ledger: l, MaxBlocks: c.maxBlocks, Log: log.Printf}, err
+}
+
+func open(ctx context.Context, c config) (*ledger.Ledger, error) {
+	l, err := ledger.Open(ctx, c.places, c.node)
+	if err != nil {
+		return nil, err
+	}
+	if l.Damaged != nil {
+		complain(fmt.Errorf("%w; it is put aside, and what the store has under this host's name is opened anew", l.Damaged))
+	}
+	return l, l.Reached(ctx, c.via)
+}
+
+func (c config) limits() agent.Limits {
+	return agent.Limits{Spare: c.spare, MaxBlocks: c.maxBlocks, Rest: c.rest}
+}
