@@ -94,6 +94,14 @@ func (at routing) joined() bool {
 	return at.named != nil && at.master != nil && at.named.Attrs().Index == at.master.Attrs().Index
 }
 
+// of names what the interface is a port of.
+func (at routing) of() string {
+	if at.master == nil {
+		return "none"
+	}
+	return at.master.Attrs().Name
+}
+
 // Apply makes the VRF if there is none of the name, and the interface its port, with its routes. What fails half-way is put back here, since what the kernel has
 // thrown away is known here alone.
 func (v VRF) Apply(ctx context.Context, s *site.Site) (bool, error) {
@@ -234,7 +242,7 @@ func (v VRF) Verify(_ context.Context, s *site.Site) error {
 	case at.link == nil:
 		return absent(container, v.IfName)
 	case !at.joined():
-		return drift("master of "+v.IfName, v.Name, nameOf(at.master, nil))
+		return drift("master of "+v.IfName, v.Name, at.of())
 	}
 	var errs []error
 	if vrf, is := at.named.(*netlink.Vrf); !is || v.Table != 0 && int(vrf.Table) != v.Table {
