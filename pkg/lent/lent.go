@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -25,7 +26,8 @@ type Device struct {
 	Network     string         `json:"network"`
 	ContainerID string         `json:"containerID"`
 	IfName      string         `json:"ifname"` // in the container
-	Name        string         `json:"name"`   // on the host
+	Netns       string         `json:"netns,omitempty"`
+	Name        string         `json:"name"` // on the host
 	Alias       string         `json:"alias,omitempty"`
 	Index       int            `json:"index"`
 	MAC         string         `json:"mac,omitempty"`
@@ -33,6 +35,7 @@ type Device struct {
 	MTU         int            `json:"mtu"`
 	TxQLen      int            `json:"txQLen"`
 	Addrs       []netip.Prefix `json:"addresses,omitempty"`
+	Rules       []rtnl.Rule    `json:"rules,omitempty"` // that went along
 }
 
 // Owner is who has the device.

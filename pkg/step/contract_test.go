@@ -177,6 +177,7 @@ func vethChanges() []change {
 // elsewhere are the kinds that have tests of their own instead of a contract, and why.
 var elsewhere = map[string]string{
 	"Moved":      "device_test.go: it needs a device",
+	"Along":      "device_test.go: it goes with a device",
 	"Announce":   "it tells others, and makes nothing",
 	"Isolation":  "shared by all containers of a bridge: filter_isolation_test.go",
 	"Listening":  "it waits, and makes nothing",

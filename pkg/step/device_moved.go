@@ -5,11 +5,9 @@ import (
 	"fmt"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/lent"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -24,6 +22,7 @@ type Moved struct {
 	Device Device
 	Force  bool     // though others use it
 	Return Returned // what of it comes back beside its name
+	Along  bool     // rules that lead to its routes are written down, too
 }
 
 // Returned is how much of what a device was like it is again.
@@ -114,8 +113,14 @@ func (m Moved) note(s *site.Site, link netlink.Link) (*lent.Device, error) {
 		return nil, fmt.Errorf("owner %s: names cut short", m.Owner)
 	}
 	a := link.Attrs()
-	d := &lent.Device{Network: network, ContainerID: id, IfName: ifName, Name: a.Name, Alias: a.Alias, Index: a.Index, MAC: a.HardwareAddr.String(), MTU: a.MTU, TxQLen: a.TxQLen,
-		Up: isUp(link) && m.Return != NameOnly}
+	d := &lent.Device{Network: network, ContainerID: id, IfName: ifName, Netns: s.Container.String(), Name: a.Name, Alias: a.Alias, Index: a.Index,
+		MAC: a.HardwareAddr.String(), MTU: a.MTU, TxQLen: a.TxQLen, Up: isUp(link) && m.Return != NameOnly}
+	if m.Along {
+		var err error
+		if d.Rules, err = leading(s.Host, a.Index); err != nil {
+			return nil, err
+		}
+	}
 	if m.Return != Addressed {
 		return d, nil
 	}
@@ -126,139 +131,6 @@ func (m Moved) note(s *site.Site, link netlink.Link) (*lent.Device, error) {
 		}
 	}
 	return d, err
-}
-
-// home gives a device its own name back that the kernel brought home from a namespace that died: its alias says which. What is written down of it holds, whoever
-// had it.
-func (m Moved) home(s *site.Site, link netlink.Link) (netlink.Link, error) {
-	all, err := lent.All()
-	if err != nil {
-		s.Logf("goes on without: %v", err)
-	}
-	for _, was := range all {
-		if was.Name == link.Attrs().Alias && is(link, was) {
-			if err := m.restore(s, link, was); err != nil {
-				return nil, err
-			}
-			return need(s.Host, was.Name)
-		}
-	}
-	if name := link.Attrs().Alias; name != "" && name == m.Device.Name && name != link.Attrs().Name { // the reference had it
-		err = s.Host.Conn.Send(rtnl.SetDown(link.Attrs().Name), rtnl.Move(link.Attrs().Index, -1, name, ""))
-		if err != nil {
-			return nil, err
-		}
-		return need(s.Host, name)
-	}
-	return link, nil
-}
-
-// restore makes the link on the host what it was, and forgets it.
-func (m Moved) restore(s *site.Site, link netlink.Link, was *lent.Device) error {
-	index, name := link.Attrs().Index, was.Name
-	if link.Attrs().Name != name || link.Attrs().Alias != was.Alias {
-		if err := s.Host.Conn.Send(rtnl.SetDown(link.Attrs().Name), rtnl.Move(index, -1, name, was.Alias)); err != nil {
-			return fmt.Errorf("name %s: %w", name, err)
-		}
-	}
-	if err := s.Host.Conn.Send(rtnl.Fit(index, nil, was.MTU, 0), rtnl.SetTxQLen(name, was.TxQLen)); err != nil {
-		return err
-	}
-	if was.Up {
-		if err := s.Host.Conn.Send(rtnl.SetUp(name)); err != nil {
-			return err
-		}
-	}
-	if _, err := addAddrs(s.Host, index, was.Addrs, unix.IFA_F_NODAD, 0); err != nil {
-		return err
-	}
-	return lent.Remove(was.Owner().ID)
-}
-
-// Undo brings the device home: out of the container, by whatever name it is there, or on the host where the kernel has left it.
-func (m Moved) Undo(_ context.Context, s *site.Site) error {
-	was, err := lent.Read(m.Owner.ID)
-	if err != nil {
-		return err
-	}
-	if s.Container != nil {
-		if err := m.fetch(s, was); err != nil {
-			return err
-		}
-	}
-	if was == nil {
-		return nil
-	}
-	link, err := strayed(s.Host, was)
-	switch {
-	case err != nil:
-		return err
-	case link != nil:
-		return m.restore(s, link, was)
-	case s.Container == nil:
-		s.Logf("%s: device %s is not on the host; it gets its name and state back when it comes", m, was.Name)
-		return nil
-	}
-	return lent.Remove(m.Owner.ID)
-}
-
-// strayed returns the device where it is on the host: under whatever name, with its own as its alias, or as it was when it was written down.
-func strayed(host *site.Side, was *lent.Device) (netlink.Link, error) {
-	host.Forget()
-	if link, err := find(host, was.Name); err != nil || link != nil && is(link, was) {
-		return link, err
-	}
-	links, err := host.LinkList()
-	if err != nil {
-		return nil, err
-	}
-	for _, link := range links {
-		if is(link, was) {
-			return link, nil
-		}
-	}
-	return nil, nil
-}
-
-func is(link netlink.Link, was *lent.Device) bool {
-	a := link.Attrs()
-	same := a.HardwareAddr.String() == was.MAC
-	return a.Alias == was.Name && (same || a.Index == was.Index) || a.Name == was.Name && same
-}
-
-// fetch moves it out of the container. Without a note of ours the reference took it: its alias is its name.
-func (m Moved) fetch(s *site.Site, was *lent.Device) error {
-	link, err := find(s.Container, m.IfName)
-	if err == nil && was != nil && (link == nil || link.Attrs().Alias != was.Name) {
-		link, err = s.Container.LinkByIndex(was.Index)
-		if absentLink(err) {
-			return nil
-		}
-	}
-	if err != nil || link == nil {
-		return err
-	}
-	name := link.Attrs().Alias
-	if was != nil && (link.Attrs().HardwareAddr.String() == was.MAC || name == was.Name) {
-		name = was.Name
-	}
-	if _, ours := owner.Parse(name); ours || name == "" || len(name) >= unix.IFNAMSIZ {
-		return nil // none of the host's
-	}
-	if other, err := find(s.Host, name); err != nil || other != nil {
-		return fault.Join(err, fault.New(fault.Taken, "rename that link, and delete again", "device %s: the host has another link of that name", name))
-	}
-	host, err := netns.Home()
-	if err != nil {
-		return err
-	}
-	defer unix.Close(host)
-	alias := name
-	if was == nil {
-		alias = ""
-	}
-	s.Host.Forget()
-	return s.Container.Conn.Send(rtnl.SetDown(link.Attrs().Name), rtnl.Move(link.Attrs().Index, host, name, alias))
 }
 
 // Verify wants the device in the container, under its name there.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/pkg/step"
 )
@@ -17,9 +18,11 @@ type Config struct {
 	ForPrograms bool // a program drives the device, past the kernel
 	Force       bool
 	Return      step.Returned
+	Network     *step.Network // nil: the host's network of the device stays behind
 }
 
-// Parse reads the configuration, and complains of all that is wrong with it at once. Whether a program drives the device it asks the kernel.
+// Parse reads the configuration, and complains of all that is wrong with it at once. Whether a program drives the device, and for an
+// ADD what network the host has on it, it asks the kernel.
 func Parse(req *plugin.Request) (Config, error) {
 	k := req.Keys
 	c := Config{
@@ -37,7 +40,21 @@ func Parse(req *plugin.Request) (Config, error) {
 		}
 	}
 	c.ForPrograms = c.Device.ForPrograms()
+	if k.Bool("useInterfaceNetwork", false) {
+		return c, fault.Join(c.readNetwork(req), k.Err())
+	}
 	return c, k.Err()
+}
+
+// readNetwork looks what goes along.
+func (c *Config) readNetwork(req *plugin.Request) (err error) {
+	c.Network = new(step.Network)
+	if c.ForPrograms {
+		req.Keys.Reject("useInterfaceNetwork", true, "needs a link: a program drives the device")
+	} else if req.Command == "ADD" {
+		*c.Network, err = c.Device.Network()
+	}
+	return err
 }
 
 func (c Config) reject(req *plugin.Request) {
@@ -56,8 +73,5 @@ func (c Config) reject(req *plugin.Request) {
 	}
 	if ways := []step.Returned{step.NameOnly, step.LinkState, step.Addressed}; !slices.Contains(ways, c.Return) {
 		k.Reject("restore", c.Return, "must be none, link or addresses")
-	}
-	if k.Bool("useInterfaceNetwork", false) {
-		k.Reject("useInterfaceNetwork", true, "is not here yet")
 	}
 }

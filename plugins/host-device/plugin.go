@@ -22,11 +22,18 @@ func Kind() attach.Kind[Config] {
 
 // Plan says what one container's attachment consists of. It is pure. A device that a program drives has no link, and gets none.
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
-	return c.Lone.Plan(call, endpoint.Hold{
+	hold := endpoint.Hold{
 		Kernel: true,
 		None:   c.ForPrograms,
+		Brings: c.Network,
 		Make: func(net.HardwareAddr, int) plan.Step {
-			return step.Moved{Owner: call.Owner, IfName: call.IfName, Device: c.Device, Force: c.Force, Return: c.Return}
+			return step.Moved{Owner: call.Owner, IfName: call.IfName, Device: c.Device, Force: c.Force, Return: c.Return, Along: c.Network != nil}
 		},
-	})
+	}
+	if c.Network != nil {
+		hold.Beside = func(*endpoint.Endpoint) []plan.Step {
+			return []plan.Step{step.Along{Owner: call.Owner, IfName: call.IfName}}
+		}
+	}
+	return c.Lone.Plan(call, hold)
 }

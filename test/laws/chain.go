@@ -160,6 +160,14 @@ func (c Chain) stdin(call call) ([]byte, error) {
 	return json.Marshal(config)
 }
 
+// deviceOf is the device of container number n.
+func deviceOf(name string, n int) string {
+	if n == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s-%d", name, n)
+}
+
 // own makes of what the configuration asks for one container what it asks for container number n: other host ports for each; an
 // address or a MAC by name for the first container only.
 func own(config Config, n int) error {
@@ -169,6 +177,9 @@ func own(config Config, n int) error {
 	delete(config, "args")
 	if id, err := strconv.Atoi(string(config["vlanId"])); err == nil { // a parent has one link a VLAN
 		config["vlanId"] = json.RawMessage(strconv.Itoa(id + n))
+	}
+	if device := text(config["device"]); device != "" {
+		config["device"] = json.RawMessage(strconv.Quote(deviceOf(device, n)))
 	}
 	if config["runtimeConfig"] == nil {
 		return nil

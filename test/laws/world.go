@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -21,6 +22,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/step"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/snapshot"
+	"github.com/trestle-cni/trestle/test/space"
 )
 
 // World is one host with one network, and the part of a runtime.
@@ -65,7 +67,7 @@ const ifName = "eth0"
 // Settle makes the two containers that most laws need. It must be called in a host of the test's own (nstest.Run).
 func (w *World) Settle() {
 	w.Helper()
-	if err := w.wire(); err != nil {
+	if err := errors.Join(w.wire(), w.devices()); err != nil {
 		w.Fatal(err)
 	}
 	w.one, w.other = w.container(0), w.container(1)
@@ -98,6 +100,25 @@ func (w *World) wire() error {
 		if err == nil {
 			address.Flags = unix.IFA_F_NODAD
 			err = netlink.AddrAdd(link, address)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// devices makes a device of the host's for each container that may come, with its MTU, its state and an address.
+func (w *World) devices() error {
+	name := text(w.flat().Plugins[0]["device"])
+	if name == "" {
+		return nil
+	}
+	for n := range w.Crowd + 3 {
+		device := deviceOf(name, n)
+		err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: device, MTU: 1400, TxQLen: 77}, PeerName: device + "-far"})
+		if err == nil {
+			err = errors.Join(space.Addresses(device+"-far"), space.Addresses(device, fmt.Sprintf("198.18.%d.1/24", n), fmt.Sprintf("fd00:%x::1/64", n+0x100)))
 		}
 		if err != nil {
 			return err

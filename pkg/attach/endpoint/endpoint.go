@@ -43,6 +43,7 @@ type Options struct {
 	MAC     net.HardwareAddr // nil: drawn
 	Plain   bool             // it has no address but the one that the link comes with
 	Gateway GatewayOf        // the gateway of an address for which the IPAM plugin names none; nil: such an address has none
+	Bare    bool             // the delegate may give none
 	Default bool             // a default route by the gateway of each family that has none yet
 }
 
@@ -135,7 +136,7 @@ func (e *Endpoint) readAddresses(o Options, r *types100.Result, in int) error {
 		}
 		e.Addresses = append(e.Addresses, a)
 	}
-	if o.IPAM != "" && in < 0 && len(e.Addresses) == 0 {
+	if o.IPAM != "" && !o.Bare && in < 0 && len(e.Addresses) == 0 {
 		return fault.New(fault.Delegate, "mend the ipam section", "result of %s: no address", o.IPAM)
 	}
 	return nil

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"cmp"
 	"net"
+	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -57,6 +58,7 @@ type Hold struct {
 	Kernel bool                                  // the Ethernet address is the kernel's to choose, or the device's
 	Make   func(net.HardwareAddr, int) plan.Step // of that address, nil where it is not known, and that MTU
 	None   bool                                  // there is no link: no step is made, and the result names the interface alone
+	Brings *step.Network                         // what the link has beside what the address plugin gives; nil: nothing, and the kinds of steps are as without
 	Silent bool                                  // nobody else's word is asked for on the link: it does without neighbour discovery
 	Beside func(*Endpoint) []plan.Step           // what comes with the addresses on the host; nil: nothing
 }
@@ -71,17 +73,20 @@ func Link(call attach.Call, form step.Form, parent step.Parent) func(net.Hardwar
 // Plan is the link, up for an address plugin that looks at it, and what follows from its addresses: they are announced to the parent's wire, where others
 // may have them, and routers heard there.
 func (l Lone) Plan(call attach.Call, hold Hold) (plan.Plan, error) {
-	e, err := Read(call, Options{IPAM: l.IPAM, MAC: l.MAC, Plain: hold.Kernel})
+	e, err := Read(call, Options{IPAM: l.IPAM, MAC: l.MAC, Plain: hold.Kernel, Bare: hold.Brings != nil})
 	if err != nil {
 		return plan.Plan{}, err
+	}
+	if hold.Brings != nil {
+		e.bring(*hold.Brings)
 	}
 	result := e.Result([]*types100.Interface{{Name: call.IfName, Mac: e.MAC.String(), Sandbox: call.Netns}}, 0, l.DNS)
 	if hold.None {
 		return plan.Plan{Result: result}, nil
 	}
 	p := plan.Plan{Result: result, Steps: []plan.Step{hold.Make(e.MAC, cmp.Or(e.MTU, l.MTU))}}
-	l3 := l.IPAM != ""
-	if l3 && l.Late {
+	l3 := l.IPAM != "" || hold.Brings != nil
+	if l.IPAM != "" && l.Late {
 		p.Steps = append(p.Steps, step.Up{IfName: call.IfName})
 	}
 	p.Mark = len(p.Steps)
@@ -90,4 +95,19 @@ func (l Lone) Plan(call attach.Call, hold Hold) (plan.Plan, error) {
 		p.Steps = append(p.Steps, hold.Beside(&e)...)
 	}
 	return p, nil
+}
+
+// bring adds what the link has itself. An earlier result has it already.
+func (e *Endpoint) bring(n step.Network) {
+	if e.Previous != nil {
+		return
+	}
+	for _, p := range n.Addrs {
+		e.Addresses = append(e.Addresses, Address{Prefix: p})
+	}
+	e.cniRoutes = slices.Clone(e.cniRoutes)
+	for _, r := range n.Routes {
+		e.Routes = append(e.Routes, r)
+		e.cniRoutes = append(e.cniRoutes, &types.Route{Dst: attach.IPNet(r.Dst), GW: r.Via.AsSlice(), Priority: r.Priority, Table: &r.Table, Scope: &r.Scope})
+	}
 }

@@ -19,6 +19,7 @@ type Addr struct {
 	netip.Prefix        // host bits kept
 	Flags        uint32 // IFA_F_*
 	Proto        uint8  // IFA_PROTO; 0 when the kernel keeps none
+	Scope        uint8  // RT_SCOPE_*
 }
 
 // NewAddr returns the request that adds an address, with flags IFA_F_* (IFA_F_NODAD only for IPv6: usable at once, with no duplicate address
@@ -114,7 +115,7 @@ func parseAddr(body []byte) (a Addr, index int, ok bool) {
 		return Addr{}, 0, false
 	}
 	var address, local []byte
-	a.Flags = uint32(msg.Flags)
+	a.Flags, a.Scope = uint32(msg.Flags), msg.Scope
 	for _, attr := range attrs {
 		switch attr.Attr.Type {
 		case unix.IFA_ADDRESS:

@@ -9,17 +9,20 @@ import (
 const ProtoLed = Proto + 1
 
 // Plain says whether the rule asks for nothing but where a packet is from, one address, and leads to a table.
-func (r Rule) Plain() bool {
-	return r.Kind == unix.RTN_UNICAST && r.From.IsSingleIP() && r.Table != 0 &&
+func (r Rule) Plain() bool { return r.From.IsSingleIP() && r.Sourced() }
+
+// Sourced says whether the rule asks for nothing but where a packet is from, and leads to a table.
+func (r Rule) Sourced() bool {
+	return r.Kind == unix.RTN_UNICAST && r.From.IsValid() && r.Table != 0 &&
 		r == Rule{Family: r.Family, Priority: r.Priority, Table: r.Table, Kind: r.Kind, From: r.From, Maker: r.Maker}
 }
 
-// NewRule returns the request that adds a Plain rule. Without a priority it comes before all others but the first, which is the kernel's.
+// NewRule returns the request that adds a Sourced rule. Without a priority it comes before all others but the first, which is the kernel's.
 func NewRule(r Rule) *nl.NetlinkRequest {
 	return r.request(unix.RTM_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
 }
 
-// DelRule returns the request that removes a Plain rule.
+// DelRule returns the request that removes a Sourced rule.
 func DelRule(r Rule) *nl.NetlinkRequest { return r.request(unix.RTM_DELRULE, 0) }
 
 func (r Rule) request(kind, flags int) *nl.NetlinkRequest {
