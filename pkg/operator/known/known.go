@@ -59,10 +59,11 @@ type Key struct{ Name, Default string }
 
 // Link is one kind of link that a plugin makes.
 type Link struct {
-	Kind   string    // as the kernel calls it
-	Mark   string    // the alias that ours have; empty: the owner's tag
-	Drawn  draw.Kind // how one on the host is drawn
-	Opaque bool      // what becomes of a packet there is not followed
+	Kind    string    // as the kernel calls it
+	Mark    string    // the alias that ours have; empty: the owner's tag
+	Drawn   draw.Kind // how one on the host is drawn
+	Opaque  bool      // what becomes of a packet there is not followed
+	Stacked bool      // it hangs on a parent, and sends by that
 }
 
 // Of returns what is known of the plugin of that name: of one that nobody knows, its name alone.

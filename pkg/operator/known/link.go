@@ -40,6 +40,9 @@ func Drawn(kind string) draw.Kind { return cmp.Or(linkOf(kind).Drawn, draw.HostE
 // Opaque says whether it is not followed what becomes of a packet that goes out by a link of the kind.
 func Opaque(kind string) bool { return linkOf(kind).Opaque }
 
+// Stacked says whether a link of the kind hangs on a parent, and sends by that.
+func Stacked(kind string) bool { return linkOf(kind).Stacked }
+
 // Marked says whether the alias of a link of the kind is the one that ours have, where it is no owner's tag.
 func Marked(kind, alias string) bool {
 	mark := linkOf(kind).Mark

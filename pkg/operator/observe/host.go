@@ -83,6 +83,7 @@ type Link struct {
 	Running    bool        `json:"running"`              // and able to pass frames: it has a carrier
 	Master     string      `json:"master,omitempty"`     // the link that it is a port of
 	Peer       string      `json:"peer,omitempty"`       // the other end of a pair
+	Parent     string      `json:"parent,omitempty"`     // what it hangs on
 	PeerHidden bool        `json:"peerHidden,omitempty"` // it has another end, in a namespace that was not found or entered
 	Alias      string      `json:"alias,omitempty"`
 	Attachment string      `json:"attachment,omitempty"` // whose host link or container's interface it is

@@ -16,11 +16,12 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
-// end is what the kernel says of the other end of a pair.
+// end is what the kernel says of the other end of a pair, or of what a link hangs on.
 type end struct {
 	index  int  // of the other end, in its namespace; 0: the link is not one of a pair
 	inside bool // it is in the same namespace
 	host   bool // it is in the host's
+	parent bool // it is none, but what the link hangs on
 }
 
 // takeLinks notes the links of a namespace, which calls the host's by the number.
@@ -41,8 +42,8 @@ func (r *reader) takeLinks(n *Namespace, links []rtnl.LinkData, hostNumber int) 
 		}
 		l.Origin = originOf(n, l)
 		n.Links = append(n.Links, l)
-		if link.Type() == "veth" && a.ParentIndex != 0 {
-			r.note(l, end{index: a.ParentIndex, inside: a.NetNsID < 0, host: !n.Host && a.NetNsID >= 0 && a.NetNsID == hostNumber})
+		if stacked := known.Stacked(l.Kind); a.ParentIndex != 0 && (stacked || l.Kind == known.KindVeth) {
+			r.note(l, end{index: a.ParentIndex, inside: a.NetNsID < 0, host: !n.Host && a.NetNsID >= 0 && a.NetNsID == hostNumber, parent: stacked})
 		}
 	}
 	slices.SortFunc(n.Links, func(a, b *Link) int { return cmp.Compare(a.Index, b.Index) })
@@ -90,6 +91,8 @@ func (r *reader) joinPairs(list []*Namespace) {
 			e := r.ends[l]
 			switch {
 			case e.index == 0:
+			case e.parent:
+				hang(l, map[bool]*Link{e.inside: own[e.index], e.host: host[e.index]}[true])
 			case e.inside:
 				join(l, own[e.index])
 			case e.host:
@@ -105,13 +108,19 @@ func (r *reader) joinPairs(list []*Namespace) {
 		}
 	}
 	for l, e := range r.ends {
-		l.PeerHidden = e.index != 0 && l.Peer == ""
+		l.PeerHidden = e.index != 0 && l.Peer == "" && !e.parent
 	}
 }
 
 func join(l, other *Link) {
 	if other != nil && l != other {
 		l.Peer, other.Peer = other.ID, l.ID
+	}
+}
+
+func hang(l, parent *Link) {
+	if parent != nil && l != parent {
+		l.Parent = parent.ID
 	}
 }
 

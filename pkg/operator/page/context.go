@@ -77,11 +77,14 @@ func linkState(l *observe.Link) string {
 	return "up"
 }
 
-// leadsTo says where frames go that leave by the link: to the other end of the pair, or through the bridge that it is a port of.
+// leadsTo says where frames go that leave by the link: to the other end of the pair, by what it hangs on, or through the bridge that it is a port of.
 func leadsTo(h *observe.Host, n *observe.Namespace, l *observe.Link) string {
 	var parts []string
 	if l.Peer != "" {
 		parts = append(parts, elsewhere(h, n, l.Peer))
+	}
+	if l.Parent != "" {
+		parts = append(parts, "hangs on "+elsewhere(h, n, l.Parent))
 	}
 	if l.PeerHidden {
 		parts = append(parts, "a namespace that was not found or not looked into")

@@ -92,6 +92,9 @@ func (p *painter) drawInterface(n *observe.Namespace, l *observe.Link) {
 		b.State, b.Why = draw.Normal, "" // its host end says so
 	}
 	p.add(b)
+	if l.Parent != "" {
+		p.tie(l.Parent, l.ID, l.Kind, b.State)
+	}
 	if host != nil && p.inside[host.ID] != p.own && l.ID < host.ID && p.inside[host.ID] != n { // a pair of two containers
 		p.tie(l.ID, host.ID, "", draw.Normal)
 	}

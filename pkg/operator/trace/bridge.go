@@ -51,8 +51,11 @@ func (j *journey) toBridge(p *Place, port *link, next netip.Addr) *end {
 // forwarding is a port's state in which it passes frames.
 const forwarding = 3
 
-// across sends a frame from one port to another.
+// across sends a frame from one port to another, or up to what hangs on the bridge.
 func (j *journey) across(p *Place, bridge, port *link, next netip.Addr, calls bool) *end {
+	if at, above := j.town.above(p, bridge, 0, next); above != nil {
+		return j.enter(at, above, next)
+	}
 	out, e := j.port(p, bridge, next)
 	if e != nil {
 		return e

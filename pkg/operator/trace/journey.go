@@ -52,6 +52,7 @@ type journey struct {
 	steps    int
 	external bool // it left for where no place is
 	known    *neighbour
+	tag      int // of the VLAN that the frame is in; 0: none
 }
 
 // connection is what connection tracking of one place knows.

@@ -37,6 +37,8 @@ type link struct {
 	kind  string // veth, bridge, ...; empty for a device
 	addrs []rtnl.Addr
 	port  *rtnl.BridgePort // nil unless it is the port of a bridge
+	tag   int              // of a VLAN's link
+	hears neighbours       // of one that hangs on a parent
 }
 
 func (l *link) up() bool { return l.RawFlags&unix.IFF_UP != 0 }
@@ -93,6 +95,7 @@ func (p *Place) readLinks(left *budget.Budget) error {
 	p.links = make(map[int]*link)
 	for _, l := range list {
 		own := &link{LinkAttrs: *l.Attrs(), kind: l.Type(), addrs: addrs[l.Attrs().Index], port: l.Port}
+		own.stack(l.Link)
 		p.links[own.Index] = own
 	}
 	return nil

@@ -78,12 +78,25 @@ func (j *journey) leave(p *Place, r *route) *end {
 
 // transmit hands the packet to the other end of a link.
 func (j *journey) transmit(p *Place, l *link, next netip.Addr) *end {
+	j.packet.MAC, j.tag = l.HardwareAddr, 0
+	if _, above := j.town.above(p, l, 0, next); above != nil {
+		return j.drop(p, "set hostShim in the network's configuration", "%s, which has %s, hangs on %s, and the kernel keeps the two apart", above.Name, next, l.Name)
+	}
+	return j.cross(p, l, next)
+}
+
+// cross is transmit of what another link made the frame of.
+func (j *journey) cross(p *Place, l *link, next netip.Addr) *end {
 	if e := j.device(p, l, ruleset.Egress); e != nil {
 		return e
 	}
 	switch {
 	case l.kind == known.KindVeth:
-	case known.Opaque(l.kind):
+	case known.Stacked(l.kind):
+		return j.byParent(p, l, next)
+	case l.kind == known.KindBridge && j.tag == 0:
+		return j.fromBridge(p, l, next)
+	case known.Opaque(l.kind) || l.kind == known.KindBridge:
 		return j.lose(p, "it goes out by %s, a %s: what becomes of it there is not followed", l.Name, l.kind)
 	default:
 		return j.outside(p, l, next)
@@ -95,18 +108,7 @@ func (j *journey) transmit(p *Place, l *link, next netip.Addr) *end {
 	if !peer.up() {
 		return j.drop(there, "ip link set "+peer.Name+" up in "+there.Name, "%s, the other end of %s in %s, is down", peer.Name, l.Name, p.Name)
 	}
-	j.packet.In, j.packet.Out, j.packet.PortIn, j.packet.PortOut, j.packet.Mark = ruleset.Link{}, ruleset.Link{}, ruleset.Link{}, ruleset.Link{}, 0
-	j.packet.MAC = l.HardwareAddr
-	if e := j.device(there, peer, ruleset.Ingress); e != nil {
-		return e
-	}
-	if peer.port != nil {
-		return j.toBridge(there, peer, next)
-	}
-	if !there.local(next, peer) && !proxies(there, peer, next) {
-		return j.drop(p, "", "nobody at the other end of %s answers for %s", l.Name, next)
-	}
-	return j.arrive(there, peer, false)
+	return j.enter(there, peer, next)
 }
 
 // proxies says whether the link answers for addresses of others.
