@@ -55,7 +55,7 @@ func networks(t *testing.T) (list []string) {
 		must(t, err)
 		list = append(list, found...)
 	}
-	found, err := filepath.Glob("../../conf/*.conflist")
+	found, err := filepath.Glob("../../conf/[0-7]*.conflist")
 	must(t, err)
 	return append(list, found...)
 }

@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/trestle-cni/trestle/test/built"
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/reference"
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
 
@@ -127,22 +129,41 @@ func called(verb, plugin, container, config string) ([]byte, error) {
 	return r.Out, nil
 }
 
-// TestUninstall takes the place of the reference's plugins and gives it back, byte for byte.
+// TestUninstall takes the place of the reference's plugins and gives it back, byte for byte: of all that there are by now, and of those that Debian has.
 func TestUninstall(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		dir := t.TempDir()
-		must(t, os.CopyFS(dir, os.DirFS("/usr/lib/cni")))
-		before := sums(t, dir)
-		if out, err := operated("install", dir); err == nil || !strings.Contains(out, "somebody else's: bandwidth, bridge, ") {
-			t.Errorf("install over the reference: %v: %s", err, out)
+	for name, from := range map[string]string{"Debian's": reference.Debian.Dir, "all": reference.Newest.Dir} {
+		t.Run(name, func(t *testing.T) {
+			nstest.Run(t, func(t *testing.T) {
+				dir := t.TempDir()
+				must(t, os.CopyFS(dir, os.DirFS(from)))
+				before := sums(t, dir)
+				if count := strings.Count(before, "\n"); name == "all" && count != 18 {
+					t.Errorf("the reference has %d plugins:\n%s", count, before)
+				}
+				if out, err := operated("install", dir); err == nil || !strings.Contains(out, "somebody else's: bandwidth, bridge, ") {
+					t.Errorf("install over the reference: %v: %s", err, out)
+				}
+				operate(t, "install", dir, "--replace")
+				holdReplaced(t, before, sums(t, dir))
+				operate(t, "install", dir)
+				operate(t, "uninstall", dir)
+				if after := sums(t, dir); after != before {
+					t.Errorf("before:\n%safter:\n%s", before, after)
+				}
+			})
+		})
+	}
+}
+
+// holdReplaced wants every plugin of ours in the place of the reference's, and those that are not here as they were.
+func holdReplaced(t *testing.T, before, during string) {
+	t.Helper()
+	for line := range strings.Lines(before) {
+		name, _, _ := strings.Cut(line, " ")
+		if strings.Contains(during, line) == slices.Contains(plugins, name) {
+			t.Errorf("%s: the reference's is there: %v", name, strings.Contains(during, line))
 		}
-		operate(t, "install", dir, "--replace")
-		operate(t, "install", dir)
-		operate(t, "uninstall", dir)
-		if after := sums(t, dir); after != before {
-			t.Errorf("before:\n%safter:\n%s", before, after)
-		}
-	})
+	}
 }
 
 func sums(t *testing.T, dir string) string {
@@ -151,6 +172,9 @@ func sums(t *testing.T, dir string) string {
 	must(t, err)
 	var all strings.Builder
 	for _, e := range entries {
+		if e.IsDir() {
+			continue
+		}
 		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
 		must(t, err)
 		fmt.Fprintf(&all, "%s %d %x\n", e.Name(), len(text), sha256.Sum256(text))

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +27,9 @@ func TestEveryNetworkIsRun(t *testing.T) {
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".conflist")
 		script, err := os.ReadFile("testdata/conf-" + name + ".txtar")
+		if errors.Is(err, fs.ErrNotExist) {
+			script, err = os.ReadFile("testdata/kernels/conf-" + name + ".txtar")
+		}
 		must(t, err)
 		_, network, _ := strings.Cut(name, "-")
 		for _, verb := range []string{"add", "check", "del", "gc", "status"} {

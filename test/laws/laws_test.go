@@ -114,7 +114,7 @@ func chains(t *testing.T) (list []laws.Chain) {
 			list = append(list, chain)
 		}
 	}
-	for _, file := range files(t, "../../conf/*.conflist") {
+	for _, file := range files(t, "../../conf/[0-7]*.conflist") {
 		chain, err := laws.ReadList(file)
 		must(t, err)
 		list = append(list, chain)
