@@ -63,16 +63,16 @@ type Claim struct {
 	Told   []netip.Addr // Forward, to a Drop: the owner's addresses by what else is known of him. A rule that names nobody is his by these
 	Linked bool         // the owner's HostLink carries the attachment: where that link is gone, the owner is dead
 
-	// Bare are the container's addresses of a family in which none of the ports that were asked for is published, beside one in which some are. Only
-	// package iptables looks at them: the reference makes an empty chain there, and its CHECK wants it.
-	Bare []netip.Addr
+	// Bare are the container's addresses of the families in which none of the ports that were asked for is published. Only package iptables looks at
+	// them: the reference makes an empty chain there, and its CHECK wants it.
+	Bare []Bare
 
 	// Promptly asks a Drop to have taken effect when it returns, which may cost a grace period of the kernel's (8 to 20 ms), and not some
 	// milliseconds later. Nothing else looks at it.
 	Promptly bool
 }
 
-// Empty says that nothing is claimed.
+// Empty says that nothing of a packet is claimed. What is bare is no packet's.
 func (c Claim) Empty() bool {
 	return len(c.Masq)+len(c.Ports)+len(c.Spoof)+len(c.Pass)+len(c.Alone) == 0
 }
@@ -100,6 +100,12 @@ type Port struct {
 	// Conditions must all hold for a packet to be led to the target. A port with any is nobody's alone: others may publish it, too, and
 	// come next. A filter with a rule language of its own may be given the conditions in that instead, and leave these.
 	Conditions []Condition
+}
+
+// Bare is an address to which no port leads.
+type Bare struct {
+	Addr netip.Addr
+	SNAT SNAT // as the ports would have it
 }
 
 // Condition is one thing that a packet must be, or must not. One of the fields below Not is set.

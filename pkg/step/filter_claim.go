@@ -26,7 +26,7 @@ type Claim struct {
 func (Claim) Mendable() {}
 
 // idle says that nothing is wanted, so that a host without a packet filter will do.
-func (c Claim) idle() bool { return c.Known && c.Empty() }
+func (c Claim) idle() bool { return c.Known && c.Empty() && len(c.Bare) == 0 }
 
 func (c Claim) String() string {
 	if c.Role == firewall.Publish {

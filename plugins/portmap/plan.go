@@ -15,13 +15,10 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	claim := firewall.Claim{Role: firewall.Publish, Linked: call.Carried()}
 	for _, target := range targets(call) {
 		ports := c.ports(target)
-		if len(ports) == 0 {
-			claim.Bare = append(claim.Bare, target.Addr())
+		if len(ports) == 0 && len(c.Mappings) > 0 {
+			claim.Bare = append(claim.Bare, firewall.Bare{Addr: target.Addr(), SNAT: c.SNAT})
 		}
 		claim.Ports = append(claim.Ports, ports...)
-	}
-	if len(claim.Ports) == 0 {
-		claim.Bare = nil
 	}
 	p := plan.Plan{Result: call.Result, Footing: []plan.Footing{
 		step.Standing{IfName: call.IfName, Addrs: targets(call), Hosts: call.HostEnds()}}}

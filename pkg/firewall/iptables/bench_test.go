@@ -63,7 +63,7 @@ func (m ported) measure(name string, prepare func() func(), after func()) {
 
 // tool returns a run of iptables-restore that writes what the claim lacks.
 func (m ported) tool(c firewall.Claim) func() {
-	states, err := m.open().hold(m.Context(), many, c, nil, true)
+	states, err := m.open().hold(m.Context(), many, c, nil)
 	must(m, err)
 	s := states[0]
 	text := s.input(lines{"raw", s.toRaw}, lines{"nat", s.toNAT})

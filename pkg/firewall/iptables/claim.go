@@ -106,7 +106,7 @@ func part(f family, c firewall.Claim) firewall.Claim {
 	c.Ports = slices.DeleteFunc(slices.Clone(c.Ports), func(p firewall.Port) bool { return !f.has(p.Target.Addr()) })
 	c.Pass = slices.DeleteFunc(slices.Clone(c.Pass), func(a netip.Addr) bool { return !f.has(a) })
 	c.Told = slices.DeleteFunc(slices.Clone(c.Told), func(a netip.Addr) bool { return !f.has(a) })
-	c.Bare = slices.DeleteFunc(slices.Clone(c.Bare), func(a netip.Addr) bool { return !f.has(a) })
+	c.Bare = slices.DeleteFunc(slices.Clone(c.Bare), func(b firewall.Bare) bool { return !f.has(b.Addr) })
 	return c
 }
 
@@ -116,6 +116,9 @@ func addrs(c firewall.Claim) (list []netip.Addr) {
 		list = append(list, m.Addr)
 	}
 	list = append(list, c.Pass...)
+	for _, b := range c.Bare {
+		list = append(list, b.Addr)
+	}
 	for _, p := range c.Ports {
 		if !slices.Contains(list, p.Target.Addr()) {
 			list = append(list, p.Target.Addr())

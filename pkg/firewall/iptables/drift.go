@@ -14,7 +14,7 @@ func (f *Filter) missing(ctx context.Context, o owner.Owner, c firewall.Claim) (
 	if c.Role == firewall.Forward {
 		return f.passStates(ctx, o, c)
 	}
-	return f.hold(ctx, o, c, func(firewall.Holder) bool { return true }, false)
+	return f.hold(ctx, o, c, func(firewall.Holder) bool { return true })
 }
 
 func drifted(list []string) error {

@@ -88,7 +88,7 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 	if c.Role.Frames() {
 		return f.options.Link.Hold(ctx, o, c, dead)
 	}
-	if err := check(c); err != nil || c.Empty() {
+	if err := check(c); err != nil || c.Empty() && len(c.Bare) == 0 {
 		return false, err
 	}
 	if c.Role == firewall.Forward {
@@ -99,7 +99,7 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		return false, err
 	}
 	defer lock.Close()
-	states, err := f.hold(ctx, o, c, dead, true)
+	states, err := f.hold(ctx, o, c, dead)
 	if err != nil {
 		return false, err
 	}
@@ -125,18 +125,14 @@ func (f *Filter) takeBack(ctx context.Context, lock *os.File, o owner.Owner, r f
 	return fault.Join(errs...)
 }
 
-// hold notes, family by family, what is missing to the claim, and the guard; with all, also what nobody but the reference misses. Nothing is written.
-// What no ledger tells of comes last, so that a kill leaves nothing that nobody knows of.
-func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool, all bool) (states []*state, err error) {
+// hold notes, family by family, what is missing to the claim, and the guard. Nothing is written.
+func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (states []*state, err error) {
 	n, known := namesOf(o)
 	if !known {
 		return nil, fault.New(fault.Internal, "", "%s: names that were cut", o)
 	}
 	for _, family := range families() {
 		mine := part(family, c)
-		if !all {
-			mine.Bare = nil
-		}
 		s, err := f.open(ctx, family, o, mine)
 		if err != nil {
 			return nil, err
@@ -152,11 +148,7 @@ func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		if err := f.holdIn(s, o, n, mine); err != nil {
 			return nil, err
 		}
-		if len(mine.Bare) > 0 || len(states) == 0 {
-			states = append(states, s)
-		} else {
-			states = slices.Insert(states, 0, s)
-		}
+		states = append(states, s)
 	}
 	return states, nil
 }
@@ -164,7 +156,7 @@ func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 // open reads the family by the tool of the host's choice; nil where nothing of the owner's is there or to be made.
 func (f *Filter) open(ctx context.Context, family family, o owner.Owner, c firewall.Claim) (*state, error) {
 	t, err := f.find(ctx, family, "")
-	if len(addrs(c))+len(c.Bare) == 0 && !family.is4 {
+	if len(addrs(c)) == 0 && !family.is4 {
 		if err != nil {
 			return nil, nil // without a tool nothing here could have made anything
 		}
@@ -191,9 +183,6 @@ func (f *Filter) holdIn(s *state, o owner.Owner, n names, c firewall.Claim) erro
 			f.drop(s, o, n, c)
 			s.differs(fmt.Sprintf("%s: expected nothing of %s, found something", s.program, o))
 		}
-		if len(c.Bare) > 0 {
-			s.holdBare(n, f.options)
-		}
 		return nil
 	}
 	ledger := s.ledger(o, n, c)
@@ -215,7 +204,7 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	if c.Role.Frames() {
 		return f.options.Link.Held(ctx, o, c)
 	}
-	if err := check(c); err != nil || c.Empty() {
+	if err := check(c); err != nil || c.Empty() && len(c.Bare) == 0 {
 		return err
 	}
 	lock, err := f.lock(ctx)

@@ -123,6 +123,9 @@ func (s *state) likePublish(n names, c firewall.Claim, o Options) {
 			s.differs(fmt.Sprintf("chain %s: expected an entry for %s to chain %s, found none", hostports, title(p), n.dnatChain()))
 		}
 	}
+	if len(c.Bare) > 0 && !leads(have, o.Asked, n) {
+		s.differs(fmt.Sprintf("chain %s: expected entries for all ports of chain %s", hostports, n.dnatChain()))
+	}
 }
 
 // misses notes a rule that is not there.

@@ -87,6 +87,24 @@ func askedFor(list []mapping) (asked []Asked) {
 	return asked
 }
 
+// askedIn is what was asked for, by the entries.
+func askedIn(rules []string) (asked []Asked) {
+	for _, rule := range rules {
+		for text := range strings.SplitSeq(value(rule, "--dports"), ",") {
+			port, _ := strconv.ParseUint(text, 10, 16) // what is none was not asked for
+			asked = append(asked, Asked{value(rule, "-p"), uint16(port)})
+		}
+	}
+	return asked
+}
+
+// without returns the list less what is in the other.
+func without(list, other []Asked) []Asked {
+	return slices.DeleteFunc(list, func(a Asked) bool {
+		return slices.ContainsFunc(other, func(b Asked) bool { return a.Port == b.Port && strings.EqualFold(a.Protocol, b.Protocol) })
+	})
+}
+
 // entries returns the rules that lead what was asked for to the chain, protocol by protocol.
 func entries(asked []Asked, comment, conditions, chain string) (rules []string) {
 	ports := make(map[string][]string)
@@ -95,8 +113,11 @@ func entries(asked []Asked, comment, conditions, chain string) (rules []string) 
 	}
 	for _, protocol := range slices.Sorted(maps.Keys(ports)) {
 		for some := range slices.Chunk(ports[protocol], most) {
-			rules = append(rules, fmt.Sprintf("-p %s %s -m multiport --dports %s %s-j %s",
-				strings.ToLower(protocol), comment, strings.Join(some, ","), conditions, chain))
+			rule := fmt.Sprintf("-p %s %s -m multiport --dports %s %s-j %s",
+				strings.ToLower(protocol), comment, strings.Join(some, ","), conditions, chain)
+			if !slices.Contains(rules, rule) { // the same ports in capitals, too
+				rules = append(rules, rule)
+			}
 		}
 	}
 	return rules

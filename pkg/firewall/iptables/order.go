@@ -2,7 +2,6 @@ package iptables
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -38,14 +37,9 @@ func sameMappings(a, b []mapping) bool {
 // leads says whether the entries are the attachment's, and for all these ports. They may be for more: the chain lets pass what it does not have.
 func leads(have []string, ports []Asked, n names) bool {
 	found := make(map[Asked]bool)
-	for _, rule := range have {
-		if !strings.Contains(rule, n.dnatComment()) {
-			return false
-		}
-		for text := range strings.SplitSeq(value(rule, "--dports"), ",") {
-			port, _ := strconv.ParseUint(text, 10, 16)
-			found[Asked{value(rule, "-p"), uint16(port)}] = true
-		}
+	for _, a := range askedIn(have) {
+		found[a] = true
 	}
-	return !slices.ContainsFunc(ports, func(a Asked) bool { return !found[Asked{strings.ToLower(a.Protocol), a.Port}] })
+	return !slices.ContainsFunc(have, func(rule string) bool { return !strings.Contains(rule, n.dnatComment()) }) &&
+		!slices.ContainsFunc(ports, func(a Asked) bool { return !found[Asked{strings.ToLower(a.Protocol), a.Port}] })
 }

@@ -60,7 +60,7 @@ func (s *state) wanted(o Options, c firewall.Claim) (list []mapping, err error) 
 	mark := o.MarkChain
 	if mark == "" {
 		mark = setMark
-	} else if masks(c) && !s.nat.has(mark) {
+	} else if len(c.Ports) > 0 && masks(c) && !s.nat.has(mark) {
 		return nil, fault.New(fault.Config, "make the chain, or leave the key out", "externalSetMarkChain: %q: no such chain in table nat of %s", mark, s.program)
 	}
 	for _, p := range c.Ports {
@@ -69,9 +69,10 @@ func (s *state) wanted(o Options, c firewall.Claim) (list []mapping, err error) 
 	return list, nil
 }
 
-// masks says whether any port of the claim needs its clients masqueraded.
+// masks says whether any port of the claim needs its clients masqueraded, or would.
 func masks(c firewall.Claim) bool {
-	return slices.ContainsFunc(c.Ports, func(p firewall.Port) bool { return p.SNAT != firewall.SNATNone })
+	return slices.ContainsFunc(c.Ports, func(p firewall.Port) bool { return p.SNAT != firewall.SNATNone }) ||
+		slices.ContainsFunc(c.Bare, func(b firewall.Bare) bool { return b.SNAT != firewall.SNATNone })
 }
 
 // holdPublish notes what is missing to the claim.
@@ -102,27 +103,23 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 		}
 	}
 	s.frame(options)
-	s.publish(n, append(rest, list...), append(askedFor(rest), or(options.Asked, askedFor(list))...), has, conditions)
+	asked := options.Asked
+	if asked == nil {
+		asked = askedFor(list)
+	}
+	if s.has(o, chain) {
+		asked = append(without(askedIn(s.nat.jumps(hostports, chain)), asked), asked...)
+	}
+	s.publish(n, append(rest, list...), asked, has, conditions)
 	return nil
 }
 
-// holdBare makes the chain, empty if nobody else has anything in it, and the entries that lead to it, for a family in which nothing is published.
-func (s *state) holdBare(n names, options Options) {
-	list := s.nat.mappings(n.dnatChain())
-	have := s.nat.jumps(hostports, n.dnatChain())
-	if s.nat.has(n.dnatChain()) && leads(have, options.Asked, n) {
-		return
-	}
-	s.frame(options)
-	s.renewed = true
-	s.publish(n, list, append(askedFor(list), options.Asked...), byPackets(s.published()), options.conditions(s.is4))
-}
-
-func or(list, other []Asked) []Asked {
-	if list == nil {
-		return other
-	}
-	return list
+// has says whether anybody but the owner has a part in the chain, who may have asked for ports of which nothing is in it.
+func (s *state) has(o owner.Owner, chain string) bool {
+	return slices.ContainsFunc(s.entries, func(e entry) bool {
+		n, named := namesOf(e.Owner)
+		return named && e.role == firewall.Publish && e.ID != o.ID && n.dnatChain() == chain
+	})
 }
 
 // takeTargets sees to it that nobody else publishes ports of the container's addresses, since the host's routes lead to one of two containers that
@@ -228,7 +225,7 @@ func (s *state) publish(n names, list []mapping, asked []Asked, has map[packets]
 		s.differs(fmt.Sprintf("chain %s: expected %d rules, found %d", chain, len(rules), len(s.nat.chains[chain])))
 	}
 	have := s.nat.jumps(hostports, chain)
-	if !s.renewed && leads(have, askedFor(list), n) {
+	if !s.renewed && leads(have, asked, n) {
 		return
 	}
 	s.differs(fmt.Sprintf("chain %s: expected entries for all ports of chain %s", hostports, chain))
@@ -255,17 +252,23 @@ func (s *state) publish(n names, list []mapping, asked []Asked, has map[packets]
 // claim's addresses, or if the claim names none; and the chain, if nothing is left in it. The historic chain goes as well.
 func (s *state) dropPublish(o owner.Owner, n names, c firewall.Claim, options Options) {
 	chain := n.dnatChain()
-	var rest []mapping
+	var rest, gone []mapping
 	for _, m := range s.nat.mappings(chain) {
 		h, known := s.holder(firewall.Publish, chain, m.target.Addr())
 		claimed := len(c.Ports) == 0 || slices.Contains(addrs(c), m.target.Addr())
 		if known && h.ID != o.ID || !known && !claimed {
 			rest = append(rest, m)
+		} else {
+			gone = append(gone, m)
 		}
 	}
-	if s.nat.has(chain) && len(rest) > 0 {
+	asked := askedFor(rest)
+	if s.has(o, chain) {
+		asked = without(askedIn(s.nat.jumps(hostports, chain)), askedFor(gone))
+	}
+	if s.nat.has(chain) && len(asked) > 0 {
 		s.renewed = true
-		s.publish(n, rest, askedFor(rest), byPackets(s.published()), options.conditions(s.is4))
+		s.publish(n, rest, asked, byPackets(s.published()), options.conditions(s.is4))
 	} else {
 		s.raze(hostports, chain)
 	}
