@@ -63,7 +63,7 @@ func (s *Site) LockOwner(ctx context.Context, o owner.Owner) (*Lock, error) {
 func (s *Site) lockFile(name string) (*os.File, error) {
 	file, err := filelock.Open(filepath.Join(s.directory, name))
 	if err != nil {
-		return nil, fault.New(fault.Internal, s.directory+" must be writable", "lock: %w", err)
+		return nil, fault.New(fault.Internal, filelock.Remedy(err, s.directory), "lock: %w", err)
 	}
 	return file, nil
 }

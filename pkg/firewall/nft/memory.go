@@ -57,6 +57,11 @@ func (f *Filter) noteBy(path string, gen uint32) {
 		return
 	}
 	defer unix.Close(file)
+	var stat unix.Stat_t
+	if unix.Fstat(file, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFREG || stat.Nlink != 1 {
+		_ = unix.Unlink(path) // it is somebody else's file by another name, and the next ADD makes one
+		return
+	}
 	text := f.seen(gen)
 	if n, err := unix.Pwrite(file, text, 0); err != nil || n < len(text) || unix.Ftruncate(file, int64(len(text))) != nil {
 		f.forgetAll()

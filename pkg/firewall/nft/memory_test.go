@@ -5,8 +5,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/test/nstest"
 )
@@ -119,4 +122,44 @@ func TestMemoryOfSomethingElse(t *testing.T) {
 		}
 		must(t, f.Ground(t.Context())) // without a memory it looks
 	})
+}
+
+// TestPlantedMemory has links and pipes where the memories go: nobody waits, nothing is written through them, and all is looked at.
+func TestPlantedMemory(t *testing.T) {
+	for kind, plant := range map[string]func(path, victim string) error{
+		"symbolic link": func(path, victim string) error { return os.Symlink(victim, path) },
+		"dangling link": func(path, victim string) error { return os.Symlink(victim+"-to-come", path) },
+		"endless":       func(path, _ string) error { return os.Symlink("/dev/zero", path) },
+		"hard link":     func(path, victim string) error { return os.Link(victim, path) },
+		"pipe":          func(path, _ string) error { return unix.Mkfifo(path, 0o600) },
+		"socket":        func(path, _ string) error { return unix.Mknod(path, unix.S_IFSOCK|0o600, 0) },
+		"folder":        func(path, _ string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(strings.ReplaceAll(kind, " ", "-"), func(t *testing.T) {
+			nstest.Run(t, func(t *testing.T) {
+				f := remembering(t)
+				victim := filepath.Join(filepath.Dir(f.memory.path), "victim")
+				must(t, os.WriteFile(victim, []byte("precious"), 0o600))
+				for _, path := range f.memory.paths() {
+					_ = os.Remove(path) // of a role that has not been, there is none
+					must(t, plant(path, victim))
+				}
+				for range 2 {
+					for _, c := range three() {
+						_, err := f.Hold(t.Context(), somebody(), c, nil)
+						must(t, err)
+						must(t, f.Held(t.Context(), somebody(), c))
+						must(t, f.Drop(t.Context(), somebody(), c))
+					}
+					must(t, f.Ground(t.Context()))
+				}
+				if text, err := os.ReadFile(victim); string(text) != "precious" || err != nil {
+					t.Errorf("the other's file has %q, %v", text, err)
+				}
+				if _, err := os.Lstat(victim + "-to-come"); err == nil {
+					t.Error("a file was made at the other end of the link")
+				}
+			})
+		})
+	}
 }

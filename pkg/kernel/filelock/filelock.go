@@ -25,6 +25,16 @@ func Open(path string) (*os.File, error) {
 	return file, err
 }
 
+// Remedy is what is to be done where a lock file of the directory cannot be opened.
+func Remedy(err error, directory string) string {
+	for _, other := range []error{unix.ELOOP, unix.EISDIR, unix.ENXIO} { // a link, a folder, a socket
+		if errors.Is(err, other) {
+			return "remove it: a plain file is to be there, and is made"
+		}
+	}
+	return directory + " must be writable"
+}
+
 // Wait calls a lock call that blocks, on a thread of its own. Where ctx ends first the error is ctx's, and that thread is left to itself. With an error
 // release is called, once: at once, or when the thread that was left has what it waited for, because nobody waits for one who gave up.
 func Wait(ctx context.Context, lock func() error, release func()) error {

@@ -17,11 +17,15 @@ func Absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENAMETOOLONG)
 }
 
-// Write puts the file in its place, for its owner alone to read, and makes its directory.
+// Write puts the file in its place, for its owner alone to read, and makes its directory. What is there under either name is not written to: it may be a link
+// to somebody else's file, or a pipe.
 func Write(path string, text []byte) error {
 	err := os.MkdirAll(filepath.Dir(path), 0o700)
 	if err == nil {
-		err = os.WriteFile(half(path), text, 0o600)
+		err = removed(half(path))
+	}
+	if err == nil {
+		err = writeNew(half(path), text)
 	}
 	if err == nil {
 		err = os.Rename(half(path), path)
@@ -29,13 +33,24 @@ func Write(path string, text []byte) error {
 	return err
 }
 
+func writeNew(path string, text []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	return errors.Join(err, file.Close())
+}
+
 // Remove removes the file and what a kill left of a Write. That there is none is no error.
 func Remove(path string) error {
-	var errs []error
-	for _, file := range []string{half(path), path} {
-		if err := os.Remove(file); err != nil && !Absent(err) {
-			errs = append(errs, err)
-		}
+	return errors.Join(removed(half(path)), removed(path))
+}
+
+// removed has there be no such file.
+func removed(path string) error {
+	if err := os.Remove(path); err != nil && !Absent(err) {
+		return err
 	}
-	return errors.Join(errs...)
+	return nil
 }

@@ -1,5 +1,6 @@
 // Package procfile reads and writes the small files by which the kernel tells and is told, with three system calls each. Package os would register
-// every file with the runtime's poller first, which takes longer than to read it.
+// every file with the runtime's poller first, which takes longer than to read it. It waits for nobody, since our own small files are read so, too, and
+// somebody may have put a pipe in the place of one.
 package procfile
 
 import (
@@ -8,6 +9,9 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// most is far more than any of these files has.
+const most = 1 << 20
 
 // Read returns what the file has. Most have less than 128 bytes, and come with one read.
 func Read(path string) ([]byte, error) { return ReadIn(unix.AT_FDCWD, path) }
@@ -33,6 +37,9 @@ func ReadIn(dir int, path string) ([]byte, error) {
 		if text = text[:len(text)+n]; len(text) < cap(text) {
 			return text, nil
 		}
+		if len(text) > most {
+			return nil, &fs.PathError{Op: "read", Path: path, Err: unix.EFBIG}
+		}
 		text = append(text, make([]byte, cap(text))...)[:len(text)]
 	}
 }
@@ -55,7 +62,7 @@ func WriteIn(dir int, path, value string) error {
 
 func open(dir int, path string, how int) (int, error) {
 	for {
-		file, err := unix.Openat(dir, path, how|unix.O_CLOEXEC, 0)
+		file, err := unix.Openat(dir, path, how|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		if err == nil || !errors.Is(err, unix.EINTR) {
 			if err != nil {
 				return -1, &fs.PathError{Op: "open", Path: path, Err: err}

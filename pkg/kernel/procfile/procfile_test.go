@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestRead(t *testing.T) {
@@ -28,6 +30,28 @@ func TestRead(t *testing.T) {
 	}
 	if got, err := Read("/proc/sys/kernel/ostype"); string(got) != "Linux\n" || err != nil {
 		t.Errorf("ostype: %q, %v", got, err)
+	}
+}
+
+// TestPlanted has in the place of a file what would be waited for, or never ends.
+func TestPlanted(t *testing.T) {
+	dir := t.TempDir()
+	for name, plant := range map[string]func(path string) error{
+		"pipe":    func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"socket":  func(path string) error { return unix.Mknod(path, unix.S_IFSOCK|0o600, 0) },
+		"endless": func(path string) error { return os.Symlink("/dev/zero", path) },
+		"loop":    func(path string) error { return os.Symlink(path, path) },
+	} {
+		path := filepath.Join(dir, name)
+		if err := plant(path); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := Read(path); len(text) > 0 || err == nil && name != "pipe" {
+			t.Errorf("%s: read %d bytes, %v", name, len(text), err)
+		}
+		if err := Write(path, "1"); err == nil && name != "endless" {
+			t.Errorf("%s: written to", name)
+		}
 	}
 }
 
