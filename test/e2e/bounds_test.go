@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -47,6 +48,112 @@ func TestGoesRound(t *testing.T) {
 			t.Errorf("left:\n%s", diff)
 		}
 	})
+}
+
+// TestAskedByEach has each plugin that asks for addresses name each that gives none, itself among them. Nobody waits for himself nor is called without end:
+// what is refused is refused at once, and a DEL succeeds.
+func TestAskedByEach(t *testing.T) {
+	t.Parallel()
+	for plugin, keys := range map[string]string{"bridge": "", "ptp": "", "macvlan": `"master": "up0", `, "ipvlan": `"master": "up0", `,
+		"vlan": `"master": "up0", "vlanId": 5, `, "tap": "", "dummy": "", "host-device": `"device": "dev0", `} {
+		t.Run(plugin, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
+				nstest.Namespace(t, "c1")
+				for _, name := range []string{"up0", "dev0"} {
+					must(t, netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name}}))
+				}
+				entries, err := os.ReadDir(os.Getenv(pluginsVar))
+				must(t, err)
+				before := snapshot.Take(t, netnsDir+"c1")
+				for _, e := range entries {
+					if e.Name() != "host-local" && e.Name() != "static" {
+						asked(t, plugin, fmt.Sprintf(`%s"type": %q, "ipam": {"type": %q}, "prevResult": {"cniVersion": "1.1.0", "ips": [{"address": "10.1.0.2/24"}]}`, keys, plugin, e.Name()))
+					}
+				}
+				if diff := snapshot.Diff(before, snapshot.Take(t, netnsDir+"c1")); diff != "" {
+					t.Errorf("left:\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// asked makes each call, by itself and in a list.
+func asked(t *testing.T, plugin, keys string) {
+	t.Helper()
+	for _, called := range []string{plugin, "trestle"} {
+		config := network(keys)
+		if called == "trestle" {
+			config = network(`"type": "trestle", "plugins": [{` + keys + `}]`)
+		}
+		for _, verb := range []string{"ADD", "CHECK", "STATUS", "GC", "DEL"} {
+			r, err := invoke(verb, called, "c1", config)
+			must(t, err)
+			if verb == "DEL" && r.Status != 0 || verb != "DEL" && (r.Status != 1 || r.Code == fault.TryLater || r.Code == fault.Internal) {
+				t.Errorf("%s %s of {%s}: status %d: %s", called, verb, keys, r.Status, r.Out)
+			}
+		}
+	}
+}
+
+// TestNestedLists has lists in lists, by the plugin's own name, by another, and through a plugin of somebody else that calls itself first. Each is refused where it
+// would go round, a DEL succeeds, and the tool, which finds such a list among the configurations and the results, ends.
+func TestNestedLists(t *testing.T) {
+	t.Parallel()
+	for name, list := range map[string]string{
+		"one":    `{"type": "trestle", "plugins": [{"type": "loopback"}]}`,
+		"three":  `{"type": "trestle", "plugins": [{"type": "trestle", "plugins": [{"type": "trestle", "plugins": [{"type": "loopback"}]}]}]}`,
+		"beside": `{"type": "loopback"}, {"type": "trestle", "plugins": [{"type": "trestle"}]}`,
+		"named":  `{"type": "again", "plugins": [{"type": "trestle", "plugins": [{"type": "again", "plugins": [{"type": "loopback"}]}]}]}`,
+		"asked":  `{"type": "bridge", "bridge": "br0", "ipam": {"type": "again"}, "plugins": [{"type": "trestle"}]}`,
+		"deep":   strings.Repeat(`{"type": "trestle", "plugins": [`, 2000) + strings.Repeat(`]}`, 2000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				s := settle(t, 1, "udp")
+				must(t, os.MkdirAll("/run/plugins", 0o755))
+				must(t, os.WriteFile("/run/plugins/again", []byte("#!/bin/sh\n[ \"$1\" = x ] && exec "+os.Getenv(pluginsVar)+"/trestle; exec \"$0\" x\n"), 0o755))
+				must(t, os.MkdirAll("/etc/cni/net.d", 0o755))
+				nstest.Namespace(t, "c1")
+				config := network(`"type": "trestle", "plugins": [` + list + `], "prevResult": {"cniVersion": "1.1.0", "ips": [{"address": "10.1.0.2/24"}]}`)
+				must(t, os.WriteFile("/etc/cni/net.d/10-nested.conflist", []byte(`{"cniVersion": "1.1.0", "name": "nested", "plugins": [`+list+`]}`), 0o644))
+				s.remembered("nested", list)
+				before := snapshot.Take(t, netnsDir+"c1")
+				for _, verb := range []string{"ADD", "CHECK", "STATUS", "GC", "DEL"} {
+					r, err := invoke(verb, "trestle", "c1", config, "CNI_PATH="+os.Getenv(pluginsVar)+":/run/plugins")
+					must(t, err)
+					if verb == "DEL" && r.Status != 0 || verb != "DEL" && (r.Status != 1 || r.Code == fault.TryLater || r.Code == fault.Internal) {
+						t.Errorf("%s: status %d: %.1000s", verb, r.Status, r.Out)
+					}
+				}
+				for _, words := range []string{"ls", "doctor", "gc", "repair", "lint", "show c0", "graph"} {
+					if out, err := s.ends(strings.Fields(words)...); err != nil && strings.Contains(string(out), "goroutine") {
+						t.Errorf("trestle %s: %v: %.1000s", words, err, out)
+					}
+				}
+				if diff := snapshot.Diff(before, snapshot.Take(t, netnsDir+"c1")); diff != "" {
+					t.Errorf("left:\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// remembered has the runtime remember c0 on another network, too, which has the list.
+func (s *settled) remembered(network, list string) {
+	s.Helper()
+	const results = "/var/lib/cni/results/"
+	text, err := os.ReadFile(results + "net-c0-eth0")
+	must(s.T, err)
+	var entry map[string]any
+	must(s.T, json.Unmarshal(text, &entry))
+	entry["networkName"], entry["ifName"], entry["config"] = network, "eth1", fmt.Appendf(nil, `{"cniVersion": "1.1.0", "name": %q, "plugins": [%s]}`, network, list)
+	text, err = json.Marshal(entry)
+	must(s.T, err)
+	must(s.T, os.WriteFile(results+network+"-c0-eth1", text, 0o600))
 }
 
 // TestEndsAtOnce wants STATUS and GC to end when they are asked to, although the plugin that they wait for has not said a word.
