@@ -3,7 +3,7 @@
 //
 //	trestle bridge: 0.113 ms guard
 //
-// A call that is not watched pays one look at its context for a phase.
+// Who keeps a journal is told, too (Note). A call that is not watched pays one look at its context for a phase.
 package phase
 
 import (
@@ -21,8 +21,9 @@ const Variable = "TRESTLE_TRACE"
 type key struct{}
 
 type clock struct {
-	out  io.Writer
+	out  io.Writer // nil: nobody reads lines
 	who  string
+	note func(took time.Duration, what string) // nil: nobody wants to know
 	last time.Time
 }
 
@@ -33,10 +34,20 @@ func Watch(ctx context.Context, env map[string]string, out io.Writer, who string
 		return ctx
 	}
 	var used unix.Timespec
-	if _, nested := ctx.Value(key{}).(*clock); !nested && unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &used) == nil {
+	outer, _ := ctx.Value(key{}).(*clock)
+	if (outer == nil || outer.out == nil) && unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &used) == nil {
 		write(out, who, time.Duration(used.Nano()), "start of the process (processor time)")
 	}
-	return context.WithValue(ctx, key{}, &clock{out, who, time.Now()})
+	c := &clock{out: out, who: who, last: time.Now()}
+	if outer != nil {
+		c.note = outer.note
+	}
+	return context.WithValue(ctx, key{}, c)
+}
+
+// Note returns a context whose phases are told to note, those of calls within the call included.
+func Note(ctx context.Context, note func(took time.Duration, what string)) context.Context {
+	return context.WithValue(ctx, key{}, &clock{note: note, last: time.Now()})
 }
 
 // End notes that a phase has ended, which began where the one before ended. The words are joined by spaces.
@@ -47,7 +58,13 @@ func End(ctx context.Context, words ...any) {
 	}
 	now := time.Now()
 	text := fmt.Sprintln(words...)
-	write(c.out, c.who, now.Sub(c.last), text[:len(text)-1])
+	what := text[:len(text)-1]
+	if c.note != nil {
+		c.note(now.Sub(c.last), what)
+	}
+	if c.out != nil {
+		write(c.out, c.who, now.Sub(c.last), what)
+	}
 	c.last = time.Now()
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/journal"
 	"github.com/trestle-cni/trestle/pkg/phase"
 )
 
@@ -120,8 +121,10 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 	}
 	ctx, stop := deadline.Begin(ctx)
 	defer stop()
+	ctx, call := journal.Begin(ctx, name, env)
+	s.Err = call.Hear(s.Err)
 	ctx = phase.Watch(ctx, env, s.Err, p.Name)
-	version := Current
+	version, network := Current, ""
 	err := func() (err error) {
 		defer func() {
 			if r := recover(); r != nil {
@@ -134,7 +137,7 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 		}
 		req, err := newRequest(p, env, s)
 		if req != nil {
-			version = req.Version
+			version, network = req.Version, req.Network
 		}
 		if err != nil {
 			return err
@@ -144,17 +147,19 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 		phase.End(ctx, "environment and configuration")
 		return p.verb(req)(ctx, req)
 	}()
+	err = p.ended(ctx, err)
+	call.End(network, err)
 	if err == nil {
 		return 0
 	}
-	printError(s.Out, version, p.ended(ctx, err))
+	printError(s.Out, version, err)
 	return 1
 }
 
 // ended is the error of a call that was not let finish.
 func (p Plugin) ended(ctx context.Context, err error) error {
 	switch {
-	case ctx.Err() == nil:
+	case err == nil || ctx.Err() == nil:
 		return err
 	case errors.Is(err, context.Canceled):
 		return fault.New(fault.Interrupted, "what had been done was undone; call again", "%s: %w", p.Name, err)

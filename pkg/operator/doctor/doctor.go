@@ -96,6 +96,8 @@ type Picture struct {
 	Release string
 	// Stale are files in the directories of named namespaces that are none.
 	Stale []string
+	// Log is why the host's log cannot be written; nil where it can, or none is kept.
+	Log error
 }
 
 // Plugin is a plugin's file.

@@ -6,13 +6,25 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/journal"
 )
 
 func runtimeChecks() []Check {
 	return []Check{
 		{"runtimes-twice", Warning, "a runtime that says which containers live (GC: CRI-O when it starts) names its own, and the plugins take the other's containers off the network",
 			(*Picture).runtimesTwice, nil},
+		{"log-lost", Warning, "what happens to containers is to be written down, and is not", (*Picture).logLost, nil},
 	}
+}
+
+// logLost tells of a log that is wanted and cannot be written.
+func (p *Picture) logLost() []Finding {
+	if p.Log == nil {
+		return nil
+	}
+	return []Finding{{Object: journal.Path, What: "no line of the log can be written: " + p.Log.Error(),
+		Remedy: "mend the file, or what it names; remove it, and no log is kept"}}
 }
 
 // makers are the runtimes that name a container's namespace in a manner of their own. Where two of them have one (containerd's shim and buildah have paths of a process), nothing is said.

@@ -19,7 +19,7 @@ func complete(root *cobra.Command) {
 	words := map[string]func() []string{"network": networkNames, "focus": containerNames, "diff": containerNames, "format": formatNames}
 	for _, c := range root.Commands() {
 		switch c.Name() {
-		case "show", "context", "trace":
+		case "show", "context", "trace", "log":
 			c.ValidArgsFunction = offer(func() []string { return append(containerNames(), networkNames()...) })
 		case "lint":
 			c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

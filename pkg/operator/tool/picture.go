@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/journal"
 	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 	networks "github.com/trestle-cni/trestle/pkg/operator/conflist" // conflist is a type here
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
@@ -29,6 +30,15 @@ import (
 
 // examine reads all that the checks look at, and makes them.
 func (e *examination) examine(ctx context.Context, bundle plugin.Bundle) ([]doctor.Finding, error) {
+	p, err := e.picture(ctx, bundle)
+	if err != nil {
+		return nil, err
+	}
+	return p.Examine(), nil
+}
+
+// picture reads all that the checks look at.
+func (e *examination) picture(ctx context.Context, bundle plugin.Bundle) (*doctor.Picture, error) {
 	if _, err := os.Stat(e.configs); e.asked && err != nil {
 		return nil, fault.New(fault.IO, "name the runtime's directory of configurations", "--conf-dir: %w", err)
 	}
@@ -64,8 +74,8 @@ func (e *examination) examine(ctx context.Context, bundle plugin.Bundle) ([]doct
 			p.Torn = append(p.Torn, problem.Cause)
 		}
 	}
-	p.Stale = staleNames()
-	return p.Examine(), nil
+	p.Stale, p.Log = staleNames(), journal.Trouble()
+	return p, nil
 }
 
 // askBound is how long a plugin has to say which versions it speaks.

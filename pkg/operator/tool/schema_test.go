@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/trestle-cni/trestle/pkg/journal"
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
 	"github.com/trestle-cni/trestle/pkg/operator/page"
 	"github.com/trestle-cni/trestle/pkg/operator/trace"
@@ -34,6 +35,7 @@ var answers = []struct {
 	{"trestle trace FROM TO", trace.Answer{}},
 	{"trestle doctor", doctorAnswer{}},
 	{"trestle lint FILE...", lintAnswer{}},
+	{"trestle log [WHAT]", journal.Entry{}},
 	{"trestle gc", gcAnswer{}},
 	{"trestle repair", repairAnswer{}},
 	{"trestle install", installAnswer{}},
@@ -46,7 +48,7 @@ const schemaPage = "../../../docs/schema.md"
 // docs/schema.md is made from the types that are printed and their comments, so that no field is printed that is not there.
 func TestSchemaPage(t *testing.T) {
 	s := &schema{words: make(map[string]string), seen: make(map[reflect.Type]bool)}
-	for _, dir := range []string{".", "../observe", "../page", "../ruleset", "../trace", "../doctor", "../draw"} {
+	for _, dir := range []string{".", "../observe", "../page", "../ruleset", "../trace", "../doctor", "../draw", "../../journal"} {
 		s.readComments(t, dir)
 	}
 	s.WriteString("# What --json prints\n\nAn object a command, with the fields below. Fields that are optional are left out where there is nothing to say. Identifiers are made of\n" +

@@ -51,8 +51,13 @@ func (v showing) show(ctx context.Context, out, complaints io.Writer, bundle plu
 		return err
 	}
 	p := page.Of(host, thing)
-	if s := v.checks(ctx, bundle, page.AttachmentsOf(host, thing)); len(s.Rows) > 0 && thing.Kind != page.KindNetwork {
-		p.Sections = append(p.Sections, s)
+	if thing.Kind != page.KindNetwork {
+		attached := page.AttachmentsOf(host, thing)
+		for _, s := range []page.Section{v.checks(ctx, bundle, attached), happened(attached)} {
+			if len(s.Rows) > 0 {
+				p.Sections = append(p.Sections, s)
+			}
+		}
 	}
 	if v.json {
 		return printJSON(out, showAnswer{thing.Kind, thing.Name, some(page.AttachmentsOf(host, thing)), networkOf(host, thing), thing.Link, thing.Namespace, p,

@@ -1,0 +1,143 @@
+// Package journal answers "what happened to this container": a line of JSON for each verb that a runtime called, with what was made and removed for it.
+// It is off unless Path says where to; a call that is not written down pays for one look at that file. The shell of plugins (package plugin) writes, the
+// tool's log command reads.
+package journal
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/phase"
+)
+
+// Entry is one verb of one plugin, or of a whole list in one exec. Its JSON is an interface: members may be added, and none changes its meaning.
+type Entry struct {
+	Time      time.Time `json:"time"` // when it began
+	Verb      string    `json:"verb"`
+	Plugin    string    `json:"plugin"`
+	Network   string    `json:"network,omitempty"`
+	Container string    `json:"container,omitempty"`
+	Interface string    `json:"interface,omitempty"`
+	Pod       string    `json:"pod,omitempty"` // NAMESPACE/NAME
+	Code      uint      `json:"code"`          // 0: it went through; else the code of the error
+	Error     string    `json:"error,omitempty"`
+	Remedy    string    `json:"remedy,omitempty"`
+	Millis    float64   `json:"ms"`
+	Phases    []Phase   `json:"phases,omitempty"`
+	Said      []string  `json:"said,omitempty"` // lines on standard error: taken over, made again, reclaimed, gone on without
+	Trace     *Trace    `json:"trace,omitempty"`
+}
+
+// Phase is a part of a call: "make STEP", "undo STEP", or the name of what took the time.
+type Phase struct {
+	What   string  `json:"what"`
+	Millis float64 `json:"ms"`
+}
+
+// Made are the steps that were made, Removed those that were undone.
+func (e *Entry) Made() []string    { return e.phases("make ") }
+func (e *Entry) Removed() []string { return e.phases("undo ") }
+
+func (e *Entry) phases(verb string) (list []string) {
+	for _, p := range e.Phases {
+		if what, is := strings.CutPrefix(p.What, verb); is {
+			list = append(list, what)
+		}
+	}
+	return list
+}
+
+// Call is a call that is being written down; nil for one that is not.
+type Call struct {
+	entry Entry
+	log   Log
+	said  bytes.Buffer
+}
+
+type key struct{}
+
+// Begin notes that a call begins, if the host keeps a journal and this is not a call within another one, whose line has it. The context
+// collects the call's phases.
+func Begin(ctx context.Context, plugin string, env map[string]string) (context.Context, *Call) {
+	if verb := env["CNI_COMMAND"]; verb == "VERSION" || ctx.Value(key{}) != nil {
+		return ctx, nil
+	}
+	log, err := Read()
+	if err != nil || log.To == "" {
+		return ctx, nil // the tool's doctor tells of a file that cannot be read: a container is not to wait for that
+	}
+	c := &Call{log: log, entry: Entry{
+		Time: time.Now(), Verb: env["CNI_COMMAND"], Plugin: plugin, Container: env["CNI_CONTAINERID"], Interface: env["CNI_IFNAME"],
+		Pod: pod(env["CNI_ARGS"]), Trace: join(env),
+	}}
+	ctx = phase.Note(ctx, func(took time.Duration, what string) {
+		c.entry.Phases = append(c.entry.Phases, Phase{what, millis(took)})
+	})
+	return context.WithValue(ctx, key{}, c), c
+}
+
+// Silent returns a context whose calls are not written down: those of somebody who only looks.
+func Silent(ctx context.Context) context.Context { return context.WithValue(ctx, key{}, (*Call)(nil)) }
+
+// Hear returns a writer that passes everything on, and keeps the beginning of it for the line.
+func (c *Call) Hear(to io.Writer) io.Writer {
+	if c == nil {
+		return to
+	}
+	return io.MultiWriter(to, (*ear)(c))
+}
+
+// most is how many bytes of standard error a line has.
+const most = 8 << 10
+
+type ear Call
+
+func (e *ear) Write(text []byte) (int, error) {
+	e.said.Write(text[:min(len(text), most-e.said.Len())])
+	return len(text), nil
+}
+
+// End writes the line, wherever the host wants it. One that cannot be written is lost: no container waits for its line, or fails for it. A STATUS
+// that finds nothing leaves none, since some runtimes ask every few seconds; nor does a repair that had nothing to mend.
+func (c *Call) End(network string, err error) {
+	if c == nil || err == nil && (c.entry.Verb == "STATUS" || c.entry.Verb == "REPAIR" && c.said.Len() == 0) {
+		return
+	}
+	e := &c.entry
+	e.Network, e.Millis = network, millis(time.Since(e.Time))
+	if err != nil {
+		e.Code, e.Error, e.Remedy = fault.Code(err), err.Error(), fault.Hint(err)
+	}
+	if said := strings.TrimSpace(c.said.String()); said != "" {
+		e.Said = strings.Split(said, "\n")
+	}
+	line, err := json.Marshal(e)
+	if err != nil {
+		return
+	}
+	c.log.write(append(line, '\n'))
+}
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// pod is the pod that the runtime names in CNI_ARGS, as Kubernetes has it.
+func pod(args string) string {
+	var namespace, name string
+	for arg := range strings.SplitSeq(args, ";") {
+		switch key, value, _ := strings.Cut(arg, "="); key {
+		case "K8S_POD_NAMESPACE":
+			namespace = value
+		case "K8S_POD_NAME":
+			name = value
+		}
+	}
+	if name == "" {
+		return ""
+	}
+	return namespace + "/" + name
+}

@@ -1,0 +1,122 @@
+// Package logbook reads the journal that plugins write (package journal): what was done, to whom, when, and with what outcome.
+package logbook
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/journal"
+)
+
+// Query is which entries are wanted; the zero Query wants all.
+type Query struct {
+	Words string    // a container's id or the beginning of it, a pod (NAMESPACE/NAME, or its name), or a network
+	Since time.Time // that began then or later
+}
+
+// Wants says whether the entry is one of those.
+func (q Query) Wants(e *journal.Entry) bool {
+	if e.Time.Before(q.Since) {
+		return false
+	}
+	_, name, _ := strings.Cut(e.Pod, "/")
+	return q.Words == "" || strings.HasPrefix(e.Container, q.Words) || e.Pod == q.Words || e.Network == q.Words || name == q.Words && name != ""
+}
+
+// Read calls each with the entries wanted, the oldest first, until it says false. Errors: no journal is kept, or it cannot be read.
+func Read(log journal.Log, q Query, each func(journal.Entry) bool) error {
+	in, err := open(log)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return scan(in, q, each)
+}
+
+// open is the whole journal as lines: the file before, then the file; or what journald has.
+func open(log journal.Log) (io.ReadCloser, error) {
+	switch log.To {
+	case "file":
+		return openFiles(log.File)
+	case "journald":
+		return openJournal()
+	}
+	return nil, fault.New(fault.Config, `write {"log": {"to": "file"}} there`, "%s: no log is kept on this host", journal.Path)
+}
+
+func openFiles(path string) (io.ReadCloser, error) {
+	var in files
+	for _, name := range []string{path + ".1", path} {
+		file, err := os.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			in.Close()
+			return nil, fault.New(fault.IO, "read it as root", "%w", err)
+		}
+		in.open = append(in.open, file)
+	}
+	var readers []io.Reader
+	for _, file := range in.open {
+		readers = append(readers, file)
+	}
+	in.Reader = io.MultiReader(readers...)
+	return &in, nil
+}
+
+// files are read one after the other.
+type files struct {
+	io.Reader
+	open []*os.File
+}
+
+func (f *files) Close() (err error) {
+	for _, file := range f.open {
+		err = errors.Join(err, file.Close())
+	}
+	return err
+}
+
+// openJournal asks journalctl(1): its files are its own.
+func openJournal() (io.ReadCloser, error) {
+	out, err := exec.Command("journalctl", "--identifier=trestle", "--output=cat", "--no-pager", "--quiet").Output()
+	if err != nil {
+		return nil, fault.New(fault.IO, "see journalctl -t trestle", "the log is in systemd's journal: journalctl: %w", err)
+	}
+	return io.NopCloser(bytes.NewReader(out)), nil
+}
+
+// longest is the longest line that is read, in bytes: a hundred times longer than any is.
+const longest = 1 << 20
+
+func scan(in io.Reader, q Query, each func(journal.Entry) bool) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, longest)
+	for lines.Scan() {
+		if e, ok := parse(lines.Bytes()); ok && q.Wants(&e) && !each(e) {
+			return nil
+		}
+	}
+	return lines.Err()
+}
+
+// beginning is how a line of the journal begins.
+var beginning = []byte(`{"time":`)
+
+// parse reads a line. What a full disk tore has no end, and the next line may stand in it; then that one is read.
+func parse(line []byte) (e journal.Entry, ok bool) {
+	if at := bytes.LastIndex(line, beginning); at > 0 && !json.Valid(line) {
+		line = line[at:]
+	}
+	return e, json.Unmarshal(line, &e) == nil && !e.Time.IsZero()
+}

@@ -1,0 +1,185 @@
+package tool
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/journal"
+	"github.com/trestle-cni/trestle/pkg/operator/doctor"
+	"github.com/trestle-cni/trestle/pkg/operator/logbook"
+	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+)
+
+// metering is what the command metrics is asked for.
+type metering struct {
+	examination
+	output string
+}
+
+func metricsCommand(bundle plugin.Bundle) *cobra.Command {
+	var m metering
+	c := &cobra.Command{
+		Use:   "metrics",
+		Short: "Count attachments, addresses, findings and verbs, as Prometheus reads them",
+		Long: "Prints, in Prometheus' text format, the attachments by network and state, the addresses used and free of each range, doctor's findings\n" +
+			"by id, and, where the host keeps a log, the verbs in it with their times. Nothing is changed. A timer that runs it with --output\n" +
+			"into the directory of node_exporter's textfile collector is all that a node needs; the file is replaced whole.",
+		Example: "  trestle metrics\n  trestle metrics --output metrics.prom",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return m.write(c.Context(), bundle, c.OutOrStdout())
+		},
+	}
+	configsFlag(c, &m.configs)
+	pluginsFlag(c, &m.plugins, pluginDirs())
+	resultsFlag(c, &m.results)
+	c.Flags().StringVar(&m.output, "output", "", "write this file, in one step")
+	return c
+}
+
+func (m *metering) write(ctx context.Context, bundle plugin.Bundle, out io.Writer) error {
+	picture, err := m.picture(ctx, bundle)
+	if err != nil {
+		return err
+	}
+	var text exposition
+	text.host(picture.Host)
+	text.findings(picture.Examine())
+	if err := text.verbs(); err != nil {
+		return err
+	}
+	if m.output == "" {
+		_, err = out.Write(text.Bytes())
+		return err
+	}
+	half := m.output + ".half" // which the collector does not read: the name ends otherwise
+	if err := errors.Join(os.WriteFile(half, text.Bytes(), 0o644), os.Rename(half, m.output)); err != nil {
+		return fault.New(fault.IO, "name a file in a directory that can be written", "--output: %w", err)
+	}
+	return nil
+}
+
+// exposition is text in the format of Prometheus, version 0.0.4.
+type exposition struct{ bytes.Buffer }
+
+// family begins a metric. All of ours are gauges: they say how it is now.
+func (x *exposition) family(name, help string) {
+	fmt.Fprintf(x, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
+}
+
+// sample writes a value; labels are keys and values by turns.
+func (x *exposition) sample(name string, value float64, labels ...string) {
+	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+	var list []string
+	for i := 0; i < len(labels); i += 2 {
+		list = append(list, labels[i]+`="`+escape.Replace(labels[i+1])+`"`)
+	}
+	fmt.Fprintf(x, "%s{%s} %s\n", name, strings.Join(list, ","), strconv.FormatFloat(value, 'g', -1, 64))
+}
+
+// samples writes how often each set of labels occurs.
+func (x *exposition) samples(name string, keys []string, each func(count func(values ...string))) {
+	counts, order := make(map[string]int), [][]string(nil)
+	each(func(values ...string) {
+		id := strings.Join(values, "\x00")
+		if counts[id]++; counts[id] == 1 {
+			order = append(order, values)
+		}
+	})
+	slices.SortFunc(order, slices.Compare[[]string])
+	for _, values := range order {
+		var labels []string
+		for i, key := range keys {
+			labels = append(labels, key, values[i])
+		}
+		x.sample(name, float64(counts[strings.Join(values, "\x00")]), labels...)
+	}
+}
+
+func (x *exposition) host(h *observe.Host) {
+	x.family("trestle_attachments", "Interfaces of containers, by network and state.")
+	x.samples("trestle_attachments", []string{"network", "state"}, func(count func(...string)) {
+		for _, a := range h.Attachments {
+			count(a.Network, string(a.State))
+		}
+	})
+	for _, f := range []struct {
+		name, help string
+		value      func(*observe.Range) float64
+	}{
+		{"trestle_addresses_used", "Reserved addresses of a range.", func(r *observe.Range) float64 { return float64(r.Used) }},
+		{"trestle_addresses_free", "Addresses of a range that can be handed out.", func(r *observe.Range) float64 { return float64(r.Size) - float64(r.Used) }},
+	} {
+		x.family(f.name, f.help)
+		for _, n := range h.Networks {
+			for _, r := range n.Ranges {
+				x.sample(f.name, f.value(r), "network", n.Name, "range", r.First.String()+"-"+r.Last.String())
+			}
+		}
+	}
+	x.family("trestle_unread", "Objects that could not be read; with any, something may be missing.")
+	x.sample("trestle_unread", float64(len(h.Problems)))
+}
+
+func (x *exposition) findings(found []doctor.Finding) {
+	x.family("trestle_findings", "What trestle doctor finds, by the ids of docs/doctor.md.")
+	x.samples("trestle_findings", []string{"id", "severity"}, func(count func(...string)) {
+		for _, f := range found {
+			count(f.ID, string(f.Severity))
+		}
+	})
+}
+
+// verbs are those that are in the host's log, as far back as it goes.
+func (x *exposition) verbs() error {
+	log, err := journal.Read()
+	if err != nil || log.To == "" {
+		return nil // doctor tells of the first
+	}
+	times, entries := make(map[[2]string][]float64), []journal.Entry(nil)
+	err = logbook.Read(log, logbook.Query{}, func(e journal.Entry) bool {
+		of := [2]string{e.Verb, e.Plugin}
+		times[of] = append(times[of], e.Millis/1000)
+		entries = append(entries, journal.Entry{Verb: e.Verb, Plugin: e.Plugin, Code: e.Code})
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	x.family("trestle_log_verbs", "Verbs in the log, by the code that they ended with; 0 is success.")
+	x.samples("trestle_log_verbs", []string{"verb", "plugin", "code"}, func(count func(...string)) {
+		for _, e := range entries {
+			count(e.Verb, e.Plugin, strconv.FormatUint(uint64(e.Code), 10))
+		}
+	})
+	x.family("trestle_log_verb_seconds", "How long the verbs in the log took.")
+	for _, of := range sortedKeys(times) {
+		list := times[of]
+		slices.Sort(list)
+		for _, quantile := range []string{"0.5", "0.99", "1"} {
+			q, _ := strconv.ParseFloat(quantile, 64)
+			x.sample("trestle_log_verb_seconds", list[int(q*float64(len(list)-1))], "verb", of[0], "plugin", of[1], "quantile", quantile)
+		}
+	}
+	return nil
+}
+
+func sortedKeys[V any](m map[[2]string]V) [][2]string {
+	var keys [][2]string
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b [2]string) int { return strings.Compare(a[0]+" "+a[1], b[0]+" "+b[1]) })
+	return keys
+}
