@@ -29,7 +29,7 @@ MACHINE := qemu-system-x86 busybox-static kmod e2fsprogs iproute2 nftables iptab
 REFERENCE := .tools/reference/bridge
 NEWEST    := -X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v1.10.0
 
-.PHONY: help build reference demo test test-long test-kernels test-kernels-ci test-runtimes test-runtimes-new node test-node bench bench-long lint man release test-release clean
+.PHONY: help build reference demo test test-long test-kernels test-kernels-ci test-runtimes test-runtimes-new node test-node bench bench-long lint man release test-release test-cluster clean
 
 help:
 	@echo 'make build      the plugins into bin/, cnitool into .tools/'
@@ -49,6 +49,7 @@ help:
 	@echo 'make man        the manual pages into man/'
 	@echo 'make release VERSION=v0.1.0  archives, packages, an image and their sums into dist/: the same bytes each time; MINISIGN_KEY=FILE signs them'
 	@echo 'make test-release       makes it twice and compares; the packages in a fresh Debian, as root'
+	@echo 'make test-cluster       a node and the DaemonSet under Kubernetes, built from source, in a fresh Debian, as root'
 	@echo 'make clean      removes what the others made'
 
 build:
@@ -139,6 +140,10 @@ release:
 test-release:
 	@test/need $(TRIERS)
 	@go build -o .tools/tally ./test/tally && cd deploy && ../.tools/tally -count=1 ./... && cd kubernetes && ../../.tools/tally -count=1 ./...
+
+test-cluster:
+	@test/need git debootstrap
+	@deploy/test/kubernetes/run
 
 clean:
 	rm -rf bin .tools man dist

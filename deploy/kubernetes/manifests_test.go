@@ -21,6 +21,7 @@ import (
 var ways = map[string]map[string]any{
 	"base":   {},
 	"crio":   {"binDir": "/usr/libexec/cni"},
+	"debian": {"binDir": "/usr/lib/cni"},
 	"remove": {"mode": "remove"},
 }
 

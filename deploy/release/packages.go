@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/goreleaser/nfpm/v2"
 	_ "github.com/goreleaser/nfpm/v2/deb" // the formats that a release has
@@ -25,7 +26,6 @@ const aside = "/.trestle-replaced"
 func (r *release) deb(b binaries) error {
 	info := r.info(b, []string{"/usr/lib/cni", "/opt/cni/bin"}, func(m member) string { return m.deb })
 	info.Provides = []string{"container-network-stack (= 1)", "containernetworking-plugins (= " + standsFor + ")", "kubernetes-cni (= " + standsFor + ")"}
-	info.Scripts = r.scripts("deb")
 	return r.packaged("deb", info)
 }
 
@@ -33,15 +33,24 @@ func (r *release) deb(b binaries) error {
 func (r *release) rpm(b binaries) error {
 	info := r.info(b, []string{"/usr/libexec/cni", "/opt/cni/bin"}, func(m member) string { return m.rpm })
 	info.Provides = []string{"containernetworking-plugins = " + standsFor, "kubernetes-cni = " + standsFor}
-	info.Scripts = r.scripts("rpm")
 	info.RPM.BuildHost, info.RPM.Packager = "trestle", info.Maintainer
 	return r.packaged("rpm", info)
 }
 
-// scripts are package/FORMAT/*: they put the plugins' names in place, as `trestle install` does.
-func (r *release) scripts(format string) nfpm.Scripts {
-	dir := filepath.Join(r.Root, "deploy", "package", format)
-	return nfpm.Scripts{PostInstall: filepath.Join(dir, "postinst"), PreRemove: filepath.Join(dir, "prerm")}
+// script stages package/FORMAT/NAME, which puts the plugins' names in place as `trestle install` does. @UNITS@ in it are those of conf/systemd.
+func (r *release) script(format, name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(r.Root, "deploy", "package", format, name))
+	if err != nil {
+		return "", err
+	}
+	var units []string
+	for _, m := range r.shared {
+		if unit, is := strings.CutPrefix(m.name, "systemd/"); is {
+			units = append(units, unit)
+		}
+	}
+	path := filepath.Join(r.stage, format+"-"+name)
+	return path, os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "@UNITS@", strings.Join(units, " "))), 0o755)
 }
 
 // info is what both formats say. The plugins' names are not among the files: a package's files do not all appear in one step, and `trestle
@@ -73,6 +82,11 @@ func (r *release) packaged(format string, info *nfpm.Info) error {
 	packager, err := nfpm.Get(format)
 	if err != nil {
 		return err
+	}
+	for name, script := range map[string]*string{"postinst": &info.Scripts.PostInstall, "prerm": &info.Scripts.PreRemove} {
+		if *script, err = r.script(format, name); err != nil {
+			return err
+		}
 	}
 	if err := nfpm.PrepareForPackager(nfpm.WithDefaults(info), format); err != nil {
 		return err

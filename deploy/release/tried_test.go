@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// foreign are other architectures, one of them with the other order of bytes, and the emulator of each.
+var foreign = map[string]string{"arm64": "qemu-aarch64-static", "s390x": "qemu-s390x-static"}
+
+// The image is read by somebody else's program, for each architecture, and unpacked: one static binary and the licences.
+func TestImage(t *testing.T) {
+	image := "oci-archive:" + filepath.Join(made.dir, "trestle-image-"+made.version+".tar")
+	dir := t.TempDir()
+	must(t, dir, "skopeo", "copy", "--all", image, "oci:all")
+	for arch := range arches() {
+		var config struct {
+			Architecture string
+			Config       struct {
+				User            string
+				Entrypoint, Cmd []string
+			}
+		}
+		said := must(t, dir, "skopeo", "--override-arch", arch, "inspect", "--config", image)
+		if err := json.Unmarshal([]byte(said), &config); err != nil {
+			t.Fatal(err)
+		}
+		if config.Architecture != arch || config.Config.User != nobody || !slices.Equal(config.Config.Entrypoint, []string{"/trestle"}) {
+			t.Errorf("%s: %s", arch, said)
+		}
+		must(t, dir, "skopeo", "--override-arch", arch, "copy", image, "dir:"+arch)
+		for _, layer := range names(t, filepath.Join(dir, arch)) {
+			if out, err := exec.Command("tar", "tzf", filepath.Join(dir, arch, layer)).Output(); err == nil {
+				if got := strings.Fields(string(out)); !slices.Equal(got, []string{"./", "./trestle", "./LICENSE", "./LICENCES.txt"}) {
+					t.Errorf("%s: the layer has %v", arch, got)
+				}
+			}
+		}
+	}
+}
+
+// The binaries of other architectures start, under an emulator. What they do there is shown by foreign.sh.
+func TestForeign(t *testing.T) {
+	for arch, emulator := range foreign {
+		dir := t.TempDir()
+		must(t, dir, "tar", "xzf", archive("cni-plugins", arch))
+		for _, name := range plugins(t) {
+			if said := version(t, emulator, filepath.Join(dir, name)); !strings.Contains(said, `"1.1.0"`) {
+				t.Errorf("%s: %s: VERSION says %s", arch, name, said)
+			}
+		}
+		must(t, dir, "tar", "xzf", archive("trestle", arch), "./trestle")
+		if said := must(t, dir, emulator, "./trestle", "version"); !strings.Contains(said, "linux/"+arch) {
+			t.Errorf("%s: it says %s", arch, said)
+		}
+	}
+}
+
+// emulators is a folder with those of the other architectures, each under its architecture's name: they are static.
+func emulators(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for arch, emulator := range foreign {
+		path, err := exec.LookPath(emulator)
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, dir, "cp", path, arch)
+	}
+	return dir
+}
+
+// The packages are installed, used and removed in a fresh Debian.
+func TestPackages(t *testing.T) {
+	debian, err := filepath.Abs("../../.tools/release/debian")
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, "", "../test/debian", debian)
+	tools := emulators(t)
+	scripts, err := fs.Glob(os.DirFS("../test"), "*.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, script := range scripts {
+		if script == "library.sh" {
+			continue
+		}
+		t.Run(strings.TrimSuffix(script, ".sh"), func(t *testing.T) { must(t, "", "../test/inside", debian, made.dir, script, tools) })
+	}
+}
