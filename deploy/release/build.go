@@ -57,7 +57,7 @@ func (r *release) build(arch string) (binaries, error) {
 	if b.packed == "" {
 		b.packed = arch
 	}
-	if err := r.compile(b.dir, append(b.setting, "GOOS=linux", "GOARCH="+arch)...); err != nil {
+	if err := r.compile(b.dir, "./cmd/...", append(b.setting, "GOOS=linux", "GOARCH="+arch)...); err != nil {
 		return b, err
 	}
 	files, err := os.ReadDir(b.dir)
@@ -70,16 +70,16 @@ func (r *release) build(arch string) (binaries, error) {
 }
 
 // compile builds into dir. Neither the folder nor the clone's state, nor what the releaser's environment prefers, gets into a binary.
-func (r *release) compile(dir string, env ...string) error {
+func (r *release) compile(dir, what string, env ...string) error {
 	stamp := fmt.Sprintf("-s -w -X %s.version=%s -X %s.commit=%s", shell, r.Version, shell, r.commit)
 	plain := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT="}
-	_, err := r.with(append(plain, env...), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", dir+"/", "./cmd/...")
+	_, err := r.with(append(plain, env...), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", dir+"/", what)
 	return err
 }
 
-// native compiles for this machine, and returns the path of the bundle: it says itself what its commands are.
+// native compiles the bundle for this machine, and returns its path: it says itself what its commands are.
 func (r *release) native() (string, error) {
 	dir := filepath.Join(r.stage, "native")
-	err := r.compile(dir, "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	err := r.compile(dir, "./cmd/"+bundleName, "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 	return filepath.Join(dir, bundleName), err
 }
