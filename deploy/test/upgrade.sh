@@ -41,7 +41,7 @@ same '' "$(find /var/lib/cni -name '10.88.*')"
 quiet dpkg --purge trestle
 rm /tmp/calling
 wait $caller
-[ ! -e /tmp/missing ] || {
+[ ! -s /tmp/missing ] || {
 	sort /tmp/missing | uniq -c >&2
 	exit 1
 }
