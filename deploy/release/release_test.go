@@ -163,10 +163,15 @@ func TestSignature(t *testing.T) {
 	}
 }
 
-// plugins are those of the tree, by the folders of cmd/.
-func plugins(t *testing.T) []string {
+// plugins are the commands of the product's module but the bundle: what a release compiles.
+func plugins(t *testing.T) (all []string) {
 	t.Helper()
-	return slices.DeleteFunc(names(t, "../../cmd"), func(name string) bool { return name == bundleName })
+	for _, path := range strings.Fields(must(t, "../..", "go", "list", "./cmd/...")) {
+		if name := filepath.Base(path); name != bundleName {
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 // The names in the bundle are those that have a binary of their own, and the tool.
