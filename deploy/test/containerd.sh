@@ -6,7 +6,6 @@ page 'The plugins'
 page 'The runtime and its network'
 images
 quiet ctr --namespace k8s.io images import /run/release/trestle-image-*.tar
-before=$(host)
 
 # run runs a container in the foreground, as ctr has it.
 run() { ctr --namespace k8s.io run --rm --runc-binary /usr/local/sbin/runc --cgroup "/$GROUP/$NAME" "$@"; }
@@ -17,7 +16,8 @@ address=$(trestle ls | grep -o '10\.85\.0\.[0-9]*' | head -n 1)
 same answer "$(curl --silent --show-error --max-time 5 --retry 20 --retry-delay 1 --retry-connrefused "http://$address/")"
 quiet ctr --namespace k8s.io task kill --signal SIGKILL web
 wait $! || true
-same "$before" "$(host)"
+same '' "$(nft list ruleset | grep '10\.85\.0\.[2-9]')"
+same '' "$(find /var/lib/cni -name '10.85.*')"
 
 mkdir -p /srv/bin
 echo theirs >/srv/bin/bridge
