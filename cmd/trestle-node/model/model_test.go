@@ -14,15 +14,15 @@ import (
 // scenes are those that `make test-node` has time for; with TRESTLE_LONG they are larger.
 func scenes() map[string]scene {
 	all := map[string]scene{
-		"two machines, a block, one of them dies":      {machines: 2, blocks: 1, flight: 1, mortal: 1},
-		"a machine that dies, two under way":           {machines: 1, blocks: 1, flight: 2, mortal: 1},
-		"two machines, a block, two under way":         {machines: 2, blocks: 1, flight: 2},
-		"two machines, two blocks":                     {machines: 2, blocks: 2, flight: 1},
-		"a machine that dies, a pool that is cut":      {machines: 1, blocks: 2, flight: 1, mortal: 1, resize: true},
-		"a machine, a pool that is cut, two under way": {machines: 1, blocks: 2, flight: 2, resize: true},
+		"two machines, a block, one of them dies":                {machines: 2, blocks: 1, flight: 1, mortal: 1},
+		"two machines, a block, one of them dies, two under way": {machines: 2, blocks: 1, flight: 2, mortal: 1},
+		"a machine that dies, two under way":                     {machines: 1, blocks: 1, flight: 2, mortal: 1},
+		"two machines, a block, two under way":                   {machines: 2, blocks: 1, flight: 2},
+		"two machines, two blocks":                               {machines: 2, blocks: 2, flight: 1},
+		"a machine that dies, a pool that is cut":                {machines: 1, blocks: 2, flight: 1, mortal: 1, resize: true},
+		"a machine, a pool that is cut, two under way":           {machines: 1, blocks: 2, flight: 2, resize: true},
 	}
 	if os.Getenv("TRESTLE_LONG") != "" {
-		all["two machines, a block, one of them dies, two under way"] = scene{machines: 2, blocks: 1, flight: 2, mortal: 1}
 		all["two machines, a block, both die"] = scene{machines: 2, blocks: 1, flight: 1, mortal: 2}
 		all["two machines, a block, three under way"] = scene{machines: 2, blocks: 1, flight: 3}
 		all["two machines, two blocks, a pool that is cut, two under way"] = scene{machines: 2, blocks: 2, flight: 2, resize: true}

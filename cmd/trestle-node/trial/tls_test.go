@@ -1,0 +1,112 @@
+package trial
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/test/slack"
+)
+
+// issuer signs certificates and writes them down.
+type issuer struct {
+	t    *testing.T
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newIssuer(t *testing.T) *issuer {
+	ca := &issuer{t: t, dir: t.TempDir()}
+	ca.cert, ca.key = ca.issue("ca", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	return ca
+}
+
+func (ca *issuer) file(name string) string { return filepath.Join(ca.dir, name) }
+
+func (ca *issuer) issue(name string, c *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
+	ca.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		ca.t.Fatal(err)
+	}
+	c.SerialNumber, c.Subject = big.NewInt(time.Now().UnixNano()), pkix.Name{CommonName: name}
+	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	parent, signer := ca.cert, ca.key
+	if parent == nil {
+		parent, signer = c, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
+	if err != nil {
+		ca.t.Fatal(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		ca.t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{name + ".crt": {Type: "CERTIFICATE", Bytes: der}, name + ".key": {Type: "PRIVATE KEY", Bytes: raw}} {
+		if err := os.WriteFile(ca.file(file), pem.EncodeToMemory(block), 0o600); err != nil {
+			ca.t.Fatal(err)
+		}
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		ca.t.Fatal(err)
+	}
+	return cert, key
+}
+
+// An etcd that wants certificates is asked by who has one, and by nobody else; and nobody is asked whose certificate is not of the CA.
+func TestCertificates(t *testing.T) {
+	ca, other := newIssuer(t), newIssuer(t)
+	both := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	ca.issue("etcd", &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: both})
+	ca.issue("node", &x509.Certificate{ExtKeyUsage: both[1:]})
+	other.issue("node", &x509.Certificate{ExtKeyUsage: both[1:]})
+
+	at := ports(t, 2)
+	m := &member{args: []string{
+		"--data-dir", t.TempDir(), "--listen-client-urls", "https://" + at[0], "--advertise-client-urls", "https://" + at[0],
+		"--listen-peer-urls", "http://" + at[1], "--initial-advertise-peer-urls", "http://" + at[1], "--initial-cluster", "default=http://" + at[1],
+		"--client-cert-auth", "--trusted-ca-file", ca.file("ca.crt"), "--cert-file", ca.file("etcd.crt"), "--key-file", ca.file("etcd.key"),
+	}}
+	m.start(t)
+	t.Cleanup(m.kill)
+	try := func(c etcd.Config) error {
+		c.Endpoints, c.Prefix, c.Network = []string{"https://" + at[0]}, "/cni", "pods"
+		s, err := etcd.Dial(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		return agent.Define(context.Background(), s, small)
+	}
+	if err := try(etcd.Config{CAFile: ca.file("ca.crt"), CertFile: ca.file("node.crt"), KeyFile: ca.file("node.key"), Timeout: slack.Of(20 * time.Second)}); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]etcd.Config{
+		"no certificate":          {CAFile: ca.file("ca.crt")},
+		"another CA's":            {CAFile: ca.file("ca.crt"), CertFile: other.file("node.crt"), KeyFile: other.file("node.key")},
+		"an etcd of another CA's": {CAFile: other.file("ca.crt"), CertFile: ca.file("node.crt"), KeyFile: ca.file("node.key")},
+	} {
+		c.Timeout = 2 * time.Second
+		err := try(c)
+		t.Logf("%s: %v", name, err)
+		if fault.Code(err) != fault.TryLater || fault.Hint(err) == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
