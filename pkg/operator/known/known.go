@@ -43,6 +43,12 @@ type Plugin struct {
 	Told    string   // the capability by which it is told the same keys where none of them is in the list
 	Resizes string   // the key by which the container's end gets an MTU of its own
 
+	Flows     [][2]string // keys of a rate, and of how much may go at once beside it
+	MostBurst string      // the key that bounds the latter
+
+	Allows    string // the key whose members an operator may have to allow
+	AllowList string // the file in which he does: a regular expression a line
+
 	Needs string // the capability without which it does nothing
 	Idle  string // that it does nothing, in its words
 
@@ -64,6 +70,7 @@ type Link struct {
 	Drawn   draw.Kind // how one on the host is drawn
 	Opaque  bool      // what becomes of a packet there is not followed
 	Stacked bool      // it hangs on a parent, and sends by that
+	Beside  bool      // it stands beside the host's end of its attachment, which leads to it what comes in
 }
 
 // Of returns what is known of the plugin of that name: of one that nobody knows, its name alone.

@@ -11,6 +11,7 @@ import (
 const (
 	KindBridge  = "bridge"
 	KindVeth    = "veth"
+	KindNetkit  = "netkit"
 	KindMacvlan = "macvlan"
 	KindIPvlan  = "ipvlan"
 	KindVLAN    = "vlan"
@@ -42,6 +43,9 @@ func Opaque(kind string) bool { return linkOf(kind).Opaque }
 
 // Stacked says whether a link of the kind hangs on a parent, and sends by that.
 func Stacked(kind string) bool { return linkOf(kind).Stacked }
+
+// Beside says whether a link of the kind stands beside the host's end of its attachment.
+func Beside(kind string) bool { return linkOf(kind).Beside }
 
 // Marked says whether the alias of a link of the kind is the one that ours have, where it is no owner's tag.
 func Marked(kind, alias string) bool {

@@ -10,7 +10,7 @@ var table = []Plugin{
 		Links: []Link{{Kind: KindBridge, Mark: "trestle bridge", Drawn: draw.Bridge}, {Kind: KindVeth}},
 		Every: map[string]any{"ipMasq": true, "macspoofchk": true, "ipam": map[string]any{"type": "host-local"}},
 	},
-	{Name: "ptp", Part: Interface, Masquerade: "ipMasq", Backend: "ipMasqBackend", Tells: []string{"sysctl"}, Links: []Link{{Kind: KindVeth}}}, // the GC of bridge finds its links and claims
+	{Name: "ptp", Part: Interface, Masquerade: "ipMasq", Backend: "ipMasqBackend", Tells: []string{"sysctl"}, Links: []Link{{Kind: KindVeth}, {Kind: KindNetkit}}}, // the GC of bridge finds its links and claims
 	{Name: "macvlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindMacvlan, Stacked: true}}},
 	{Name: "ipvlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindIPvlan, Stacked: true}}},
 	{Name: "vlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindVLAN, Stacked: true}}},
@@ -25,9 +25,11 @@ var table = []Plugin{
 
 	{Name: "portmap", Part: Chained, Backend: "backend", Publishes: "portMappings", Every: map[string]any{},
 		Needs: "portMappings", Idle: "publishes nothing: a runtime hands out ports only to"},
-	{Name: "bandwidth", Part: Chained, Told: "bandwidth", Tells: []string{"ingressRate", "ingressBurst", "egressRate", "egressBurst", "unshapedSubnets", "shapedSubnets"}, Every: map[string]any{}, Links: []Link{{Kind: KindIFB, Opaque: true}}},
+	{Name: "bandwidth", Part: Chained, Told: "bandwidth", Tells: []string{"ingressRate", "ingressBurst", "egressRate", "egressBurst", "unshapedSubnets", "shapedSubnets"}, Every: map[string]any{}, Links: []Link{{Kind: KindIFB, Opaque: true, Beside: true}},
+		Flows: [][2]string{{"ingressRate", "ingressBurst"}, {"egressRate", "egressBurst"}}, MostBurst: "maxBurst"},
 	{Name: "firewall", Part: Chained, Tells: []string{"backend", "ingressPolicy", "iptablesAdminChainName", "firewalldZone"}, Backend: "backend", Every: map[string]any{"ingressPolicy": "isolated"}},
-	{Name: "tuning", Part: Chained, Every: map[string]any{}, Resizes: "mtu", Tells: []string{"mac", "mtu", "promisc", "allmulti", "txQLen", "sysctl"}},
+	{Name: "tuning", Part: Chained, Every: map[string]any{}, Resizes: "mtu", Tells: []string{"mac", "mtu", "promisc", "allmulti", "txQLen", "sysctl"},
+		Allows: "sysctl", AllowList: "/etc/cni/tuning/allowlist.conf"},
 	{Name: "sbr", Part: Chained},
 	{Name: "vrf", Part: Chained},
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -48,6 +49,7 @@ func (r *reader) attach(ctx context.Context) {
 		r.locate(f)
 		r.host.Attachments = append(r.host.Attachments, f.Attachment)
 	}
+	r.besides(all)
 	all.company()
 	r.ask(ctx, all.list)
 	for _, f := range all.list {
@@ -100,6 +102,21 @@ func (r *reader) attachLinks(all *files) {
 		if o, ok := owner.Parse(l.Alias); ok && l.Name == o.HostLink() {
 			f := all.of(o, Trestle)
 			f.HostLink, f.linked = l.ID, true
+		}
+	}
+}
+
+// besides tells whose the links are that stand beside a host's end: by their mark or, of the reference's, by the result that lists them.
+func (r *reader) besides(all *files) {
+	for _, l := range r.host.Own().Links {
+		if !known.Beside(l.Kind) {
+			continue
+		}
+		o, marked := owner.Parse(l.Alias)
+		for _, f := range all.list {
+			if marked && f.owner == o.ID || l.Alias == "" && f.memory != nil && slices.Contains(f.memory.hostNames, l.Name) {
+				l.Attachment = f.ID
+			}
 		}
 	}
 }

@@ -126,14 +126,15 @@ func (p *painter) state(a *observe.Attachment) (draw.State, string) {
 // drawHostLinks draws the host's other links: ends of pairs, and what is alone.
 func (p *painter) drawHostLinks() {
 	for _, l := range p.own.Links {
-		if known.Drawn(l.Kind) == draw.Bridge || l.Name == "lo" || p.uplinks[l.ID] {
+		a := p.by[l.Attachment]
+		if known.Drawn(l.Kind) == draw.Bridge || l.Name == "lo" || p.uplinks[l.ID] || a != nil && slices.Contains(p.beside[a.HostLink], l) {
 			continue
 		}
 		b := draw.Box{ID: l.ID, Kind: known.Drawn(l.Kind), Lane: cmp.Or(p.lane[l.Master], routed), Title: l.Name, Names: []string{l.MAC}}
 		b.State, b.Why = strange(l.Origin)
 		inner, within := p.links[l.Peer], p.inside[l.Peer]
 		paired := inner != nil && within != p.own && !p.beyond[within.ID]
-		if a := p.by[l.Attachment]; a != nil {
+		if a != nil {
 			b.Lane = p.laneOf(a)
 			b.Names = append(b.Names, a.ContainerID, a.ID)
 			if b.State, b.Why = p.state(a); paired && a.State.Wrong() {
@@ -145,6 +146,9 @@ func (p *painter) drawHostLinks() {
 			b.Lines = append(b.Lines, draw.Line{Text: "other end not found"})
 		case !paired:
 			b.Lines = append(b.Lines, p.addresses(l)...)
+		}
+		for _, other := range p.beside[l.ID] {
+			b.Lines, b.Names = append(b.Lines, draw.Line{Text: "sends by " + other.Name}), append(b.Names, other.Name)
 		}
 		p.add(b)
 		p.tieHostLink(l, b.State)

@@ -27,9 +27,10 @@ type painter struct {
 	inside  map[string]*observe.Namespace // by a link's identifier
 	by      map[string]*observe.Attachment
 	uplinks map[string]bool
-	beyond  map[string]bool   // namespaces at the far end of an uplink
-	lane    map[string]string // of a bridge
-	filters map[string]string // by lane
+	beyond  map[string]bool            // namespaces at the far end of an uplink
+	lane    map[string]string          // of a bridge
+	filters map[string]string          // by lane
+	beside  map[string][]*observe.Link // of a host's end: what stands beside it
 }
 
 // Of draws the host.
@@ -37,6 +38,7 @@ func Of(h *observe.Host) draw.Picture {
 	p := &painter{
 		host: h, own: h.Own(), links: map[string]*observe.Link{}, inside: map[string]*observe.Namespace{}, by: map[string]*observe.Attachment{},
 		uplinks: map[string]bool{}, beyond: map[string]bool{}, lane: map[string]string{}, filters: map[string]string{},
+		beside: map[string][]*observe.Link{},
 	}
 	p.Title = "The network of this host"
 	for _, n := range h.Namespaces {
@@ -48,6 +50,7 @@ func Of(h *observe.Host) draw.Picture {
 		p.by[a.ID] = a
 	}
 	p.findUplinks()
+	p.findBesides()
 	p.nameLanes()
 	p.drawOutside()
 	p.drawHost()
@@ -77,6 +80,15 @@ func (p *painter) findUplinks() {
 			if n := p.inside[l.Peer]; n != nil && p.isBeyond(n) {
 				p.beyond[n.ID] = true
 			}
+		}
+	}
+}
+
+// findBesides finds the links that stand beside a host's end. They are told of with that: nothing leads to them but what comes in there.
+func (p *painter) findBesides() {
+	for _, l := range p.own.Links {
+		if a := p.by[l.Attachment]; a != nil && known.Beside(l.Kind) && p.links[a.HostLink] != nil {
+			p.beside[a.HostLink] = append(p.beside[a.HostLink], l)
 		}
 	}
 }

@@ -164,3 +164,21 @@ func TestNumbersInNames(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// A functional block, to which what comes in by a host's end is led, is told of with that; one whose attachment is gone stands by itself.
+func TestBeside(t *testing.T) {
+	h, own := host()
+	end := link(own, "veth1", "veth", observe.Trestle)
+	block := link(own, "bwp1", "ifb", observe.Trestle)
+	orphan := link(own, "bwp2", "ifb", observe.Trestle)
+	h.Attachments = []*observe.Attachment{{ID: "net/c1/eth0", Network: "net", HostLink: end.ID}}
+	end.Attachment, block.Attachment = "net/c1/eth0", "net/c1/eth0"
+	p := Of(h)
+	if b := box(t, p, end.ID); len(b.Lines) != 1 || b.Lines[0].Text != "sends by bwp1" || !slices.Contains(b.Names, "bwp1") {
+		t.Errorf("the host's end: %+v", b)
+	}
+	if slices.ContainsFunc(p.Boxes, func(b draw.Box) bool { return b.ID == block.ID }) {
+		t.Errorf("the block has a box of its own in\n%s", p.JSON())
+	}
+	box(t, p, orphan.ID)
+}

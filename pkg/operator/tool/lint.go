@@ -22,8 +22,8 @@ func lintCommand(bundle plugin.Bundle) *cobra.Command {
 		Use:   "lint FILE...",
 		Short: "Check network configurations as runtimes and plugins would, without running anything",
 		Long: "Names all that is wrong with each file at once, with line and column, and hints at what is most often a slip of the pen: keys that no\n" +
-			"plugin reads or that are given twice, plugins and capabilities of which nobody has heard, and what will publish nothing. Plugins that\n" +
-			"are not of this binary are not looked into. - is standard input. The status is 1 if anything is wrong; hints alone are no error.",
+			"plugin reads or that are given twice, plugins and capabilities of which nobody has heard, what will publish nothing, bursts of more than\n" +
+			"a second, and settings that this machine's own list does not allow. Plugins that are not of this binary are not looked into. - is standard input. The status is 1 if anything is wrong; hints alone are no error.",
 		Example: "  trestle lint /etc/cni/net.d/*.conflist\n  cat /etc/cni/net.d/*.conflist | trestle lint -",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
@@ -60,7 +60,11 @@ func lint(in io.Reader, out io.Writer, bundle plugin.Bundle, files []string, asJ
 		}
 		l := &linter{bundle: bundle, path: path}
 		l.file(data, names)
-		remarks = append(remarks, l.remarks...)
+		for _, r := range l.remarks {
+			if !slices.Contains(remarks, r) { // of an operator's own file, which several ask for
+				remarks = append(remarks, r)
+			}
+		}
 	}
 	for _, r := range remarks {
 		if !r.Hint {

@@ -43,7 +43,17 @@ func (l *linter) file(data []byte, names map[string]string) {
 	} else {
 		l.plugin(f.Root, data, true)
 	}
-	slices.SortStableFunc(l.remarks, func(a, b remark) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
+	slices.SortStableFunc(l.remarks, func(a, b remark) int {
+		return cmp.Or(l.other(a)-l.other(b), a.Line-b.Line, a.Column-b.Column)
+	})
+}
+
+// other puts what is about another file behind what is about this one.
+func (l *linter) other(r remark) int {
+	if r.File == l.path {
+		return 0
+	}
+	return 1
 }
 
 // twice hints at keys that stand twice in one object: readers of JSON differ in which they take, and the writer meant one.
@@ -97,6 +107,7 @@ func (l *linter) plugin(node *conflist.Node, raw []byte, first bool) {
 	readers := l.read(node, raw)
 	l.capabilities(node, readers, first)
 	l.unknown(node, readers)
+	l.values(node)
 	if inner := node.Get("plugins"); inner != nil {
 		l.list(inner, raw, false)
 	}
@@ -137,7 +148,11 @@ func (l *linter) ours(kind string) bool { return l.bundle[kind].Parse != nil }
 
 // add notes a remark, once: two plugins may read one key.
 func (l *linter) add(line, column int, text string, hint bool) {
-	if r := (remark{l.path, line, column, text, hint}); !slices.Contains(l.remarks, r) {
+	l.note(remark{l.path, line, column, text, hint})
+}
+
+func (l *linter) note(r remark) {
+	if !slices.Contains(l.remarks, r) {
 		l.remarks = append(l.remarks, r)
 	}
 }
