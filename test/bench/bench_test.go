@@ -96,6 +96,32 @@ func TestPodman(t *testing.T) {
 	}
 }
 
+// Among containers that are there, on pairs and on bridges with firewall, all forms work, and of the latter a part of the time is firewall's.
+func TestAmong(t *testing.T) {
+	w, err := build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range scenarios(options{rounds: 2}) {
+		if s.Name != "pairs" && s.Name != "firewall" {
+			continue
+		}
+		s.Columns = among(s.Columns[0].List, s.Columns[0].Of, 0, 3)
+		r, err := measure(s, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]int{"pairs": 2*3*4 + 2*2, "firewall": 2 * 2 * 4}[s.Name]; len(r.Series) != want {
+			t.Errorf("%s: %d series, want %d", s.Name, len(r.Series), want)
+		}
+		for _, line := range r.Series {
+			if line.Failed > 0 || len(line.Seen.All(nil)) != 2 || line.Seen.Median(nil) <= 0 {
+				t.Errorf("%s %s %s: %+v", s.Name, line.Contestant, line.Verb, line)
+			}
+		}
+	}
+}
+
 // Pods are present on as many networks as they need: a bridge has no room for all.
 func TestFill(t *testing.T) {
 	m, err := prepare(Contestant{Name: "inside", driver: host.Inside, one: true, lists: true}, plain(""), 1, nil)

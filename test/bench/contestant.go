@@ -52,18 +52,23 @@ func (w works) contestants(s Scenario) (list []Contestant) {
 func (c Contestant) conflist(col Column, n int) []byte {
 	four, six := fmt.Sprintf(`[{"subnet": "10.%d.0.0/16"}]`, 64+n), fmt.Sprintf(`[{"subnet": "fd00:%d::/64"}]`, 64+n)
 	sets := map[string]string{"4": four, "6": six, "both": four + ", " + six}[col.Family]
-	masquerade, ports, more, backend := "", "", "", col.Backend
-	if col.Podman {
-		more = `, {"type": "firewall"}, {"type": "tuning"}`
-	}
+	masquerade, ports, backend := "", "", col.Backend
 	if c.peer {
 		backend = c.backend
 	}
 	if backend != "" {
 		masquerade, ports = fmt.Sprintf(`"ipMasqBackend": %q, `, backend), fmt.Sprintf(`"backend": %q, `, backend)
 	}
-	plugins := fmt.Sprintf(`[{"type": "bridge", "bridge": "bench%d", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true, %s
-		"ipam": {"type": "host-local", "ranges": [%s]}}, {"type": "portmap", %s"capabilities": {"portMappings": true}}%s]`, n, masquerade, sets, ports, more)
+	bridge := fmt.Sprintf(`{"type": "bridge", "bridge": "bench%d", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true, %s
+		"ipam": {"type": "host-local", "ranges": [%s]}}`, n, masquerade, sets)
+	portmap := fmt.Sprintf(`{"type": "portmap", %s"capabilities": {"portMappings": true}}`, ports)
+	plugins := map[string]string{
+		"":         "[" + bridge + ", " + portmap + "]",
+		"podman":   "[" + bridge + ", " + portmap + `, {"type": "firewall"}, {"type": "tuning"}]`,
+		"filtered": "[" + bridge + `, {"type": "firewall"}]`,
+		"pairs": fmt.Sprintf(`[{"type": "ptp", "ipMasq": true, %s"ipam": {"type": "host-local", "ranges": [%s], "routes": [{"dst": "0.0.0.0/0"}]}}]`,
+			masquerade, sets),
+	}[col.List]
 	if c.one {
 		plugins = `[{"type": "trestle", "capabilities": {"portMappings": true}, "plugins": ` + plugins + `}]`
 	}

@@ -190,7 +190,7 @@ func (m *match) fill(each int) error {
 
 func (m *match) order(verb string, first, count int) host.Order {
 	return host.Order{Verb: verb, Driver: m.driver, Dir: m.dir, Conflist: m.conflist(m.Column, 0), Mappings: m.Mappings, First: first, Count: count,
-		Parallel: m.Parallel, Trace: m.Traced}
+		Parallel: m.Parallel, Trace: m.Traced, Of: m.Of}
 }
 
 // play is one round.

@@ -22,6 +22,8 @@ var sentences = map[string]string{
 	"pods":     "Ours grow with what the kernel does for each port of a bridge, as the floor does; the reference with iptables reads all rules of all pods at each call.",
 	"backend":  "With iptables ours run the tool once a family, the reference once a rule.",
 	"podman":   "Each plugin of the list is a start of its own, but in one exec.",
+	"pairs":    "A pair that is no port of a bridge costs the same however many there are.",
+	"firewall": "What passes is an element of a set: the line is to be flat.",
 	"parallel": "Calls a second: as many at a time as stand below. Ours wait for no lock of each other's; all share the machine's processors.",
 	"reach":    "A published port is found as fast among ten thousand as among ten: the line is to be flat.",
 }
@@ -86,7 +88,7 @@ func (r *Result) steps() (names []string) {
 }
 
 // across are what the columns of a scenario count.
-var across = map[string]string{"ports": "published ports of the pod", "tcp": "published ports of the pod", "pods": "pods present", "parallel": "calls at a time",
+var across = map[string]string{"ports": "published ports of the pod", "tcp": "published ports of the pod", "pods": "pods present", "pairs": "containers present", "firewall": "containers present", "parallel": "calls at a time",
 	"reach": "published ports"}
 
 // groups are the columns with a bar a contestant.

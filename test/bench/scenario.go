@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/trestle-cni/trestle/test/bench/host"
 )
@@ -27,7 +28,8 @@ type Column struct {
 	Family   string        `json:"family"`  // 4, 6 or both
 	Backend  string        `json:"backend"` // empty: as without the key
 	Mixed    bool          `json:"mixed"`   // ADDs and DELs by turns
-	Podman   bool          `json:"podman"`  // the list that podman writes: with firewall and tuning
+	List     string        `json:"list"`    // podman's, which has firewall and tuning; pairs, of ptp; filtered, with firewall; empty: bridge and portmap
+	Of       string        `json:"of"`      // the one plugin whose time counts; empty: all of the list
 	Traced   bool          `json:"traced"`  // count programs instead of time
 	Reach    bool          `json:"reach"`   // flows through the ports of those present, instead of verbs
 	alone    bool          // no peers
@@ -53,6 +55,10 @@ func scenarios(o options) []Scenario {
 			why: "to fill a host by their own ADDs takes minutes to hours"},
 		{Name: "backend", Title: "By backend", Rounds: 15, Columns: backends(), only: ways},
 		{Name: "podman", Title: "The list that podman writes: bridge, portmap, firewall, tuning", Rounds: 15, Columns: []Column{podman(false)}, only: ways},
+		{Name: "pairs", Title: "By containers present, on pairs of their own (ptp)", Rounds: 25, Columns: among("pairs", "", 0, 1000, o.most()), only: append(ways, "floor"),
+			costly: true, shared: true},
+		{Name: "firewall", Title: "The plugin firewall alone, by containers present", Rounds: 25, Columns: among("filtered", "firewall", 0, 1000, o.most()), only: ways[:2],
+			costly: true, shared: true},
 		{Name: "parallel", Title: "Many at a time", Rounds: 4, Columns: parallel(), only: ways},
 		{Name: "mix", Title: "ADDs and DELs by turns, 16 at a time", Rounds: 4, Columns: []Column{mixed()}, only: ways},
 		{Name: "reach", Title: "By published ports, flows through the first and the last", Rounds: 80, Columns: reaches(o.long), only: []string{filled},
@@ -112,7 +118,7 @@ func backends() (list []Column) {
 // podman is the list that podman writes for a network, a pod at a time or its programs counted.
 func podman(traced bool) Column {
 	c := plain("")
-	c.Podman, c.Traced = true, traced
+	c.List, c.Traced = "podman", traced
 	return c
 }
 
@@ -133,6 +139,24 @@ func crowds(long bool) (list []Column) {
 		list = append(list, c)
 	}
 	return list
+}
+
+// most is how many containers are present at the most.
+func (o options) most() int {
+	if o.long {
+		return 10000
+	}
+	return 1000
+}
+
+// among has a list, all of it or one plugin's part, among so many containers that are there before.
+func among(list, of string, present ...int) (columns []Column) {
+	for _, count := range slices.Compact(present) {
+		c := plain(fmt.Sprint(count))
+		c.List, c.Of, c.Present, c.Mappings.Count, c.alone = list, of, count, 0, true
+		columns = append(columns, c)
+	}
+	return columns
 }
 
 // reaches has so many ports, over tcp and udp, as pods that have them in equal shares.

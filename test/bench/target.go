@@ -52,6 +52,10 @@ func targets() []target {
 		{"connect through the last of 10,000 ports, of the first of 10", "reach", "10000", "TCP last", (*Result).overFirst, []goal{{filled, 1.1}}, false},
 		{"first packet through the last of 10,000 ports, of the first of 10", "reach", "10000", "UDP last", (*Result).overFirst, []goal{{filled, 1.1}}, false},
 	}
+	for _, count := range []string{"1000", "10000"} {
+		list = append(list, target{"ptp: ADD at " + count + " containers, of that with none", "pairs", count, "ADD", (*Result).overFirst, ofThree(1.3, 1.3, 1.3), false},
+			target{"firewall alone: ADD at " + count + " containers, of that with none", "firewall", count, "ADD", (*Result).overFirst, ofThree(1.1, 1.1, 1.1)[:2], false})
+	}
 	for _, backend := range []string{"nftables", "iptables"} {
 		list = append(list, target{"podman's list: ADD, times faster than 1.10.0 (" + backend + ")", "podman", "", "ADD", than(newest + ", " + backend),
 			ofThree(5, 5.5, 15), true})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -25,6 +26,7 @@ const Floor = "floor"
 type floor struct {
 	pair      rtnl.Veth
 	addresses []*net.IPNet
+	gateways  []netip.Addr // of each address
 	routes    []netlink.Route
 	elements  []elements
 
@@ -83,7 +85,7 @@ func (f *floor) add() error {
 		requests = append(requests, rtnl.NewAddr(index, prefix(a), unix.IFA_F_NODAD, 0))
 	}
 	err = f.container.Send(append(requests, rtnl.SetUp(f.pair.Peer))...)
-	err = errors.Join(err, f.host.Send(rtnl.SetUp(f.pair.Name)))
+	err = errors.Join(err, f.host.Send(rtnl.SetUp(f.pair.Name)), f.lead())
 	for _, r := range f.routes {
 		r.LinkIndex = index
 		err = errors.Join(err, f.inside.RouteAdd(&r))
@@ -92,6 +94,25 @@ func (f *floor) add() error {
 		return fmt.Errorf("floor: %w", err)
 	}
 	return nil
+}
+
+// lead gives the host's end of a pair that is no port of a bridge the gateways' addresses, and leads to the container by it.
+func (f *floor) lead() error {
+	if f.pair.Master != 0 {
+		return nil
+	}
+	link, err := netlink.LinkByName(f.pair.Name)
+	if err != nil {
+		return err
+	}
+	index := link.Attrs().Index
+	for i, a := range f.addresses {
+		own, gateway := prefix(a).Addr(), f.gateways[i]
+		to := &net.IPNet{IP: own.AsSlice(), Mask: net.CIDRMask(own.BitLen(), own.BitLen())}
+		err = errors.Join(err, f.host.Send(rtnl.NewAddr(index, netip.PrefixFrom(gateway, gateway.BitLen()), unix.IFA_F_NODAD, 0)),
+			netlink.RouteAdd(&netlink.Route{LinkIndex: index, Dst: to, Scope: netlink.SCOPE_LINK}))
+	}
+	return err
 }
 
 // del lets the elements expire, which costs nothing where to delete them would wait for the kernel, and removes the pair.

@@ -28,6 +28,7 @@ type Order struct {
 	First    int      // the first pod's number
 	Count    int      // of calls
 	Parallel int      // so many at once
+	Of       string   // the plugin whose time counts alone; empty: that of the whole call
 	Trace    bool     // count programs started, by strace(1): not to be timed
 }
 

@@ -14,8 +14,10 @@ import (
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/plugins/bridge"
 	"github.com/trestle-cni/trestle/plugins/chain"
+	"github.com/trestle-cni/trestle/plugins/firewall"
 	hostlocal "github.com/trestle-cni/trestle/plugins/host-local"
 	"github.com/trestle-cni/trestle/plugins/portmap"
+	"github.com/trestle-cni/trestle/plugins/ptp"
 )
 
 // Inside is the driver that calls our plugins in the host's process. It is for filling a host with pods, and as what they would cost
@@ -41,7 +43,7 @@ func (s *Server) inside(o Order) (driver, error) {
 		return nil, err
 	}
 	bundle := plugin.Bundle{}
-	for _, p := range []plugin.Plugin{bridge.Kind().Plugin(), chain.Plugin(), hostlocal.Plugin(), portmap.Kind().Plugin()} {
+	for _, p := range []plugin.Plugin{bridge.Kind().Plugin(), chain.Plugin(), hostlocal.Plugin(), portmap.Kind().Plugin(), firewall.Kind().Plugin(), ptp.Kind().Plugin()} {
 		bundle[p.Name] = p
 	}
 	return s.through(o, insidePath, &within{bundle: bundle})

@@ -96,22 +96,27 @@ func (f *floor) close() {
 	f.namespace.Close()
 }
 
-// links takes the pair from the result: the bridge comes first, then the host's end, then the container's.
-func (f *floor) links(result *types100.Result, path string) error {
-	if len(result.Interfaces) != 3 {
-		return fmt.Errorf("floor: %d interfaces, want the bridge and a pair", len(result.Interfaces))
-	}
-	bridge, err := netlink.LinkByName(result.Interfaces[0].Name)
-	if err != nil {
-		return err
+// links takes the pair from the result: the bridge comes first, where there is one, then the host's end, then the container's.
+func (f *floor) links(result *types100.Result, path string) (err error) {
+	list := result.Interfaces
+	if len(list) != 2 && len(list) != 3 {
+		return fmt.Errorf("floor: %d interfaces, want a pair, and a bridge before it or none", len(list))
 	}
 	if f.namespace, err = os.Open(path); err != nil {
 		return err
 	}
-	f.pair = rtnl.Veth{Name: result.Interfaces[1].Name, Peer: result.Interfaces[2].Name, Master: bridge.Attrs().Index, PeerNS: int(f.namespace.Fd())}
+	f.pair = rtnl.Veth{Name: list[len(list)-2].Name, Peer: list[len(list)-1].Name, PeerNS: int(f.namespace.Fd())}
+	if len(list) == 3 {
+		bridge, err := netlink.LinkByName(list[0].Name)
+		if err != nil {
+			return err
+		}
+		f.pair.Master = bridge.Attrs().Index
+	}
 	gateways := make(map[bool]net.IP)
 	for _, ip := range result.IPs {
-		f.addresses = append(f.addresses, &ip.Address)
+		gateway, _ := netip.AddrFromSlice(ip.Gateway) // ours have one each
+		f.addresses, f.gateways = append(f.addresses, &ip.Address), append(f.gateways, gateway.Unmap())
 		gateways[ip.Address.IP.To4() != nil] = ip.Gateway
 	}
 	for _, r := range result.Routes {

@@ -31,7 +31,7 @@ func (s *Server) through(o Order, path string, how invoke.Exec) (driver, error) 
 	if err != nil {
 		return nil, err
 	}
-	cni := libcni.NewCNIConfigWithCacheDir([]string{path}, cache, timed{how})
+	cni := libcni.NewCNIConfigWithCacheDir([]string{path}, cache, timed{how, o.Of})
 	return func(ctx context.Context, verb string, pod int) error {
 		call := &libcni.RuntimeConf{ContainerID: fmt.Sprint("pod", pod), NetNS: s.pods[pod], IfName: "eth0",
 			CapabilityArgs: map[string]any{"portMappings": o.Mappings.of(pod)}}
@@ -74,14 +74,17 @@ type stopwatch struct{ total time.Duration }
 
 type watchKey struct{}
 
-// timed has each plugin's time added to the call's stopwatch.
-type timed struct{ invoke.Exec }
+// timed has each plugin's time added to the call's stopwatch, or that of one plugin alone.
+type timed struct {
+	invoke.Exec
+	of string
+}
 
 // ExecPlugin runs a plugin.
 func (t timed) ExecPlugin(ctx context.Context, path string, stdin []byte, environ []string) ([]byte, error) {
 	began := time.Now()
 	out, err := t.Exec.ExecPlugin(ctx, path, stdin, environ)
-	if watch, ok := ctx.Value(watchKey{}).(*stopwatch); ok {
+	if watch, ok := ctx.Value(watchKey{}).(*stopwatch); ok && (t.of == "" || t.of == filepath.Base(path)) {
 		watch.total += time.Since(began)
 	}
 	return out, err
@@ -129,7 +132,7 @@ func start(o Order) (driver, error) {
 	if _, err := os.Stat(o.Dir); err != nil {
 		return nil, err
 	}
-	how := timed{&invoke.DefaultExec{RawExec: &invoke.RawExec{}, PluginDecoder: version.PluginDecoder{}}}
+	how := timed{Exec: &invoke.DefaultExec{RawExec: &invoke.RawExec{}, PluginDecoder: version.PluginDecoder{}}}
 	return func(ctx context.Context, _ string, _ int) error {
 		args := &invoke.Args{Command: "VERSION", ContainerID: "pod", NetNS: "/run/netns/pod", IfName: "eth0", Path: filepath.Dir(o.Dir)}
 		_, err := how.ExecPlugin(ctx, o.Dir, o.Conflist, args.AsEnv())

@@ -148,6 +148,9 @@ func (c *crowd) record(seen, within time.Duration, err error) {
 		}
 		return
 	}
+	if c.Of != "" {
+		seen = within
+	}
 	c.outcome.Seen = append(c.outcome.Seen, seen)
 	c.outcome.Within = append(c.outcome.Within, within)
 }
