@@ -62,7 +62,7 @@ func shape(text string) string {
 		{`(?m)^(\S+@if2 +)(?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN) +`, "${1}UP             "},
 		{`\b\d+s( +whole)`, "0s$1"},
 		{`network of \S+, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`, "network of node, 2026-01-01 12:00:00 UTC"},
-		{`port \d+ after \d+ ms`, "port 80 after 0 ms"}, {`(?m)[ \t]+$`, ""},
+		{`port \d+ after \d+ ms`, "port 80 after 0 ms"}, {`after \d+ milliseconds`, "after 1000 milliseconds"}, {`counter packets \d+ bytes \d+`, "counter packets 0 bytes 0"}, {`(?m)[ \t]+$`, ""},
 	} {
 		text = regexp.MustCompile(r[0]).ReplaceAllString(text, r[1])
 	}
