@@ -28,6 +28,7 @@ func checks() []Check {
 		{"bandwidth by a pod's annotations", Node, 0, annotated},
 		{"STATUS is the node's condition", Status, 0, conditioned},
 		{"networks as the runtime writes them", Own, 0, ownNetworks},
+		{"compose: two services that find each other", Compose, 0, composed},
 		{"the list in one plugin", Adopt, 0, onePlugin},
 		{"adoption: from the reference, and back", Adopt, 0, adoption},
 

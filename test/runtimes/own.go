@@ -114,7 +114,7 @@ func (t *Trial) onOwn(e engine) error {
 		return err
 	}
 	whole := func() error {
-		return errors.Join(reachable(p, 18089), reachable(other, 18088), in(home, asAsked), answersAs(near, p), severed(far),
+		return errors.Join(reachable(p, 18089), reachable(other, 18088), in(home, asAsked), answersAt(near, ownAddress, p), severed(far),
 			asks(home, "tcp", outside4+":8080", "outside sees "+host4))
 	}
 	if err := whole(); err != nil {
@@ -137,14 +137,14 @@ func (t *Trial) onOwn(e engine) error {
 	return errors.Join(t.gone(p), t.gone(beside), t.gone(other))
 }
 
-// answersAs wants the pod with the address that was asked for to answer a neighbour.
-func answersAs(from string, p *Pod) error {
+// answersAt wants the pod with the address to answer a neighbour.
+func answersAt(from, address string, p *Pod) error {
 	return in(from, func() error {
-		routes, err := netlink.RouteGet(net.ParseIP(ownAddress))
+		routes, err := netlink.RouteGet(net.ParseIP(address))
 		if err != nil || len(routes) == 0 {
-			return fmt.Errorf("no route to %s: %w", ownAddress, err)
+			return fmt.Errorf("no route to %s: %w", address, err)
 		}
-		return asks(from, "tcp", ownAddress+":8080", p.Name+" sees "+routes[0].Src.String())
+		return asks(from, "tcp", address+":8080", p.Name+" sees "+routes[0].Src.String())
 	})
 }
 

@@ -43,19 +43,20 @@ type Trait int
 
 // What checks may need of a runtime.
 const (
-	Daemon Trait = 1 << iota // something that can be restarted
-	Ports                    // publishes ports
-	Redo                     // repeats a DEL that failed
-	Verify                   // can ask for CHECK and GC
-	Status                   // asks for STATUS
-	Node                     // has a node's condition, and loopback
-	Own                      // writes networks of its own
-	Silent                   // sends no DEL where the namespace's name has gone
-	Adopt                    // the plugins have the tool, which can take over from the reference
-	Early                    // reads no conflist of 1.1.0
-	Mapper                   // publishes ports without portmap
-	Wary                     // asks for CHECK after each ADD, and for STATUS and GC when it starts
-	Strict                   // does nothing while any list is broken
+	Daemon  Trait = 1 << iota // something that can be restarted
+	Ports                     // publishes ports
+	Redo                      // repeats a DEL that failed
+	Verify                    // can ask for CHECK and GC
+	Status                    // asks for STATUS
+	Node                      // has a node's condition, and loopback
+	Own                       // writes networks of its own
+	Silent                    // sends no DEL where the namespace's name has gone
+	Adopt                     // the plugins have the tool, which can take over from the reference
+	Early                     // reads no conflist of 1.1.0
+	Mapper                    // publishes ports without portmap
+	Wary                      // asks for CHECK after each ADD, and for STATUS and GC when it starts
+	Compose                   // starts what a compose file describes
+	Strict                    // does nothing while any list is broken
 )
 
 // program runs a program and returns its output. The error has what it said last, since that is the runtime's own word.

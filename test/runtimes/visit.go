@@ -127,7 +127,7 @@ func candidates(work string) map[string]candidate {
 		"containerd-1.6": {&node{daemon: &old, socket: socket}, Daemon | Ports | Redo | Node | Early},
 		"containerd-2.4": {&node{daemon: &now, socket: socket}, Daemon | Ports | Redo | Node | Status},
 		"crio":           {&node{daemon: &crio{work: work, image: image}, socket: crioSocket}, Daemon | Redo | Node | Mapper | Wary},
-		"nerdctl":        {&nerdctl{old, filepath.Join(work, "nerdctl")}, Daemon | Ports | Own | Strict},
+		"nerdctl":        {&nerdctl{old, filepath.Join(work, "nerdctl")}, Daemon | Ports | Own | Compose | Strict},
 		"ctr":            {&ctr{old}, 0},
 		"podman":         {&podman{image}, Ports | Silent | Own | Early},
 		"buildah":        {&buildah{image}, 0},
