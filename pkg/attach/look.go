@@ -7,6 +7,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -60,11 +61,11 @@ func (v *verb) withPair(result *types100.Result) *types100.Result {
 		return result
 	}
 	in, err := v.site.Container.LinkByName(v.req.IfName)
-	if err != nil || in.Type() != "veth" {
+	if err != nil || !rtnl.Paired(in) {
 		return result // what is missing is said by who looks for it
 	}
 	host, err := v.site.Host.LinkByIndex(in.Attrs().ParentIndex)
-	if err != nil || host.Type() != "veth" {
+	if err != nil || !rtnl.Paired(host) {
 		return result
 	}
 	named := *result

@@ -40,13 +40,17 @@ func (h HostEnd) gateways() []netip.Prefix {
 
 func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// routes are those to the container. An IPv4 one is of scope host, as the reference's: it is no way to send anything on.
+// routes are those to the container. An IPv4 one is of scope host, as the reference's: it is no way to send anything on. Where the link has no address, the
+// host sends with one of another link, which a way of that scope would not let it.
 func (h HostEnd) routes() []Route {
-	list := make([]Route, len(h.Addrs))
+	list, scope := make([]Route, len(h.Addrs)), unix.RT_SCOPE_HOST
+	if len(h.Gateways) == 0 {
+		scope = unix.RT_SCOPE_LINK
+	}
 	for i, a := range h.Addrs {
 		list[i] = Route{Dst: single(a)}
 		if a.Is4() {
-			list[i].Scope = unix.RT_SCOPE_HOST
+			list[i].Scope = scope
 		}
 	}
 	return list

@@ -128,6 +128,11 @@ func contracts() []contract {
 			{"ip route del 10.1.0.2/32", "ip route add 10.1.0.2/32 dev " + link + " scope host", "way to 10.1.0.2"},
 			{"ip addr del fd00::1/128 dev " + link, "ip addr add fd00::1/128 dev " + link + " nodad", "fd00::1/128"},
 		}},
+		{"neighbours", []plan.Step{alone, aloneAddrs, pairUp}, Neighbours{IfName: "eth0", Addrs: addresses("10.1.0.1", "fd00::1"), MAC: net.HardwareAddr{2, 0, 0, 0, 0, 9}}, []change{
+			{"in ip neigh del 10.1.0.1 dev eth0", "", "10.1.0.1: expected at 02:00:00:00:00:09"},
+			{"in ip neigh replace fd00::1 lladdr 02:00:00:00:00:08 dev eth0 nud permanent", "", "fd00::1: expected at 02:00:00:00:00:09"},
+			{"in ip neigh replace 10.1.0.1 lladdr 02:00:00:00:00:09 dev eth0 nud reachable", "", "10.1.0.1: expected at 02:00:00:00:00:09"},
+		}},
 		{"loopback", nil, Loopback{Owner: one}, []change{
 			{"in ip link set lo down", "", "link lo: expected up, found down"},
 			{"in ip addr del 127.0.0.1/8 dev lo", "", "expected 127.0.0.1/8"},

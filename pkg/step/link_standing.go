@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
@@ -44,7 +45,7 @@ func (l Standing) Verify(_ context.Context, s *site.Site) error {
 
 func (l Standing) verifyPair(host, container *site.Side) error {
 	link, err := find(container, l.IfName)
-	if err != nil || link == nil || link.Type() != "veth" || len(l.Hosts) == 0 {
+	if err != nil || link == nil || !rtnl.Paired(link) || len(l.Hosts) == 0 {
 		return err
 	}
 	peer, err := host.LinkByIndex(link.Attrs().ParentIndex)

@@ -1,7 +1,6 @@
 package step
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -21,6 +20,7 @@ import (
 // container. The host end's alias says whose it is. Both ends are made down.
 type Veth struct {
 	Owner        owner.Owner
+	Kind         string           // Netkit; empty: a veth
 	Host         string           // the owner's HostLink; another name when the attachment was made by the reference
 	IfName       string           // empty when only the host side is known (GC)
 	Bridge       string           // empty: the host's end is no port
@@ -33,8 +33,11 @@ type Veth struct {
 	Guarded      bool // made for Guard, which looks at it
 }
 
+// Netkit is the kind of a pair without the queue between its ends.
+const Netkit = rtnl.NetkitKind
+
 func (v Veth) String() string {
-	pair := fmt.Sprintf("veth %s<->%s", v.Host, v.IfName)
+	pair := fmt.Sprintf("%s %s<->%s", v.kind(), v.Host, v.IfName)
 	if v.Bridge == "" {
 		return pair
 	}
@@ -47,8 +50,21 @@ func (v Veth) Carries() {}
 // ethernetMTU is what veth(4) starts with, ETH_DATA_LEN of include/uapi/linux/if_ether.h.
 const ethernetMTU = 1500
 
-// Guard refuses when either end's name is taken.
-func (v Veth) Guard(_ context.Context, s *site.Site) error {
+func (v Veth) kind() string { return cmp.Or(v.Kind, rtnl.VethKind) }
+
+// Ready says whether this kernel makes such pairs. Every one makes a veth.
+func (v Veth) Ready(_ context.Context, s *site.Site) error {
+	if v.Kind == "" {
+		return nil
+	}
+	return makes(s.Host, v.Kind, v.Kind)
+}
+
+// Guard refuses when either end's name is taken, or the pair cannot be made here.
+func (v Veth) Guard(ctx context.Context, s *site.Site) error {
+	if err := v.Ready(ctx, s); err != nil {
+		return err
+	}
 	if link, err := find(s.Host, v.Host); err != nil || link != nil {
 		return fault.Join(err, v.taken(link))
 	}
@@ -101,7 +117,7 @@ func (v Veth) create(s *site.Site, container *site.Side) error {
 		return absent(s.Host, v.Bridge)
 	}
 	err = s.Host.Conn.Send(
-		rtnl.NewVeth(rtnl.Veth{Name: v.Host, Peer: v.IfName, MAC: v.HostMAC, PeerMAC: v.MAC, MTU: v.MTU,
+		rtnl.NewVeth(rtnl.Veth{Kind: v.Kind, Name: v.Host, Peer: v.IfName, MAC: v.HostMAC, PeerMAC: v.MAC, MTU: v.MTU,
 			Master: master, PeerNS: container.NS, Group: v.group()}),
 		rtnl.SetAlias(v.Host, v.Owner.Tag(owner.AliasRoom)))
 	if err != nil {
@@ -200,13 +216,6 @@ func (v Veth) undoUnmarked(s *site.Site) error {
 	return remove(s.Container, link)
 }
 
-func remove(side *site.Side, link netlink.Link) error {
-	if err := side.Conn.Send(rtnl.DelLink(link.Attrs().Index)); err != nil && !absentLink(err) {
-		return fmt.Errorf("remove: %w", err)
-	}
-	return nil
-}
-
 // Verify compares both ends with what was made: that they are each other's peer, the port and its flags, MACs and MTUs.
 func (v Veth) Verify(_ context.Context, s *site.Site) error {
 	container, err := inside(s)
@@ -226,8 +235,8 @@ func (v Veth) Verify(_ context.Context, s *site.Site) error {
 }
 
 func (v Veth) verifyPair(host, in netlink.Link) error {
-	if in.Type() != "veth" {
-		return drift("kind of "+v.IfName, "veth", in.Type())
+	if in.Type() != v.kind() {
+		return drift("kind of "+v.IfName, v.kind(), in.Type())
 	}
 	if in.Attrs().ParentIndex != host.Attrs().Index || host.Attrs().ParentIndex != in.Attrs().Index {
 		return drift("peer of "+v.IfName, v.Host, "another link")
@@ -284,13 +293,6 @@ func (v Veth) verifyMTU(host, in netlink.Link) error {
 	}
 	if got := in.Attrs().MTU; v.ContainerMTU != 0 && got != v.ContainerMTU {
 		return drift("mtu of "+v.IfName, v.ContainerMTU, got)
-	}
-	return nil
-}
-
-func sameMAC(name string, want net.HardwareAddr, link netlink.Link) error {
-	if got := link.Attrs().HardwareAddr; want != nil && !bytes.Equal(want, got) {
-		return drift("mac of "+name, want, got)
 	}
 	return nil
 }

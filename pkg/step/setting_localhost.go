@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
@@ -106,7 +107,7 @@ func (l Localhost) Ready(ctx context.Context, s *site.Site) error {
 		return err
 	}
 	for _, link := range links {
-		if link.Attrs().Flags&unix.IFF_LOOPBACK != 0 || link.Type() == "veth" {
+		if link.Attrs().Flags&unix.IFF_LOOPBACK != 0 || rtnl.Paired(link) {
 			continue // the setting is only ever on bridges, and thousands of pods must not make STATUS slow
 		}
 		value, _, err := s.Host.Sysctl(localnet(link.Attrs().Name))

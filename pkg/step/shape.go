@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
@@ -52,7 +53,7 @@ func (s Shape) hostEnd(at *site.Site) (netlink.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	if link.Type() != "veth" {
+	if !rtnl.Paired(link) {
 		return nil, fault.New(fault.Unsupported, "take it out of the list, or shape inside the container", "interface %s: %s: only one end of a pair can be shaped from the host",
 			s.IfName, link.Type())
 	}
@@ -67,7 +68,7 @@ func (s Shape) hostEnd(at *site.Site) (netlink.Link, error) {
 func (s Shape) left(at *site.Site) (netlink.Link, error) {
 	if at.Container != nil && s.IfName != "" {
 		link, err := find(at.Container, s.IfName)
-		if err == nil && link != nil && link.Type() == "veth" {
+		if err == nil && link != nil && rtnl.Paired(link) {
 			host, err := at.Host.LinkByIndex(link.Attrs().ParentIndex)
 			if !absentLink(err) {
 				return host, err

@@ -3,13 +3,16 @@
 package step
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"net"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
@@ -62,3 +65,17 @@ func inside(s *site.Site) (*site.Side, error) {
 }
 
 func isUp(link netlink.Link) bool { return link.Attrs().Flags&net.FlagUp != 0 }
+
+func sameMAC(name string, want net.HardwareAddr, link netlink.Link) error {
+	if got := link.Attrs().HardwareAddr; want != nil && !bytes.Equal(want, got) {
+		return drift("mac of "+name, want, got)
+	}
+	return nil
+}
+
+func remove(side *site.Side, link netlink.Link) error {
+	if err := side.Conn.Send(rtnl.DelLink(link.Attrs().Index)); err != nil && !absentLink(err) {
+		return fmt.Errorf("remove: %w", err)
+	}
+	return nil
+}

@@ -18,6 +18,8 @@ type Config struct {
 	Backend     host.Backend
 	MasqExclude []netip.Prefix // masked
 	MTU         int            // bytes, both ends; 0: the kernel's default
+	Netkit      bool           // the pair is of that kind
+	Proxy       bool           // the gateways are nobody's addresses: the container knows at which Ethernet address they are
 	IPAM        string         // empty: a pair of links without addresses
 	Late        bool           // it looks at the interface
 	DNS         *types.DNS
@@ -32,10 +34,15 @@ func Parse(req *plugin.Request) (Config, error) {
 		Backend:     host.Parse(k, "ipMasqBackend"),
 		MasqExclude: endpoint.Exclude(k),
 		MTU:         endpoint.MTU(k),
+		Netkit:      k.Bool("netkit", false),
 		IPAM:        endpoint.IPAM(k),
 		Late:        !attach.Early(k),
 		DNS:         endpoint.DNS(k),
 		Sysctls:     endpoint.LinkSysctls(k, req.IfName),
+	}
+	mode := k.String("gatewayMode", "address")
+	if c.Proxy = mode == "proxy"; !c.Proxy && mode != "address" {
+		k.Reject("gatewayMode", mode, "must be address or proxy")
 	}
 	return c, k.Err()
 }

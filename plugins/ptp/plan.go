@@ -20,12 +20,15 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	}
 	name, mac := endpoint.HostEnd(call, "")
 	pair := step.Veth{Owner: call.Owner, Host: name, IfName: call.IfName, HostMAC: mac, MAC: e.MAC, MTU: c.MTU, ContainerMTU: e.MTU}
+	if c.Netkit {
+		pair.Kind = step.Netkit
+	}
 	p := plan.Plan{Ground: ground(c, &e), Steps: []plan.Step{pair}}
 	if c.IPAM != "" && c.Late { // a delegate that looks at the interface finds its other end up
 		p.Steps = append(p.Steps, step.Up{Host: name})
 	}
 	p.Mark = len(p.Steps)
-	p.Steps = append(p.Steps, rest(c, call, &e, name)...)
+	p.Steps = append(p.Steps, rest(c, call, &e, pair)...)
 	p.Result = e.Result([]*types100.Interface{
 		{Name: name, Mac: mac.String()},
 		{Name: call.IfName, Mac: e.MAC.String(), Sandbox: call.Netns},
@@ -54,8 +57,8 @@ func ground(c Config, e *endpoint.Endpoint) []plan.Step {
 }
 
 // rest is what comes with the addresses. NAT is there before the interface is up, so that nothing leaves with a private address.
-func rest(c Config, call attach.Call, e *endpoint.Endpoint, name string) []plan.Step {
-	use := endpoint.Use{IfName: call.IfName, Host: name, Alone: true, Before: ways(e), Sysctls: c.Sysctls}
+func rest(c Config, call attach.Call, e *endpoint.Endpoint, pair step.Veth) []plan.Step {
+	use := endpoint.Use{IfName: call.IfName, Host: pair.Host, Alone: true, Before: ways(e), Sysctls: c.Sysctls}
 	if c.IPAM == "" {
 		return e.Steps(false, use)
 	}
@@ -64,7 +67,12 @@ func rest(c Config, call attach.Call, e *endpoint.Endpoint, name string) []plan.
 		steps = append(steps, e.Masquerade(call, c.MasqExclude))
 	}
 	steps = append(steps, e.Steps(true, use)...)
-	return append(steps, step.HostEnd{Link: name, Gateways: gateways(e), Addrs: e.Addrs()}, step.Listening{IfName: call.IfName, Addrs: e.Addrs()})
+	end := step.HostEnd{Link: pair.Host, Gateways: gateways(e), Addrs: e.Addrs()}
+	if c.Proxy {
+		steps = append(steps, step.Neighbours{IfName: call.IfName, Addrs: end.Gateways, MAC: pair.HostMAC})
+		end.Gateways = nil
+	}
+	return append(steps, end, step.Listening{IfName: call.IfName, Addrs: e.Addrs()})
 }
 
 // ways are the container's routes to its gateways and, by them, to its subnets: nobody of the subnet is on the link.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"strconv"
+
+	"github.com/trestle-cni/trestle/pkg/step"
 )
 
 // Chain is one network: its plugins in their order, as a conflist has them.
@@ -120,11 +122,14 @@ func (c Chain) filtersVLANs() bool {
 	})
 }
 
-// links are the kinds of links that the chain's plugins make and that not every kernel has. Each is named after the plugin.
+// links are the kinds of links that the chain's plugins make and that not every kernel has. Each is named after the plugin, or after the key that asks for it.
 func (c Chain) links() (kinds []string) {
 	for _, p := range c.Plugins {
 		if slices.Contains([]string{"dummy", "ipvlan", "vlan", "vrf"}, p.Type()) {
 			kinds = append(kinds, p.Type())
+		}
+		if string(p[step.Netkit]) == "true" {
+			kinds = append(kinds, step.Netkit)
 		}
 	}
 	return kinds

@@ -1,9 +1,11 @@
 package rtnl
 
 import (
+	"cmp"
 	"net"
 	"strings"
 
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -100,8 +102,18 @@ func NewBridge(name string, mac net.HardwareAddr, mtu int, vlanFiltering bool) *
 	return NewLink(l)
 }
 
+// The kinds of links that are made in pairs. What a netkit takes from its owner it hands to the other end at once, without the queue between them that a veth has.
+const (
+	VethKind   = "veth"
+	NetkitKind = "netkit"
+)
+
+// Paired says whether the link is one end of a pair.
+func Paired(l netlink.Link) bool { return l.Type() == VethKind || l.Type() == NetkitKind }
+
 // Veth is a pair of links: Name here, a port of the link with index Master, and Peer in another namespace.
 type Veth struct {
+	Kind         string // NetkitKind; empty: VethKind
 	Name, Peer   string
 	MAC, PeerMAC net.HardwareAddr // nil: the kernel's choice
 	MTU          int              // both ends; 0: the kernel's default, 1500
@@ -128,8 +140,12 @@ func NewVeth(v Veth) *nl.NetlinkRequest {
 		r.AddData(a)
 	}
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, []byte("veth"))
-	peer := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, []byte(cmp.Or(v.Kind, VethKind)))
+	data := info.AddRtAttr(nl.IFLA_INFO_DATA, nil)
+	if v.Kind == NetkitKind { // with Ethernet addresses and neighbours, as a veth: its own default is a link without
+		data.AddRtAttr(nl.IFLA_NETKIT_MODE, nl.Uint32Attr(uint32(netlink.NETKIT_MODE_L2)))
+	}
+	peer := data.AddRtAttr(nl.VETH_INFO_PEER, nil) // IFLA_NETKIT_PEER_INFO is the same number
 	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC)
 	for _, a := range append(linkAttrs(v.Peer, v.PeerMAC, v.MTU), oneQueue()...) {
 		peer.AddChild(a)

@@ -50,7 +50,7 @@ var containersEnds = []string{"veth", "cali", "lxc", "ve-", "vb-", "eni", "azv",
 // elsewhere says whether the link is one of a pair whose other end is in another namespace.
 func (l LinkData) elsewhere() bool {
 	a := l.Attrs()
-	return (l.Type() == "veth" || l.Type() == "netkit") && a.ParentIndex != 0 && a.NetNsID >= 0
+	return Paired(l) && a.ParentIndex != 0 && a.NetNsID >= 0
 }
 
 // software says whether a program has the other end: a virtual machine, a tunnel, a switch.

@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
@@ -111,6 +112,15 @@ func DelNeighbour(index int, addr netip.Addr) *nl.NetlinkRequest {
 	q := Request(unix.RTM_DELNEIGH, 0)
 	q.AddData(&netlink.Ndmsg{Family: uint8(family(addr)), Index: uint32(index)})
 	q.AddData(nl.NewRtAttr(unix.NDA_DST, addr.AsSlice()))
+	return q
+}
+
+// NewNeighbour returns the request by which a neighbour's Ethernet address is known for good, and not asked for.
+func NewNeighbour(index int, addr netip.Addr, mac net.HardwareAddr) *nl.NetlinkRequest {
+	q := Request(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
+	q.AddData(&netlink.Ndmsg{Family: uint8(family(addr)), Index: uint32(index), State: netlink.NUD_PERMANENT})
+	q.AddData(nl.NewRtAttr(unix.NDA_DST, addr.AsSlice()))
+	q.AddData(nl.NewRtAttr(unix.NDA_LLADDR, mac))
 	return q
 }
 

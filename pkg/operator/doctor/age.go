@@ -30,6 +30,7 @@ var ages = []age{
 	{[]int{6, 11}, "numbers of mount namespaces",
 		"host-local takes an address back within a boot where the name of its container's namespace is gone from its directory; of one in /proc " +
 			"only in the mounts of the machine's first process"},
+	{[]int{6, 7}, "pairs of the kind netkit", "a network that asks for one is refused; without that key a pair is a veth"},
 	{[]int{6, 6}, "extended attributes of users on tmpfs", "host-local without root takes nothing back from the dead where its dataDir is on a tmpfs; on a disk it does"},
 	{[]int{5, 18}, "marks of who put an address there", "the gateway's address stays on a bridge that was there before the plugins, when its last container has gone"},
 	{[]int{5, 14}, "cookies of network namespaces", "every ADD looks at all tables of the packet filter before it writes"},

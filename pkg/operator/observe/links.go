@@ -42,7 +42,7 @@ func (r *reader) takeLinks(n *Namespace, links []rtnl.LinkData, hostNumber int) 
 		}
 		l.Origin = originOf(n, l)
 		n.Links = append(n.Links, l)
-		if stacked := known.Stacked(l.Kind); a.ParentIndex != 0 && (stacked || l.Kind == known.KindVeth) {
+		if stacked := known.Stacked(l.Kind); a.ParentIndex != 0 && (stacked || rtnl.Paired(link)) {
 			r.note(l, end{index: a.ParentIndex, inside: a.NetNsID < 0, host: !n.Host && a.NetNsID >= 0 && a.NetNsID == hostNumber, parent: stacked})
 		}
 	}
