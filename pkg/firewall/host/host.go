@@ -179,6 +179,9 @@ func (f *Filter) orOthers(ctx context.Context, o owner.Owner, c firewall.Claim, 
 	if err == nil && !made && !c.Role.Frames() {
 		missing, made, err = f.iptables.Like(ctx, o, c)
 	}
+	if err == nil && !made {
+		missing, made, err = f.likeEntered(ctx, c)
+	}
 	switch {
 	case err != nil || made && len(missing) == 0:
 		return err

@@ -56,20 +56,40 @@ func (f *Filter) entered(ctx context.Context, addrs []netip.Addr) error {
 		return err
 	}
 	defer daemon.Close()
-	var missing []string
+	missing, err := f.untold(daemon, addrs)
+	if err == nil && len(missing) > 0 {
+		err = fault.New(fault.Drift, "trestle repair", "firewalld: zone %s: expected the sources %s, found none", f.choice.Zone, strings.Join(missing, ", "))
+	}
+	return err
+}
+
+// untold are the addresses that are no sources of the zone.
+func (f *Filter) untold(daemon *firewalld.Daemon, addrs []netip.Addr) (missing []string, err error) {
 	for _, a := range addrs {
 		has, err := daemon.Has(f.choice.Zone, a)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !has {
 			missing = append(missing, firewalld.Source(a))
 		}
 	}
-	if len(missing) > 0 {
-		return fault.New(fault.Drift, "trestle repair", "firewalld: zone %s: expected the sources %s, found none", f.choice.Zone, strings.Join(missing, ", "))
+	return missing, nil
+}
+
+// likeEntered says what is missing of what the reference makes with firewalld, and whether it made any of it: the sources of the zone, and nothing else. Whose
+// link is ours is not the reference's, and has more.
+func (f *Filter) likeEntered(ctx context.Context, c firewall.Claim) (missing []string, made bool, err error) {
+	if c.Role != firewall.Forward || c.Linked {
+		return nil, false, nil
 	}
-	return nil
+	daemon, err := f.zone(ctx)
+	if err != nil || daemon == nil {
+		return nil, false, err
+	}
+	defer daemon.Close()
+	missing, err = f.untold(daemon, c.Pass)
+	return missing, len(missing) < len(c.Pass), err
 }
 
 // leave takes from firewalld what the owner passes by. Where there is no daemon there is nothing of it.

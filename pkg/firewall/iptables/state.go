@@ -49,10 +49,13 @@ func (s *state) blind() error {
 	return nil
 }
 
-// Ready says whether the tool is there, and can read the two tables.
+// Ready says whether the tool is there, and can read the two tables. A host may do without that for IPv6: who has such an address there is refused.
 func (f *Filter) Ready(ctx context.Context) error {
 	for _, family := range families() {
 		t, err := f.find(ctx, family, "")
+		if fault.Code(err) == fault.Unsupported && !family.is4 {
+			continue
+		}
 		if err == nil {
 			err = t.ready(ctx)
 		}

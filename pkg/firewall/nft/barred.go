@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -12,8 +11,8 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall"
 )
 
-// An operator's own chain that drops by its policy is not ours to edit. It is named, with the line that opens it, where it is sure that it drops what we
-// let pass: none of its rules can accept a new connection. Of any other the tool's doctor judges with packets.
+// An operator's own chain that drops what none of its rules let pass is not ours to edit. It is named, with the line that opens it, where it is sure that it
+// drops what we let pass: no rule before can accept a new connection. Of any other the tool's doctor judges with packets.
 
 // The mark is on from our chain to the one that takes it off.
 const markFrom, markTo = -10, 20
@@ -34,26 +33,41 @@ func (f *Filter) Barred(context.Context) (told []string, err error) {
 func (f *Filter) bars() (told []string, err error) {
 	chains, err := f.conn.ListChains()
 	for _, c := range chains {
-		if !f.barring(c) {
+		if !own(c) {
 			continue
 		}
 		rules, err := f.conn.GetRules(c.Table, c)
 		if err != nil && !misses(err) {
 			return nil, err
 		}
-		if err == nil && !slices.ContainsFunc(rules, lets) {
-			told = append(told, opened(c))
+		if by := shuts(c, rules); err == nil && by != "" {
+			told = append(told, opened(c, by))
 		}
 	}
 	return told, err
 }
 
-// barring says whether the chain is somebody else's and drops what is forwarded, by its policy. That of iptables has the anchor.
-func (f *Filter) barring(c *nftables.Chain) bool {
+// own says whether the chain is an operator's own, and sees what is forwarded. That of iptables has the anchor.
+func own(c *nftables.Chain) bool {
 	routed := c.Table.Family == nftables.TableFamilyINet || c.Table.Family == nftables.TableFamilyIPv4 || c.Table.Family == nftables.TableFamilyIPv6
 	compat := c.Table.Name == "filter" && c.Name == "FORWARD" && c.Table.Family != nftables.TableFamilyINet
-	return routed && !compat && !firewall.OwnTable(c.Table.Name) && c.Priority != nil && c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookForward &&
-		c.Policy != nil && *c.Policy == nftables.ChainPolicyDrop
+	return routed && !compat && !firewall.OwnTable(c.Table.Name) && c.Priority != nil && c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookForward
+}
+
+// shuts says by what the chain drops every new connection of a container; empty: by nothing that is sure to.
+func shuts(c *nftables.Chain, rules []*nftables.Rule) string {
+	for _, r := range rules {
+		switch {
+		case lets(r):
+			return ""
+		case closes(r):
+			return "a rule"
+		}
+	}
+	if c.Policy != nil && *c.Policy == nftables.ChainPolicyDrop {
+		return "its policy"
+	}
+	return ""
 }
 
 // lets says whether the rule may accept a new connection of a container: it accepts, or leads on, and not answers or translated packets alone.
@@ -80,9 +94,9 @@ func ofSeen(e expr.Any) bool {
 }
 
 // opened names the chain, with the line that opens it.
-func opened(c *nftables.Chain) string {
+func opened(c *nftables.Chain, by string) string {
 	family := map[nftables.TableFamily]string{nftables.TableFamilyINet: "inet", nftables.TableFamilyIPv4: "ip", nftables.TableFamilyIPv6: "ip6"}[c.Table.Family]
-	what := fmt.Sprintf("chain %s of %s %s drops by its policy what containers send", c.Name, family, c.Table.Name)
+	what := fmt.Sprintf("chain %s of %s %s drops by %s what containers send", c.Name, family, c.Table.Name, by)
 	if *c.Priority <= markFrom || *c.Priority >= markTo {
 		return what + fmt.Sprintf(": accept their subnets there, since our mark is on between the priorities %d and %d alone", markFrom, markTo)
 	}

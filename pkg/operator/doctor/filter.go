@@ -118,9 +118,9 @@ func remedy(by ruleset.Met) string {
 	case ruleset.Legacy:
 		tool = "iptables-legacy -L " + by.Chain + " -v -n"
 	}
-	if by.Text == "policy drop" && by.Flavour == ruleset.NFTables {
+	if by.Flavour == ruleset.NFTables && !firewall.KeepsApart(by.Table, by.Chain) {
 		return fmt.Sprintf("nft 'insert rule %s %s %s', where the networks' lists have the plugin firewall and the chain's priority is between -10 and 20; "+
-			"otherwise add rules that accept the containers' subnets, as source and as destination", by.Table, by.Chain, firewall.PassRule)
+			"otherwise rules that accept the containers' subnets, as source and as destination, before what drops; see: %s", by.Table, by.Chain, firewall.PassRule, tool)
 	}
 	if by.Text == "policy drop" {
 		return "add rules that accept the containers' subnets, as source and as destination, or set the policy to accept; see: " + tool
