@@ -1,13 +1,17 @@
 package e2e
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
@@ -34,7 +38,7 @@ func script(t *testing.T, file string, setup func(*testscript.Env) error) {
 	nstest.Run(t, func(t *testing.T) {
 		must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
 		testscript.Run(t, testscript.Params{
-			Files: []string{file}, Setup: setup, Cmds: commands(), RequireUniqueNames: true, ContinueOnError: false,
+			Files: []string{file}, Setup: setup, Cmds: commands(), Condition: condition, RequireUniqueNames: true, ContinueOnError: false,
 		})
 	})
 }
@@ -66,6 +70,20 @@ func setup(env *testscript.Env) error {
 	env.Setenv("RESERVED", "/var/lib/cni/networks")
 	env.Setenv("CAP_ARGS", "")
 	return nil
+}
+
+// condition is what a script may ask of the kernel: makes:KIND, whether it makes links of the kind.
+func condition(text string) (bool, error) {
+	kind, is := strings.CutPrefix(text, "makes:")
+	if !is {
+		return false, fmt.Errorf("condition %q: unknown", text)
+	}
+	conn, err := rtnl.Open()
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	return !errors.Is(conn.CanMake(kind), unix.EOPNOTSUPP), nil
 }
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
