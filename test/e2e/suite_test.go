@@ -53,7 +53,7 @@ var suiteFlows = [][2]string{{"web", "192.0.2.2:80"}, {"two", "192.0.2.2:80"}, {
 	{"two", "10.1.0.2:80"}, {"two", "10.2.0.3:80"}}
 
 // TestSuiteFaults plants a fault at a time in what firewall, tuning, bandwidth and ptp made. Doctor names it, once and nothing else; its fix cures it; and
-// of each flow trace says what becomes of it.
+// of each flow trace says what becomes of it, but where it is led to a queue that is gone.
 func TestSuiteFaults(t *testing.T) {
 	for name, f := range suiteFaults {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +67,9 @@ func TestSuiteFaults(t *testing.T) {
 					s.serve(server, "tcp", ":80")
 				}
 				shell(t, ifb+f.plant)
-				foretellsSuite(t)
+				if !strings.HasPrefix(f.says, "rate from") { // trace judges routes and rules, and follows no queue
+					foretellsSuite(t)
+				}
 				f.found(t)
 			})
 		})

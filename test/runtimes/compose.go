@@ -38,13 +38,13 @@ func composed(t *Trial) error {
 			err = errors.Join(err, compose(verb))
 		}
 		if err == nil {
-			err = eventually(together)
+			err = eventually(composedWhole)
 		}
 	}
 	return errors.Join(err, compose("down"), unisolated())
 }
 
-func together() error {
+func composedWhole() error {
 	front, back := &Pod{Name: "front"}, &Pod{Name: "back"}
 	home, err1 := front.namespace()
 	_, err2 := back.namespace()
