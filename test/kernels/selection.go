@@ -38,7 +38,7 @@ var whole = []batch{
 			"TestNamespacePaths|TestTwice|TestFairQueue|TestBandwidth(Drift|Orphan))$|^TestAttacks$/./nftables|^TestCutUnderFire$/nftables|^TestFirewallMatrix$/^nftables-(DROP-open|ACCEPT-isolated)$",
 		skip: "TestScripts/(anchor-.*|iptables|last|lint|migration|network|pods|show|told)$"},
 	{name: "with iptables and the reference", series: "6.1", packages: []string{"./test/e2e"},
-		run: "^(TestReachability|TestReplacement|TestSpecific|TestLinkRemoved|TestSourcedInterchange|TestSourcedMakesNoFile|TestBandwidthInterchange|TestTuningInterchange|TestSysctlBeforeUp)$|" +
+		run: "^(TestReachability|TestReplacement|TestSpecific|TestSourcedInterchange|TestSourcedMakesNoFile|TestBandwidthInterchange|TestTuningInterchange|TestSysctlBeforeUp)$|" +
 			"^TestAttacks$/./iptables|^TestCutUnderFire$/iptables|^TestFirewallMatrix$/iptables-DROP-isolated|^TestFirewallRulesAreTheReferences$/both|^TestScripts$/^(anchor-.*|iptables)$"},
 }
 
