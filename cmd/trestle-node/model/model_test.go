@@ -100,3 +100,29 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		})
 	}
 }
+
+// What is forbidden above is forbidden for this: without it, two machines hand out of one block.
+func TestWhatFollows(t *testing.T) {
+	living := scene{machines: 2, blocks: 1, flight: 2, twice: true}
+	deaths := scene{machines: 2, blocks: 1, flight: 1, mortal: 1, twice: true}
+	for _, c := range []struct {
+		scene
+		plant
+	}{
+		{living, plant{name: "a re-opening does not move the epoch", stays: true}},
+		{living, plant{name: "a block's deletion is sent before it is closed", early: true}},
+		{living, plant{name: "keys of blocks run out", expires: true}},
+		{living, plant{name: "renewal without a condition", send: without(protocol.Reopen, protocol.OfBlock)}},
+		{deaths, plant{name: "a reclaim does not compare the record", send: without(protocol.Reclaim, protocol.OfNode), oldRecord: true}},
+		{deaths, plant{name: "what host-local reads outlives the machine", survive: true}},
+	} {
+		c.scene.plant = c.plant
+		t.Run(c.plant.name, func(t *testing.T) {
+			found := search(c.scene)
+			if found.fault == "" {
+				t.Errorf("is not found in %s", found)
+			}
+			t.Log(found)
+		})
+	}
+}

@@ -232,12 +232,12 @@ func search(s scene) finding {
 			found.kinds[ev.kind]++
 			next.settle(s.plant)
 			sum := write.sum(next)
-			if _, ok := known[sum]; ok && next.wrong == "" {
+			if _, ok := known[sum]; ok && (next.wrong == "" || s.twice) {
 				return
 			}
 			known[sum] = struct{}{}
 			steps = append(steps, step{here.at, ev})
-			if found.fault = next.fault(); found.fault != "" {
+			if found.fault = next.fault(s); found.fault != "" {
 				found.way = wayTo(steps)
 				return
 			}
