@@ -21,7 +21,8 @@ same '' "$(find /var/lib/cni -name '10.85.*')"
 
 mkdir -p /srv/bin
 echo theirs >/srv/bin/bridge
-NAME=install run --net-host --read-only --mount type=bind,src=/srv/bin,dst=/host/bin,options=rbind:rw --user 0:0 \
+chown -R 65532 /srv/bin # who runs the image's program, where nothing says otherwise: ctr cannot
+NAME=install run --net-host --read-only --mount type=bind,src=/srv/bin,dst=/host/bin,options=rbind:rw \
 	"ghcr.io/trestle-cni/trestle:v$(dpkg-query --show --showformat '${Version}' trestle | sed 's/-1$//')" install /trestle install --replace --bin-dir=/host/bin >/tmp/said
 grep -q 'kept in /host/bin/.trestle-replaced: bridge' /tmp/said
 cmp /usr/bin/trestle /srv/bin/bridge

