@@ -1,8 +1,8 @@
 # The package's units, all of them: on where presets say so, restarted by an upgrade, off and stopped when it goes. What systemd is told is written down.
 . /run/test/library.sh
 mkdir -p /run/systemd/system
-printf '#!/bin/sh\necho "$@" >>/tmp/told\n' >/usr/local/bin/systemctl
-chmod +x /usr/local/bin/systemctl
+printf '#!/bin/sh\necho "$@" >>/tmp/told\n' >/usr/bin/systemctl
+chmod +x /usr/bin/systemctl
 apt "$deb"
 units=$(dpkg --listfiles trestle | sed -n 's,^/usr/lib/systemd/system/,,p' | tr '\n' ' ')
 units=${units% }
