@@ -88,7 +88,7 @@ func (v viewing) answer(h *observe.Host, n *observe.Namespace, p *page.Page) any
 func printPage(s screen, p *page.Page) {
 	fmt.Fprintln(s, s.paint(strong, safe(p.Title)))
 	for _, section := range p.Sections {
-		fmt.Fprintf(s, "\n%s\n", s.paint(strong, section.Title))
+		fmt.Fprintf(s, "\n%s\n", s.paint(strong, safe(section.Title)))
 		t := table{head: section.Head}
 		for _, row := range section.Rows {
 			var cells []cell

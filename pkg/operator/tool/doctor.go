@@ -127,10 +127,10 @@ func (m *mender) mend(ctx context.Context, found []doctor.Finding) (some bool) {
 		}
 		some = true
 		if err := m.carryOut(ctx, m.bundle, *f.Fix, m.out); err != nil {
-			fmt.Fprintf(m.out, "%s: %v\n", f.Fix, err)
+			fmt.Fprintf(m.out, "%s: %s\n", safe(f.Fix.String()), safe(err.Error()))
 			continue
 		}
-		fmt.Fprintf(m.out, "done: %s\n", f.Fix)
+		fmt.Fprintf(m.out, "done: %s\n", safe(f.Fix.String()))
 	}
 	return some
 }
@@ -140,6 +140,6 @@ func (m *mender) agreed(f doctor.Fix) bool {
 	if m.yes {
 		return true
 	}
-	fmt.Fprintf(m.out, "%s? [y/N] ", f)
+	fmt.Fprintf(m.out, "%s? [y/N] ", safe(f.String()))
 	return m.answers.Scan() && strings.HasPrefix(strings.ToLower(strings.TrimSpace(m.answers.Text())), "y")
 }

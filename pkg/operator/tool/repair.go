@@ -58,7 +58,7 @@ func (r repairing) run(ctx context.Context, out, complaints io.Writer, bundle pl
 	}
 	entries, unread := cache.Read(r.results)
 	if unread != nil {
-		fmt.Fprintln(complaints, unread)
+		complain(complaints, unread.Error())
 	}
 	entries = slices.DeleteFunc(entries, func(e cache.Entry) bool { return r.network != "" && e.Network != r.network })
 	answer, count := repairAnswer{Attachments: []repaired{}}, make(map[fate]int)
