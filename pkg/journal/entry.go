@@ -39,8 +39,10 @@ type Phase struct {
 	Millis float64 `json:"ms"`
 }
 
-// Made are the steps that were made, Removed those that were undone.
-func (e *Entry) Made() []string    { return e.phases("make ") }
+// Made are the steps that were made.
+func (e *Entry) Made() []string { return e.phases("make ") }
+
+// Removed are those that were undone.
 func (e *Entry) Removed() []string { return e.phases("undo ") }
 
 func (e *Entry) phases(verb string) (list []string) {

@@ -124,36 +124,39 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 	ctx, call := journal.Begin(ctx, name, env)
 	s.Err = call.Hear(s.Err)
 	ctx = phase.Watch(ctx, env, s.Err, p.Name)
-	version, network := Current, ""
-	err := func() (err error) {
-		defer func() {
-			if r := recover(); r != nil {
-				err = fault.New(fault.Internal, "report this with the text on standard error", "%s: panic: %v", p.Name, r)
-				fmt.Fprintf(s.Err, "%s", debug.Stack())
-			}
-		}()
-		if env["CNI_COMMAND"] == "VERSION" {
-			return printVersions(p, s)
-		}
-		req, err := newRequest(p, env, s)
-		if req != nil {
-			version, network = req.Version, req.Network
-		}
-		if err != nil {
-			return err
-		}
-		defer func() { req.sandbox.close() }()
-		req.bundle = b
-		phase.End(ctx, "environment and configuration")
-		return p.verb(req)(ctx, req)
-	}()
+	told, err := b.call(ctx, p, env, s)
 	err = p.ended(ctx, err)
-	call.End(network, err)
+	call.End(told.Network, err)
 	if err == nil {
 		return 0
 	}
-	printError(s.Out, version, err)
+	printError(s.Out, told.Version, err)
 	return 1
+}
+
+// call carries out the verb. What of the request could be read is returned beside an error, too.
+func (b Bundle) call(ctx context.Context, p Plugin, env map[string]string, s Streams) (told Request, err error) {
+	told.Version = Current
+	defer func() {
+		if r := recover(); r != nil {
+			err = fault.New(fault.Internal, "report this with the text on standard error", "%s: panic: %v", p.Name, r)
+			fmt.Fprintf(s.Err, "%s", debug.Stack())
+		}
+	}()
+	if env["CNI_COMMAND"] == "VERSION" {
+		return told, printVersions(p, s)
+	}
+	req, err := newRequest(p, env, s)
+	if req != nil {
+		told = Request{Version: req.Version, Network: req.Network}
+	}
+	if err != nil {
+		return told, err
+	}
+	defer func() { req.sandbox.close() }()
+	req.bundle = b
+	phase.End(ctx, "environment and configuration")
+	return told, p.verb(req)(ctx, req)
 }
 
 // ended is the error of a call that was not let finish.
