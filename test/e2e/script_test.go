@@ -97,6 +97,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"snapshot": snapshotCmd,
 		"same":     sameCmd,
 		"differs":  differsCmd,
+		// other services of the host
+		"firewalld": firewalldCmd,
 		// traffic
 		"serve": serveCmd,
 		"ask":   askCmd,
