@@ -1,14 +1,19 @@
 package ruleset
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
 	"github.com/trestle-cni/trestle/pkg/operator/budget"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
@@ -18,17 +23,44 @@ func somePacket() Packet {
 		SourcePort: 1000, DestinationPort: 80, State: New, In: Link{Name: "lo"}}
 }
 
-// Whoever owns a namespace may fill it: a set of two hundred thousand elements, a chain of forty thousand rules. It is not read whole, that is said, and no
-// packet is said to be let pass. Either takes more memory than there is, so that a fast machine ends by that and a slow one by the time. On the rest the
-// kernel, which for every part of a dump begins anew to look for its place, would work for seconds.
+// crowd is what somebody may fill a packet filter with: so many, each by asking for one more. Tables there are a hundred, since a kernel looks at all sets of
+// one before it makes another.
+type crowd struct {
+	number int
+	more   func(c *nftconn.Conn, number int)
+}
+
+func crowds() map[string]crowd {
+	table := func(number int) *nftables.Table {
+		return &nftables.Table{Name: fmt.Sprint("t", number%100), Family: nftables.TableFamilyIPv4}
+	}
+	long := strings.Repeat("x", 90)
+	return map[string]crowd{
+		"elements": {100_000, func(c *nftconn.Conn, number int) {
+			set := &nftables.Set{Table: table(0), Name: "s", KeyType: nftables.TypeIPAddr}
+			_ = c.SetAddElements(set, []nftables.SetElement{{Key: binary.BigEndian.AppendUint32(nil, uint32(number)), Comment: long}}) // what is wrong the kernel says
+		}},
+		"rules": {40_000, func(c *nftconn.Conn, number int) {
+			c.AddRule(&nftables.Rule{Table: table(0), Chain: &nftables.Chain{Name: "c", Table: table(0)}, UserData: userdata.AppendString(nil, userdata.TypeComment, long),
+				Exprs: []expr.Any{&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4},
+					&expr.Cmp{Register: 1, Data: binary.BigEndian.AppendUint32(nil, uint32(number))}, &expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop}}})
+		}},
+		"chains": {60_000, func(c *nftconn.Conn, number int) {
+			c.AddChain(&nftables.Chain{Name: fmt.Sprint(long, number), Table: table(number)})
+		}},
+		"sets": {60_000, func(c *nftconn.Conn, number int) {
+			_ = c.AddSet(&nftables.Set{Table: table(number), Name: fmt.Sprint(long, number)[80:], KeyType: nftables.TypeIPAddr}, nil)
+		}},
+	}
+}
+
+// TestHostileSizes has a filter that its owner has filled. It is not read whole, that is said, and no packet is said to be let pass. Each takes more memory than
+// there is, so that a fast machine ends by that and a slow one by the time.
 func TestHostileSizes(t *testing.T) {
-	for name, one := range map[string]string{
-		"elements": "add element ip t s { 10.%d.%d.%d . 80 comment \"" + strings.Repeat("x", 100) + "\" }\n",
-		"rules":    "add rule ip t c ip saddr 10.%d.%d.%d tcp dport 80 counter drop\n",
-	} {
+	for name, all := range crowds() {
 		t.Run(name, func(t *testing.T) {
 			nstest.Run(t, func(t *testing.T) {
-				fill(t, one, map[string]int{"elements": 200_000, "rules": 40_000}[name])
+				all.fill(t)
 				runtime.LockOSThread() // whose time is counted
 				defer runtime.UnlockOSThread()
 				began := budget.Processor()
@@ -48,16 +80,22 @@ func TestHostileSizes(t *testing.T) {
 	}
 }
 
-// fill makes so many, at each go as many as may be sent in one datagram without root.
-func fill(t *testing.T, one string, number int) {
-	pipe(t, "add table ip t\nadd chain ip t c { type filter hook input priority 0; }\nadd set ip t s { type ipv4_addr . inet_service; }\n", "nft", "-f", "-")
-	const atOnce = 500
-	for i := 0; i < number; i += atOnce {
-		var text strings.Builder
-		for j := i; j < i+atOnce; j++ {
-			fmt.Fprintf(&text, one, j>>16, j>>8&255, j&255)
+// fill makes them all, at each go as many as may be sent in one datagram without root.
+func (all crowd) fill(t *testing.T) {
+	c, err := nftconn.Open()
+	must(t, err)
+	defer c.Close()
+	for i := range 100 {
+		c.AddTable(&nftables.Table{Name: fmt.Sprint("t", i), Family: nftables.TableFamilyIPv4})
+	}
+	first := &nftables.Table{Name: "t0", Family: nftables.TableFamilyIPv4}
+	c.AddChain(&nftables.Chain{Name: "c", Table: first, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter})
+	must(t, c.AddSet(&nftables.Set{Table: first, Name: "s", KeyType: nftables.TypeIPAddr}, nil))
+	const atOnce = 250
+	for i := range all.number {
+		if all.more(c, i); i%atOnce == atOnce-1 {
+			must(t, c.Flush())
 		}
-		pipe(t, text.String(), "nft", "-f", "-")
 	}
 }
 
