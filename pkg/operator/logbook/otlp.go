@@ -54,8 +54,8 @@ type status struct {
 	Message string `json:"message,omitempty"`
 }
 
-// TracesOf is the entry as a span, with its phases as children; false for one that no runtime's trace had a part for.
-func TracesOf(e journal.Entry) (Traces, bool) {
+// TracesOf is the entry as a span of the service, with its phases as children; false for one that no runtime's trace had a part for.
+func TracesOf(e journal.Entry, service string) (Traces, bool) {
 	if e.Trace == nil {
 		return Traces{}, false
 	}
@@ -72,8 +72,8 @@ func TracesOf(e journal.Entry) (Traces, bool) {
 		at += p.Millis
 	}
 	one := scopeSpans{Spans: spans}
-	one.Scope.Name = "trestle"
-	return Traces{[]resourceSpans{{Resource: attributes{with("service.name", "trestle")}, ScopeSpans: []scopeSpans{one}}}}, true
+	one.Scope.Name = service
+	return Traces{[]resourceSpans{{Resource: attributes{with("service.name", service)}, ScopeSpans: []scopeSpans{one}}}}, true
 }
 
 // with pairs keys with values, and leaves out those that are empty.

@@ -87,7 +87,7 @@ func (l logging) printer(s screen) func(journal.Entry) error {
 		return func(e journal.Entry) error { return printLine(s, e) }
 	case l.otlp:
 		return func(e journal.Entry) error {
-			if t, traced := logbook.TracesOf(e); traced {
+			if t, traced := logbook.TracesOf(e, self); traced {
 				return printLine(s, t)
 			}
 			return nil

@@ -44,7 +44,7 @@ func metricsCommand(bundle plugin.Bundle) *cobra.Command {
 	configsFlag(c, &m.configs)
 	pluginsFlag(c, &m.plugins, pluginDirs())
 	resultsFlag(c, &m.results)
-	c.Flags().StringVar(&m.output, "output", "", "write this file, in one step")
+	c.Flags().StringVarP(&m.output, "output", "o", "", "write to this file")
 	return c
 }
 
