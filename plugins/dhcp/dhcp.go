@@ -43,7 +43,7 @@ func parse(r *plugin.Request) (socket string, err error) {
 }
 
 // ask calls the daemon. Its errors keep their words.
-func ask(ctx context.Context, r *plugin.Request, socket, method string, reply any) error {
+func ask(ctx context.Context, r *plugin.Request, socket, method string, reply *types100.Result) error {
 	netns := r.Netns
 	if abs, err := filepath.Abs(netns); err == nil && netns != "" {
 		netns = abs
@@ -74,7 +74,7 @@ func add(ctx context.Context, r *plugin.Request) error {
 // refusal is what the daemon said: mostly that no server answers, which may be otherwise the next time.
 func refusal(err error) error {
 	var refused call.Refused
-	if errors.As(err, &refused) {
+	if errors.As(err, &refused) || errors.Is(err, context.DeadlineExceeded) {
 		return fault.New(fault.TryLater, "see whether a DHCP server answers on that network, and what the daemon's log says", "%w", err)
 	}
 	return err
@@ -88,7 +88,7 @@ func del(ctx context.Context, r *plugin.Request) error {
 	}
 	asking, stop := deadline.Share(ctx, 4)
 	defer stop()
-	if err = ask(asking, r, socket, "DHCP.Release", &call.Nothing{}); err == nil {
+	if err = ask(asking, r, socket, "DHCP.Release", nil); err == nil {
 		return nil
 	}
 	r.Logf("DEL goes on in spite of: %v", err)

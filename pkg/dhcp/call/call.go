@@ -5,13 +5,14 @@ package call
 import (
 	"bufio"
 	"context"
-	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"time"
+
+	types100 "github.com/containernetworking/cni/pkg/types/100"
 )
 
 const (
@@ -25,21 +26,6 @@ type Args struct {
 	StdinData                                             []byte
 }
 
-// Nothing is the reply of a call that has none.
-type Nothing struct{}
-
-// request and response are net/rpc's: what a value is called is not on the wire, what its members are called is.
-type request struct {
-	ServiceMethod string
-	Seq           uint64
-}
-
-type response struct {
-	ServiceMethod string
-	Seq           uint64
-	Error         string
-}
-
 // Refused is an error of the other end, in its words.
 type Refused string
 
@@ -48,8 +34,8 @@ func (r Refused) Error() string { return string(r) }
 // Unknown says whether the other end has no such method.
 func (r Refused) Unknown() bool { return strings.HasPrefix(string(r), "rpc: can't find") }
 
-// Do calls a method at the socket, and fills in the reply, a pointer. What the reply had and the other end does not tell stays.
-func Do(ctx context.Context, socket, method string, args Args, reply any) error {
+// Do calls a method at the socket, and fills in the reply; nil where there is none. What that had and the other end does not tell stays.
+func Do(ctx context.Context, socket, method string, args Args, reply *types100.Result) error {
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {
 		return err
@@ -65,7 +51,7 @@ func Do(ctx context.Context, socket, method string, args Args, reply any) error 
 	return nil
 }
 
-func do(conn io.ReadWriter, method string, args Args, reply any) error {
+func do(conn io.ReadWriter, method string, args Args, reply *types100.Result) error {
 	if _, err := io.WriteString(conn, hello); err != nil {
 		return err
 	}
@@ -74,19 +60,22 @@ func do(conn io.ReadWriter, method string, args Args, reply any) error {
 	if err != nil || line != welcome {
 		return fmt.Errorf("%.100q in answer to CONNECT: %w", line, errors.Join(err, errors.ErrUnsupported))
 	}
-	encoder := gob.NewEncoder(conn)
-	if err := errors.Join(encoder.Encode(request{ServiceMethod: method}), encoder.Encode(args)); err != nil {
+	out, answers := newEncoder(conn), newDecoder(in)
+	if err := errors.Join(out.encode(requestID, object{"ServiceMethod": method}), out.encode(argsID, args.object())); err != nil {
 		return err
 	}
-	decoder := gob.NewDecoder(in)
-	var r response
-	if err := decoder.Decode(&r); err != nil {
+	answer, err := answers.decode()
+	if err != nil {
 		return fmt.Errorf("answer: %w", err)
 	}
-	if r.Error != "" {
-		return Refused(r.Error)
+	if said := answer.text("Error"); said != "" {
+		return Refused(said)
 	}
-	return decoder.Decode(reply)
+	body, err := answers.decode()
+	if err == nil && reply != nil {
+		fill(reply, body)
+	}
+	return err
 }
 
 // mostLines is more than anybody has to say before the first call.
@@ -106,8 +95,8 @@ func head(in *bufio.Reader) (first string, err error) {
 	return first, errors.New("no end of it")
 }
 
-// Method answers a call. Its context ends when the caller has gone.
-type Method func(context.Context, Args) (reply any, err error)
+// Method answers a call; nil is an answer of which there is nothing to tell. Its context ends when the caller has gone.
+type Method func(context.Context, Args) (*types100.Result, error)
 
 // Serve answers the calls of one connection, one after the other, until it ends.
 func Serve(ctx context.Context, conn net.Conn, methods map[string]Method) error {
@@ -123,40 +112,53 @@ func Serve(ctx context.Context, conn net.Conn, methods map[string]Method) error 
 	if _, err := io.WriteString(conn, welcome+"\n\n"); err != nil {
 		return err
 	}
-	encoder, decoder := gob.NewEncoder(conn), gob.NewDecoder(in)
+	out, calls := newEncoder(conn), newDecoder(in)
 	for {
-		var r request
-		var args Args
-		if err := decoder.Decode(&r); errors.Is(err, io.EOF) {
+		request, err := calls.decode()
+		if errors.Is(err, io.EOF) {
 			return nil
-		} else if err != nil {
+		}
+		if err != nil {
 			return err
 		}
-		if err := decoder.Decode(&args); err != nil {
+		args, err := calls.decode()
+		if err != nil {
 			return err
 		}
-		answer, reply := r.answer(ctx, args, methods, func(leave func()) (stop func()) { return watch(conn, in, leave) })
-		if err := errors.Join(encoder.Encode(answer), encoder.Encode(reply)); err != nil {
+		reply, err := answer(ctx, request.text("ServiceMethod"), argsOf(args), methods, func(leave func()) func() { return watch(conn, in, leave) })
+		if err := out.answer(request, reply, err); err != nil {
 			return err
 		}
 	}
 }
 
-func (r request) answer(ctx context.Context, args Args, methods map[string]Method, watch func(func()) func()) (response, any) {
-	answer := response{ServiceMethod: r.ServiceMethod, Seq: r.Seq}
-	method, is := methods[r.ServiceMethod]
+func answer(ctx context.Context, name string, args Args, methods map[string]Method, watch func(func()) func()) (*types100.Result, error) {
+	method, is := methods[name]
 	if !is {
-		answer.Error = "rpc: can't find method " + r.ServiceMethod
-		return answer, Nothing{}
+		return nil, errors.New("rpc: can't find method " + name)
 	}
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	defer watch(leave)()
-	reply, err := method(ctx, args)
-	if err != nil {
-		answer.Error, reply = err.Error(), Nothing{}
+	return method(ctx, args)
+}
+
+// answer says to which call it is an answer, and then what it is.
+func (e *encoder) answer(request object, reply *types100.Result, failed error) error {
+	head := object{"ServiceMethod": request["ServiceMethod"]}
+	if seq, is := request["Seq"].(uint64); is && seq != 0 {
+		head["Seq"] = seq
 	}
-	return answer, reply
+	if failed != nil {
+		head.set("Error", failed.Error())
+	}
+	if err := e.encode(responseID, head); err != nil {
+		return err
+	}
+	if reply == nil || failed != nil {
+		return e.encode(nothingID, object{})
+	}
+	return e.encode(resultID, resultObject(reply))
 }
 
 // watch calls leave where the caller hangs up: until he has his answer he has nothing to say.

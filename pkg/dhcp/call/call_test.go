@@ -59,10 +59,10 @@ func serveOurs(t *testing.T, l *net.UnixListener, methods map[string]Method) {
 	}()
 }
 
-func ours(_ context.Context, args Args) (any, error) {
+func ours(_ context.Context, args Args) (*types100.Result, error) {
 	var result types100.Result
 	err := DHCP{}.Allocate(&skel.CmdArgs{ContainerID: args.ContainerID, Netns: args.Netns, IfName: args.IfName, Args: args.Args, Path: args.Path, StdinData: args.StdinData}, &result)
-	return result, err
+	return &result, err
 }
 
 // TestBothWays holds our end against net/rpc's, on either side.
@@ -82,7 +82,7 @@ func TestBothWays(t *testing.T) {
 	if err := Do(t.Context(), path, "DHCP.Allocate", said, &result); err != nil || !cmp.Equal(want, result) {
 		t.Errorf("our client: %v %s", err, cmp.Diff(want, result))
 	}
-	if err := Do(t.Context(), path, "DHCP.Release", said, &Nothing{}); err != nil {
+	if err := Do(t.Context(), path, "DHCP.Release", said, nil); err != nil {
 		t.Error(err)
 	}
 	var refused Refused
@@ -94,7 +94,7 @@ func TestBothWays(t *testing.T) {
 	}
 
 	path, l := listen(t)
-	serveOurs(t, l, map[string]Method{"DHCP.Allocate": ours, "DHCP.Release": func(context.Context, Args) (any, error) { return Nothing{}, nil }})
+	serveOurs(t, l, map[string]Method{"DHCP.Allocate": ours, "DHCP.Release": func(context.Context, Args) (*types100.Result, error) { return nil, nil }})
 	client, err := rpc.DialHTTP("unix", path)
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestCallerLeaves(t *testing.T) {
 	path, l := listen(t)
 	left := make(chan struct{})
 	begun := make(chan struct{})
-	serveOurs(t, l, map[string]Method{"DHCP.Allocate": func(ctx context.Context, _ Args) (any, error) {
+	serveOurs(t, l, map[string]Method{"DHCP.Allocate": func(ctx context.Context, _ Args) (*types100.Result, error) {
 		close(begun)
 		<-ctx.Done()
 		close(left)
@@ -131,7 +131,7 @@ func TestCallerLeaves(t *testing.T) {
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-begun; cancel() }()
-	if err := Do(ctx, path, "DHCP.Allocate", said, &Nothing{}); !errors.Is(err, context.Canceled) {
+	if err := Do(ctx, path, "DHCP.Allocate", said, nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	<-left
@@ -139,7 +139,7 @@ func TestCallerLeaves(t *testing.T) {
 
 // TestNobody: a socket at which nobody listens, and one at which somebody else does.
 func TestNobody(t *testing.T) {
-	if err := Do(t.Context(), filepath.Join(t.TempDir(), "none"), "DHCP.Allocate", said, &Nothing{}); err == nil {
+	if err := Do(t.Context(), filepath.Join(t.TempDir(), "none"), "DHCP.Allocate", said, nil); err == nil {
 		t.Error("no error")
 	}
 	path, l := listen(t)
@@ -150,7 +150,7 @@ func TestNobody(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	if err := Do(t.Context(), path, "DHCP.Allocate", said, &Nothing{}); err == nil {
+	if err := Do(t.Context(), path, "DHCP.Allocate", said, nil); err == nil {
 		t.Error("no error")
 	}
 }

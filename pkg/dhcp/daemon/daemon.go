@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
 	"github.com/trestle-cni/trestle/pkg/dhcp/call"
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
 	"github.com/trestle-cni/trestle/pkg/keys"
@@ -170,7 +172,7 @@ func asked(args call.Args) (r lease.Record, err error) {
 }
 
 // allocate is an ADD, and the CHECK of the reference: the lease that there is, or a new one.
-func (d *Daemon) allocate(ctx context.Context, args call.Args) (any, error) {
+func (d *Daemon) allocate(ctx context.Context, args call.Args) (*types100.Result, error) {
 	r, err := asked(args)
 	if err != nil {
 		return nil, err
@@ -189,7 +191,7 @@ func (d *Daemon) allocate(ctx context.Context, args call.Args) (any, error) {
 	return d.acquire(ctx, h, r, place, args)
 }
 
-func (d *Daemon) acquire(ctx context.Context, h *holding, r lease.Record, place Place, args call.Args) (any, error) {
+func (d *Daemon) acquire(ctx context.Context, h *holding, r lease.Record, place Place, args call.Args) (*types100.Result, error) {
 	r.Inode, r.Link, r.MAC = place.Inode, place.Link, place.MAC
 	r.ID = r.Options.Identity(r.Whose(), r.MAC, lease.Arguments(args.Args), r.IfName)
 	ctx, stop := bounded(ctx, d.Options)
@@ -215,22 +217,22 @@ func (d *Daemon) acquire(ctx context.Context, h *holding, r lease.Record, place 
 }
 
 // release is a DEL. That there is no lease is success, and that it cannot be given back, too: it ends by itself.
-func (d *Daemon) release(_ context.Context, args call.Args) (any, error) {
+func (d *Daemon) release(_ context.Context, args call.Args) (*types100.Result, error) {
 	r, _ := asked(args) // whatever the configuration has become
 	h := d.take(r.Whose())
 	defer d.yield(h)
 	if h.rec == nil {
-		return call.Nothing{}, nil
+		return nil, nil
 	}
 	if err := Release(*h.rec, d.path(h.rec.Netns), 0); err != nil {
 		log.Printf("%s: not given back: %v", h.rec.Whose(), err)
 	}
 	d.forget(h)
-	return call.Nothing{}, nil
+	return nil, nil
 }
 
 // check says what the lease is, and changes nothing.
-func (d *Daemon) check(_ context.Context, args call.Args) (any, error) {
+func (d *Daemon) check(_ context.Context, args call.Args) (*types100.Result, error) {
 	r, err := asked(args)
 	if err != nil {
 		return nil, err

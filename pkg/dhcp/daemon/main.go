@@ -74,7 +74,9 @@ func run(o Options, pidFile string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, func() { listener.Close() })
-	if err := New(ctx, o, stop).Serve(listener); ctx.Err() == nil {
+	d := New(ctx, o, stop)
+	log.Printf("dhcp daemon: listens at %s, with %d leases", o.Socket, len(d.held))
+	if err := d.Serve(listener); ctx.Err() == nil {
 		return err
 	}
 	return nil
