@@ -23,7 +23,7 @@ var floors = [][]string{
 	{"pkg/kernel/rtnl", "pkg/kernel/nftconn"},
 	{"pkg/deadline", "pkg/fault", "pkg/owner", "pkg/cache", "pkg/phase", "pkg/checksum", "pkg/places", "pkg/operator/budget", "pkg/dhcp/call", "pkg/dhcp/packet"},
 	{"pkg/keys", "pkg/firewall", "pkg/journal"},
-	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/firewall/conntrack", "pkg/firewall/firewalld", "pkg/condition", "pkg/ipam", "pkg/backup", "pkg/lent", "pkg/neighbour"},
+	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/firewall/conntrack", "pkg/firewall/firewalld", "pkg/condition", "pkg/ipam", "pkg/backup", "pkg/dhcp/lease", "pkg/lent", "pkg/neighbour"},
 	{"pkg/firewall/host"},
 	{"pkg/site"},
 	{"pkg/step", "pkg/plan", "pkg/dhcp/daemon"},
