@@ -77,12 +77,12 @@ demo:
 	@test/demo/run
 
 test:
-	@test/need iproute2 nftables iptables curl procps strace librsvg2-bin containernetworking-plugins
+	@test/need iproute2 nftables iptables curl procps strace librsvg2-bin dnsmasq-base isc-dhcp-server containernetworking-plugins
 	@$(MAKE) --no-print-directory reference
 	@go run ./test/tally -count=1 ./...
 
 test-long:
-	@test/need iproute2 nftables iptables curl procps strace librsvg2-bin containernetworking-plugins
+	@test/need iproute2 nftables iptables curl procps strace librsvg2-bin dnsmasq-base isc-dhcp-server containernetworking-plugins
 	@$(MAKE) --no-print-directory reference
 	@TRESTLE_LONG=1 go run ./test/tally -count=1 -timeout 4h ./...
 	@TRESTLE_LONG=1 E2E_PLUGINS=bundle go run ./test/tally -count=1 -timeout 4h ./test/e2e

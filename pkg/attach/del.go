@@ -61,7 +61,7 @@ func (v *verb) remove(ctx context.Context) error {
 		p, err = v.plan(nil)
 	}
 	var released error
-	late := !Early(v.req.Keys)
+	late := v.config.ipam != "" && !Early(v.req.Keys)
 	if late {
 		released = v.release(ctx, prev)
 	}

@@ -167,18 +167,14 @@ func (d *decoder) decode() (object, error) {
 		r := &reader{b: text, types: d.types}
 		id := r.int()
 		if id < 0 {
-			d.learn(-id, r.object(wireType))
+			d.learn(-id, r)
+			continue
 		}
-		var value object
-		if id >= 0 {
-			value, _ = r.value(id, 0).(object)
-		}
-		if r.err != nil || id >= 0 && value == nil {
+		value, _ := r.value(id, 0).(object)
+		if r.err != nil || value == nil {
 			return nil, fmt.Errorf("gob: %w", errGob)
 		}
-		if id >= 0 {
-			return value, nil
-		}
+		return value, nil
 	}
 }
 
@@ -210,8 +206,12 @@ func number(b []byte) (n uint64) {
 	return n
 }
 
-// learn takes in the description of a type.
-func (d *decoder) learn(id int64, wire object) {
+// learn takes in the description of a type. One of which there is no need here stays unknown.
+func (d *decoder) learn(id int64, r *reader) {
+	wire := r.object(wireType)
+	if r.err != nil {
+		return
+	}
 	if slice, is := wire["SliceT"].(object); is {
 		elem, _ := slice["Elem"].(int64)
 		d.types[id] = described{elem: elem}
