@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,14 +30,11 @@ func Plugin() plugin.Plugin {
 		Daemon: func(args []string) int { return daemon.Main(args, os.Stderr) }}
 }
 
-// start is the remedy where there is no daemon.
-const start = "start it: systemctl start cni-dhcp.socket, or dhcp daemon"
-
 // parse reads the configuration whole, and returns where the daemon is.
 func parse(r *plugin.Request) (socket string, err error) {
 	ipam := r.Keys.Object("ipam")
 	lease.Read(ipam, r.Environ["CNI_ARGS"])
-	socket = cmp.Or(ipam.String("daemonSocketPath", ""), daemon.Socket)
+	socket = cmp.Or(ipam.String("daemonSocketPath", ""), call.Socket)
 	return socket, r.Keys.Err()
 }
 
@@ -54,7 +50,7 @@ func ask(ctx context.Context, r *plugin.Request, socket, method string, reply *t
 	if err == nil || errors.As(err, &refused) || ctx.Err() != nil {
 		return err
 	}
-	return fault.New(fault.TryLater, start, "no daemon at %s: %w", socket, err)
+	return fault.New(fault.TryLater, call.Start, "no daemon at %s: %w", socket, err)
 }
 
 func add(ctx context.Context, r *plugin.Request) error {
@@ -92,19 +88,19 @@ func del(ctx context.Context, r *plugin.Request) error {
 		return nil
 	}
 	r.Logf("DEL goes on in spite of: %v", err)
-	rec, err := lease.Find(lease.Dir(socket), r.ContainerID, r.Network, r.IfName)
-	if err != nil || rec == nil {
-		r.Logf("nothing is known of a lease: %v", err)
-		return nil
-	}
-	return release(r, socket, *rec)
+	return release(r, lease.Dir(socket))
 }
 
-func release(r *plugin.Request, socket string, rec lease.Record) error {
-	if err := daemon.Release(rec, cmp.Or(r.Netns, rec.Netns), r.Namespace()); err != nil {
-		r.Logf("lease %s is not given back, and ends by itself: %v", rec.Addr, err)
+// release gives back what is written down, and forgets it: what cannot be read, and what a kill left half written, too.
+func release(r *plugin.Request, dir string) error {
+	rec, err := lease.Find(dir, r.ContainerID, r.Network, r.IfName)
+	if rec != nil {
+		err = daemon.Release(*rec, cmp.Or(r.Netns, rec.Netns), r.Namespace())
 	}
-	return rec.Remove(lease.Dir(socket))
+	if err != nil {
+		r.Logf("the lease is not given back, and ends by itself: %v", err)
+	}
+	return lease.Record{ContainerID: r.ContainerID, Network: r.Network, IfName: r.IfName}.Remove(dir)
 }
 
 // check asks what the daemon has. The reference's knows one way to say it, which may get a new lease.
@@ -144,11 +140,10 @@ func status(_ context.Context, r *plugin.Request) error {
 	if err != nil {
 		return err
 	}
-	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
-	if err != nil {
-		return fault.New(fault.NoService, start, "no daemon at %s: %w", socket, err)
+	if err := call.Reach(socket); err != nil {
+		return fault.New(fault.NoService, call.Start, "%w", err)
 	}
-	return conn.Close()
+	return nil
 }
 
 // gc gives back what no valid attachment of the network has; without a list, nothing: a lease of the dead is not renewed, and ends by itself.

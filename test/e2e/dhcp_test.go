@@ -1,187 +1,15 @@
 package e2e
 
 import (
-	"bufio"
-	"encoding/json"
-	"fmt"
-	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
 	"github.com/trestle-cni/trestle/test/nstest"
-	"github.com/trestle-cni/trestle/test/reference"
-	"github.com/trestle-cni/trestle/test/slack"
 )
-
-// spoken is a program that runs, and what it says: each line once, to whoever waits for it.
-type spoken struct {
-	*testing.T
-	name  string
-	cmd   *exec.Cmd
-	lines chan string
-	past  []string
-	ended chan struct{}
-}
-
-// speak starts a program on the host, and returns when it has said that it is ready.
-func speak(t *testing.T, ready string, words ...string) *spoken {
-	t.Helper()
-	s := &spoken{T: t, name: filepath.Base(words[0]), cmd: exec.Command(words[0], words[1:]...), lines: make(chan string, 10000), ended: make(chan struct{})}
-	in, out, err := os.Pipe()
-	must(t, err)
-	s.cmd.Stdout, s.cmd.Stderr = out, out
-	must(t, childOf(s.cmd, s.ended))
-	out.Close()
-	go func() {
-		for scan := bufio.NewScanner(in); scan.Scan(); {
-			s.lines <- scan.Text()
-		}
-		close(s.lines)
-	}()
-	t.Cleanup(func() {
-		s.kill()
-		for line := range s.lines {
-			s.past = append(s.past, line)
-		}
-		if t.Failed() {
-			t.Logf("%s said:\n%s", s.name, strings.Join(s.past, "\n"))
-		}
-	})
-	if ready != "" {
-		s.await(ready)
-	}
-	return s
-}
-
-// await returns the next line that has the text.
-func (s *spoken) await(text string) string {
-	s.Helper()
-	late := time.After(slack.Of(20 * time.Second))
-	for {
-		select {
-		case line, more := <-s.lines:
-			s.past = append(s.past, line)
-			if strings.Contains(line, text) {
-				return line
-			}
-			if !more {
-				s.Fatalf("%s ended before it said %q:\n%s", s.name, text, strings.Join(s.past, "\n"))
-			}
-		case <-late:
-			s.Fatalf("%s did not say %q:\n%s", s.name, text, strings.Join(s.past, "\n"))
-		}
-	}
-}
-
-func (s *spoken) kill() { s.end(syscall.SIGKILL) }
-
-func (s *spoken) end(signal syscall.Signal) {
-	_ = s.cmd.Process.Signal(signal) // it may have ended
-	<-s.ended
-}
-
-// childOf starts a program that ends with this one. That is told to it when the thread ends which started it, so that one waits for it.
-func childOf(cmd *exec.Cmd, ended chan struct{}) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-		close(ended)
-	}()
-	return <-started
-}
-
-// served is a host with a bridge, an address on it, and a DHCP server there.
-type served struct {
-	*testing.T
-	server *spoken
-	daemon *spoken
-}
-
-const dhcpNet = `{"cniVersion": "1.0.0", "name": "net", "type": "bridge", "bridge": "lan0", "ipam": {"type": "dhcp"%s}%s}`
-
-func dhcpConfig(keys string) string { return fmt.Sprintf(dhcpNet, keys, "") }
-
-func newServed(t *testing.T, options ...string) *served {
-	t.Helper()
-	for _, command := range []string{"link add lan0 type bridge", "address add 10.9.0.1/24 dev lan0", "link set lan0 up"} {
-		out, err := exec.Command("ip", strings.Fields(command)...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("ip %s: %v: %s", command, err, out)
-		}
-	}
-	s := &served{T: t}
-	s.serve(options...)
-	return s
-}
-
-// serve starts dnsmasq, with leases of the shortest time that it gives.
-func (s *served) serve(options ...string) {
-	s.Helper()
-	words := append([]string{"/usr/sbin/dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=lan0", "--bind-interfaces", "--log-dhcp", "--no-ping",
-		"--user=", "--group=", "--dhcp-leasefile=/run/dnsmasq.leases", "--dhcp-authoritative"}, options...)
-	s.server = speak(s.T, "DHCP, sockets bound", words...)
-}
-
-const pool = "--dhcp-range=10.9.0.10,10.9.0.20,255.255.255.0,2m"
-
-// start starts our daemon.
-func (s *served) start(flags ...string) {
-	s.Helper()
-	s.daemon = speak(s.T, "listens at", append([]string{filepath.Join(os.Getenv(pluginsVar), "dhcp"), "daemon"}, flags...)...)
-}
-
-// hand starts a daemon that is handed its socket, as by systemd: who calls it meanwhile waits.
-func (s *served) hand(plugins string) {
-	s.Helper()
-	must(s.T, os.MkdirAll("/run/cni", 0o700))
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: "/run/cni/dhcp.sock", Net: "unix"})
-	must(s.T, err)
-	file, err := l.File()
-	must(s.T, err)
-	cmd := exec.Command("/bin/sh", "-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec "+plugins+"/dhcp daemon -timeout 2s")
-	cmd.ExtraFiles, cmd.Stderr = []*os.File{file}, os.Stderr
-	ended := make(chan struct{})
-	must(s.T, childOf(cmd, ended))
-	must(s.T, file.Close())
-	must(s.T, l.Close())
-	s.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-}
-
-// records are the leases as the daemon has written them down.
-func records(t *testing.T) []lease.Record {
-	t.Helper()
-	list, err := lease.All("/run/cni/dhcp.leases")
-	must(t, err)
-	return list
-}
-
-// addressOf is the first address of a result.
-func addressOf(t *testing.T, result []byte) string {
-	t.Helper()
-	var r struct{ IPs []struct{ Address string } }
-	must(t, json.Unmarshal(result, &r))
-	if len(r.IPs) != 1 {
-		t.Fatalf("%s: want one address", result)
-	}
-	return r.IPs[0].Address
-}
-
-// often has the server ask to be asked every two seconds.
-var often = []string{"--dhcp-option-force=option:T1,2", "--dhcp-option-force=option:T2,4"}
 
 // TestLease is the life of a lease: asked for, renewed, renewed by the daemon that comes after one that was killed, and given back while the interface is there.
 func TestLease(t *testing.T) {
@@ -315,44 +143,125 @@ func TestPoolIsFull(t *testing.T) {
 	})
 }
 
-// TestDaemonInterchange has the plugin of each suite work with the daemon of the other.
-func TestDaemonInterchange(t *testing.T) {
-	for _, build := range []reference.Build{reference.Debian, reference.Newest} {
-		t.Run(filepath.Base(build.Dir)+"/our daemon", func(t *testing.T) {
-			nstest.Run(t, func(t *testing.T) {
-				s := newServed(t, pool, "--dhcp-option=option:classless-static-route,10.77.0.0/16,10.9.0.3,0.0.0.0/0,10.9.0.1")
-				s.start()
-				theirs := suite{dir: build.Dir}
-				nstest.Namespace(t, "c1")
-				got := theirs.call(t, "ADD", "bridge", "c1", dhcpConfig(""))
-				if !strings.Contains(string(got), "10.77.0.0/16") {
-					t.Errorf("%s", got)
-				}
-				if list := records(t); len(list) != 1 || list[0].ContainerID != "c1" || list[0].Network != "net" {
-					t.Errorf("%v", list)
-				}
-				theirs.call(t, "CHECK", "dhcp", "c1", dhcpConfig(""))
-				theirs.call(t, "DEL", "bridge", "c1", dhcpConfig(""))
-				s.server.await("DHCPRELEASE")
-				if list := records(t); len(list) != 0 {
-					t.Errorf("%v", list)
-				}
-			})
-		})
-		t.Run(filepath.Base(build.Dir)+"/their daemon", func(t *testing.T) {
-			nstest.Run(t, func(t *testing.T) {
-				s := newServed(t, pool)
-				s.hand(build.Dir)
-				nstest.Namespace(t, "c1")
-				got := succeed(t, "ADD", "bridge", "c1", dhcpConfig(""))
-				address := addressOf(t, got.Out)
-				config := strings.TrimSuffix(dhcpConfig(""), "}") + `, "prevResult": ` + string(got.Out) + "}"
-				succeed(t, "CHECK", "bridge", "c1", config)
-				succeed(t, "DEL", "bridge", "c1", config)
-				if build == reference.Newest {
-					s.server.await("DHCPRELEASE(lan0) " + strings.TrimSuffix(address, "/24"))
-				}
-			})
-		})
+// previous is a configuration with the result of an ADD.
+func previous(config string, result []byte) string {
+	return strings.TrimSuffix(config, "}") + `, "prevResult": ` + string(result) + "}"
+}
+
+// TestLeaseOfChangedInterface: a chained plugin may change the Ethernet address of the interface, and its lease is renewed as before.
+func TestLeaseOfChangedInterface(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		s := newServed(t, append(often, pool)...)
+		s.start()
+		nstest.Namespace(t, "c1")
+		got := succeed(t, "ADD", "bridge", "c1", dhcpConfig(""))
+		address := strings.TrimSuffix(addressOf(t, got.Out), "/24")
+		s.server.await("DHCPACK")
+		changed := `{"cniVersion": "1.0.0", "name": "net", "type": "tuning", "mac": "02:00:00:00:00:77", "prevResult": ` + string(got.Out) + "}"
+		succeed(t, "ADD", "tuning", "c1", changed)
+		for range 2 {
+			s.server.await("DHCPACK(lan0) " + address)
+		}
+		s.daemon.kill()
+		s.start()
+		s.server.await("DHCPACK(lan0) " + address)
+		succeed(t, "CHECK", "dhcp", "c1", previous(dhcpConfig(""), got.Out))
+		succeed(t, "DEL", "bridge", "c1", dhcpConfig(""))
+		s.server.await("DHCPRELEASE(lan0) " + address)
+	})
+}
+
+// TestSecondServer is the life of a lease of a few seconds that another server gives: renewed, renewed by the next daemon, released; and of one whose server does not come back.
+func TestSecondServer(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		s := newServed(t)
+		s.server.kill()
+		must(t, os.WriteFile("/run/dhcpd.conf", []byte(`authoritative; ping-check false; default-lease-time 6; min-lease-time 6; max-lease-time 6;
+option classless code 121 = array of unsigned integer 8;
+subnet 10.9.0.0 netmask 255.255.255.0 { range 10.9.0.10 10.9.0.20; option routers 10.9.0.1; option domain-name-servers 10.9.0.53;
+  option domain-name "example.net"; option classless 16, 10, 77, 10, 9, 0, 3, 0, 10, 9, 0, 1; }`), 0o644))
+		must(t, os.WriteFile("/run/dhcpd.leases", nil, 0o644))
+		s.server = speak(t, "Server starting service", "/usr/sbin/dhcpd", "-4", "-f", "-d", "-cf", "/run/dhcpd.conf", "-lf", "/run/dhcpd.leases", "-pf", "/run/dhcpd.pid", "lan0")
+		s.start("-timeout", "1s")
+		nstest.Namespace(t, "c1")
+		got := succeed(t, "ADD", "bridge", "c1", dhcpConfig(""))
+		config, address := previous(dhcpConfig(""), got.Out), strings.TrimSuffix(addressOf(t, got.Out), "/24")
+		for _, want := range []string{`"10.9.0.53"`, `"example.net"`, `"10.77.0.0/16"`, `"0.0.0.0/0"`} {
+			if !strings.Contains(string(got.Out), want) {
+				t.Errorf("%s\nlacks %s", got.Out, want)
+			}
+		}
+		s.server.await("DHCPACK on " + address)
+		s.server.await("DHCPACK on " + address)
+		s.daemon.kill()
+		s.start("-timeout", "1s")
+		s.server.await("DHCPACK on " + address)
+		succeed(t, "CHECK", "bridge", "c1", config)
+		succeed(t, "DEL", "bridge", "c1", config)
+		s.server.await("DHCPRELEASE of " + address)
+
+		got = succeed(t, "ADD", "bridge", "c1", dhcpConfig(""))
+		s.server.kill()
+		s.daemon.await("no server renewed it: the interface goes down")
+		tells(t, previous(dhcpConfig(""), got.Out), "no server renewed it")
+		succeed(t, "DEL", "bridge", "c1", dhcpConfig(""))
+	})
+}
+
+// aged has the leases' end have passed while no daemon ran.
+func aged(t *testing.T) {
+	t.Helper()
+	for _, r := range records(t) {
+		r.Began -= 24 * time.Hour
+		must(t, r.Write("/run/cni/dhcp.leases"))
 	}
+}
+
+// TestDaemonComesLate: a lease that ended while no daemon was there is had again where its address is free; else its interface goes down.
+func TestDaemonComesLate(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		s := newServed(t, pool)
+		s.start()
+		nstest.Namespace(t, "c1")
+		got := succeed(t, "ADD", "bridge", "c1", dhcpConfig(""))
+		config, address := previous(dhcpConfig(""), got.Out), strings.TrimSuffix(addressOf(t, got.Out), "/24")
+		s.server.await("DHCPACK(lan0) " + address)
+		s.daemon.kill()
+		s.server.kill()
+		must(t, os.Remove("/run/dnsmasq.leases")) // the server has forgotten it, too
+		s.serve(pool)
+		aged(t)
+		s.start()
+		s.server.await("DHCPACK(lan0) " + address)
+		succeed(t, "CHECK", "bridge", "c1", config)
+		s.daemon.kill()
+		s.server.kill()
+		aged(t)
+		s.start()
+		s.daemon.await("no server renewed it: the interface goes down")
+		out, err := exec.Command("ip", "-n", "c1", "link", "show", "eth0").Output()
+		if err != nil || !strings.Contains(string(out), "state DOWN") {
+			t.Errorf("%v: %s", err, out)
+		}
+		succeed(t, "DEL", "bridge", "c1", config)
+	})
+}
+
+// TestLeaseMTU: the interface has the MTU that the server names where that is wanted, and CHECK is content with it; else it does not.
+func TestLeaseMTU(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		s := newServed(t, pool, "--dhcp-option-force=option:mtu,1300")
+		s.start()
+		nstest.Namespace(t, "c1")
+		for keys, want := range map[string]string{`, "mtu": true`: "mtu 1300", "": "mtu 1500"} {
+			config := dhcpConfig(keys)
+			got := succeed(t, "ADD", "bridge", "c1", config)
+			out, err := exec.Command("ip", "-n", "c1", "link", "show", "eth0").Output()
+			if err != nil || !strings.Contains(string(out), want) {
+				t.Errorf("%s: %v: %s", keys, err, out)
+			}
+			succeed(t, "CHECK", "bridge", "c1", previous(config, got.Out))
+			succeed(t, "DEL", "bridge", "c1", config)
+		}
+	})
 }

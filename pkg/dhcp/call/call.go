@@ -15,6 +15,21 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 )
 
+// Socket is where a daemon is, if nothing else is said.
+const Socket = "/run/cni/dhcp.sock"
+
+// Start is the remedy where there is none.
+const Start = "start it: systemctl start cni-dhcp.socket, or dhcp daemon"
+
+// Reach says why nobody listens at the socket; nil: somebody does.
+func Reach(socket string) error {
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("no daemon at %s: %w", socket, err)
+	}
+	return conn.Close()
+}
+
 const (
 	hello   = "CONNECT /_goRPC_ HTTP/1.0\n\n"
 	welcome = "HTTP/1.0 200 Connected to Go RPC"

@@ -222,7 +222,7 @@ func (d *Daemon) release(_ context.Context, args call.Args) (*types100.Result, e
 	h := d.take(r.Whose())
 	defer d.yield(h)
 	if h.rec == nil {
-		return nil, nil
+		return nil, r.Remove(d.dir()) // of what a kill left half written
 	}
 	if err := Release(*h.rec, d.path(h.rec.Netns), 0); err != nil {
 		log.Printf("%s: not given back: %v", h.rec.Whose(), err)

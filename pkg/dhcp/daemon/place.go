@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -20,6 +21,7 @@ type Place struct {
 	Inode  uint64
 	Link   int
 	MAC    net.HardwareAddr
+	Addrs  []rtnl.Addr
 	Socket *packet.Socket
 }
 
@@ -35,6 +37,9 @@ func Enter(netns string, opened int, ifName string, up bool) (p Place, err error
 			return err
 		}
 		p.Inode, p.Link, p.MAC = stat.Ino, link.Attrs().Index, link.Attrs().HardwareAddr
+		if p.Addrs, err = s.Container.Conn.Addrs(p.Link); err != nil {
+			return fmt.Errorf("addresses of %s: %w", ifName, err)
+		}
 		if up && link.Attrs().Flags&net.FlagUp == 0 {
 			if err := s.Container.Conn.Send(rtnl.SetUp(ifName)); err != nil {
 				return fmt.Errorf("link %s up: %w", ifName, err)
@@ -64,13 +69,16 @@ func inside(netns string, opened int, f func(*site.Site) error) error {
 	return f(s)
 }
 
-// is says whether the lease is of this interface, and not of one that has its names by now.
+// is says whether the lease is of this interface, and not of one that has its numbers by now, which the kernel gives again: that one has neither the
+// Ethernet address, which others may have changed since (plugin tuning), nor the address.
 func (p Place) is(r lease.Record) bool {
-	return p.Inode == r.Inode && p.Link == r.Link && p.MAC.String() == r.MAC.String()
+	has := func(a rtnl.Addr) bool { return a.Addr() == r.Addr.Addr() }
+	return p.Inode == r.Inode && p.Link == r.Link && (p.MAC.String() == r.MAC.String() || slices.ContainsFunc(p.Addrs, has))
 }
 
+// client asks as whom the server knows: by the Ethernet address of the beginning.
 func (p Place) client(r lease.Record, o Options) lease.Client {
-	return lease.Client{Socket: p.Socket, MAC: p.MAC, ID: r.ID, Options: r.Options, Broadcast: o.Broadcast, Patience: o.Patience}
+	return lease.Client{Socket: p.Socket, MAC: r.MAC, ID: r.ID, Options: r.Options, Broadcast: o.Broadcast, Patience: o.Patience}
 }
 
 // Release gives the lease of a record back by the interface that has it. Where that has gone there is no way to say so, and no need to.

@@ -15,6 +15,9 @@ import (
 // shortest is the least time between two questions about one lease.
 const shortest = time.Second
 
+// last is how long is asked for a lease that ended, while no daemon was there to renew it, say: mostly its address is still free.
+const last = 2 * time.Second
+
 // wind sets the timer for the next thing that is to be done about a lease. The holding must be locked, or known to nobody yet.
 func (d *Daemon) wind(h *holding) {
 	ends, does := h.rec.Ends()
@@ -65,20 +68,19 @@ func gone(err error) bool {
 func (d *Daemon) renew(h *holding, c lease.Client) {
 	now := lease.Now()
 	ends, _ := h.rec.Ends()
-	everybody := now >= h.rec.Began+h.rec.Rebind
-	if now >= ends {
-		d.over(h, "it ended, and no server renewed it")
-		return
-	}
-	ctx, stop := context.WithTimeout(d.ctx, ends-now)
+	everybody, left := now >= h.rec.Began+h.rec.Rebind, max(ends-now, last)
+	ctx, stop := context.WithTimeout(d.ctx, left)
 	defer stop()
-	terms, err := c.Renew(ctx, h.rec.Terms, everybody, min(d.Patience, max(shortest, (ends-now)/4)))
+	terms, err := c.Renew(ctx, h.rec.Terms, everybody, min(d.Patience, max(shortest, left/4)))
 	switch {
 	case err == nil:
 		d.renewed(h, terms)
 	case lease.Refused(err):
 		d.over(h, err.Error())
-	case d.ctx.Err() == nil:
+	case d.ctx.Err() != nil: // whoever comes after this daemon goes on
+	case now >= ends:
+		d.over(h, "it ended, and no server renewed it")
+	default:
 		d.again(h)
 	}
 }

@@ -39,13 +39,14 @@ func (c Client) Acquire(ctx context.Context) (Terms, error) {
 		if err == nil {
 			return terms, nil
 		}
-		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		waited := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+		if !waited {
 			said = err
 		}
 		if ctx.Err() != nil {
 			return Terms{}, fmt.Errorf("%w: %w", said, ctx.Err())
 		}
-		if Refused(err) { // whoever says no says it at once
+		if !waited { // a server's no, or a link's that is down, comes at once
 			pause(ctx, wait)
 		}
 	}

@@ -165,3 +165,26 @@ func TestRecord(t *testing.T) {
 		t.Errorf("%v %v", got, err)
 	}
 }
+
+// TestDiffers shows what a renewal is told to have brought that the container does not have: any of its terms but the times.
+func TestDiffers(t *testing.T) {
+	addr := netip.MustParseAddr
+	was := Terms{Addr: netip.MustParsePrefix("10.9.0.10/24"), Router: addr("10.9.0.1"), DNS: []netip.Addr{addr("10.9.0.53")}, Domain: "a", MTU: 1400, End: time.Hour}
+	for want, change := range map[string]func(*Terms){
+		"": func(t *Terms) { t.Began, t.End, t.Renew, t.Server = 1, 2, 3, addr("10.9.0.2") },
+		"address was 10.9.0.10/24, is 10.9.0.11/24": func(t *Terms) { t.Addr = netip.MustParsePrefix("10.9.0.11/24") },
+		"address was 10.9.0.10/24, is 10.9.0.10/16": func(t *Terms) { t.Addr = netip.MustParsePrefix("10.9.0.10/16") },
+		"router was 10.9.0.1, is none":              func(t *Terms) { t.Router = netip.Addr{} },
+		"MTU was 1400, is 0":                        func(t *Terms) { t.MTU = 0 },
+		"DNS was [10.9.0.53] a [], is [] a []":      func(t *Terms) { t.DNS = nil },
+		"routes was [], is [{10.0.0.0/8 10.9.0.2}]": func(t *Terms) {
+			t.Routes = []Route{{netip.MustParsePrefix("10.0.0.0/8"), addr("10.9.0.2")}}
+		},
+	} {
+		now := was
+		change(&now)
+		if got := was.Differs(now); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -7,10 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"hash/fnv"
-	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -84,30 +82,17 @@ func (r Record) Write(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	path := file(dir, r.Whose())
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return plainfile.Write(file(dir, r.Whose()), text)
 }
 
 // Remove removes the record. That there is none is success.
-func (r Record) Remove(dir string) error {
-	err := os.Remove(file(dir, r.Whose()))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
+func (r Record) Remove(dir string) error { return plainfile.Remove(file(dir, r.Whose())) }
 
 // Find returns the record of an attachment; nil where there is none.
 func Find(dir, containerID, network, ifName string) (*Record, error) {
 	r := Record{ContainerID: containerID, Network: network, IfName: ifName}
 	found, err := read(file(dir, r.Whose()))
-	if errors.Is(err, fs.ErrNotExist) {
+	if plainfile.Absent(err) {
 		return nil, nil
 	}
 	return found, err
@@ -115,11 +100,14 @@ func Find(dir, containerID, network, ifName string) (*Record, error) {
 
 func read(path string) (*Record, error) {
 	text, err := plainfile.Read(path)
+	r := new(Record)
+	if err == nil {
+		err = json.Unmarshal(text, r)
+	}
 	if err != nil {
 		return nil, err
 	}
-	r := new(Record)
-	return r, json.Unmarshal(text, r)
+	return r, nil
 }
 
 // All returns the records of a directory, and what of it cannot be read.

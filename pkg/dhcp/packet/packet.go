@@ -130,6 +130,9 @@ func checksum(sum uint32, b []byte) uint16 {
 	return ^uint16(sum)
 }
 
+// mostBytes is more than a message has: one that is to be sent whole over any link fits 576 (RFC 2131, section 2), and a jumbo frame holds no longer one.
+const mostBytes = 9000
+
 // Receive waits for a message and returns it with the way that it came. When ctx ends first, the error is ctx's. The sum of a packet is not looked at: of one
 // that never left the machine it may not have been reckoned.
 func (s *Socket) Receive(ctx context.Context) (Way, []byte, error) {
@@ -139,7 +142,7 @@ func (s *Socket) Receive(ctx context.Context) (Way, []byte, error) {
 	if err != nil {
 		return Way{}, nil, err
 	}
-	buffer := make([]byte, 1<<16)
+	buffer := make([]byte, mostBytes)
 	for {
 		var n int
 		var from unix.Sockaddr

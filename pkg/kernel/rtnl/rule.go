@@ -5,11 +5,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // Rule is a rule of policy routing, fib_rules(7). What it does not ask for is zero.
@@ -97,7 +98,7 @@ func (c *Conn) Rules() ([]Rule, error) {
 		}
 		list = append(list, r)
 	}
-	slices.SortStableFunc(list, func(a, b Rule) int { return cmp.Compare(a.Priority, b.Priority) })
+	order.By(list, func(a, b Rule) int { return cmp.Compare(a.Priority, b.Priority) })
 	return list, nil
 }
 
