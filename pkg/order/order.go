@@ -1,4 +1,4 @@
-// Package order sorts lists of structs, with one piece of code for all of them: that of package slices is made anew for each kind of struct, 10 KB every time, and
+// Package order sorts lists, with one piece of code for all of them: that of package slices is made anew for each kind of element, 10 KB every time, and
 // a node downloads them.
 package order
 

@@ -208,8 +208,8 @@ subnet 10.9.0.0 netmask 255.255.255.0 { range 10.9.0.10 10.9.0.20; option router
 	})
 }
 
-// aged has the leases' end have passed while no daemon ran.
-func aged(t *testing.T) {
+// expired has the leases' end have passed while no daemon ran.
+func expired(t *testing.T) {
 	t.Helper()
 	for _, r := range records(t) {
 		r.Began -= 24 * time.Hour
@@ -230,13 +230,13 @@ func TestDaemonComesLate(t *testing.T) {
 		s.server.kill()
 		must(t, os.Remove("/run/dnsmasq.leases")) // the server has forgotten it, too
 		s.serve(pool)
-		aged(t)
+		expired(t)
 		s.start()
 		s.server.await("DHCPACK(lan0) " + address)
 		succeed(t, "CHECK", "bridge", "c1", config)
 		s.daemon.kill()
 		s.server.kill()
-		aged(t)
+		expired(t)
 		s.start()
 		s.daemon.await("no server renewed it: the interface goes down")
 		out, err := exec.Command("ip", "-n", "c1", "link", "show", "eth0").Output()

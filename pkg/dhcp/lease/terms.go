@@ -119,13 +119,15 @@ func (t Terms) Differs(now Terms) string {
 	var list []string
 	for _, c := range []struct{ what, was, is string }{
 		{"address", t.Addr.String(), now.Addr.String()}, {"router", text(t.Router), text(now.Router)}, {"routes", fmt.Sprint(t.Routes), fmt.Sprint(now.Routes)},
-		{"DNS", fmt.Sprint(t.DNS, t.Domain, t.Search), fmt.Sprint(now.DNS, now.Domain, now.Search)}, {"MTU", fmt.Sprint(t.MTU), fmt.Sprint(now.MTU)}} {
+		{"DNS", t.names(), now.names()}, {"MTU", fmt.Sprint(t.MTU), fmt.Sprint(now.MTU)}} {
 		if c.was != c.is {
 			list = append(list, fmt.Sprintf("%s was %s, is %s", c.what, c.was, c.is))
 		}
 	}
 	return strings.Join(list, "; ")
 }
+
+func (t Terms) names() string { return fmt.Sprintf("%v %s %v", t.DNS, t.Domain, t.Search) }
 
 func text(a netip.Addr) string {
 	if !a.IsValid() {
