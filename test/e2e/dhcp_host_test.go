@@ -146,7 +146,7 @@ func dnsmasq(link string, options ...string) []string {
 // leases NAMESPACE LINK PREFIX: a DHCP server in the namespace gives the addresses PREFIX.10 to .99, and our daemon runs on the host.
 func leasesCmd(ts *testscript.TestScript, neg bool, args []string) {
 	plain(ts, neg, "leases NAMESPACE LINK PREFIX", len(args) == 3)
-	server := dnsmasq(args[1], "--dhcp-range="+args[2]+".10,"+args[2]+".99,255.255.255.0,1h", "--dhcp-option=option:dns-server,"+args[2]+".53")
+	server := dnsmasq(args[1], "--dhcp-range="+args[2]+".10,"+args[2]+".99,255.255.255.0,1h")
 	speak(fatal{ts: ts}, "DHCP, sockets bound", append([]string{"/bin/ip", "netns", "exec", args[0]}, server...)...)
 	speak(fatal{ts: ts}, "listens at", filepath.Join(os.Getenv(pluginsVar), "dhcp"), "daemon")
 }

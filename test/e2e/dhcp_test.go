@@ -174,7 +174,7 @@ func TestLeaseOfChangedInterface(t *testing.T) {
 // TestSecondServer is the life of a lease of a few seconds that another server gives: renewed, renewed by the next daemon, released; and of one whose server does not come back.
 func TestSecondServer(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
-		s := newServed(t)
+		s := newServed(t, pool)
 		s.server.kill()
 		must(t, os.WriteFile("/run/dhcpd.conf", []byte(`authoritative; ping-check false; default-lease-time 6; min-lease-time 6; max-lease-time 6;
 option classless code 121 = array of unsigned integer 8;

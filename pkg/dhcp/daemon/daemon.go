@@ -26,7 +26,7 @@ type Options struct {
 	Broadcast     bool          // answers of servers are to come to everybody
 	Patience      time.Duration // for one answer of a server
 	ResendTimeout time.Duration // for a lease
-	Idle          time.Duration // how long it stays without a lease; 0: for ever
+	Idle          time.Duration // how long it stays without a lease, after its first call; 0: for ever
 }
 
 // Daemon is one, at one socket.
@@ -62,7 +62,6 @@ func New(ctx context.Context, o Options, quit func()) *Daemon {
 		h.rec = &r
 		d.wind(h)
 	}
-	d.rest()
 	return d
 }
 
