@@ -7,7 +7,8 @@ PLUGIN  := github.com/trestle-cni/trestle/pkg/plugin
 
 # Static, and the same bytes wherever they are built.
 export CGO_ENABLED := 0
-BUILD := go build -trimpath -ldflags "-s -w -X $(PLUGIN).version=$(VERSION) -X $(PLUGIN).commit=$(COMMIT)"
+# What only people wait for is not inlined: 200 KB less of what every node downloads.
+BUILD := go build -trimpath -gcflags "github.com/trestle-cni/trestle/pkg/operator/...=-l" -ldflags "-s -w -X $(PLUGIN).version=$(VERSION) -X $(PLUGIN).commit=$(COMMIT)"
 
 # Debian keeps nft where an ordinary user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin

@@ -73,7 +73,7 @@ func (r *release) build(arch string) (binaries, error) {
 func (r *release) compile(dir, what string, env ...string) error {
 	stamp := fmt.Sprintf("-s -w -X %s.version=%s -X %s.commit=%s", shell, r.Version, shell, r.commit)
 	plain := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT="}
-	_, err := r.with(append(plain, env...), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", dir+"/", what)
+	_, err := r.with(append(plain, env...), "go", "build", "-trimpath", "-buildvcs=false", "-gcflags", "github.com/trestle-cni/trestle/pkg/operator/...=-l", "-ldflags", stamp, "-o", dir+"/", what)
 	return err
 }
 
