@@ -5,12 +5,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
-
-	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // Rule is a rule of policy routing, fib_rules(7). What it does not ask for is zero.
@@ -98,7 +97,7 @@ func (c *Conn) Rules() ([]Rule, error) {
 		}
 		list = append(list, r)
 	}
-	order.By(list, func(a, b Rule) int { return cmp.Compare(a.Priority, b.Priority) })
+	slices.SortStableFunc(list, func(a, b Rule) int { return cmp.Compare(a.Priority, b.Priority) })
 	return list, nil
 }
 
