@@ -13,6 +13,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/bandwidth"
 	"github.com/trestle-cni/trestle/plugins/bridge"
 	"github.com/trestle-cni/trestle/plugins/chain"
+	"github.com/trestle-cni/trestle/plugins/dhcp"
 	"github.com/trestle-cni/trestle/plugins/dummy"
 	"github.com/trestle-cni/trestle/plugins/firewall"
 	hostdevice "github.com/trestle-cni/trestle/plugins/host-device"
@@ -33,7 +34,7 @@ import (
 func main() {
 	bundle := plugin.Bundle{}
 	for _, p := range []plugin.Plugin{
-		bandwidth.Kind().Plugin(), bridge.Kind().Plugin(), chain.Plugin(), dummy.Kind().Plugin(), firewall.Kind().Plugin(), hostdevice.Kind().Plugin(),
+		bandwidth.Kind().Plugin(), bridge.Kind().Plugin(), chain.Plugin(), dhcp.Plugin(), dummy.Kind().Plugin(), firewall.Kind().Plugin(), hostdevice.Kind().Plugin(),
 		hostlocal.Plugin(), ipvlan.Kind().Plugin(), loopback.Kind().Plugin(), macvlan.Kind().Plugin(), portmap.Kind().Plugin(), ptp.Kind().Plugin(),
 		sbr.Kind().Plugin(), static.Plugin(), tap.Kind().Plugin(), tuning.Kind().Plugin(), vlan.Kind().Plugin(), vrf.Kind().Plugin(),
 	} {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 )
 
 // bundleName is the binary that is all plugins and the operator's tool; every other folder of cmd/ is a plugin.
@@ -73,8 +74,23 @@ func (r *release) build(arch string) (binaries, error) {
 func (r *release) compile(dir, what string, env ...string) error {
 	stamp := fmt.Sprintf("-s -w -X %s.version=%s -X %s.commit=%s", shell, r.Version, shell, r.commit)
 	plain := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT="}
-	_, err := r.with(append(plain, env...), "go", "build", "-trimpath", "-buildvcs=false", "-gcflags", "github.com/trestle-cni/trestle/pkg/operator/...=-l", "-ldflags", stamp, "-o", dir+"/", what)
+	lean, err := r.uninlined()
+	if err == nil {
+		args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", dir + "/"}, lean...)
+		_, err = r.with(append(plain, env...), "go", append(args, what)...)
+	}
 	return err
+}
+
+// uninlined are the flags for what cmd/uninlined lists, as the Makefile has them.
+func (r *release) uninlined() (flags []string, err error) {
+	text, err := os.ReadFile(filepath.Join(r.Root, "cmd/uninlined"))
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") {
+			flags = append(flags, "-gcflags", strings.TrimSpace(line)+"=-l")
+		}
+	}
+	return flags, err
 }
 
 // native compiles the bundle for this machine, and returns its path: it says itself what its commands are.

@@ -124,12 +124,17 @@ func (v *verb) neverBegan(err error) bool {
 	return fault.Code(err) == fault.TryLater || fault.Code(err) == fault.Interrupted && Early(v.req.Keys)
 }
 
-// unmake undoes the steps, then gives the address back; not while the container may still be using it.
+// unmake undoes the steps, then gives the address back; not while the container may still be using it. Who looks at the interface gives it back before.
 func (v *verb) unmake(ctx context.Context, m made) error {
-	err := fault.Join(m.steps.Undo(ctx, v.site), m.plan.Vacate(ctx, v.site))
-	if !m.reserved || errors.Is(err, plan.ErrCarrier) {
-		return err
+	var released error
+	late := !Early(v.req.Keys)
+	if late && m.reserved {
+		_, released = v.req.Delegate(ctx, v.config.ipam, "DEL")
 	}
-	_, released := v.req.Delegate(ctx, v.config.ipam, "DEL")
+	err := fault.Join(m.steps.Undo(ctx, v.site), m.plan.Vacate(ctx, v.site))
+	if late || !m.reserved || errors.Is(err, plan.ErrCarrier) {
+		return fault.Join(err, released)
+	}
+	_, released = v.req.Delegate(ctx, v.config.ipam, "DEL")
 	return fault.Join(err, released)
 }

@@ -48,7 +48,8 @@ func (e engine) del(ctx context.Context, req *plugin.Request) error {
 	return v.remove(ctx)
 }
 
-// remove undoes the plan and releases the address, unless the container may still be using it: then two would have it.
+// remove undoes the plan and releases the address, unless the container may still be using it: then two would have it. An address plugin that looks at the
+// interface does so first, while that is there: it may have to say by it that the address is free.
 func (v *verb) remove(ctx context.Context) error {
 	prev, err := v.req.PrevResult()
 	if err != nil {
@@ -59,8 +60,16 @@ func (v *verb) remove(ctx context.Context) error {
 		v.req.Logf("DEL goes on without prevResult: %v", err)
 		p, err = v.plan(nil)
 	}
+	var released error
+	late := v.config.ipam != "" && !Early(v.req.Keys)
+	if late {
+		released = v.release(ctx, prev)
+	}
 	if err == nil {
 		err = v.undo(ctx, p, v.call.Owner, prev)
+	}
+	if late {
+		return fault.Join(err, released)
 	}
 	if errors.Is(err, plan.ErrCarrier) && v.site.Container != nil {
 		return err

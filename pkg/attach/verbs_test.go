@@ -43,18 +43,18 @@ func TestAddAndDel(t *testing.T) {
 	})
 }
 
-// A delegate that may look at the interface is asked when that is there.
+// A delegate that may look at the interface is asked when that is there, and told of the end while it still is.
 func TestLateDelegate(t *testing.T) {
 	onBench(t, func(b *bench) {
 		b.delegate("dhcp", "ADD", address, false)
 		b.done(b.call(ctx, "ADD", late))
 		b.diary("apply link", "ipam ADD", "apply link", "apply address")
 		b.done(b.call(ctx, "DEL", late))
-		b.diary("undo address", "undo link", "ipam DEL")
+		b.diary("ipam DEL", "undo address", "undo link")
 		b.delegate("dhcp", "ADD", refusal, true)
 		_, err := b.call(ctx, "ADD", late)
 		b.refused(err, fault.Exhausted, "dhcp: range set 0: full")
-		b.diary("apply link", "ipam ADD", "undo link", "ipam DEL")
+		b.diary("apply link", "ipam ADD", "ipam DEL", "undo link")
 	})
 }
 

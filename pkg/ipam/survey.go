@@ -6,9 +6,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // Finding is a reservation as somebody sees it who only looks on.
@@ -57,7 +57,7 @@ func Survey(dataDir, network string) ([]Finding, error) {
 			list = append(list, Finding{Addr: addr, Holder: f.Holder, Dead: s.proof(f), Lives: f.recorded && f.record.lives(), Unread: f.unread})
 		}
 	}
-	slices.SortFunc(list, func(a, b Finding) int { return a.Addr.Compare(b.Addr) })
+	order.By(list, func(a, b Finding) int { return a.Addr.Compare(b.Addr) })
 	if err != nil {
 		err = fault.New(fault.IO, ioHint, "reservations: %w", err)
 	}

@@ -48,6 +48,8 @@ type Plugin struct {
 	// Repair makes anew what others swept away of a living attachment (a flushed packet filter), and nothing else. It is no verb of the
 	// protocol: trestle repair asks for it, with CNI_COMMAND=REPAIR and what a CHECK has. Nil where there is nothing that others sweep.
 	Repair func(context.Context, *Request) error
+	// Daemon is what the binary does as `NAME daemon FLAG...`, and its exit status; nil: nothing.
+	Daemon func(flags []string) int
 	// Parse reads the configuration as an ADD does, complains of all that is wrong, and touches nothing. It is for Bundle.Lint.
 	Parse func(*Request) error
 }
@@ -84,6 +86,9 @@ type Bundle map[string]Plugin
 
 // Main runs the named plugin as this process, as the function Main does. The name must be one of the bundle's.
 func (b Bundle) Main(name string) {
+	if serve := b[name].Daemon; serve != nil && len(os.Args) > 1 && os.Args[1] == "daemon" {
+		os.Exit(serve(os.Args[2:]))
+	}
 	env := Environment(os.Environ())
 	if env["CNI_COMMAND"] == "DEL" {
 		// The kernel removes a link for 10 ms and more. With two processors the scheduler wakes threads all the while, to find nothing to do.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
@@ -33,7 +34,7 @@ func (at routing) carries(table int) (l luggage, err error) {
 	if err != nil {
 		return l, fmt.Errorf("routes: %w", err)
 	}
-	slices.SortStableFunc(routes, func(a, b rtnl.Held) int { return cmp.Compare(rank(a), rank(b)) })
+	order.By(routes, func(a, b rtnl.Held) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, h := range routes {
 		own := h.Protocol == unix.RTPROT_KERNEL || h.Protocol == unix.RTPROT_RA
 		switch {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
@@ -43,7 +44,7 @@ func (r Sourced) look(container *site.Side) (v sourcing, err error) {
 	if v.routes, err = container.Conn.Routes(); err != nil {
 		return v, fmt.Errorf("routes: %w", err)
 	}
-	slices.SortStableFunc(v.routes, func(a, b rtnl.Held) int { return cmp.Compare(rank(a), rank(b)) })
+	order.By(v.routes, func(a, b rtnl.Held) int { return cmp.Compare(rank(a), rank(b)) })
 	if v.addrs, err = container.Conn.AllAddrs(); err != nil {
 		return v, fmt.Errorf("addresses: %w", err)
 	}

@@ -22,6 +22,7 @@ type planted struct {
 	before    string
 	user      bool // doctor is run by somebody who may do nothing here
 	dies      string
+	by        func(*testing.T) // plants it, where a script cannot
 }
 
 // veth prints the host's end of the container's interface.
@@ -92,6 +93,7 @@ E`},
 		{id: "host-route-missing", plant: "ip route del default"},
 		{id: "route-blackhole", plant: "ip rule add from 10.1.0.0/24 blackhole"},
 		{id: "default-route-missing", plant: "ip -n four route del default"},
+		{id: "lease-not-renewed", by: abandon},
 		{id: "leaked-link", before: "link=$(veth plain); echo $link > /run/link; ip -o link show $link | sed 's/.*alias //' > /run/alias", dies: "plain",
 			plant: `ip link add $(cat /run/link) type veth peer name left; ip link set $(cat /run/link) alias "$(cat /run/alias)"`, fix: true},
 		{id: "leaked-rules", dies: "one", plant: "rm /var/lib/cni/networks/net/10.1.0.2 /var/lib/cni/networks/net/fd00:1::2", fix: true},
@@ -133,6 +135,9 @@ func diagnose(t *testing.T, f planted) {
 	if f.dies != "" {
 		(&street{T: t}).dies(f.dies)
 	}
+	if f.by != nil {
+		f.by(t)
+	}
 	shell(t, veth+f.plant)
 	found := f.examined(t)
 	if len(found) == 0 {
@@ -161,6 +166,19 @@ func diagnose(t *testing.T, f planted) {
 	cnitool check ${ns#*:} /run/netns/${ns%:*}
 	unset CAP_ARGS
 done`)
+}
+
+// abandon attaches a container whose address is a DHCP server's, and kills the daemon that renews it.
+func abandon(t *testing.T) {
+	s := newServed(t, pool)
+	s.start()
+	shell(t, `ln -s "$1/dhcp" /run/bin/dhcp; ip netns add leased; ip -n leased link set lo up
+echo '{"cniVersion": "1.0.0", "name": "leased", "plugins": [{"type": "bridge", "bridge": "lan0", "ipam": {"type": "dhcp"}}]}' > /run/net.d/90-leased.conflist
+cnitool add leased /run/netns/leased > /dev/null`, os.Getenv(pluginsVar))
+	if found := (planted{}).examined(t); len(found) > 0 {
+		t.Fatalf("with a daemon: %+v", found)
+	}
+	s.daemon.kill()
 }
 
 // shell runs a script with everything that the starter of the tests has, and the suite's own tools.

@@ -233,3 +233,5 @@ type fatal struct {
 
 func (f fatal) Helper()           {}
 func (f fatal) Fatal(args ...any) { f.ts.Fatalf("%s", fmt.Sprint(args...)) }
+func (f fatal) Cleanup(g func())  { f.ts.Defer(g) }
+func (f fatal) Failed() bool      { return false } // the script says what it has seen

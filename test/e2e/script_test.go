@@ -94,6 +94,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"router":   routerCmd,
 		"outside":  outsideCmd,
 		"veth":     vethCmd,
+		"leases":   leasesCmd,
 		"snapshot": snapshotCmd,
 		"same":     sameCmd,
 		"differs":  differsCmd,

@@ -20,7 +20,7 @@ func speaks(version, verb string) bool {
 }
 
 // plugins are all that there are, but for the one that is a list of them.
-var plugins = []string{"bandwidth", "bridge", "dummy", "firewall", "host-device", "host-local", "ipvlan", "loopback", "macvlan", "portmap", "ptp", "sbr", "static", "tap", "tuning", "vlan", "vrf"}
+var plugins = []string{"bandwidth", "bridge", "dhcp", "dummy", "firewall", "host-device", "host-local", "ipvlan", "loopback", "macvlan", "portmap", "ptp", "sbr", "static", "tap", "tuning", "vlan", "vrf"}
 
 // TestVersions calls every verb of the chain in every version of the protocol.
 func TestVersions(t *testing.T) {

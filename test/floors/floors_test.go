@@ -19,14 +19,14 @@ const module = "github.com/trestle-cni/trestle/"
 // floors lists the rooms from the ground up. A room may import rooms of lower floors only. A folder below a listed one is on its floor
 // unless it is listed itself.
 var floors = [][]string{
-	{"pkg/kernel/nlsocket", "pkg/kernel/procfile", "pkg/kernel/plainfile", "pkg/kernel/filelock", "pkg/kernel/xtables", "pkg/kernel/dbus", "pkg/kernel/netns"},
+	{"pkg/kernel/nlsocket", "pkg/kernel/procfile", "pkg/kernel/plainfile", "pkg/kernel/filelock", "pkg/kernel/xtables", "pkg/kernel/dbus", "pkg/kernel/netns", "pkg/order"},
 	{"pkg/kernel/rtnl", "pkg/kernel/nftconn"},
-	{"pkg/deadline", "pkg/fault", "pkg/owner", "pkg/cache", "pkg/phase", "pkg/checksum", "pkg/places", "pkg/operator/budget"},
+	{"pkg/deadline", "pkg/fault", "pkg/owner", "pkg/cache", "pkg/phase", "pkg/checksum", "pkg/places", "pkg/operator/budget", "pkg/dhcp/call", "pkg/dhcp/packet"},
 	{"pkg/keys", "pkg/firewall", "pkg/journal"},
-	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/firewall/conntrack", "pkg/firewall/firewalld", "pkg/condition", "pkg/ipam", "pkg/backup", "pkg/lent", "pkg/neighbour"},
+	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/firewall/conntrack", "pkg/firewall/firewalld", "pkg/condition", "pkg/ipam", "pkg/backup", "pkg/dhcp/lease", "pkg/lent", "pkg/neighbour"},
 	{"pkg/firewall/host"},
 	{"pkg/site"},
-	{"pkg/step", "pkg/plan"},
+	{"pkg/step", "pkg/plan", "pkg/dhcp/daemon"},
 	{"pkg/plugin"},
 	{"pkg/grant"},
 	{"pkg/attach"},
@@ -44,6 +44,7 @@ var floors = [][]string{
 var libraries = []string{
 	"github.com/containernetworking/cni/pkg/", "github.com/coreos/go-iptables/", "github.com/vishvananda/netlink",
 	"github.com/google/nftables", "github.com/mdlayher/netlink", "golang.org/x/sys/", "github.com/spf13/cobra", "github.com/spf13/pflag",
+	"github.com/insomniacslk/dhcp/dhcpv4",
 }
 
 type pkg struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/bandwidth"
 	"github.com/trestle-cni/trestle/plugins/bridge"
 	"github.com/trestle-cni/trestle/plugins/chain"
+	"github.com/trestle-cni/trestle/plugins/dhcp"
 	"github.com/trestle-cni/trestle/plugins/dummy"
 	"github.com/trestle-cni/trestle/plugins/firewall"
 	hostdevice "github.com/trestle-cni/trestle/plugins/host-device"
@@ -39,6 +40,7 @@ func kinds() map[string]laws.Kind {
 		"bandwidth":   laws.Of(bandwidth.Kind()),
 		"bridge":      laws.Of(bridge.Kind()),
 		"firewall":    laws.Of(firewall.Kind()),
+		"dhcp":        laws.Address(dhcp.Plugin()),
 		"dummy":       laws.Of(dummy.Kind()),
 		"ipvlan":      laws.Of(ipvlan.Kind()),
 		"tap":         laws.Of(tap.Kind()),

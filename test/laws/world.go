@@ -105,6 +105,9 @@ func (w *World) wire() error {
 			return err
 		}
 	}
+	if w.flat().addressedBy(0) == "dhcp" {
+		return w.lend(master + "-far")
+	}
 	return nil
 }
 
@@ -125,6 +128,11 @@ func (w *World) devices() error {
 		}
 	}
 	return nil
+}
+
+// addressedBy is the type of the address plugin of a member; empty for none.
+func (w *World) addressedBy(member int) string {
+	return text(decodeOrNone(w.Plugins[member]["ipam"])["type"])
 }
 
 func (w *World) container(n int) Container {
@@ -173,7 +181,7 @@ func keeps(s plan.Step) bool {
 
 // reserves says whether the address plugin writes down what it gives.
 func (w *World) reserves(c call) bool {
-	return text(decodeOrNone(w.Plugins[c.member]["ipam"])["type"]) == "host-local"
+	return slices.Contains([]string{"host-local", "dhcp"}, w.addressedBy(c.member))
 }
 
 // keepBooks is keepsBooks for any of the chain's plugins.

@@ -39,7 +39,7 @@ func Read(namespaces ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	kept, err := backups("/run/cni/tuning", "/run/backups")
+	kept, err := backups("/run/cni/tuning", "/run/backups", "/run/cni/dhcp.leases")
 	if err != nil {
 		return "", err
 	}

@@ -74,6 +74,9 @@ func (f family) only() []expr.Any {
 	return append(load(meta(expr.MetaKeyNFPROTO, 1)), equal(f.proto)...)
 }
 
+// What rules are written with is not inlined: the tables have dozens of each, and a node downloads them.
+//
+//go:noinline
 func equal(value ...byte) []expr.Any { return compare(expr.CmpOpEq, value) }
 
 func compare(op expr.CmpOp, value []byte) []expr.Any {
@@ -81,12 +84,16 @@ func compare(op expr.CmpOp, value []byte) []expr.Any {
 }
 
 // masked keeps the bits of the mask in the first register.
+//
+//go:noinline
 func masked(mask ...byte) []expr.Any {
 	return []expr.Any{&expr.Bitwise{SourceRegister: unix.NFT_REG_1, DestRegister: unix.NFT_REG_1,
 		Len: uint32(len(mask)), Mask: mask, Xor: make([]byte, len(mask))}}
 }
 
 // in lets packets go on whose loaded key is in the set.
+//
+//go:noinline
 func in(set string) []expr.Any {
 	return []expr.Any{&expr.Lookup{SourceRegister: unix.NFT_REG_1, SetName: set}}
 }
@@ -155,11 +162,15 @@ func native(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
 
 func masquerade() []expr.Any { return []expr.Any{&expr.Masq{}} }
 
+//go:noinline
 func verdict(kind expr.VerdictKind) []expr.Any { return []expr.Any{&expr.Verdict{Kind: kind}} }
 
+//go:noinline
 func jump(chain string) []expr.Any {
 	return []expr.Any{&expr.Verdict{Kind: expr.VerdictJump, Chain: chain}}
 }
 
 // when makes a rule of expressions one after the other.
+//
+//go:noinline
 func when(text string, parts ...[]expr.Any) rule { return rule{text, slices.Concat(parts...)} }

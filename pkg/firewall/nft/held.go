@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"github.com/google/nftables"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -133,6 +133,6 @@ func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) (
 		}
 		return false, err
 	})
-	slices.SortFunc(holders, func(a, b firewall.Holder) int { return bytes.Compare(a.ID.Owner[:], b.ID.Owner[:]) })
+	order.By(holders, func(a, b firewall.Holder) int { return bytes.Compare(a.ID.Owner[:], b.ID.Owner[:]) })
 	return holders, err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -156,7 +157,7 @@ func (w *want) masq(m firewall.Masq) error {
 // disjoint returns the prefixes without those that lie inside another: the kernel refuses ranges that overlap.
 func disjoint(prefixes []netip.Prefix) []netip.Prefix {
 	var list []netip.Prefix
-	slices.SortStableFunc(prefixes, func(a, b netip.Prefix) int { return a.Bits() - b.Bits() })
+	order.By(prefixes, func(a, b netip.Prefix) int { return a.Bits() - b.Bits() })
 	for _, p := range prefixes {
 		if !slices.ContainsFunc(list, func(wider netip.Prefix) bool { return wider.Overlaps(p) }) {
 			list = append(list, p)

@@ -11,6 +11,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // Severity is how bad a finding is.
@@ -94,6 +95,8 @@ type Picture struct {
 	Programs []ruleset.Program
 	// Release is that of the kernel: uname -r.
 	Release string
+	// Leases are those that daemons have written down.
+	Leases []Lease
 	// Stale are files in the directories of named namespaces that are none.
 	Stale []string
 	// Log is why the host's log cannot be written; nil where it can, or none is kept.
@@ -119,7 +122,7 @@ type Check struct {
 
 // Checks are all checks, in the order of their findings.
 func Checks() []Check {
-	return slices.Concat(configChecks(), runtimeChecks(), kernelChecks(), ageChecks(), filterChecks(), linkChecks(), leftoverChecks())
+	return slices.Concat(configChecks(), runtimeChecks(), kernelChecks(), ageChecks(), filterChecks(), linkChecks(), leaseChecks(), leftoverChecks())
 }
 
 // Examine makes all checks. The worst comes first.
@@ -142,7 +145,7 @@ func (p *Picture) Examine() []Finding {
 		own := slices.DeleteFunc(slices.Clone(found[c.ID]), func(f Finding) bool { return f.explained(covers) })
 		all = append(all, gather(own)...)
 	}
-	slices.SortStableFunc(all, func(a, b Finding) int { return cmp.Compare(a.Severity.rank(), b.Severity.rank()) })
+	order.By(all, func(a, b Finding) int { return cmp.Compare(a.Severity.rank(), b.Severity.rank()) })
 	return all
 }
 

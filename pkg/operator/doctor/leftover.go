@@ -27,7 +27,7 @@ func leftoverChecks() []Check {
 		{"drift", Error, "something is not as ADD made it",
 			(*Picture).drift, []string{"rules-gone", "forwarding-ipv4", "forwarding-ipv6", "bridge-gone", "bridge-down", "link-down",
 				"interface-down", "port-detached", "gateway-missing", "mtu-pair", "default-route-missing", "address-twice", "mac-twice", "route-localnet",
-				"ipv6-disabled", "port-taken", "result-torn", "reservation-nobody", "half-made", "ra-lost"}},
+				"ipv6-disabled", "port-taken", "result-torn", "reservation-nobody", "half-made", "ra-lost", "lease-not-renewed"}},
 	}
 }
 

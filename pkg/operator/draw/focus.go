@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // Focus keeps what is connected to the boxes that the word names: those above them up to the outside, and those below them. A box is named
@@ -86,6 +88,6 @@ func (p Picture) near(word string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	slices.SortStableFunc(names, func(a, b string) int { return common(b) - common(a) })
+	order.By(names, func(a, b string) int { return common(b) - common(a) })
 	return "; near it: " + Clean(strings.Join(names[:min(len(names), 5)], ", "))
 }

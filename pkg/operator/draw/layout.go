@@ -1,6 +1,10 @@
 package draw
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/trestle-cni/trestle/pkg/order"
+)
 
 // layout places a picture. Everything stands in rows: the outside, the uplinks, the host, and for each band of networks the packet filter,
 // the bridges and the containers. Between two rows is a channel for wires that run across, between lanes and before the first one a gutter for
@@ -137,8 +141,8 @@ func (l *layout) collectLanes() {
 			}
 		}
 	}
-	order := l.p.lanes()
-	slices.SortStableFunc(l.lanes, func(a, b *lane) int { return slices.Index(order, a.name) - slices.Index(order, b.name) })
+	names := l.p.lanes()
+	order.By(l.lanes, func(a, b *lane) int { return slices.Index(names, a.name) - slices.Index(names, b.name) })
 }
 
 // collectHeader finds what stands above the networks.

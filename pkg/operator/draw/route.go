@@ -3,6 +3,8 @@ package draw
 import (
 	"maps"
 	"slices"
+
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // port is where a wire meets a box from above.
@@ -135,7 +137,7 @@ func (w *wire) across(runs map[int]*run) {
 		}
 		return arms < 3
 	})
-	slices.SortFunc(w.joints, func(a, b point) int {
+	order.By(w.joints, func(a, b point) int {
 		if a.y != b.y {
 			return a.y - b.y
 		}

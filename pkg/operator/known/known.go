@@ -37,6 +37,7 @@ type Plugin struct {
 	Masquerade string   // true in it: its addresses leave with the host's
 	Backend    string   // the packet filter that it writes
 	Publishes  string   // the capability by which it is told the ports that it publishes
+	Daemon     Key      // an address plugin: the socket of the daemon that renews what it gives
 	Ranges     bool     // an address plugin: subnet, rangeStart, rangeEnd, gateway and ranges are host-local's, and so are its reservations
 
 	Tells   []string // keys that say what it does to the interface, and that a page of that shows
@@ -165,6 +166,12 @@ func RangesOf(entry *conflist.Node) (sets [][]*conflist.Node) {
 		}
 	}
 	return sets
+}
+
+// DaemonOf is the socket of the daemon by which the entry's address plugin has its addresses; empty for none.
+func DaemonOf(entry *conflist.Node) string {
+	ipam := entry.Get("ipam")
+	return Of(Type(ipam)).Daemon.of(ipam)
 }
 
 // Inner are the entries of the list that an entry is to run, or that the whole configuration is.

@@ -24,7 +24,7 @@ func told(text string) string {
 			}
 		}
 	}
-	said := []string{known.BridgeOf(entry), known.ParentOf(entry), strings.Join(ranges, ",")}
+	said := []string{known.BridgeOf(entry), known.ParentOf(entry), strings.Join(ranges, ",") + known.DaemonOf(entry)}
 	for word, is := range map[string]bool{"gateway": known.GatewayOf(entry), "masked": known.Masquerades(entry)} {
 		if is {
 			said = append(said, word)
@@ -48,8 +48,11 @@ func TestEntries(t *testing.T) {
 		`{"type": "nobody", "ipMasq": true, "master": "x"}`:            "  ",
 		`{"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24", "ranges": [[{"subnet": "10.2.0.0/24"}, {"subnet": "10.3.0.0/24"}]]}}`: "  10.1.0.0/24,+10.2.0.0/24,+10.3.0.0/24",
 		`{"type": "ptp", "ipam": {"type": "whereabouts", "subnet": "10.1.0.0/24"}}`:                                                                    "  ",
-		`{"type": "ptp", "ipam": {}}`: "  ",
-		`{}`:                          "  ",
+		`{"type": "ptp", "ipam": {}}`:                                                        "  ",
+		`{"type": "ptp", "ipam": {"type": "dhcp"}}`:                                          "  /run/cni/dhcp.sock",
+		`{"type": "ptp", "ipam": {"type": "dhcp", "DaemonSocketPath": "/run/d.sock"}}`:       "  /run/d.sock",
+		`{"type": "ptp", "ipam": {"type": "host-local", "daemonSocketPath": "/run/d.sock"}}`: "  ",
+		`{}`: "  ",
 	} {
 		if diff := cmp.Diff(want, told(text)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", text, diff)

@@ -1,6 +1,9 @@
 package known
 
-import "github.com/trestle-cni/trestle/pkg/operator/draw"
+import (
+	"github.com/trestle-cni/trestle/pkg/dhcp/call"
+	"github.com/trestle-cni/trestle/pkg/operator/draw"
+)
 
 // table has an entry for each plugin of the suite, those that are not here yet, too.
 var table = []Plugin{
@@ -21,7 +24,7 @@ var table = []Plugin{
 
 	{Name: "host-local", Part: Address, Ranges: true},
 	{Name: "static", Part: Address},
-	{Name: "dhcp", Part: Address},
+	{Name: "dhcp", Part: Address, Daemon: Key{"daemonSocketPath", call.Socket}},
 
 	{Name: "portmap", Part: Chained, Backend: "backend", Publishes: "portMappings", Every: map[string]any{},
 		Needs: "portMappings", Idle: "publishes nothing: a runtime hands out ports only to"},

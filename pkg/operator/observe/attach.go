@@ -11,6 +11,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
+	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -55,7 +56,7 @@ func (r *reader) attach(ctx context.Context) {
 	for _, f := range all.list {
 		f.judge(r)
 	}
-	slices.SortFunc(r.host.Attachments, func(a, b *Attachment) int { return strings.Compare(a.ID, b.ID) })
+	order.By(r.host.Attachments, func(a, b *Attachment) int { return strings.Compare(a.ID, b.ID) })
 }
 
 // of returns the attachment of the owner, and makes it if it is new.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // Options say where to look. The zero Options are a host's usual places.
@@ -134,7 +135,7 @@ func (d *directory) list() []*Namespace {
 	for _, n := range d.byInode {
 		list = append(list, n)
 	}
-	slices.SortFunc(list, func(a, b *Namespace) int {
+	order.By(list, func(a, b *Namespace) int {
 		if a.Host != b.Host {
 			return map[bool]int{true: -1, false: 1}[a.Host]
 		}

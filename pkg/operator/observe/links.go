@@ -13,6 +13,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
+	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -46,7 +47,7 @@ func (r *reader) takeLinks(n *Namespace, links []rtnl.LinkData, hostNumber int) 
 			r.note(l, end{index: a.ParentIndex, inside: a.NetNsID < 0, host: !n.Host && a.NetNsID >= 0 && a.NetNsID == hostNumber, parent: stacked})
 		}
 	}
-	slices.SortFunc(n.Links, func(a, b *Link) int { return cmp.Compare(a.Index, b.Index) })
+	order.By(n.Links, func(a, b *Link) int { return cmp.Compare(a.Index, b.Index) })
 }
 
 // hostNumber is what the namespace that the thread is in calls the host's; -1 where it has no number for it.

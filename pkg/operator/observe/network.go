@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/operator/budget"
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // readAddresses notes the addresses of all links.
@@ -132,7 +132,7 @@ func readNeighbours(n *Namespace, conn *rtnl.Conn) error {
 		}
 		n.Neighbours = append(n.Neighbours, Neighbour{Address: addr, MAC: e.HardwareAddr.String(), Link: l.Name, State: neighbourState(e.State)})
 	}
-	slices.SortFunc(n.Neighbours, func(a, b Neighbour) int {
+	order.By(n.Neighbours, func(a, b Neighbour) int {
 		if c := strings.Compare(a.Link, b.Link); c != 0 {
 			return c
 		}

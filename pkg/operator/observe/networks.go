@@ -4,12 +4,12 @@ import (
 	"math"
 	"math/big"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/ipam"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // Configs is where runtimes look for the networks' configurations.
@@ -70,7 +70,7 @@ func (r *reader) readNetworks() {
 			}
 		}
 	}
-	slices.SortFunc(r.host.Networks, func(a, b *Network) int { return strings.Compare(a.Name, b.Name) })
+	order.By(r.host.Networks, func(a, b *Network) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func (r *reader) network(name string) *Network {

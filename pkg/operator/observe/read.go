@@ -5,12 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // reader is one read.
@@ -66,7 +66,7 @@ func Read(ctx context.Context, o Options) (*Host, error) {
 	r.readReservations()
 	r.attach(ctx)
 	r.readNetworks()
-	slices.SortStableFunc(r.host.Problems, func(a, b Problem) int { return strings.Compare(a.Object, b.Object) })
+	order.By(r.host.Problems, func(a, b Problem) int { return strings.Compare(a.Object, b.Object) })
 	return r.host, nil
 }
 

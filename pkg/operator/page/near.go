@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // nearest are the things whose names are most like it: a third of its letters may be different.
@@ -27,7 +29,7 @@ func nearest(list []Thing, only Kind, name string) []Thing {
 			near = append(near, candidate{t, d})
 		}
 	}
-	slices.SortStableFunc(near, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
+	order.By(near, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
 	var things []Thing
 	for _, c := range near[:min(len(near), few/2)] {
 		things = append(things, c.Thing)

@@ -9,6 +9,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // cell is the box that an attachment is drawn in.
@@ -25,7 +26,7 @@ func (p *painter) cell(a *observe.Attachment) string {
 // drawContainers draws every namespace but the host's and those beyond uplinks.
 func (p *painter) drawContainers() {
 	namespaces := slices.Clone(p.host.Namespaces)
-	slices.SortStableFunc(namespaces, func(a, b *observe.Namespace) int { return compare(a.Name, b.Name) })
+	order.By(namespaces, func(a, b *observe.Namespace) int { return compare(a.Name, b.Name) })
 	for _, n := range namespaces {
 		if n.Host || p.beyond[n.ID] {
 			continue

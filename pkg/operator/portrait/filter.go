@@ -8,6 +8,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // drawFilters draws, for each lane, what the packet filter does for its containers: the ports that it publishes, and the addresses that leave
@@ -30,8 +31,8 @@ func (p *painter) drawFilters() {
 	}
 	byNumber := func(a, b draw.Line) int { return compare(a.Text, b.Text) }
 	for _, lane := range lanes {
-		slices.SortStableFunc(published[lane], byNumber)
-		slices.SortStableFunc(masked[lane], byNumber)
+		order.By(published[lane], byNumber)
+		order.By(masked[lane], byNumber)
 		id := "filter/" + lane
 		lines := append(published[lane], masked[lane]...)
 		p.filters[lane] = id

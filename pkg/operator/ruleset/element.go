@@ -9,6 +9,8 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // Attributes and flags of include/uapi/linux/netfilter/nf_tables.h that golang.org/x/sys lacks.
@@ -110,7 +112,7 @@ func inner(data []byte, number uint16) ([]byte, error) {
 // close joins the ends of intervals with their beginnings, and writes the texts.
 func (s *Set) close() {
 	// The kernel lists elements of hash tables in an order of its own.
-	slices.SortStableFunc(s.Elements, func(a, b Element) int { return bytes.Compare(a.key, b.key) })
+	order.By(s.Elements, func(a, b Element) int { return bytes.Compare(a.key, b.key) })
 	if s.intervals {
 		s.join()
 	}

@@ -9,6 +9,8 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // Flavour tells by which tool a table is written and seen.
@@ -197,7 +199,7 @@ func (r *Ruleset) stations(families []string, hook Hook) []station {
 			}
 		}
 	}
-	slices.SortStableFunc(list, func(a, b station) int {
+	order.By(list, func(a, b station) int {
 		return cmp.Or(cmp.Compare(a.at(), b.at()), cmp.Compare(a.Priority, b.Priority))
 	})
 	return list

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
+	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -43,7 +44,7 @@ func (l *linter) file(data []byte, names map[string]string) {
 	} else {
 		l.plugin(f.Root, data, true)
 	}
-	slices.SortStableFunc(l.remarks, func(a, b remark) int {
+	order.By(l.remarks, func(a, b remark) int {
 		return cmp.Or(l.other(a)-l.other(b), a.Line-b.Line, a.Column-b.Column)
 	})
 }

@@ -74,7 +74,7 @@ func (e *examination) picture(ctx context.Context, bundle plugin.Bundle) (*docto
 			p.Torn = append(p.Torn, problem.Cause)
 		}
 	}
-	p.Stale, p.Log = staleNames(), journal.Trouble()
+	p.Leases, p.Stale, p.Log = leasesOf(p.Configs), staleNames(), journal.Trouble()
 	return p, nil
 }
 

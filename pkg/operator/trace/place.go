@@ -18,6 +18,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/operator/budget"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // Place is one network namespace, entered. What is read is read once.
@@ -128,7 +129,7 @@ func (p *Place) ports(bridge *link) (list []*link) {
 			list = append(list, l)
 		}
 	}
-	slices.SortFunc(list, func(a, b *link) int { return a.Index - b.Index })
+	order.By(list, func(a, b *link) int { return a.Index - b.Index })
 	return list
 }
 
@@ -138,7 +139,7 @@ func (p *Place) addresses(is4 bool) (list []netip.Addr) {
 	for index := range p.links {
 		indexes = append(indexes, index)
 	}
-	slices.SortFunc(indexes, func(a, b int) int {
+	order.By(indexes, func(a, b int) int {
 		if x, y := p.links[a].kind == known.KindBridge, p.links[b].kind == known.KindBridge; x != y {
 			return map[bool]int{true: 1, false: -1}[x]
 		}

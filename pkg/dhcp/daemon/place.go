@@ -1,0 +1,112 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
+	"github.com/trestle-cni/trestle/pkg/dhcp/packet"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/site"
+)
+
+// Place is an interface in a container, as it was when it was looked at. It keeps nothing open but the packet socket, and that no longer than
+// an exchange takes: whoever keeps anything of a namespace open keeps it from ending.
+type Place struct {
+	Inode  uint64
+	Link   int
+	MAC    net.HardwareAddr
+	Addrs  []rtnl.Addr
+	Socket *packet.Socket
+}
+
+// Enter opens a packet socket on the interface in the namespace; with up, it brings the interface up. opened is the namespace's descriptor, where there is one.
+func Enter(netns string, opened int, ifName string, up bool) (p Place, err error) {
+	return p, inside(netns, opened, func(s *site.Site) error {
+		link, err := s.Container.LinkByName(ifName)
+		if err != nil {
+			return fmt.Errorf("link %s: %w", ifName, err)
+		}
+		var stat unix.Stat_t
+		if err := unix.Fstat(s.Container.NS, &stat); err != nil {
+			return err
+		}
+		p.Inode, p.Link, p.MAC = stat.Ino, link.Attrs().Index, link.Attrs().HardwareAddr
+		if p.Addrs, err = s.Container.Conn.Addrs(p.Link); err != nil {
+			return fmt.Errorf("addresses of %s: %w", ifName, err)
+		}
+		if up && link.Attrs().Flags&net.FlagUp == 0 {
+			if err := s.Container.Conn.Send(rtnl.SetUp(ifName)); err != nil {
+				return fmt.Errorf("link %s up: %w", ifName, err)
+			}
+		}
+		return s.Container.Do(func() (err error) {
+			p.Socket, err = packet.Open(p.Link)
+			return err
+		})
+	})
+}
+
+// entrances bounds how many are in namespaces at the same time, and with that how many threads there are.
+var entrances = make(chan struct{}, 4)
+
+func inside(netns string, opened int, f func(*site.Site) error) error {
+	if netns == "" {
+		return errors.New("no namespace")
+	}
+	entrances <- struct{}{}
+	defer func() { <-entrances }()
+	s, err := site.Open(site.Options{Netns: netns, Opened: opened})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return f(s)
+}
+
+// is says whether the lease is of this interface, and not of one that has its numbers by now, which the kernel gives again: that one has neither the
+// Ethernet address, which others may have changed since (plugin tuning), nor the address.
+func (p Place) is(r lease.Record) bool {
+	has := func(a rtnl.Addr) bool { return a.Addr() == r.Addr.Addr() }
+	return p.Inode == r.Inode && p.Link == r.Link && (p.MAC.String() == r.MAC.String() || slices.ContainsFunc(p.Addrs, has))
+}
+
+// client asks as whom the server knows: by the Ethernet address of the beginning.
+func (p Place) client(r lease.Record, o Options) lease.Client {
+	return lease.Client{Socket: p.Socket, MAC: r.MAC, ID: r.ID, Options: r.Options, Broadcast: o.Broadcast, Patience: o.Patience}
+}
+
+// Release gives the lease of a record back by the interface that has it. Where that has gone there is no way to say so, and no need to.
+func Release(r lease.Record, netns string, opened int) error {
+	if r.Over != "" {
+		return nil
+	}
+	p, err := Enter(netns, opened, r.IfName, false)
+	if err != nil {
+		return err
+	}
+	defer p.Socket.Close()
+	if !p.is(r) {
+		return fmt.Errorf("link %s: not the one that has the lease", r.IfName)
+	}
+	return p.client(r, Options{}).Release(r.Terms)
+}
+
+// down takes an interface down that has no right to its address any more.
+func down(netns, ifName string) error {
+	return inside(netns, 0, func(s *site.Site) error { return s.Container.Conn.Send(rtnl.SetDown(ifName)) })
+}
+
+func setMTU(netns, ifName string, mtu int) error {
+	return inside(netns, 0, func(s *site.Site) error { return s.Container.Conn.Send(rtnl.SetMTU(ifName, mtu)) })
+}
+
+// bounded is a context that ends with the first of both.
+func bounded(ctx context.Context, o Options) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, o.ResendTimeout)
+}
