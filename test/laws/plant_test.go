@@ -122,7 +122,7 @@ func TestWrapped(t *testing.T) {
 			t.Errorf("%T is %s, wrapped %s", s, plain, through)
 		}
 	}
-	if got := faces(step.Veth{}); got != "guarded true ledger true readied false carrier true inner false" {
+	if got := faces(step.Veth{}); got != "guarded true ledger true readied true carrier true inner false" {
 		t.Errorf("veth is %s", got)
 	}
 }

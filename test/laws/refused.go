@@ -41,19 +41,35 @@ func made(l netlink.Link) error {
 	return netlink.LinkDel(l)
 }
 
-// Refused takes the place of the laws where the kernel cannot do what the network asks for: the ADD says so, and leaves no trace. That bridges
-// cannot filter is seen without making one, so STATUS says it before.
+// Refused takes the place of the laws where the kernel cannot do what the network asks for: the ADD says so, and leaves no trace; where plugins of the list
+// came before the one that refuses, after the DEL that a runtime calls then. That bridges cannot filter is seen without making one, so STATUS says it before.
 func Refused(w *World) error {
 	before := w.snapshot()
+	err := w.refuses()
+	var failure *Failure
+	if err == nil && w.filtersVLANs() && w.Speaks("STATUS") {
+		if _, err := w.inProcess(call{verb: "STATUS"}); !errors.As(err, &failure) || failure.Code != fault.NoService {
+			return fmt.Errorf("STATUS without the kernel's help: %w, not a failure with code %d", err, fault.NoService)
+		}
+	}
+	if err != nil || w.filtersVLANs() || len(w.Chain.Plugins) == 1 {
+		return errors.Join(err, w.same(before, "refused ADD"))
+	}
+	if err := w.del(w.inProcess, call{of: w.one}); err != nil { // what stays is what containers share
+		return err
+	}
+	before = w.snapshot()
+	if err := errors.Join(w.refuses(), w.del(w.inProcess, call{of: w.one})); err != nil {
+		return err
+	}
+	return w.same(before, "refused ADD, then DEL")
+}
+
+func (w *World) refuses() error {
 	_, err := w.add(w.inProcess, w.one)
 	var failure *Failure
 	if !errors.As(err, &failure) || failure.Code != fault.Unsupported {
 		return fmt.Errorf("ADD without the kernel's help: %w, not a failure with code %d", err, fault.Unsupported)
 	}
-	if w.filtersVLANs() && w.Speaks("STATUS") {
-		if _, err := w.inProcess(call{verb: "STATUS"}); !errors.As(err, &failure) || failure.Code != fault.NoService {
-			return fmt.Errorf("STATUS without the kernel's help: %w, not a failure with code %d", err, fault.NoService)
-		}
-	}
-	return w.same(before, "refused ADD")
+	return nil
 }

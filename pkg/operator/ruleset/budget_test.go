@@ -45,7 +45,7 @@ func crowds() map[string]crowd {
 				Exprs: []expr.Any{&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4},
 					&expr.Cmp{Register: 1, Data: binary.BigEndian.AppendUint32(nil, uint32(number))}, &expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop}}})
 		}},
-		"chains": {60_000, func(c *nftconn.Conn, number int) {
+		"chains": {100_000, func(c *nftconn.Conn, number int) {
 			c.AddChain(&nftables.Chain{Name: fmt.Sprint(long, number), Table: table(number)})
 		}},
 		"sets": {60_000, func(c *nftconn.Conn, number int) {
