@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,7 @@ func TestExamples(t *testing.T) {
 		dir := t.TempDir()
 		must(t, os.MkdirAll(filepath.Join(dir, "net.d"), 0o755))
 		must(t, os.WriteFile(filepath.Join(dir, "net.d", "10-front.conflist"), []byte(front), 0o644))
+		must(t, os.WriteFile("/etc/cni/trestle.json", fmt.Appendf(nil, `{"log": {"to": "file", "file": %q}}`, filepath.Join(dir, "log")), 0o644))
 		w := newStreet(t)
 		list, err := libcni.ConfListFromBytes([]byte(front))
 		must(t, err)

@@ -58,6 +58,7 @@ func mark(block int) string { return fmt.Sprintf("----- block %d -----", block) 
 func shape(text string) string {
 	for _, r := range [][2]string{
 		{`\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b`, "02:00:5e:00:53:01"}, {`@if\d+`, "@if2"}, {`(?m)^\d+: `, "2: "}, {`netns/\d+`, "netns/N"},
+		{`\bUP  ( +\S+ <BROADCAST,MULTICAST,UP>)`, "DOWN$1"},
 		{`NO-CARRIER,`, ""}, {`state (disabled|learning|listening) `, "state forwarding "}, {` linkdown`, ""},
 		{`(?m)^(\S+@if2 +)(?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN) +`, "${1}UP             "},
 		{`\b\d+s( +whole)`, "0s$1"},

@@ -33,7 +33,7 @@ func logCommand() *cobra.Command {
 		Short: "Show what plugins did, to whom, and how it ended",
 		Long: "A line for each verb that a runtime called, the oldest first. WHAT is a container's id or the beginning of it, a pod or a network. A host keeps\n" +
 			"the log when " + journal.Path + " says so: {\"log\": {\"to\": \"file\"}}, or \"journald\"; file and limit (bytes) may stand beside it.",
-		Example: "  trestle log web\n  trestle log --since 1h --long\n  trestle log -f --json\n  trestle log --otlp > traces.json",
+		Example: "  trestle log web\n  trestle log --since 1h --long\n  trestle log --json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {

@@ -35,7 +35,7 @@ func metricsCommand(bundle plugin.Bundle) *cobra.Command {
 		Long: "Prints, in Prometheus' text format, the attachments by network and state, the addresses used and free of each range, doctor's findings\n" +
 			"by id, and, where the host keeps a log, the verbs in it with their times. Nothing is changed. A timer that runs it with --output\n" +
 			"into the directory of node_exporter's textfile collector is all that a node needs; the file is replaced whole.",
-		Example: "  trestle metrics\n  trestle metrics --output metrics.prom",
+		Example: "  trestle metrics\n  trestle metrics -o metrics.prom",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return m.write(c.Context(), bundle, c.OutOrStdout())

@@ -38,6 +38,9 @@ func TestDoctorTellsTheKernel(t *testing.T) {
 		if !nstest.Since(t, 6, 12) {
 			want = append(want, "a new expiry for elements of nf_tables", "numbers of mount namespaces", "extended attributes of users on tmpfs")
 		}
+		if !nstest.Since(t, 6, 7) {
+			want = append(want, "pairs of the kind netkit")
+		}
 		slices.Sort(told)
 		slices.Sort(want)
 		if !slices.Equal(told, want) {
