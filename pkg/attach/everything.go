@@ -6,6 +6,7 @@ import (
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
+	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/ipam"
@@ -38,12 +39,25 @@ func (v *verb) everything(p plan.Plan, o owner.Owner) plan.Plan {
 	return p
 }
 
-// hostLocal is the address plugin that finds what it reserved wherever it is, as release does for it.
-const hostLocal = "host-local"
+// hostLocal is the address plugin that finds what it reserved wherever it is, as release does for it; leases are another's, and it is asked where one of the
+// attachment is written down.
+const (
+	hostLocal = "host-local"
+	leases    = "dhcp"
+)
 
-// release gives the addresses back: by the address plugin that the configuration names, and what another configuration may have had reserved. That the
+// release gives the addresses back, and a lease that the configuration does not speak of.
+func (v *verb) release(ctx context.Context, prev *types100.Result) error {
+	var lease error
+	if v.delegates && v.config.ipam != leases && folder.Has(v.req.ContainerID, v.req.Network, v.req.IfName) {
+		_, lease = v.req.Delegate(ctx, leases, "DEL")
+	}
+	return fault.Join(lease, v.releaseReserved(ctx, prev))
+}
+
+// releaseReserved gives the addresses back: by the address plugin that the configuration names, and what another configuration may have had reserved. That the
 // plugin is not there is an error where it gave an address, as prevResult says, and that is not found; without one no ADD is known to have succeeded.
-func (v *verb) release(ctx context.Context, prev *types100.Result) (err error) {
+func (v *verb) releaseReserved(ctx context.Context, prev *types100.Result) (err error) {
 	if !v.delegates {
 		return nil
 	}
@@ -77,10 +91,15 @@ func (v *verb) releaseInvalid(ctx context.Context, kept plugin.Valid) (err error
 	if !v.delegates {
 		return nil
 	}
-	if kind := v.config.ipam; kind != "" {
-		if err = v.req.DelegateGC(ctx, kind, kept); kind == hostLocal {
-			return err
-		}
+	kind := v.config.ipam
+	if kind != leases && folder.HasAny() {
+		err = v.req.DelegateGC(ctx, leases, kept)
+	}
+	if kind != "" {
+		err = fault.Join(err, v.req.DelegateGC(ctx, kind, kept))
+	}
+	if kind == hostLocal {
+		return err
 	}
 	return fault.Join(err, ipam.Collect(ctx, v.dataDirs(), v.req.Network, kept.Holders(v.req.Network), v.policy()))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/dhcp/call"
 	"github.com/trestle-cni/trestle/pkg/dhcp/daemon"
+	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/grant"
@@ -34,7 +35,7 @@ func Plugin() plugin.Plugin {
 func parse(r *plugin.Request) (socket string, err error) {
 	ipam := r.Keys.Object("ipam")
 	lease.Read(ipam, r.Environ["CNI_ARGS"])
-	socket = cmp.Or(ipam.String("daemonSocketPath", ""), call.Socket)
+	socket = cmp.Or(ipam.String("daemonSocketPath", ""), folder.Socket)
 	return socket, r.Keys.Err()
 }
 
@@ -88,7 +89,7 @@ func del(ctx context.Context, r *plugin.Request) error {
 		return nil
 	}
 	r.Logf("DEL goes on in spite of: %v", err)
-	return release(r, lease.Dir(socket))
+	return release(r, folder.Of(socket))
 }
 
 // release gives back what is written down, and forgets it: what cannot be read, and what a kill left half written, too.
@@ -156,7 +157,7 @@ func gc(ctx context.Context, r *plugin.Request) error {
 	if err != nil || !valid.Known {
 		return err
 	}
-	list, err := lease.All(lease.Dir(socket))
+	list, err := lease.All(folder.Of(socket))
 	for _, rec := range list {
 		if rec.Network != r.Network || valid.Keeps(owner.Of(rec.Network, rec.ContainerID, rec.IfName).ID) {
 			continue

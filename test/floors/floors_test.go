@@ -21,7 +21,7 @@ const module = "github.com/trestle-cni/trestle/"
 var floors = [][]string{
 	{"pkg/kernel/nlsocket", "pkg/kernel/procfile", "pkg/kernel/plainfile", "pkg/kernel/filelock", "pkg/kernel/xtables", "pkg/kernel/dbus", "pkg/kernel/netns", "pkg/order"},
 	{"pkg/kernel/rtnl", "pkg/kernel/nftconn"},
-	{"pkg/deadline", "pkg/fault", "pkg/owner", "pkg/cache", "pkg/phase", "pkg/checksum", "pkg/places", "pkg/operator/budget", "pkg/dhcp/call", "pkg/dhcp/packet"},
+	{"pkg/deadline", "pkg/fault", "pkg/owner", "pkg/cache", "pkg/phase", "pkg/checksum", "pkg/places", "pkg/operator/budget", "pkg/dhcp/call", "pkg/dhcp/packet", "pkg/dhcp/folder"},
 	{"pkg/keys", "pkg/firewall", "pkg/journal"},
 	{"pkg/firewall/nft", "pkg/firewall/iptables", "pkg/firewall/none", "pkg/firewall/reference", "pkg/firewall/conntrack", "pkg/firewall/firewalld", "pkg/condition", "pkg/ipam", "pkg/backup", "pkg/dhcp/lease", "pkg/lent", "pkg/neighbour"},
 	{"pkg/firewall/host"},

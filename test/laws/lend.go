@@ -11,7 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	wire "github.com/trestle-cni/trestle/pkg/dhcp/call" // call is a type here
+	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 )
 
 // lend starts a DHCP server at the link, and the daemon that asks it for containers. Each container has its address by its name, so that it does not depend on
@@ -54,10 +54,10 @@ func (w *World) lend(link string) error {
 
 // renew starts the daemon, with its socket, so that nobody has to wait for it.
 func (w *World) renew() error {
-	if err := os.MkdirAll(filepath.Dir(wire.Socket), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(folder.Socket), 0o700); err != nil {
 		return err
 	}
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: wire.Socket, Net: "unix"})
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: folder.Socket, Net: "unix"})
 	if err != nil {
 		return err
 	}

@@ -15,9 +15,6 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 )
 
-// Socket is where a daemon is, if nothing else is said.
-const Socket = "/run/cni/dhcp.sock"
-
 // Start is the remedy where there is none.
 const Start = "start it: systemctl start cni-dhcp.socket, or dhcp daemon"
 

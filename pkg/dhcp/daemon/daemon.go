@@ -15,6 +15,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/trestle-cni/trestle/pkg/dhcp/call"
+	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
 	"github.com/trestle-cni/trestle/pkg/keys"
 )
@@ -65,7 +66,7 @@ func New(ctx context.Context, o Options, quit func()) *Daemon {
 	return d
 }
 
-func (d *Daemon) dir() string { return lease.Dir(d.Socket) }
+func (d *Daemon) dir() string { return folder.Of(d.Socket) }
 
 // Serve answers calls until the listener is closed.
 func (d *Daemon) Serve(listener net.Listener) error {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/trestle-cni/trestle/pkg/dhcp/call"
+	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 )
@@ -44,10 +44,10 @@ func TestUnits(t *testing.T) {
 		t.Fatalf("ExecStart: %v", words)
 	}
 	o, _, err := flags(words[2:], io.Discard)
-	if err != nil || o.Socket != call.Socket || o.Idle == 0 {
+	if err != nil || o.Socket != folder.Socket || o.Idle == 0 {
 		t.Errorf("%+v: %v", o, err)
 	}
-	if socket["ListenStream"] != call.Socket || socket["SocketMode"] != "0600" || service["Requires"] != "cni-dhcp.socket" {
+	if socket["ListenStream"] != folder.Socket || socket["SocketMode"] != "0600" || service["Requires"] != "cni-dhcp.socket" {
 		t.Errorf("%v %v", socket, service)
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/dhcp/call"
+	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 )
 
 // Main runs the daemon as the process, with the flags of the reference's, and returns its exit status.
@@ -43,7 +43,7 @@ func flags(args []string, out io.Writer) (o Options, pidFile string, err error) 
 	f.SetOutput(out)
 	f.StringVar(&pidFile, "pidfile", "", "file for the daemon's process ID")
 	f.StringVar(&o.HostPrefix, "hostprefix", "", "where the host's root is: before the paths of the socket and of namespaces")
-	f.StringVar(&o.Socket, "socketpath", call.Socket, "the socket")
+	f.StringVar(&o.Socket, "socketpath", folder.Socket, "the socket")
 	f.BoolVar(&o.Broadcast, "broadcast", false, "ask servers to answer to everybody")
 	f.DurationVar(&o.Patience, "timeout", 10*time.Second, "the longest wait for one answer of a server")
 	resend := f.Duration("resendmax", 62*time.Second, "the longest time between two questions")

@@ -3,18 +3,16 @@
 package lease
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"hash/fnv"
 	"net"
 	"net/netip"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 )
 
@@ -65,16 +63,9 @@ func Now() time.Duration {
 func (r Record) Ends() (time.Duration, bool) { return r.Began + r.End, r.End > 0 }
 
 // Whose names the attachment.
-func (r Record) Whose() string { return r.ContainerID + "/" + r.Network + "/" + r.IfName }
+func (r Record) Whose() string { return folder.Whose(r.ContainerID, r.Network, r.IfName) }
 
-// Dir is the directory of the leases of the daemon at a socket.
-func Dir(socket string) string { return strings.TrimSuffix(socket, ".sock") + ".leases" }
-
-func file(dir, whose string) string {
-	sum := fnv.New128a()
-	_, _ = sum.Write([]byte(whose)) // never fails
-	return filepath.Join(dir, hex.EncodeToString(sum.Sum(nil))+".json")
-}
+func (r Record) file(dir string) string { return folder.File(dir, r.ContainerID, r.Network, r.IfName) }
 
 // Write writes the record down whole: a reader finds it as it was or as it is.
 func (r Record) Write(dir string) error {
@@ -82,16 +73,16 @@ func (r Record) Write(dir string) error {
 	if err != nil {
 		return err
 	}
-	return plainfile.Write(file(dir, r.Whose()), text)
+	return plainfile.Write(r.file(dir), text)
 }
 
 // Remove removes the record. That there is none is success.
-func (r Record) Remove(dir string) error { return plainfile.Remove(file(dir, r.Whose())) }
+func (r Record) Remove(dir string) error { return plainfile.Remove(r.file(dir)) }
 
 // Find returns the record of an attachment; nil where there is none.
 func Find(dir, containerID, network, ifName string) (*Record, error) {
 	r := Record{ContainerID: containerID, Network: network, IfName: ifName}
-	found, err := read(file(dir, r.Whose()))
+	found, err := read(r.file(dir))
 	if plainfile.Absent(err) {
 		return nil, nil
 	}

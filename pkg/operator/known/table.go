@@ -1,7 +1,7 @@
 package known
 
 import (
-	"github.com/trestle-cni/trestle/pkg/dhcp/call"
+	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
 )
 
@@ -24,7 +24,7 @@ var table = []Plugin{
 
 	{Name: "host-local", Part: Address, Ranges: true},
 	{Name: "static", Part: Address},
-	{Name: "dhcp", Part: Address, Daemon: Key{"daemonSocketPath", call.Socket}},
+	{Name: "dhcp", Part: Address, Daemon: Key{"daemonSocketPath", folder.Socket}},
 
 	{Name: "portmap", Part: Chained, Backend: "backend", Publishes: "portMappings", Every: map[string]any{},
 		Needs: "portMappings", Idle: "publishes nothing: a runtime hands out ports only to"},

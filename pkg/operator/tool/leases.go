@@ -5,6 +5,7 @@ import (
 	"io/fs"
 
 	"github.com/trestle-cni/trestle/pkg/dhcp/call"
+	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
 	networks "github.com/trestle-cni/trestle/pkg/operator/conflist" // conflist is a type here
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
@@ -13,7 +14,7 @@ import (
 
 // leasesOf are the leases that daemons wrote down, at the usual socket and at those that configurations name.
 func leasesOf(configs []*networks.File) (list []doctor.Lease) {
-	sockets := map[string]bool{call.Socket: true}
+	sockets := map[string]bool{folder.Socket: true}
 	for _, f := range configs {
 		for _, p := range f.Plugins {
 			sockets[known.DaemonOf(p.Node)] = true
@@ -24,7 +25,7 @@ func leasesOf(configs []*networks.File) (list []doctor.Lease) {
 	}
 	delete(sockets, "")
 	for socket := range sockets {
-		records, _ := lease.All(lease.Dir(socket)) // of what is torn the daemon's CHECK says that there is none
+		records, _ := lease.All(folder.Of(socket)) // of what is torn the daemon's CHECK says that there is none
 		if len(records) == 0 {
 			continue
 		}
