@@ -37,7 +37,11 @@ func links() (lines []string, names map[int]string, err error) {
 func linkLine(link netlink.Link, names map[int]string) string {
 	a := link.Attrs()
 	var b strings.Builder
-	fmt.Fprintf(&b, "link %s %s mac %s mtu %d queue %d", a.Name, link.Type(), a.HardwareAddr, a.MTU, a.TxQLen)
+	mac := a.HardwareAddr
+	if link.Type() == "vrf" { // the kernel draws it, and no packet has it
+		mac = nil
+	}
+	fmt.Fprintf(&b, "link %s %s mac %s mtu %d queue %d", a.Name, link.Type(), mac, a.MTU, a.TxQLen)
 	flags := []struct {
 		bit  uint32
 		name string
