@@ -76,10 +76,10 @@ func (s *spoken) await(text string) string {
 				return line
 			}
 			if !more {
-				s.Fatal(fmt.Sprintf("%s ended before it said %q:\n%s", s.name, text, strings.Join(s.past, "\n")))
+				s.Fatalf("%s ended before it said %q:\n%s", s.name, text, strings.Join(s.past, "\n"))
 			}
 		case <-late:
-			s.Fatal(fmt.Sprintf("%s did not say %q:\n%s", s.name, text, strings.Join(s.past, "\n")))
+			s.Fatalf("%s did not say %q:\n%s", s.name, text, strings.Join(s.past, "\n"))
 		}
 	}
 }
