@@ -20,12 +20,19 @@ func Absent(err error) bool {
 // Write puts the file in its place, for its owner alone to read, and makes its directory. What is there under either name is not written to: it may be a link
 // to somebody else's file, or a pipe.
 func Write(path string, text []byte) error {
-	err := os.MkdirAll(filepath.Dir(path), 0o700)
-	if err == nil {
-		err = removed(half(path))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
 	}
+	return put(path, text, 0o600)
+}
+
+// Publish does so for everybody to read, in a directory that is there.
+func Publish(path string, text []byte) error { return put(path, text, 0o644) }
+
+func put(path string, text []byte, mode os.FileMode) error {
+	err := removed(half(path))
 	if err == nil {
-		err = writeNew(half(path), text)
+		err = writeNew(half(path), text, mode)
 	}
 	if err == nil {
 		err = os.Rename(half(path), path)
@@ -33,8 +40,8 @@ func Write(path string, text []byte) error {
 	return err
 }
 
-func writeNew(path string, text []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+func writeNew(path string, text []byte, mode os.FileMode) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, mode)
 	if err != nil {
 		return err
 	}

@@ -65,3 +65,32 @@ func TestPlantedFolder(t *testing.T) {
 		}
 	}
 }
+
+// TestPublish has a file that others read: it is replaced whole, and what cannot be replaced stays as it is.
+func TestPublish(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metrics")
+	for _, text := range []string{"first", "second"} {
+		if err := Publish(path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm()&0o444 != 0o444 {
+			t.Errorf("mode %v, %v", info.Mode(), err)
+		}
+	}
+	if err := os.Mkdir(path+".half", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(path+".half", "full"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Publish(path, []byte("third")); err == nil {
+		t.Error("written over a folder")
+	}
+	if text, _ := os.ReadFile(path); string(text) != "second" {
+		t.Errorf("left %q", text)
+	}
+	if err := Publish(filepath.Join(path, "none", "metrics"), nil); err == nil {
+		t.Error("written where there is no folder")
+	}
+}

@@ -3,10 +3,9 @@ package tool
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/journal"
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
 	"github.com/trestle-cni/trestle/pkg/operator/logbook"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
@@ -63,8 +63,7 @@ func (m *metering) write(ctx context.Context, bundle plugin.Bundle, out io.Write
 		_, err = out.Write(text.Bytes())
 		return err
 	}
-	half := m.output + ".half" // which the collector does not read: the name ends otherwise
-	if err := errors.Join(os.WriteFile(half, text.Bytes(), 0o644), os.Rename(half, m.output)); err != nil {
+	if err := plainfile.Publish(m.output, text.Bytes()); err != nil {
 		return fault.New(fault.IO, "name a file in a directory that can be written", "--output: %w", err)
 	}
 	return nil
@@ -164,7 +163,7 @@ func (x *exposition) verbs() error {
 		}
 	})
 	x.family("trestle_log_verb_seconds", "How long the verbs in the log took.")
-	for _, of := range sortedKeys(times) {
+	for _, of := range slices.SortedFunc(maps.Keys(times), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
 		list := times[of]
 		slices.Sort(list)
 		for _, quantile := range []string{"0.5", "0.99", "1"} {
@@ -173,13 +172,4 @@ func (x *exposition) verbs() error {
 		}
 	}
 	return nil
-}
-
-func sortedKeys[V any](m map[[2]string]V) [][2]string {
-	var keys [][2]string
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b [2]string) int { return strings.Compare(a[0]+" "+a[1], b[0]+" "+b[1]) })
-	return keys
 }
