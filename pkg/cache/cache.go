@@ -147,9 +147,12 @@ func arguments(pairs [][2]string) string {
 }
 
 // Pod is the name that a runtime of Kubernetes gave in CNI_ARGS, as namespace/name; of podman the container's alone. Empty: none.
-func (e Entry) Pod() string {
+func (e Entry) Pod() string { return PodOf(e.Args) }
+
+// PodOf is that of the value of CNI_ARGS.
+func PodOf(args string) string {
 	var namespace, name string
-	for _, pair := range strings.Split(e.Args, ";") {
+	for pair := range strings.SplitSeq(args, ";") {
 		switch key, value, _ := strings.Cut(pair, "="); key {
 		case "K8S_POD_NAMESPACE":
 			namespace = value + "/"

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/phase"
 )
@@ -23,7 +24,7 @@ type Entry struct {
 	Network   string    `json:"network,omitempty"`
 	Container string    `json:"container,omitempty"`
 	Interface string    `json:"interface,omitempty"`
-	Pod       string    `json:"pod,omitempty"` // NAMESPACE/NAME
+	Pod       string    `json:"pod,omitempty"` // namespace/name, where a runtime of Kubernetes gave it
 	Code      uint      `json:"code"`          // 0: it went through; else the code of the error
 	Error     string    `json:"error,omitempty"`
 	Remedy    string    `json:"remedy,omitempty"`
@@ -75,7 +76,7 @@ func Begin(ctx context.Context, plugin string, env map[string]string) (context.C
 	}
 	c := &Call{log: log, entry: Entry{
 		Time: time.Now(), Verb: env["CNI_COMMAND"], Plugin: plugin, Container: env["CNI_CONTAINERID"], Interface: env["CNI_IFNAME"],
-		Pod: pod(env["CNI_ARGS"]), Trace: join(env),
+		Pod: cache.PodOf(env["CNI_ARGS"]), Trace: join(env),
 	}}
 	ctx = phase.Note(ctx, func(took time.Duration, what string) {
 		c.entry.Phases = append(c.entry.Phases, Phase{what, millis(took)})
@@ -126,20 +127,3 @@ func (c *Call) End(network string, err error) {
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// pod is the pod that the runtime names in CNI_ARGS, as Kubernetes has it.
-func pod(args string) string {
-	var namespace, name string
-	for arg := range strings.SplitSeq(args, ";") {
-		switch key, value, _ := strings.Cut(arg, "="); key {
-		case "K8S_POD_NAMESPACE":
-			namespace = value
-		case "K8S_POD_NAME":
-			name = value
-		}
-	}
-	if name == "" {
-		return ""
-	}
-	return namespace + "/" + name
-}
