@@ -92,7 +92,7 @@ func (v *verb) releaseInvalid(ctx context.Context, kept plugin.Valid) (err error
 		return nil
 	}
 	kind := v.config.ipam
-	if kind != leases && folder.HasAny() {
+	if kind != leases && folder.HasOf(v.req.Network) {
 		err = v.req.DelegateGC(ctx, leases, kept)
 	}
 	if kind != "" {

@@ -4,10 +4,14 @@ package folder
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 )
 
 // Socket is where a daemon is, if nothing else is said.
@@ -34,8 +38,15 @@ func Has(containerID, network, ifName string) bool {
 	return err == nil
 }
 
-// HasAny says whether anybody's is.
-func HasAny() bool {
-	names, _ := filepath.Glob(filepath.Join(Of(Socket), "*.json"))
-	return len(names) > 0
+// HasOf says whether one of the network is. What cannot be read may be.
+func HasOf(network string) bool {
+	files, _ := filepath.Glob(filepath.Join(Of(Socket), "*.json")) // the pattern is none of a user's
+	return slices.ContainsFunc(files, func(file string) bool {
+		var lease struct{ Network string }
+		text, err := plainfile.Read(file)
+		if plainfile.Absent(err) { // it was given back just now
+			return false
+		}
+		return err != nil || json.Unmarshal(text, &lease) != nil || lease.Network == network
+	})
 }
