@@ -55,30 +55,21 @@ type writer struct {
 	names     []string
 }
 
-func (e *writer) revision(r int64) {
-	if r == 0 {
-		e.out = append(e.out, 0)
-		return
-	}
-	i := slices.Index(e.revisions, r)
-	if i < 0 {
-		i = len(e.revisions)
-		e.revisions = append(e.revisions, r)
-	}
-	e.out = append(e.out, byte(i+1))
-}
+func (e *writer) revision(r int64) { e.out = append(e.out, number(&e.revisions, r)) }
 
-func (e *writer) name(s string) {
-	if s == "" {
-		e.out = append(e.out, 0)
-		return
+func (e *writer) name(s string) { e.out = append(e.out, number(&e.names, s)) }
+
+// number is the value's place among those that were met, from 1 on; 0 for none.
+func number[T comparable](met *[]T, v T) byte {
+	if v == *new(T) {
+		return 0
 	}
-	i := slices.Index(e.names, s)
+	i := slices.Index(*met, v)
 	if i < 0 {
-		i = len(e.names)
-		e.names = append(e.names, s)
+		i = len(*met)
+		*met = append(*met, v)
 	}
-	e.out = append(e.out, byte(i+1))
+	return byte(i + 1)
 }
 
 func (e *writer) bit(b bool) {
