@@ -36,7 +36,7 @@ func matrixColumns() []matrixColumn {
 type matrixCell struct{ backend, forward, ingress string }
 
 func matrixCells() (list []matrixCell) {
-	for _, backend := range []string{"nftables", "iptables"} {
+	for _, backend := range []string{"nftables", "iptables", "firewalld"} {
 		for _, forward := range []string{"ACCEPT", "DROP"} {
 			for _, ingress := range []string{"open", "same-bridge", "isolated"} {
 				list = append(list, matrixCell{backend, forward, ingress})
@@ -51,10 +51,18 @@ func (c matrixCell) String() string { return c.backend + "-" + c.forward + "-" +
 // opens says whether the column's traffic gets through.
 func (c matrixCell) opens(to matrixColumn) bool { return !strings.Contains(to.closed, c.ingress) }
 
+// begin is what runs on the host before there is any container.
+func (c matrixCell) begin() string {
+	if c.backend == "firewalld" {
+		return c.backend + "\n"
+	}
+	return ""
+}
+
 // script is the host's, in which traffic decides each column.
 func (c matrixCell) script() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, `router
+	fmt.Fprintf(&s, `%[2]srouter
 netns a1 a2 b1 p1
 outside far
 exec /usr/sbin/iptables -P FORWARD %[1]s
@@ -66,7 +74,7 @@ runtime add b.conflist b1
 runtime add p.conflist p1
 runtime check a.conflist a1 'caps={"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}'
 serve a1 tcp :80
-`, c.forward)
+`, c.forward, c.begin())
 	for _, to := range matrixColumns() {
 		for _, target := range to.targets {
 			ask := "ask " + to.asks + " tcp " + target
@@ -85,6 +93,12 @@ exec /usr/sbin/iptables -S FORWARD
 exec /usr/sbin/ip6tables -S FORWARD
 ! stdout 'trestle anchor'
 `)
+	return s.String() + c.lists()
+}
+
+// lists are the networks.
+func (c matrixCell) lists() string {
+	var s strings.Builder
 	for name, net := range map[string]string{"a": `"type": "bridge", "bridge": "mx0", "isDefaultGateway": true, "ipMasq": true`,
 		"b": `"type": "bridge", "bridge": "mx1", "isDefaultGateway": true`, "p": `"type": "ptp"`} {
 		number := map[string]int{"a": 71, "b": 72, "p": 73}[name]
@@ -133,7 +147,7 @@ func matrixPage() string {
 
 Each cell is traffic that ` + "`TestFirewallMatrix`" + ` has sent, to a container on a bridge whose list ends in firewall: from another on the same bridge, from one on
 another bridge with the same ` + "`ingressPolicy`" + `, from the container to the outside, from the outside to a published port, and from a container of ptp with the policy open.
-FORWARD is the policy of iptables' chain of that name. Written by the test; do not edit.
+FORWARD is the policy of iptables' chain of that name; where the backend is firewalld, a real one runs, whose zone of all other traffic passes nothing on. Written by the test; do not edit.
 
 | backend | FORWARD | ingressPolicy | family |`)
 	for _, to := range matrixColumns() {

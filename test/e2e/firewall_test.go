@@ -98,11 +98,19 @@ func ip(t *testing.T, args string) {
 // firewallCall calls the plugin firewall of the directory.
 func firewallCall(t *testing.T, dir, verb, container, config string) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(dir, "firewall"))
+	callOf(t, dir, "firewall", verb, container, config)
+}
+
+// callOf calls a plugin of the directory, which finds the address plugins there, and returns what it printed.
+func callOf(t *testing.T, dir, plugin, verb, container, config string) string {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(dir, plugin))
 	cmd.Stdin = strings.NewReader(config)
 	cmd.Env = []string{"CNI_COMMAND=" + verb, "CNI_CONTAINERID=" + container, "CNI_NETNS=/run/netns/" + container, "CNI_IFNAME=eth0",
 		"CNI_PATH=" + dir, "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Fatalf("%s by %s: %v: %s", verb, dir, err, out)
 	}
+	return string(out)
 }
