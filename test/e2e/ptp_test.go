@@ -21,25 +21,25 @@ func TestPairsAreTheReferences(t *testing.T) {
 	const four, both = `[{"subnet": "10.61.0.0/24"}]`, `[{"subnet": "10.61.0.0/24"}], [{"subnet": "fd00:61::/64"}]`
 	for name, keys := range map[string]string{
 		"four":      pairOf(four, `{"dst": "0.0.0.0/0"}`, ""),
-		"both":      pairOf(both, `{"dst": "0.0.0.0/0"}, {"dst": "::/0"}`, `"ipMasq": true, `),
+		"both":      pairOf(both, `{"dst": "0.0.0.0/0"}, {"dst": "::/0"}`, `"ipMasq": true, "ipMasqBackend": "iptables", `),
 		"no routes": pairOf(both, "", ""),
 		"narrow":    pairOf(four, `{"dst": "192.0.2.0/24"}`, `"mtu": 1400, `),
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			nstest.Run(t, func(t *testing.T) {
-				for _, build := range reference.Builds(t) {
+		for _, build := range reference.Builds(t) {
+			t.Run(name+"/"+build.Version, func(t *testing.T) {
+				t.Parallel()
+				nstest.Run(t, func(t *testing.T) {
 					theirs, left := pairBy(t, build.Dir, os.Getenv(pluginsVar), keys)
 					ours, rest := pairBy(t, os.Getenv(pluginsVar), build.Dir, keys)
 					if diff := cmp.Diff(theirs, ours); diff != "" {
-						t.Errorf("(-%s +ours):\n%s", build.Version, diff)
+						t.Errorf("(-theirs +ours):\n%s", diff)
 					}
 					if strings.Contains(left+rest, "61") {
-						t.Errorf("left by ours of %[2]s's:\n%[1]s\nleft by %[2]s of ours:\n%[3]s", left, build.Version, rest)
+						t.Errorf("left by ours of theirs:\n%s\nleft by them of ours:\n%s", left, rest)
 					}
-				}
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -62,7 +62,9 @@ func pairBy(t *testing.T, adds, deletes, keys string) (made, left string) {
 		made += fmt.Sprintf(setting, "HOST") + " " + string(text)
 	}
 	config += `, "prevResult": ` + result + "}"
-	callOf(t, deletes, "ptp", "CHECK", "c1", config)
+	if !strings.Contains(keys, "192.0.2.0/24") { // which 1.1.1 does not find where it made it itself: it looks for a route without a gateway
+		callOf(t, deletes, "ptp", "CHECK", "c1", config)
+	}
 	callOf(t, deletes, "ptp", "DEL", "c1", config)
 	return made, pairState(t)
 }
@@ -78,7 +80,7 @@ func pairState(t *testing.T, where ...string) string {
 		out, err := exec.Command("ip", append(slices.Clone(where), strings.Fields(what)...)...).Output()
 		must(t, err)
 		for line := range strings.Lines(hostEnd.ReplaceAllString(string(out), "HOST")) {
-			line = regexp.MustCompile(`^\d+: |\\.*| noprefixroute| nodad| brd \S+| pref medium| proto \S+`).ReplaceAllString(strings.TrimSpace(line), "")
+			line = regexp.MustCompile(`^\d+: |\\.*| noprefixroute| nodad| tentative| brd \S+| pref medium| proto \S+`).ReplaceAllString(strings.TrimSpace(line), "")
 			if !strings.Contains(line, " lo") && !strings.Contains(line, "fe80") && !strings.Contains(line, "ff00::") {
 				lines = append(lines, strings.Join(strings.Fields(line), " ")+"\n")
 			}
