@@ -89,14 +89,14 @@ func del(ctx context.Context, r *plugin.Request) error {
 		return nil
 	}
 	r.Logf("DEL goes on in spite of: %v", err)
-	return release(r, folder.Of(socket))
+	return release(ctx, r, folder.Of(socket))
 }
 
 // release gives back what is written down, and forgets it: what cannot be read, and what a kill left half written, too.
-func release(r *plugin.Request, dir string) error {
+func release(ctx context.Context, r *plugin.Request, dir string) error {
 	rec, err := lease.Find(dir, r.ContainerID, r.Network, r.IfName)
 	if rec != nil {
-		err = daemon.Release(*rec, cmp.Or(r.Netns, rec.Netns), r.Namespace())
+		err = daemon.Release(ctx, *rec, cmp.Or(r.Netns, rec.Netns), r.Namespace())
 	}
 	if err != nil {
 		r.Logf("the lease is not given back, and ends by itself: %v", err)

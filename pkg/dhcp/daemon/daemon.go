@@ -183,7 +183,7 @@ func (d *Daemon) allocate(ctx context.Context, args call.Args) (*types100.Result
 	if err != nil {
 		return nil, err
 	}
-	defer place.Socket.Close()
+	defer place.Leave()
 	if h.rec != nil && place.is(*h.rec) && h.rec.Over == "" {
 		return h.rec.Result(), nil
 	}
@@ -208,7 +208,7 @@ func (d *Daemon) acquire(ctx context.Context, h *holding, r lease.Record, place 
 		err = r.Write(d.dir())
 	}
 	if err != nil {
-		return nil, errors.Join(err, place.client(r, d.Options).Release(terms))
+		return nil, errors.Join(err, place.client(r, d.Options).Release(ctx, terms))
 	}
 	h.rec = &r
 	d.wind(h)
@@ -217,14 +217,14 @@ func (d *Daemon) acquire(ctx context.Context, h *holding, r lease.Record, place 
 }
 
 // release is a DEL. That there is no lease is success, and that it cannot be given back, too: it ends by itself.
-func (d *Daemon) release(_ context.Context, args call.Args) (*types100.Result, error) {
+func (d *Daemon) release(ctx context.Context, args call.Args) (*types100.Result, error) {
 	r, _ := asked(args) // whatever the configuration has become
 	h := d.take(r.Whose())
 	defer d.yield(h)
 	if h.rec == nil {
 		return nil, r.Remove(d.dir()) // of what a kill left half written
 	}
-	if err := Release(*h.rec, d.path(h.rec.Netns), 0); err != nil {
+	if err := Release(ctx, *h.rec, d.path(h.rec.Netns), 0); err != nil {
 		log.Printf("%s: not given back: %v", h.rec.Whose(), err)
 	}
 	d.forget(h)

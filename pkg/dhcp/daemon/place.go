@@ -52,8 +52,19 @@ func Enter(netns string, opened int, ifName string, up bool) (p Place, err error
 	})
 }
 
-// entrances bounds how many are in namespaces at the same time, and with that how many threads there are.
-var entrances = make(chan struct{}, 4)
+// What makes the kernel wait takes a thread for as long, so it is bounded how many are in namespaces at the same time, and how many leave them: a packet
+// socket is closed when no processor can be reading from it any more.
+var (
+	entrances = make(chan struct{}, 4)
+	exits     = make(chan struct{}, 4)
+)
+
+// Leave closes what Enter opened.
+func (p Place) Leave() {
+	exits <- struct{}{}
+	defer func() { <-exits }()
+	p.Socket.Close()
+}
 
 func inside(netns string, opened int, f func(*site.Site) error) error {
 	if netns == "" {
@@ -82,7 +93,7 @@ func (p Place) client(r lease.Record, o Options) lease.Client {
 }
 
 // Release gives the lease of a record back by the interface that has it. Where that has gone there is no way to say so, and no need to.
-func Release(r lease.Record, netns string, opened int) error {
+func Release(ctx context.Context, r lease.Record, netns string, opened int) error {
 	if r.Over != "" {
 		return nil
 	}
@@ -90,11 +101,11 @@ func Release(r lease.Record, netns string, opened int) error {
 	if err != nil {
 		return err
 	}
-	defer p.Socket.Close()
+	defer p.Leave()
 	if !p.is(r) {
 		return fmt.Errorf("link %s: not the one that has the lease", r.IfName)
 	}
-	return p.client(r, Options{}).Release(r.Terms)
+	return p.client(r, Options{}).Release(ctx, r.Terms)
 }
 
 // down takes an interface down that has no right to its address any more.

@@ -46,7 +46,7 @@ func (d *Daemon) tend(h *holding) {
 	switch {
 	case err != nil && gone(err), err == nil && !place.is(r):
 		if err == nil {
-			place.Socket.Close()
+			place.Leave()
 		}
 		log.Printf("%s: the interface is gone, and its lease is not renewed", r.Whose())
 		d.forget(h)
@@ -56,7 +56,7 @@ func (d *Daemon) tend(h *holding) {
 		d.again(h)
 		return
 	}
-	defer place.Socket.Close()
+	defer place.Leave()
 	d.renew(h, place.client(r, d.Options))
 }
 

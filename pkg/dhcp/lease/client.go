@@ -83,11 +83,25 @@ func (c Client) Renew(ctx context.Context, terms Terms, everybody bool, wait tim
 		return Terms{}, err
 	}
 	request.SetUnicast()
-	way := packet.Way{MAC: terms.ServerMAC, From: terms.Addr.Addr(), To: terms.Server}
-	if everybody {
-		way = packet.Everybody(terms.Addr.Addr())
+	way := packet.Everybody(terms.Addr.Addr())
+	if !everybody {
+		way = c.wayTo(ctx, terms)
 	}
 	return c.granted(ctx, request, way, wait)
+}
+
+// wayTo is the way to the server, or to the router before it, as it is now: the Ethernet address that was there when the lease was given may be another's by
+// now, or nobody's. A bridge's changes with each container, a server moves, a router has a deputy. Where nobody answers, it may still be there.
+func (c Client) wayTo(ctx context.Context, terms Terms) packet.Way {
+	next := terms.Server
+	if !terms.Addr.Contains(next) && terms.Router.IsValid() {
+		next = terms.Router
+	}
+	way := packet.Way{MAC: terms.ServerMAC, From: terms.Addr.Addr(), To: terms.Server}
+	if mac := c.Socket.Seek(ctx, way.From, next); mac != nil {
+		way.MAC = mac
+	}
+	return way
 }
 
 func (c Client) granted(ctx context.Context, request *dhcpv4.DHCPv4, way packet.Way, wait time.Duration) (Terms, error) {
@@ -102,14 +116,14 @@ func (c Client) granted(ctx context.Context, request *dhcpv4.DHCPv4, way packet.
 }
 
 // Release gives the lease back. Nobody answers that.
-func (c Client) Release(terms Terms) error {
+func (c Client) Release(ctx context.Context, terms Terms) error {
 	m, err := c.message(dhcpv4.MessageTypeRelease, dhcpv4.WithClientIP(terms.Addr.Addr().AsSlice()), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(terms.Server.AsSlice())))
 	if err != nil {
 		return err
 	}
 	m.Options.Del(dhcpv4.OptionParameterRequestList)
 	m.SetUnicast()
-	return c.Socket.Send(packet.Way{MAC: terms.ServerMAC, From: terms.Addr.Addr(), To: terms.Server}, m.ToBytes())
+	return c.Socket.Send(c.wayTo(ctx, terms), m.ToBytes())
 }
 
 // message is one of the client's, with all that it says of itself.

@@ -24,6 +24,7 @@ const (
 type Socket struct {
 	file *os.File
 	link int
+	own  net.HardwareAddr
 }
 
 // Way is where a message goes, or where one came from. The zero MAC is everybody's.
@@ -32,12 +33,15 @@ type Way struct {
 	From, To netip.Addr
 }
 
+// everybody is who gets what goes to this address.
+var everybody = net.HardwareAddr{255, 255, 255, 255, 255, 255}
+
 // Everybody is the way of who has no address, or knows no server.
 func Everybody(from netip.Addr) Way {
 	if !from.IsValid() {
 		from = netip.IPv4Unspecified()
 	}
-	return Way{net.HardwareAddr{255, 255, 255, 255, 255, 255}, from, netip.AddrFrom4([4]byte{255, 255, 255, 255})}
+	return Way{everybody, from, netip.AddrFrom4([4]byte{255, 255, 255, 255})}
 }
 
 // Open opens a socket on the interface with the index, in the calling thread's network namespace.
@@ -48,13 +52,26 @@ func Open(link int) (*Socket, error) {
 	}
 	err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(toClient)), Filter: &toClient[0]})
 	if err == nil {
-		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_IP), Ifindex: link})
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: link})
+	}
+	var name unix.Sockaddr
+	if err == nil {
+		name, err = unix.Getsockname(fd)
 	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("packet socket: %w", err)
 	}
-	return &Socket{os.NewFile(uintptr(fd), "packet socket"), link}, nil
+	return &Socket{os.NewFile(uintptr(fd), "packet socket"), link, hardware(name)}, nil
+}
+
+// hardware is the Ethernet address of a packet socket's interface, or of who sent to it.
+func hardware(a unix.Sockaddr) net.HardwareAddr {
+	l, is := a.(*unix.SockaddrLinklayer)
+	if !is {
+		return nil
+	}
+	return append(net.HardwareAddr(nil), l.Addr[:min(int(l.Halen), len(l.Addr))]...)
 }
 
 // Close closes the socket.
@@ -64,8 +81,13 @@ func networkOrder(n uint16) uint16 {
 	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, n))
 }
 
-// toClient takes in UDP to port 68, of which the headers are whole (BPF, Documentation/networking/filter.rst).
+// toClient takes in UDP to port 68, of which the headers are whole, and answers of ARP (BPF, Documentation/networking/filter.rst).
 var toClient = []unix.SockFilter{
+	{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: protocolAt},
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 0, Jf: 2, K: unix.ETH_P_ARP},
+	{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: arpOperation},
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 8, Jf: 9, K: arpReply},
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 0, Jf: 8, K: unix.ETH_P_IP},
 	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 9},
 	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 0, Jf: 6, K: unix.IPPROTO_UDP},
 	{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 6},
@@ -77,15 +99,21 @@ var toClient = []unix.SockFilter{
 	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
 }
 
+// protocolAt is where a filter finds a packet's protocol, SKF_AD_OFF + SKF_AD_PROTOCOL.
+const protocolAt = 1<<32 - 0x1000
+
 // Send sends a message, and returns when the interface has it.
 func (s *Socket) Send(way Way, message []byte) error {
+	return s.send(unix.ETH_P_IP, way.MAC, pack(way, message))
+}
+
+func (s *Socket) send(protocol uint16, mac net.HardwareAddr, packet []byte) error {
 	raw, err := s.file.SyscallConn()
 	if err != nil {
 		return err
 	}
-	to := &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_IP), Ifindex: s.link, Halen: uint8(len(way.MAC))}
-	copy(to.Addr[:], way.MAC)
-	packet := pack(way, message)
+	to := &unix.SockaddrLinklayer{Protocol: networkOrder(protocol), Ifindex: s.link, Halen: uint8(len(mac))}
+	copy(to.Addr[:], mac)
 	var sent error
 	err = raw.Write(func(fd uintptr) bool {
 		sent = unix.Sendto(int(fd), packet, 0, to)
@@ -135,12 +163,23 @@ const mostBytes = 9000
 
 // Receive waits for a message and returns it with the way that it came. When ctx ends first, the error is ctx's. The sum of a packet is not looked at: of one
 // that never left the machine it may not have been reckoned.
-func (s *Socket) Receive(ctx context.Context) (Way, []byte, error) {
+func (s *Socket) Receive(ctx context.Context) (way Way, message []byte, err error) {
+	err = s.receive(ctx, unix.ETH_P_IP, func(packet []byte, from net.HardwareAddr) (whole bool) {
+		if way, message, whole = unpack(packet); whole {
+			way.MAC = from
+		}
+		return whole
+	})
+	return way, message, err
+}
+
+// receive takes packets of a protocol until one is wanted, or ctx ends.
+func (s *Socket) receive(ctx context.Context, protocol uint16, wanted func(packet []byte, from net.HardwareAddr) bool) error {
 	_ = s.file.SetReadDeadline(time.Time{})
 	defer context.AfterFunc(ctx, func() { _ = s.file.SetReadDeadline(time.Unix(1, 0)) })()
 	raw, err := s.file.SyscallConn()
 	if err != nil {
-		return Way{}, nil, err
+		return err
 	}
 	buffer := make([]byte, mostBytes)
 	for {
@@ -153,17 +192,14 @@ func (s *Socket) Receive(ctx context.Context) (Way, []byte, error) {
 		})
 		switch {
 		case ctx.Err() != nil:
-			return Way{}, nil, ctx.Err()
+			return ctx.Err()
 		case errors.Is(received, unix.EINTR), errors.Is(received, unix.ENETDOWN): // the interface may come up again
 			continue
 		case err != nil || received != nil:
-			return Way{}, nil, errors.Join(err, received)
+			return errors.Join(err, received)
 		}
-		if way, message, whole := unpack(buffer[:n]); whole {
-			if l, is := from.(*unix.SockaddrLinklayer); is {
-				way.MAC = append(way.MAC, l.Addr[:min(int(l.Halen), len(l.Addr))]...)
-			}
-			return way, message, nil
+		if l, is := from.(*unix.SockaddrLinklayer); is && l.Protocol == networkOrder(protocol) && wanted(buffer[:n], hardware(from)) {
+			return nil
 		}
 	}
 }
