@@ -2,13 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"log"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/reach"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/ipam"
 	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
@@ -26,6 +29,7 @@ type config struct {
 	maxBlocks int
 	rest      time.Duration
 	pool      *pool.Definition // what init is to make of it
+	reach     reach.Config
 }
 
 // readConfig reads the file; its error has every complaint.
@@ -58,6 +62,7 @@ func parse(o *keys.Object) (config, error) {
 	c.maxBlocks = o.Int("maxBlocks", 16, 1, 1024)
 	c.rest = time.Duration(o.Int("rest", 600, 0, 86400)) * time.Second
 	c.pool = parsePool(o)
+	c.reach = parseReach(o, c)
 	return c, o.Err()
 }
 
@@ -84,6 +89,27 @@ func parseStore(o *keys.Object, network string) etcd.Config {
 		o.Reject("certFile", c.CertFile, "must come with keyFile")
 	}
 	return c
+}
+
+// parseReach reads how others are reached, and where this host's end of the tunnel is: at the first address at which it says it is reached.
+func parseReach(o *keys.Object, c config) reach.Config {
+	r := reach.Config{
+		Network: c.network, Node: c.node,
+		Mode:     reach.Mode(o.String("reach", string(reach.None))),
+		Protocol: o.Int("routeProtocol", reach.Protocol, 5, 255),
+		VNI:      o.Int("vni", 118, 1, 1<<24-1),
+		Port:     o.Int("vxlanPort", 4789, 1, 65535),
+		Log:      log.Printf,
+	}
+	if !slices.Contains(reach.Modes, r.Mode) {
+		o.Reject("reach", string(r.Mode), "must be none, direct, vxlan or auto")
+	}
+	if len(c.via) > 0 {
+		r.Local = c.via[0]
+	} else if r.Mode != reach.None {
+		o.Reject("via", nil, "must have the address at which other hosts reach this one")
+	}
+	return r
 }
 
 // name holds that the text can be part of a key and of a file's name.

@@ -11,6 +11,7 @@ import (
 	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/reach"
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
@@ -202,6 +203,14 @@ func runCommand(file *string) *cobra.Command {
 			return err
 		}
 		a := &agent.Agent{Host: agent.Host{Ledger: l, Log: log.Printf}, Store: s, Limits: conf.limits(), TTL: ttl}
+		if conf.reach.Mode != reach.None {
+			r, err := reach.Open(conf.reach)
+			if err != nil {
+				return err
+			}
+			go r.Run(c.Context())
+			a.Reach = r
+		}
 		return a.Run(c.Context())
 	}
 	return c

@@ -11,7 +11,7 @@ import (
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
 )
 
-// Neighbour is another host's block, and where its owner is reached. Of two words on a block the one with the higher epoch holds.
+// Neighbour is a host's block, and where its owner is reached. Of two words on a block the one with the higher epoch holds.
 type Neighbour struct {
 	Block netip.Prefix
 	Node  string
@@ -19,12 +19,12 @@ type Neighbour struct {
 	Via   []netip.Addr
 }
 
-// Reach makes others' blocks reachable. It is told all of them each time, and finds out itself what there is to do.
+// Reach makes others' blocks reachable. It is told all blocks each time, this host's among them, and finds out itself what there is to do.
 type Reach interface {
 	Set(ctx context.Context, neighbours []Neighbour) error
 }
 
-// follow hears what changes in the store: what is ours wakes the agent, others' blocks go to Reach. What cannot be heard any more is looked at anew.
+// follow hears what changes in the store: what is ours wakes the agent, whose blocks are which goes to Reach. What cannot be heard any more is looked at anew.
 func (a *Agent) follow(ctx context.Context) {
 	for failures := 1; ctx.Err() == nil; failures++ {
 		if err := a.hear(ctx); err != nil && ctx.Err() == nil {
@@ -38,7 +38,7 @@ func (a *Agent) follow(ctx context.Context) {
 func (a *Agent) hear(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	n := neighbours{dirty: make(chan struct{}, 1), node: a.node, blocks: make(map[protocol.Key]protocol.Entry)}
+	n := neighbours{dirty: make(chan struct{}, 1), blocks: make(map[protocol.Key]protocol.Entry)}
 	after := a.seen.Load()
 	if a.Reach != nil {
 		reply, err := a.Store.Do(ctx, protocol.Request{Verb: protocol.Look, Read: []protocol.Key{protocol.PoolKey()}, All: true})
@@ -51,7 +51,7 @@ func (a *Agent) hear(ctx context.Context) error {
 		after = reply.Latest
 		go a.tell(ctx, &n)
 	}
-	return a.Store.Watch(ctx, n.node, a.Reach != nil, after, func(e protocol.Entry) {
+	return a.Store.Watch(ctx, a.node, a.Reach != nil, after, func(e protocol.Entry) {
 		if e.Key.Kind != protocol.OfBlock {
 			pull(a.told)
 		}
@@ -98,11 +98,10 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// neighbours are others' blocks as they are known.
+// neighbours are all blocks as they are known.
 type neighbours struct {
 	mutex  sync.Mutex
 	dirty  chan struct{}
-	node   string
 	pool   pool.Definition
 	blocks map[protocol.Key]protocol.Entry
 }
@@ -115,7 +114,7 @@ func (n *neighbours) take(e protocol.Entry) {
 		n.pool = e.Pool
 	case e.Key.Kind != protocol.OfBlock:
 		return
-	case e.Revision == 0 || e.Owner.Node == n.node:
+	case e.Revision == 0:
 		delete(n.blocks, e.Key)
 	default:
 		n.blocks[e.Key] = e
@@ -123,13 +122,13 @@ func (n *neighbours) take(e protocol.Entry) {
 	pull(n.dirty)
 }
 
-// list is in the order of the blocks.
+// list is in the order of the blocks. Those of a flat pool need no way: hosts are on one link.
 func (n *neighbours) list() []Neighbour {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
 	list := make([]Neighbour, 0, len(n.blocks))
 	for key, e := range n.blocks {
-		if prefix, ok := n.pool.Prefix(key.Block); ok {
+		if prefix, ok := n.pool.Prefix(key.Block); ok && n.pool.Shape == pool.Routed {
 			list = append(list, Neighbour{prefix, e.Owner.Node, e.Revision, e.Owner.Via})
 		}
 	}

@@ -1,0 +1,217 @@
+package reach
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+// event is what the kernel says has happened; lost: it says that it has said more than was heard.
+type event struct {
+	kind  uint16 // RTM_*
+	lost  bool
+	link  int    // index, of a link, an address or a neighbour
+	name  string // of a link
+	table int    // of a route
+	proto uint8
+	route Route
+	near  neighbour
+}
+
+// events are the kernel's.
+type events struct{ file *os.File }
+
+// groups are what is listened to: links, and routes and neighbours of both families; an address that comes or goes shows in a route.
+var groups = []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR}
+
+// ear is how much may wait to be heard, in bytes: some thousands of events.
+const ear = 4 << 20
+
+func listen() (*events, error) {
+	fail := func(err error) error { return fault.New(fault.IO, "", "rtnetlink events: %w", err) }
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fail(err)
+	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, ear) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, ear)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		unix.Close(fd)
+		return nil, fail(err)
+	}
+	for _, group := range groups {
+		if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group); err != nil {
+			unix.Close(fd)
+			return nil, fail(err)
+		}
+	}
+	return &events{os.NewFile(uintptr(fd), "rtnetlink events")}, nil
+}
+
+// Close ends each.
+func (e *events) Close() { e.file.Close() }
+
+// each calls hear with every event until the socket is closed.
+func (e *events) each(hear func(event)) {
+	raw, err := e.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	buffer := make([]byte, 64<<10)
+	for {
+		var n int
+		var received error
+		err := raw.Read(func(fd uintptr) bool {
+			n, _, received = unix.Recvfrom(int(fd), buffer, 0)
+			return !errors.Is(received, unix.EAGAIN)
+		})
+		switch {
+		case err != nil:
+			return
+		case errors.Is(received, unix.ENOBUFS):
+			hear(event{lost: true})
+		case received == nil:
+			take(buffer[:n], hear)
+		}
+	}
+}
+
+// take takes a datagram apart (struct nlmsghdr).
+func take(datagram []byte, hear func(event)) {
+	for len(datagram) >= unix.SizeofNlMsghdr {
+		length := int(binary.NativeEndian.Uint32(datagram))
+		if length < unix.SizeofNlMsghdr || length > len(datagram) {
+			return
+		}
+		hear(eventOf(binary.NativeEndian.Uint16(datagram[4:]), datagram[unix.SizeofNlMsghdr:length]))
+		datagram = datagram[min((length+3)&^3, len(datagram)):]
+	}
+}
+
+func eventOf(kind uint16, body []byte) event {
+	e := event{kind: kind}
+	switch {
+	case (kind == unix.RTM_NEWROUTE || kind == unix.RTM_DELROUTE) && len(body) >= unix.SizeofRtMsg:
+		e.ofRoute(body)
+	case (kind == unix.RTM_NEWNEIGH || kind == unix.RTM_DELNEIGH) && len(body) >= unix.SizeofNdMsg:
+		e.near, e.link = neighbourOf(body)
+	case (kind == unix.RTM_NEWLINK || kind == unix.RTM_DELLINK) && len(body) >= unix.SizeofIfInfomsg:
+		e.link = int(nl.DeserializeIfInfomsg(body).Index)
+		e.name = attribute(body[unix.SizeofIfInfomsg:], unix.IFLA_IFNAME, func(v []byte) string { return nl.BytesToString(v) })
+	case (kind == unix.RTM_NEWADDR || kind == unix.RTM_DELADDR) && len(body) >= unix.SizeofIfAddrmsg:
+		e.link = int(nl.DeserializeIfAddrmsg(body).Index)
+	}
+	return e
+}
+
+func (e *event) ofRoute(body []byte) {
+	m, attrs := nl.DeserializeRtMsg(body), body[unix.SizeofRtMsg:]
+	address := func(v []byte) netip.Addr { a, _ := netip.AddrFromSlice(v); return a }
+	e.proto, e.table = m.Protocol, int(m.Table)
+	if wide := attribute(attrs, unix.RTA_TABLE, number); wide != 0 {
+		e.table = wide
+	}
+	e.route.Via, e.route.Link = attribute(attrs, unix.RTA_GATEWAY, address), attribute(attrs, unix.RTA_OIF, number)
+	e.route.Metric = attribute(attrs, unix.RTA_PRIORITY, number)
+	if m.Family == unix.AF_INET6 && e.route.Metric == usual6 {
+		e.route.Metric = 0
+	}
+	dst := attribute(attrs, unix.RTA_DST, address)
+	if !dst.IsValid() {
+		dst = map[uint8]netip.Addr{unix.AF_INET: netip.IPv4Unspecified(), unix.AF_INET6: netip.IPv6Unspecified()}[m.Family]
+	}
+	e.route.Dst = netip.PrefixFrom(dst, int(m.Dst_len))
+}
+
+func number(v []byte) int {
+	if len(v) != 4 {
+		return 0
+	}
+	return int(binary.NativeEndian.Uint32(v))
+}
+
+// attribute is the value of the first attribute of that type; the zero value where there is none.
+func attribute[T any](attrs []byte, kind uint16, of func([]byte) T) (value T) {
+	list, err := nl.ParseRouteAttr(attrs)
+	if err != nil {
+		return value
+	}
+	for _, a := range list {
+		if a.Attr.Type&^unix.NLA_F_NESTED == kind {
+			return of(a.Value)
+		}
+	}
+	return value
+}
+
+// seen is what the last repair went by: what is heard is held against it.
+type seen struct {
+	want     Set
+	routes   map[netip.Prefix]Route
+	paths    map[netip.Addr]Path
+	links    map[int]bool // by which others are reached
+	tunnel   int
+	name     string // the tunnel's, where there is to be one
+	protocol uint8
+}
+
+func see(want Set, g Ground, c Config) seen {
+	s := seen{want: want, routes: make(map[netip.Prefix]Route, len(want.Routes)), paths: g.Paths, links: make(map[int]bool), tunnel: g.Tunnel, protocol: uint8(c.Protocol)}
+	if c.Mode.tunnels() {
+		s.name = c.name()
+	}
+	for route := range want.Routes {
+		s.routes[route.Dst] = route
+	}
+	for _, path := range g.Paths {
+		s.links[path.Link] = true
+	}
+	return s
+}
+
+// concerned says whether the event may be about what is ours, or about how others are reached; then the paths are not known any more. What we have done
+// ourselves comes back as it was wanted.
+func (s *seen) concerned(e event) bool {
+	switch e.kind {
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+		return e.table == unix.RT_TABLE_MAIN && s.concernedByRoute(e)
+	case unix.RTM_NEWNEIGH:
+		return e.link == s.tunnel && s.tunnel != 0 && !(s.want.Hops[e.near.Hop] || s.want.Ends[e.near.End])
+	case unix.RTM_DELNEIGH:
+		return e.link == s.tunnel && s.tunnel != 0 && (s.want.Hops[e.near.Hop] || s.want.Ends[e.near.End])
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		return e.link == s.tunnel && s.tunnel != 0
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		if e.name == s.name && s.name != "" || s.links[e.link] {
+			s.paths = nil
+			return true
+		}
+	}
+	if e.lost {
+		s.paths = nil
+	}
+	return e.lost
+}
+
+func (s *seen) concernedByRoute(e event) bool {
+	if wanted, ok := s.routes[e.route.Dst]; ok {
+		return e.kind == unix.RTM_DELROUTE || e.proto != s.protocol || e.route != wanted
+	}
+	if e.proto == s.protocol {
+		return e.kind == unix.RTM_NEWROUTE
+	}
+	for addr := range s.paths {
+		if e.route.Dst.Contains(addr) {
+			s.paths = nil
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,271 @@
+package reach
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+)
+
+// kernel is what is read and changed, in the network namespace in which it was opened.
+type kernel struct {
+	*rtnl.Conn
+	protocol uint8
+	alone    int // a socket whose name nobody else has in this network namespace
+}
+
+func openKernel(c Config) (*kernel, error) {
+	alone, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fault.New(fault.IO, "", "socket: %w", err)
+	}
+	if err := unix.Bind(alone, &unix.SockaddrUnix{Name: fmt.Sprintf("@trestle-node/routes/%d", c.Protocol)}); err != nil {
+		unix.Close(alone)
+		return nil, fault.New(fault.Taken, "give this network's routes a number of their own: routeProtocol", "routes: another agent has protocol %d: %w", c.Protocol, err)
+	}
+	conn, err := rtnl.Open()
+	if err != nil {
+		unix.Close(alone)
+		return nil, fault.New(fault.IO, "", "%w", err)
+	}
+	return &kernel{conn, uint8(c.Protocol), alone}, nil
+}
+
+// Close lets another have the routes.
+func (k *kernel) Close() {
+	k.Conn.Close()
+	unix.Close(k.alone)
+}
+
+// path is how the kernel gets to an address; the zero Path where there is no way.
+func (k *kernel) path(to netip.Addr) Path {
+	p, err := k.PathTo(to, 0)
+	if err != nil {
+		return Path{}
+	}
+	return Path{Link: p.Link, Near: !p.Via && !p.Local, Local: p.Local}
+}
+
+// read is what the kernel has of ours, and where others have routes, by their protocol.
+func (k *kernel) read(tunnel int) (have Set, foreign map[netip.Prefix]int, err error) {
+	have, foreign = newSet(), make(map[netip.Prefix]int)
+	routes, err := k.Routes()
+	if err != nil {
+		return have, nil, fmt.Errorf("routes: %w", err)
+	}
+	for _, h := range routes {
+		switch {
+		case h.Table != unix.RT_TABLE_MAIN:
+		case h.Protocol == k.protocol:
+			have.Routes[routeOf(h)] = true
+		default:
+			foreign[h.Dst] = int(h.Protocol)
+		}
+	}
+	if tunnel == 0 {
+		return have, foreign, nil
+	}
+	return have, foreign, errors.Join(k.readNeighbours(have, tunnel), k.readOwn(have, tunnel))
+}
+
+// routeOf is the route as it would be wanted; an odd one (a blackhole, several hops) is none that is.
+func routeOf(h rtnl.Held) Route {
+	r := Route{Dst: h.Dst, Via: h.Via, Link: h.Link, Metric: h.Metric}
+	if h.Family == unix.AF_INET6 && h.Metric == usual6 {
+		r.Metric = 0
+	}
+	return r
+}
+
+// usual6 is the metric of an IPv6 route for which none is asked (IP6_RT_PRIO_USER).
+const usual6 = 1024
+
+// readNeighbours reads the tunnel's neighbours and its ends: both are RTM_GETNEIGH, of other families.
+func (k *kernel) readNeighbours(have Set, tunnel int) error {
+	q := rtnl.Request(unix.RTM_GETNEIGH, unix.NLM_F_DUMP)
+	q.AddData(&netlink.Ndmsg{Family: unix.AF_BRIDGE, Index: uint32(tunnel)})
+	ends, err := k.Read(q)
+	if err != nil {
+		return fmt.Errorf("tunnel's ends: %w", err)
+	}
+	q = rtnl.Request(unix.RTM_GETNEIGH, unix.NLM_F_DUMP)
+	q.AddData(&netlink.Ndmsg{})
+	q.AddData(nl.NewRtAttr(ndaIfIndex, nl.Uint32Attr(uint32(tunnel))))
+	hops, err := k.Read(q)
+	if err != nil {
+		return fmt.Errorf("neighbours: %w", err)
+	}
+	for _, body := range append(ends, hops...) {
+		switch item, index := neighbourOf(body); {
+		case index != tunnel:
+		case item.End != End{}:
+			have.Ends[item.End] = true
+		case item.Hop != Hop{}:
+			have.Hops[item.Hop] = true
+		}
+	}
+	return nil
+}
+
+// ndaIfIndex is NDA_IFINDEX of include/uapi/linux/neighbour.h.
+const ndaIfIndex = 8
+
+// neighbour is either; neither where it is none that stays.
+type neighbour struct {
+	Hop Hop
+	End End
+}
+
+func neighbourOf(body []byte) (n neighbour, index int) {
+	raw, err := netlink.NeighDeserialize(body)
+	if err != nil || raw.State&netlink.NUD_PERMANENT == 0 || len(raw.HardwareAddr) != 6 {
+		if err != nil {
+			return n, 0
+		}
+		return n, raw.LinkIndex
+	}
+	addr, ok := netip.AddrFromSlice(raw.IP)
+	if !ok {
+		return n, raw.LinkIndex
+	}
+	mac := MAC(raw.HardwareAddr)
+	if raw.Family == unix.AF_BRIDGE {
+		return neighbour{End: End{mac, addr.Unmap()}}, raw.LinkIndex
+	}
+	return neighbour{Hop: Hop{addr.Unmap(), mac}}, raw.LinkIndex
+}
+
+// readOwn reads the addresses of the tunnel's end here, but those that the kernel gives.
+func (k *kernel) readOwn(have Set, tunnel int) error {
+	addrs, err := k.Addrs(tunnel)
+	for _, a := range addrs {
+		if !a.Addr().IsLinkLocalUnicast() {
+			have.Own[a.Prefix] = true
+		}
+	}
+	return err
+}
+
+// piece is how many changes are sent at once: the kernel's answers to them must have room in the socket.
+const piece = 100
+
+// apply makes the change.
+func (k *kernel) apply(c Change, tunnel int) error {
+	var all []request
+	for _, r := range c.Unroute {
+		all = append(all, request{"- " + r.String(), k.delRoute(r)})
+	}
+	for _, h := range c.Unhop {
+		all = append(all, request{"- " + h.String(), rtnl.DelNeighbour(tunnel, h.Addr)})
+	}
+	for _, e := range c.Unend {
+		all = append(all, request{"- " + e.String(), endRequest(unix.RTM_DELNEIGH, 0, tunnel, e)})
+	}
+	for _, p := range c.Disown {
+		all = append(all, request{"- address " + p.String(), rtnl.DelAddr(tunnel, p)})
+	}
+	for _, p := range c.Own {
+		all = append(all, request{"+ address " + p.String(), rtnl.NewAddr(tunnel, p, unix.IFA_F_NODAD, rtnl.Proto)})
+	}
+	for _, e := range c.End {
+		all = append(all, request{"+ " + e.String(), endRequest(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_EXCL, tunnel, e)})
+	}
+	for _, h := range c.Hop {
+		all = append(all, request{"+ " + h.String(), rtnl.NewNeighbour(tunnel, h.Addr, net.HardwareAddr(h.MAC[:]))})
+	}
+	for _, r := range c.Route {
+		all = append(all, request{"+ " + r.String(), k.newRoute(r, r.Link == tunnel)})
+	}
+	return k.send(all)
+}
+
+// request is one change, with what it is in words.
+type request struct {
+	what string
+	*nl.NetlinkRequest
+}
+
+// send sends all, in pieces. Of a piece in which one was refused each is sent again alone, so that the error has a name; that it was done before is none.
+func (k *kernel) send(all []request) error {
+	var errs []error
+	for len(all) > 0 {
+		n := min(piece, len(all))
+		bare := make([]*nl.NetlinkRequest, n)
+		for i := range bare {
+			bare[i] = all[i].NetlinkRequest
+		}
+		if err := k.Send(bare...); err != nil {
+			errs = append(errs, k.sendEach(all[:n])...)
+		}
+		all = all[n:]
+	}
+	if n := len(errs); n > 3 {
+		errs = append(errs[:3], fmt.Errorf("and %d more", n-3))
+	}
+	return errors.Join(errs...)
+}
+
+func (k *kernel) sendEach(some []request) (errs []error) {
+	for _, r := range some {
+		err := k.Send(r.NetlinkRequest)
+		done := errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EADDRNOTAVAIL)
+		if err != nil && !done {
+			errs = append(errs, fmt.Errorf("%s: %w", r.what, err))
+		}
+	}
+	return errs
+}
+
+func (k *kernel) newRoute(r Route, far bool) *nl.NetlinkRequest {
+	q := rtnl.Request(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	msg := k.message(r)
+	msg.Scope, msg.Type = unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST
+	if far {
+		msg.Flags = unix.RTNH_F_ONLINK // the address is of no subnet of the link
+	}
+	return fill(q, msg, r)
+}
+
+func (k *kernel) delRoute(r Route) *nl.NetlinkRequest {
+	msg := k.message(r)
+	msg.Scope = unix.RT_SCOPE_NOWHERE
+	return fill(rtnl.Request(unix.RTM_DELROUTE, 0), msg, r)
+}
+
+func (k *kernel) message(r Route) *nl.RtMsg {
+	family := uint8(unix.AF_INET6)
+	if r.Dst.Addr().Is4() {
+		family = unix.AF_INET
+	}
+	return &nl.RtMsg{RtMsg: unix.RtMsg{Family: family, Dst_len: uint8(r.Dst.Bits()), Table: unix.RT_TABLE_MAIN, Protocol: k.protocol}}
+}
+
+func fill(q *nl.NetlinkRequest, msg *nl.RtMsg, r Route) *nl.NetlinkRequest {
+	q.AddData(msg)
+	q.AddData(nl.NewRtAttr(unix.RTA_DST, r.Dst.Addr().AsSlice()))
+	if r.Via.IsValid() {
+		q.AddData(nl.NewRtAttr(unix.RTA_GATEWAY, r.Via.AsSlice()))
+	}
+	if r.Link != 0 {
+		q.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(r.Link))))
+	}
+	if r.Metric != 0 {
+		q.AddData(nl.NewRtAttr(unix.RTA_PRIORITY, nl.Uint32Attr(uint32(r.Metric))))
+	}
+	return q
+}
+
+func endRequest(kind, flags, tunnel int, e End) *nl.NetlinkRequest {
+	q := rtnl.Request(kind, flags)
+	q.AddData(&netlink.Ndmsg{Family: unix.AF_BRIDGE, Index: uint32(tunnel), State: netlink.NUD_PERMANENT, Flags: netlink.NTF_SELF})
+	q.AddData(nl.NewRtAttr(unix.NDA_LLADDR, e.MAC[:]))
+	q.AddData(nl.NewRtAttr(unix.NDA_DST, e.Host.AsSlice()))
+	return q
+}

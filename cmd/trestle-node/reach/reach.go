@@ -1,0 +1,195 @@
+// Package reach makes other hosts' blocks reachable: a route to each, by its host where that is on a link of ours, else through one vxlan link. It is a pure
+// plan, compared with what the kernel has; the kernel's own events say when to compare. What is ours is told by a routing protocol number, and by being on
+// our link; nothing else is touched.
+package reach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
+)
+
+// Protocol is the number by which routes are ours (rtnetlink(7), rtm_protocol), where the configuration does not have another: it is not one of those that
+// iproute2 or the kernel know by name, and the plugins' own are the two before it.
+const Protocol = 118
+
+// Config says how this host reaches others.
+type Config struct {
+	Network  string
+	Node     string // this host's name
+	Mode     Mode
+	Local    netip.Addr // at which others reach this host: the tunnel's end
+	Protocol int
+	VNI      int
+	Port     int // of UDP
+	Log      func(format string, args ...any)
+}
+
+// Reach is this host's share. It is an agent.Reach.
+type Reach struct {
+	Config
+
+	kernel *kernel
+	events *events
+	pulled chan struct{}
+
+	mutex  sync.Mutex
+	blocks []agent.Neighbour
+	told   bool // blocks are known
+	seen   seen
+	said   map[string]bool
+}
+
+// Open begins to listen to the kernel, of the calling thread's network namespace. Nothing is changed before the first Set. A second one with the same protocol
+// is refused there: they would remove each other's routes.
+func Open(c Config) (*Reach, error) {
+	k, err := openKernel(c)
+	if err != nil {
+		return nil, err
+	}
+	e, err := listen()
+	if err != nil {
+		k.Close()
+		return nil, err
+	}
+	r := &Reach{Config: c, kernel: k, events: e, pulled: make(chan struct{}, 1)}
+	return r, nil
+}
+
+// Set makes these blocks reachable, and no others.
+func (r *Reach) Set(_ context.Context, blocks []agent.Neighbour) error {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.blocks, r.told = blocks, true
+	return r.repair()
+}
+
+// rest is for how long events are left to gather after a repair: who removes routes all the time has not the whole processor of us.
+const rest = 20 * time.Millisecond
+
+// Run repairs what others change until ctx ends, and then changes nothing: routes stay.
+func (r *Reach) Run(ctx context.Context) {
+	defer r.kernel.Close()
+	stop := context.AfterFunc(ctx, r.events.Close)
+	defer stop()
+	go r.events.each(func(e event) {
+		r.mutex.Lock()
+		defer r.mutex.Unlock()
+		if r.seen.concerned(e) {
+			pull(r.pulled)
+		}
+	})
+	for failures := 0; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.pulled:
+		}
+		began := time.Now()
+		if err := r.again(); err != nil && ctx.Err() == nil {
+			failures++
+			r.Log("reachability: %v; is tried again", err)
+			time.AfterFunc(min(100*time.Millisecond<<min(failures, 8), 30*time.Second), func() { pull(r.pulled) })
+		} else {
+			failures = 0
+		}
+		sleep(ctx, max(rest, time.Since(began)))
+	}
+}
+
+func (r *Reach) again() error {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if !r.told {
+		return nil
+	}
+	return r.repair()
+}
+
+// repair brings the kernel to what is wanted.
+func (r *Reach) repair() error {
+	g, noTunnel := r.ground()
+	want, complaints := r.plan(r.blocks, g)
+	have, foreign, err := r.kernel.read(g.Tunnel)
+	if err != nil {
+		return err
+	}
+	r.seen = see(want, g, r.Config) // what is withheld, too: it comes when the other goes
+	complaints = append(complaints, withhold(want, have, foreign)...)
+	r.say(complaints)
+	change := Diff(have, want)
+	if n := change.Len(); n > 0 {
+		r.Log("reachability: %s", change)
+	}
+	return errors.Join(noTunnel, r.kernel.apply(change, g.Tunnel))
+}
+
+// ground is what the kernel says of the ways to others. What it said before holds until an event says otherwise. Without a tunnel the rest is done.
+func (r *Reach) ground() (g Ground, err error) {
+	if r.Mode.tunnels() {
+		g.Tunnel, err = r.kernel.link(r.Config)
+	}
+	g.Paths = make(map[netip.Addr]Path)
+	for _, b := range r.blocks {
+		for _, via := range b.Via {
+			if b.Node == r.Node {
+				continue
+			}
+			path, known := r.seen.paths[via]
+			if !known {
+				path = r.kernel.path(via)
+			}
+			g.Paths[via] = path
+		}
+	}
+	return g, err
+}
+
+// withhold takes from what is wanted the routes to where somebody else has one: it is told, and stays.
+func withhold(want, have Set, foreign map[netip.Prefix]int) (complaints []string) {
+	for route := range want.Routes {
+		if by, there := foreign[route.Dst]; there && !have.Routes[route] {
+			delete(want.Routes, route)
+			complaints = append(complaints, fmt.Sprintf("block %s: there is a route of somebody else's (protocol %d), which is left alone: remove it", route.Dst, by))
+		}
+	}
+	slices.Sort(complaints)
+	return complaints
+}
+
+// say tells what was not told the last time, and what is over.
+func (r *Reach) say(complaints []string) {
+	said := make(map[string]bool, len(complaints))
+	for _, text := range complaints {
+		said[text] = true
+		if !r.said[text] {
+			r.Log("reachability: %s", text)
+		}
+	}
+	r.said = said
+}
+
+// name is the tunnel's.
+func (c Config) name() string { return fmt.Sprintf("vxlan.%d", c.VNI) }
+
+func pull(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
