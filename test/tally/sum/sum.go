@@ -29,12 +29,13 @@ type Tally struct {
 	builds map[string]*strings.Builder
 	passed int
 	failed []test
+	spent  map[test]float64
 }
 
 // New returns a tally that has heard nothing; it prints to out.
 func New(out io.Writer) *Tally {
 	return &Tally{out: out, output: make(map[test]*strings.Builder), parent: make(map[test]bool), blamed: make(map[test]bool),
-		builds: make(map[string]*strings.Builder)}
+		builds: make(map[string]*strings.Builder), spent: make(map[test]float64)}
 }
 
 // Read takes events until the stream ends. The label, if any, stands before each package's name.
@@ -69,7 +70,7 @@ func (t *Tally) take(e event) {
 		if e.Test == "" {
 			t.endPackage(e, id)
 		} else {
-			t.end(id, e.Action)
+			t.end(id, e)
 		}
 		delete(t.output, id)
 	}
@@ -89,7 +90,11 @@ func (t *Tally) say(id test, text string) {
 }
 
 // end counts the tests without subtests, and those that failed where none of their subtests did.
-func (t *Tally) end(id test, action string) {
+func (t *Tally) end(id test, e event) {
+	action := e.Action
+	if !t.parent[id] {
+		t.spend(id, e.Elapsed)
+	}
 	switch {
 	case action == "pass" && !t.parent[id]:
 		t.passed++
@@ -137,8 +142,9 @@ func (t *Tally) blame(id test, verdict string) {
 // Count says how many tests passed and failed.
 func (t *Tally) Count() (passed, failed int) { return t.passed, len(t.failed) }
 
-// Report prints the names of what failed, and the sum.
+// Report prints what took long, the names of what failed, and the sum.
 func (t *Tally) Report() {
+	t.reportSpent()
 	for _, id := range t.failed {
 		fmt.Fprintf(t.out, "\n---- %s %s", id.Package, id.Name)
 	}

@@ -60,3 +60,24 @@ func TestAtOnce(t *testing.T) {
 		t.Errorf("printed: %q", out.String())
 	}
 }
+
+// A long run says where its time went, by the functions; a short one has nothing to say.
+func TestSpent(t *testing.T) {
+	for seconds, want := range map[float64]string{
+		30: "\n3 passed, 0 failed\n",
+		80: "\nof 240 s, tests side by side counted each:\n 66.7 %     160 s  p A\n 33.3 %      80 s  p B\n\n3 passed, 0 failed\n",
+	} {
+		var out strings.Builder
+		tally := New(&out)
+		tally.take(event{Action: "output", Package: "p", Test: "A"})
+		for _, name := range []string{"A/x", "A/y", "B"} {
+			tally.take(event{Action: "output", Package: "p", Test: name})
+			tally.take(event{Action: "pass", Package: "p", Test: name, Elapsed: seconds})
+		}
+		tally.take(event{Action: "pass", Package: "p", Test: "A", Elapsed: 2 * seconds})
+		tally.Report()
+		if out.String() != want {
+			t.Errorf("%v s each:\n%s\nwant\n%s", seconds, out.String(), want)
+		}
+	}
+}
