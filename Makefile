@@ -64,7 +64,7 @@ node:
 	cd cmd/trestle-node && $(BUILD) -o ../../bin/ .
 
 test-node:
-	@test/need etcd-server
+	@test/need etcd-server iproute2
 	@go build -o .tools/tally ./test/tally && cd cmd/trestle-node && ../../.tools/tally -count=1 ./...
 
 # It wants a newer Go than the product: an older one says so here, before any test.
