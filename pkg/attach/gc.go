@@ -13,15 +13,15 @@ import (
 )
 
 // gc removes, of this network, every attachment that is not valid, and then the ground that nobody uses. It goes on after errors and
-// reports them all.
+// reports them all; that the configuration has become one that no ADD would take is none, as for a DEL: what its attachments left is there all the same.
 func (e engine) gc(ctx context.Context, req *plugin.Request) error {
-	config, err := e.parse(req)
-	if err != nil {
-		return err
-	}
 	valid, err := req.ValidAttachments()
 	if err != nil {
 		return err
+	}
+	config, err := e.parse(req)
+	if err != nil {
+		req.Logf("GC goes on in spite of: %v", err)
 	}
 	v, err := e.begin(req, config, "")
 	if err != nil {
@@ -83,6 +83,8 @@ func (v *verb) condemns(valid plugin.Valid, h firewall.Holder) string {
 	switch {
 	case valid.Known && !valid.Keeps(h.ID):
 		return "the runtime's valid attachments do not name it"
+	case !valid.Known && v.dead(h) && h.Device != "":
+		return "its device " + h.Device + " is back on the host, and its network namespace is gone"
 	case !valid.Known && v.dead(h):
 		return "its link " + h.HostLink() + " is gone"
 	}
