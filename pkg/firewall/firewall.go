@@ -210,7 +210,8 @@ type Filter interface {
 // Holder is one owner as a filter knows it.
 type Holder struct {
 	owner.Owner
-	Linked bool // as in the claim
+	Linked bool   // as in the claim
+	Device string // of the host's, which is back there without him; empty for none
 }
 
 // A Publisher is a filter that tells which ports of an owner lead somewhere now, so that the flows to them can be cut when they are dropped.

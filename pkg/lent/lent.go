@@ -41,6 +41,12 @@ type Device struct {
 // Owner is who has the device.
 func (d *Device) Owner() owner.Owner { return owner.Of(d.Network, d.ContainerID, d.IfName) }
 
+// Is says whether a link is the device: under whatever name, with its own as its alias, or as it was when it was written down.
+func (d *Device) Is(name, alias, mac string, index int) bool {
+	same := mac == d.MAC
+	return alias == d.Name && (same || index == d.Index) || name == d.Name && same
+}
+
 // path is where the owner's file is. An attachment has one device.
 func path(id owner.ID) string { return filepath.Join(Dir, hex.EncodeToString(id.Owner[:])+".json") }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -227,7 +228,7 @@ func (p Plan) Owners(ctx context.Context, s *site.Site, network [8]byte) ([]fire
 		}
 		for _, h := range list {
 			if at, seen := found[h.ID]; seen {
-				holders[at].Linked = holders[at].Linked || h.Linked
+				holders[at].Linked, holders[at].Device = holders[at].Linked || h.Linked, cmp.Or(holders[at].Device, h.Device)
 				continue
 			}
 			found[h.ID] = len(holders)

@@ -109,7 +109,7 @@ func (m Moved) called(s *site.Site, was *lent.Device) (netlink.Link, error) {
 	return strayed(s.Host, was)
 }
 
-// strayed returns the device where it is on the host: under whatever name, with its own as its alias, or as it was when it was written down.
+// strayed returns the device where it is on the host.
 func strayed(host *site.Side, was *lent.Device) (netlink.Link, error) {
 	host.Forget()
 	if link, err := find(host, was.Name); err != nil || link != nil && is(link, was) {
@@ -129,8 +129,7 @@ func strayed(host *site.Side, was *lent.Device) (netlink.Link, error) {
 
 func is(link netlink.Link, was *lent.Device) bool {
 	a := link.Attrs()
-	same := a.HardwareAddr.String() == was.MAC
-	return a.Alias == was.Name && (same || a.Index == was.Index) || a.Name == was.Name && same
+	return was.Is(a.Name, a.Alias, a.HardwareAddr.String(), a.Index)
 }
 
 // fetch moves it out of the container. Without a note of ours the reference took it: its alias is its name.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
@@ -150,13 +151,19 @@ func (m Moved) Verify(_ context.Context, s *site.Site) error {
 	return err
 }
 
-// Owners lists who has a device of the host's, by what is written down.
-func (m Moved) Owners(_ context.Context, _ *site.Site, network [8]byte) (holders []firewall.Holder, err error) {
+// Owners lists who has a device of the host's, by what is written down. Whose namespace is gone, and whose device is back, is dead.
+func (m Moved) Owners(_ context.Context, s *site.Site, network [8]byte) (holders []firewall.Holder, err error) {
 	all, err := lent.All()
 	for _, d := range all {
-		if o := d.Owner(); o.On(network) {
-			holders = append(holders, firewall.Holder{Owner: o})
+		o := d.Owner()
+		if !o.On(network) {
+			continue
 		}
+		h := firewall.Holder{Owner: o}
+		if link, failed := strayed(s.Host, d); failed == nil && link != nil && !(cache.Entry{Netns: d.Netns}).Lives() {
+			h.Linked, h.Device = true, d.Name
+		}
+		holders = append(holders, h)
 	}
 	return holders, err
 }

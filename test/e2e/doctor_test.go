@@ -114,8 +114,14 @@ func TestDoctor(t *testing.T) {
 		have[f.id] = true
 		t.Run(f.id, func(t *testing.T) {
 			t.Parallel()
-			nstest.Run(t, func(t *testing.T) { diagnose(t, f) })
+			nstest.Run(t, func(t *testing.T) {
+				healthy(t)
+				f.diagnose(t, whole)
+			})
 		})
+	}
+	for _, f := range linkFaults {
+		have[f.id] = true
 	}
 	for _, c := range doctor.Checks() {
 		if !have[c.ID] {
@@ -124,10 +130,23 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-func diagnose(t *testing.T, f planted) {
+// healthy makes the healthy host.
+func healthy(t *testing.T) {
 	setUp, err := filepath.Abs("testdata/doctor.sh")
 	must(t, err)
 	shell(t, ". "+setUp, os.Getenv(pluginsVar))
+}
+
+// whole is silent where all containers of that host are as they were made.
+const whole = `for ns in one:net two:net four:four plain:plain; do
+	test -e /run/netns/${ns%:*} || continue
+	test ${ns%:*} = one && export CAP_ARGS='{"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}'
+	cnitool check ${ns#*:} /run/netns/${ns%:*}
+	unset CAP_ARGS
+done`
+
+// diagnose plants the fault. What it broke is whole after a fix.
+func (f planted) diagnose(t *testing.T, whole string) {
 	if found := (planted{}).examined(t); len(found) > 0 {
 		t.Fatalf("on a healthy host: %+v", found)
 	}
@@ -160,12 +179,7 @@ func diagnose(t *testing.T, f planted) {
 	if found := f.examined(t); len(found) > 0 {
 		t.Errorf("after the fix: %+v\n%s", found, out)
 	}
-	shell(t, `for ns in one:net two:net four:four plain:plain; do
-	test -e /run/netns/${ns%:*} || continue
-	test ${ns%:*} = one && export CAP_ARGS='{"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}'
-	cnitool check ${ns#*:} /run/netns/${ns%:*}
-	unset CAP_ARGS
-done`)
+	shell(t, whole)
 }
 
 // abandon attaches a container whose address is a DHCP server's, and kills the daemon that renews it.

@@ -86,9 +86,7 @@ func TestObstacles(t *testing.T) {
 
 // standing is the healthy host of the tests of doctor, with servers.
 func standing(t *testing.T) {
-	setUp, err := filepath.Abs("testdata/doctor.sh")
-	must(t, err)
-	shell(t, ". "+setUp, os.Getenv(pluginsVar))
+	healthy(t)
 	for _, name := range []string{"one", "outside"} {
 		must(t, in(name, func() error {
 			tcp, err := peer.Serve(name, "tcp4", "0.0.0.0:80")

@@ -13,9 +13,11 @@ func leftoverChecks() []Check {
 	return []Check{
 		{"leaked-link", Warning, "its container is dead; the link stays, and a new container may be refused its name",
 			func(p *Picture) []Finding { return p.leaked(true) }, nil},
+		{"device-stranded", Warning, "a device of the host's is back without its name, state and addresses, and nobody looks for it under another",
+			(*Picture).strays, nil},
 		{"leaked-rules", Warning, "rules of a dead container may lead a port to whoever gets its address next",
 			func(p *Picture) []Finding { return p.leaked(false) }, nil},
-		{"leaked-address", Warning, "an address that nobody uses is not given out", (*Picture).deadReservations, []string{"leaked-link"}},
+		{"leaked-address", Warning, "an address that nobody uses is not given out", (*Picture).deadReservations, []string{"leaked-link", "device-stranded"}},
 		{"reservation-nobody", Warning, "a crash or a full disk left it; the reference's host-local never gives the address out again",
 			(*Picture).nobodys, nil},
 		{"half-made", Warning, "an ADD that was killed, or a DEL", (*Picture).halves, nil},
@@ -26,7 +28,7 @@ func leftoverChecks() []Check {
 		{"unseen", Warning, "what is not looked at may be wrong, and doctor says nothing of it", (*Picture).unseen, nil},
 		{"drift", Error, "something is not as ADD made it",
 			(*Picture).drift, []string{"rules-gone", "forwarding-ipv4", "forwarding-ipv6", "bridge-gone", "bridge-down", "link-down",
-				"interface-down", "port-detached", "gateway-missing", "mtu-pair", "default-route-missing", "address-twice", "mac-twice", "route-localnet",
+				"interface-down", "parent-down", "port-detached", "gateway-missing", "mtu-pair", "default-route-missing", "address-twice", "mac-twice", "route-localnet",
 				"ipv6-disabled", "port-taken", "result-torn", "reservation-nobody", "half-made", "ra-lost", "lease-not-renewed"}},
 	}
 }
@@ -47,6 +49,16 @@ func (p *Picture) leaked(link bool) (found []Finding) {
 			f.What += "; " + why
 		}
 		found = append(found, f)
+	}
+	return found
+}
+
+// strays tells of devices that the kernel brought back, as their container's network namespace ended.
+func (p *Picture) strays() (found []Finding) {
+	for _, a := range p.Host.Attachments {
+		if l := p.Host.Link(a.Stranded); l != nil && a.State == observe.Leaked {
+			found = append(found, Finding{Object: "link " + l.Name, What: name(a) + ": " + strings.Join(a.Why, "; "), Remedy: "trestle gc --yes", Fix: &Fix{Kind: Collect}})
+		}
 	}
 	return found
 }

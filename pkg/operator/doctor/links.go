@@ -14,6 +14,7 @@ func linkChecks() []Check {
 		{"bridge-gone", Error, "no container that was on it is reached", (*Picture).bridgesGone, nil},
 		{"bridge-down", Error, "no container on it is reached", (*Picture).bridgesDown, nil},
 		{"link-down", Error, "the container is not reached", (*Picture).hostLinksDown, []string{"bridge-down"}},
+		{"parent-down", Error, "no container whose interface hangs on it is reached", (*Picture).parentsDown, nil},
 		{"interface-down", Error, "the container reaches nobody", (*Picture).interfacesDown, []string{"lease-not-renewed"}},
 		{"port-detached", Error, "the container is not reached: its host link is the port of no bridge", (*Picture).detached, []string{"bridge-gone"}},
 		{"gateway-missing", Error, "the container's default route leads to an address that nobody has",
@@ -59,6 +60,27 @@ func (p *Picture) hostLinksDown() (found []Finding) {
 				What: "the host's end of " + name(a) + " is down", Remedy: "ip link set " + l.Name + " up",
 				Fix: &Fix{Kind: SetUp, Name: l.Name}, about: []*observe.Attachment{a}})
 		}
+	}
+	return found
+}
+
+// parentsDown looks at the links of the host that containers' hang on.
+func (p *Picture) parentsDown() (found []Finding) {
+	hang := make(map[*observe.Link][]*observe.Attachment)
+	for _, a := range p.living() {
+		if l := p.Host.Link(a.Link); l != nil {
+			if parent := p.Host.Link(l.Parent); parent != nil && !parent.Up {
+				hang[parent] = append(hang[parent], a)
+			}
+		}
+	}
+	for parent, list := range hang {
+		f := Finding{Object: "link " + parent.Name, What: fmt.Sprintf("it is down; the interfaces of %d containers hang on it, that of %s for one", len(list), name(list[0])),
+			Remedy: "set it up where it is", about: list}
+		if p.Host.Own().Named(parent.Name) == parent {
+			f.Remedy, f.Fix = "ip link set "+parent.Name+" up", &Fix{Kind: SetUp, Name: parent.Name}
+		}
+		found = append(found, f)
 	}
 	return found
 }
@@ -209,7 +231,7 @@ func (p *Picture) mtuUplink() (found []Finding) {
 func (p *Picture) mtuPair() (found []Finding) {
 	for _, a := range p.living() {
 		l, host := p.Host.Link(a.Link), p.Host.Link(a.HostLink)
-		if l != nil && host != nil && l.MTU != host.MTU && !a.Promise.Resized {
+		if l != nil && host != nil && host.Peer == l.ID && l.MTU != host.MTU && !a.Promise.Resized {
 			found = append(found, Finding{Object: name(a),
 				What:   fmt.Sprintf("%s has an MTU of %d, and its other end %s of %d", l.Name, l.MTU, host.Name, host.MTU),
 				Remedy: fmt.Sprintf("ip link set %s mtu %d, and %s in the container likewise", host.Name, min(l.MTU, host.MTU), l.Name),

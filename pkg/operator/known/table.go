@@ -18,7 +18,7 @@ var table = []Plugin{
 	{Name: "ipvlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindIPvlan, Stacked: true}}},
 	{Name: "vlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindVLAN, Stacked: true}}},
 	{Name: "tap", Part: Interface, Bridge: Key{Name: "bridge"}, Links: []Link{{Kind: KindTun, Opaque: true}}},
-	{Name: "host-device", Part: Interface},
+	{Name: "host-device", Part: Interface, Every: map[string]any{"device": "any"}},
 	{Name: "dummy", Part: Interface, Links: []Link{{Kind: KindDummy, Opaque: true}}},
 	{Name: "loopback", Part: Interface, Unmarked: true},
 

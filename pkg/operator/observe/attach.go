@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/lent"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -21,6 +22,7 @@ type file struct {
 	owner    owner.ID
 	hostName string // of its host link, there or not
 	linked   bool   // where that link is gone, it is dead
+	lent     *lent.Device
 	memory   *memory
 	entry    cache.Entry // that the memory was read from
 	reserved []*Reservation
@@ -37,6 +39,7 @@ type files struct {
 func (r *reader) attach(ctx context.Context) {
 	all := &files{byID: make(map[string]*file)}
 	r.attachLinks(all)
+	r.attachDevices(all)
 	for _, e := range r.results {
 		r.attachResult(all, e)
 	}
@@ -104,6 +107,18 @@ func (r *reader) attachLinks(all *files) {
 			f := all.of(o, Trestle)
 			f.HostLink, f.linked = l.ID, true
 		}
+	}
+}
+
+// attachDevices adds what was lent. Devices do not bear our mark: their aliases are their names.
+func (r *reader) attachDevices(all *files) {
+	list, err := lent.All()
+	if err != nil {
+		r.problem(Devices, err, "as root, look at the files in "+lent.Dir)
+	}
+	for _, d := range list {
+		f := all.of(d.Owner(), Trestle)
+		f.lent, f.Netns = d, d.Netns
 	}
 }
 

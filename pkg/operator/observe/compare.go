@@ -70,6 +70,9 @@ func (f *file) compareLinks(h *Host, note func(string, ...any)) {
 			note("link %s: down", l.Name)
 		}
 	}
+	if n := h.Namespace(f.Namespace); n != nil && n.Closed == "" && f.Link == "" && f.alone() && slices.Contains(f.memory.addressed, f.IfName) {
+		note("link %s: not found in the container", f.IfName)
+	}
 	if f.Promise.Bridge == "" {
 		return
 	}

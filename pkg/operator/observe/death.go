@@ -3,6 +3,8 @@ package observe
 import (
 	"fmt"
 	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/cache"
 )
 
 // hidden is what a reader without the right to it did not see, beside namespaces, which say so themselves.
@@ -26,6 +28,8 @@ func (f *file) death(h *Host) string {
 		return ""
 	}
 	switch {
+	case f.Stranded != "":
+		return "its device " + f.lent.Name + " is back on the host, and its network namespace is gone"
 	case f.linked:
 		return "its link " + f.hostName + " is gone"
 	case f.memory != nil && len(f.memory.hostLinks) > 0:
@@ -40,14 +44,14 @@ func (f *file) paired(h *Host) bool {
 	return l != nil && (l.PeerHidden || l.Peer != "" && !strings.HasPrefix(l.Peer, hostID+"/"))
 }
 
-// lives says whether the network namespace is there that the runtime gave, or that host-local wrote down.
+// lives says whether the network namespace is there that the runtime gave, or that host-local or we wrote down.
 func (f *file) lives() bool {
 	for _, v := range f.reserved {
 		if v.lives {
 			return true
 		}
 	}
-	return f.memory != nil && f.entry.Lives()
+	return f.memory != nil && f.entry.Lives() || f.lent != nil && (cache.Entry{Netns: f.lent.Netns}).Lives()
 }
 
 // unseen lists what could not be looked at of what the attachment should have.

@@ -23,6 +23,9 @@ type Host struct {
 	Problems     []Problem      `json:"problems,omitempty"`
 }
 
+// Devices is the object of a problem with what is written down of lent devices.
+const Devices = "lent devices"
+
 // Results is the object of a problem with what runtimes remember.
 const Results = "results of runtimes"
 
@@ -176,6 +179,7 @@ type Attachment struct {
 	Addresses []string   `json:"addresses,omitempty"` // with prefix lengths: those of the interface, or else those that were given to it
 	Ports     []Port     `json:"ports,omitempty"`
 	Masked    []string   `json:"masqueraded,omitempty"` // addresses that leave with the host's
+	Stranded  string     `json:"stranded,omitempty"`    // the host's link that was its device, back by itself since its network namespace is gone
 	Result    string     `json:"result,omitempty"`      // the file in which a runtime remembers it
 	Since     *time.Time `json:"since,omitempty"`       // when the runtime wrote that
 	Promise   Promise    `json:"-"`                     // what the runtime remembers that it was given

@@ -35,6 +35,7 @@ type memory struct {
 	hostLinks []string
 	hostNames []string // of all interfaces of the result that are on the host
 	device    bool     // the result has an interface in a sandbox
+	addressed []string // those of them that have an Ethernet address: a program may drive others past the kernel
 }
 
 // lists says whether one of the plugins is such a one.
@@ -49,7 +50,7 @@ func (m *memory) has(a netip.Addr) bool { return slices.Contains(m.Addresses, a)
 // answer is a result, as far as it matters here.
 type answer struct {
 	IPs        []struct{ Address, Gateway string }
-	Interfaces []struct{ Name, Sandbox string }
+	Interfaces []struct{ Name, Mac, Sandbox string }
 	Routes     []struct{ Dst, GW string }
 }
 
@@ -110,8 +111,11 @@ func (m *memory) addResult(result answer) {
 	}
 	for _, link := range result.Interfaces {
 		m.device = m.device || link.Sandbox != ""
-		if link.Sandbox == "" {
+		switch {
+		case link.Sandbox == "":
 			m.hostNames = append(m.hostNames, link.Name)
+		case link.Mac != "":
+			m.addressed = append(m.addressed, link.Name)
 		}
 	}
 	for _, route := range result.Routes {

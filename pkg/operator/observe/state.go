@@ -17,10 +17,14 @@ func (r *reader) locate(f *file) {
 		f.Link, f.Bridge, host.Attachment = host.Peer, host.Master, f.ID
 		host.Origin = f.Origin
 		r.claimBridge(f)
-	} else if n := r.host.Namespace(f.Namespace); n != nil && f.memory != nil && f.memory.device && len(f.memory.hostLinks) == 0 {
+	}
+	if n := r.host.Namespace(f.Namespace); n != nil && f.Link == "" && f.alone() {
 		if l := n.Named(f.IfName); l != nil {
-			f.Link = l.ID // an interface without another end: macvlan, loopback
+			f.Link = l.ID
 		}
+	}
+	if f.lent != nil && !f.lives() {
+		f.strand(r.host.Own())
 	}
 	if l := r.host.Link(f.Link); l != nil {
 		f.Namespace, _, _ = cutLast(l.ID, "/")
@@ -32,6 +36,21 @@ func (r *reader) locate(f *file) {
 		l.Origin = f.Origin
 	}
 	f.addresses(r.host)
+}
+
+// alone says whether the interface is one without another end: macvlan, loopback, a device.
+func (f *file) alone() bool {
+	return f.lent != nil || f.memory != nil && f.memory.device && len(f.memory.hostLinks) == 0
+}
+
+// strand finds the device on the host, where the kernel has left it.
+func (f *file) strand(host *Namespace) {
+	for _, l := range host.Links {
+		if f.lent.Is(l.Name, l.Alias, l.MAC, l.Index) {
+			f.Stranded, l.Attachment = l.ID, f.ID
+			return
+		}
+	}
 }
 
 // claimBridge says of a bridge that bears nobody's mark, and that a result of the reference tells of, that the reference made it.
