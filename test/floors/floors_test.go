@@ -34,7 +34,7 @@ var floors = [][]string{
 	{"pkg/operator/draw", "pkg/operator/ruleset", "pkg/operator/conflist", "pkg/operator/logbook"},
 	{"pkg/operator/known"},
 	{"pkg/operator/observe", "pkg/operator/trace"},
-	{"pkg/operator/page", "pkg/operator/doctor", "pkg/operator/portrait"},
+	{"pkg/operator/page", "pkg/operator/doctor", "pkg/operator/portrait", "pkg/operator/meter"},
 	{"pkg/operator/tool"},
 	{"plugins"},
 	{"cmd", "docs/man"},

@@ -14,15 +14,21 @@ import (
 
 // Messages and attributes of linux/netfilter/nfnetlink_conntrack.h.
 const (
+	msgNew    = unix.NFNL_SUBSYS_CTNETLINK << 8   // IPCTNL_MSG_CT_NEW
 	msgGet    = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1 // IPCTNL_MSG_CT_GET
 	msgDelete = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2 // IPCTNL_MSG_CT_DELETE
 	msgStats  = unix.NFNL_SUBSYS_CTNETLINK<<8 | 5 // IPCTNL_MSG_CT_GET_STATS
 
 	ctaTupleOrig  = 1
 	ctaTupleReply = 2
+	ctaCounts     = 9 // of the original direction; of the reply it is 10
+	ctaCountsBack = 10
 	ctaID         = 12
 	ctaZone       = 18
 	ctaFilter     = 25
+
+	ctaPackets = 1
+	ctaBytes   = 2
 
 	ctaTupleIP    = 1 // source is attribute 1 for IPv4 and 3 for IPv6, destination 2 and 4
 	ctaTupleProto = 2
@@ -40,7 +46,12 @@ type flow struct {
 	protocol        uint8
 	original, reply tuple
 	name            []netlink.Attribute // what the kernel tells it from all others by, as it sent it
+	id              uint32
+	counts          [2]Count // of both directions, where the kernel counts (net.netfilter.nf_conntrack_acct)
 }
+
+// Count is how much has gone one way.
+type Count struct{ Bytes, Packets uint64 }
 
 // tuple is one direction of a flow.
 type tuple struct{ source, destination netip.AddrPort }
@@ -130,7 +141,12 @@ func parse(data []byte) (f flow, err error) {
 			d.Nested(func(d *netlink.AttributeDecoder) error { return f.original.parse(d, &f.protocol) })
 		case ctaTupleReply:
 			d.Nested(func(d *netlink.AttributeDecoder) error { return f.reply.parse(d, &f.protocol) })
-		case ctaID, ctaZone:
+		case ctaCounts, ctaCountsBack:
+			d.Nested(f.counts[d.Type()-ctaCounts].parse)
+			continue
+		case ctaID:
+			f.id = binary.BigEndian.Uint32(append(d.Bytes(), 0, 0, 0, 0))
+		case ctaZone:
 		default:
 			continue
 		}
@@ -139,6 +155,20 @@ func parse(data []byte) (f flow, err error) {
 		}
 	}
 	return f, d.Err()
+}
+
+// parse reads the counts of one direction.
+func (c *Count) parse(d *netlink.AttributeDecoder) error {
+	d.ByteOrder = binary.BigEndian
+	for d.Next() {
+		switch d.Type() {
+		case ctaPackets:
+			c.Packets = d.Uint64()
+		case ctaBytes:
+			c.Bytes = d.Uint64()
+		}
+	}
+	return nil
 }
 
 // parse reads the addresses and ports of one direction, and the protocol that both share.

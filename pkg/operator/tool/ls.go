@@ -98,7 +98,7 @@ func (l listing) print(s screen, list []*observe.Attachment, now time.Time) {
 		t.head = slices.Insert(t.head, 2, "POD")
 	}
 	for _, a := range list {
-		row := []cell{{text: a.Network}, {text: l.container(a)}, {text: a.IfName}, {text: strings.Join(a.Addresses, " ")}, {text: name(a.HostLink)},
+		row := []cell{{text: a.Network}, {text: l.shortened(a.ContainerID)}, {text: a.IfName}, {text: strings.Join(a.Addresses, " ")}, {text: name(a.HostLink)},
 			{text: ports(a)}, {text: age(a, now)}, {string(a.State), stateColour(a.State)}}
 		if l.wide {
 			row = append(row, cell{text: name(a.Bridge)}, cell{text: a.Netns}, cell{text: string(a.Origin)}, cell{text: strings.Join(a.Why, "; ")})
@@ -111,13 +111,13 @@ func (l listing) print(s screen, list []*observe.Attachment, now time.Time) {
 	t.print(s)
 }
 
-// container is the id, shortened as runtimes do if it is one of their long ones.
-func (l listing) container(a *observe.Attachment) string {
+// shortened is a container's id, shortened as runtimes do if it is one of their long ones.
+func (l listing) shortened(container string) string {
 	const long, short = 64, 12
-	if !l.wide && len(a.ContainerID) == long {
-		return a.ContainerID[:short]
+	if !l.wide && len(container) == long {
+		return container[:short]
 	}
-	return a.ContainerID
+	return container
 }
 
 // name is the last part of a link's identifier.

@@ -23,7 +23,7 @@ func Manual(command string) (statuses, files []Entry) {
 	done := Entry{"0", "done"}
 	shown := []Entry{{"0", "it was shown"}, wrong}
 	switch command {
-	case "ls", "show", "context", "graph":
+	case "ls", "show", "context", "graph", "top":
 		return shown, picture
 	case "trace":
 		return []Entry{{"0", "the packet arrives, and its answer comes back"}, {"1", "it does not"},

@@ -36,6 +36,7 @@ var answers = []struct {
 	{"trestle doctor", doctorAnswer{}},
 	{"trestle lint FILE...", lintAnswer{}},
 	{"trestle log [WHAT]", journal.Entry{}},
+	{"trestle top", topAnswer{}},
 	{"trestle gc", gcAnswer{}},
 	{"trestle repair", repairAnswer{}},
 	{"trestle install", installAnswer{}},

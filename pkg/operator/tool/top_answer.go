@@ -1,0 +1,108 @@
+package tool
+
+import (
+	"time"
+
+	"github.com/trestle-cni/trestle/pkg/operator/meter"
+	"github.com/trestle-cni/trestle/pkg/operator/observe"
+)
+
+// topAnswer is what `trestle top --json` prints: an object a line, or with --once one.
+type topAnswer struct {
+	Time       time.Time         `json:"time"`
+	Seconds    float64           `json:"seconds"` // since the reading before: what is said of a second is an average of these
+	Interfaces []topLine         `json:"interfaces"`
+	Unseen     []observe.Problem `json:"unseen"` // what is not counted, so that something may be missing above
+}
+
+// topLine is one interface of a container.
+type topLine struct {
+	ID          string    `json:"id"`
+	Network     string    `json:"network"`
+	ContainerID string    `json:"containerID"`
+	IfName      string    `json:"ifname"`
+	Pod         string    `json:"pod,omitempty"`
+	Received    *topCount `json:"received,omitempty"` // by the container
+	Sent        *topCount `json:"sent,omitempty"`
+	Connections *topBegun `json:"connections,omitempty"` // that it began or answered, of those that the host tracks
+	Ports       []topPort `json:"ports,omitempty"`
+}
+
+// topPort is a published port.
+type topPort struct {
+	Port        observe.Port `json:"port"`
+	Received    *topCount    `json:"received,omitempty"` // by the container, of connections that lived since top began; absent where the kernel does not count by connection
+	Sent        *topCount    `json:"sent,omitempty"`
+	Connections *topBegun    `json:"connections,omitempty"`
+}
+
+// topCount is how much has gone one way, in all and in a second.
+type topCount struct {
+	Bytes            uint64  `json:"bytes"`
+	Packets          uint64  `json:"packets"`
+	BytesPerSecond   float64 `json:"bytesPerSecond"`
+	PacketsPerSecond float64 `json:"packetsPerSecond"`
+}
+
+// topBegun is how many connections have begun since top began, and in a second.
+type topBegun struct {
+	Count     uint64  `json:"count"`
+	PerSecond float64 `json:"perSecond"`
+}
+
+// comparison is of two readings.
+type comparison struct {
+	seconds        float64 // between them
+	heard, counted bool    // see meter.Sample
+}
+
+// line is an interface as it is now, beside what it was before; nil for one that was not there.
+func (c comparison) line(was, now *meter.Interface) topLine {
+	l := topLine{ID: now.ID, Network: now.Network, ContainerID: now.ContainerID, IfName: now.IfName, Pod: now.Pod}
+	if was == nil {
+		was = &meter.Interface{}
+	}
+	if was.Unseen != "" { // how much went meanwhile is not known
+		c.seconds = 0
+	}
+	if now.Unseen == "" {
+		l.Received, l.Sent = c.count(was.Received, now.Received), c.count(was.Sent, now.Sent)
+	}
+	l.Connections = c.begun(was.Connections, now.Connections)
+	for _, p := range now.Ports {
+		var old meter.Port
+		for _, o := range was.Ports {
+			if o.Port == p.Port {
+				old = o
+			}
+		}
+		port := topPort{Port: p.Port, Connections: c.begun(old.Connections, p.Connections)}
+		if c.counted {
+			port.Received, port.Sent = c.count(old.Received, p.Received), c.count(old.Sent, p.Sent)
+		}
+		l.Ports = append(l.Ports, port)
+	}
+	return l
+}
+
+func (c comparison) count(was, now meter.Count) *topCount {
+	return &topCount{now.Bytes, now.Packets, c.rate(was.Bytes, now.Bytes), c.rate(was.Packets, now.Packets)}
+}
+
+func (c comparison) begun(was, now uint64) *topBegun {
+	if !c.heard {
+		return nil
+	}
+	return &topBegun{now, c.rate(was, now)}
+}
+
+// rate is how much a counter has grown in a second; one that began anew began at nothing.
+func (c comparison) rate(was, now uint64) float64 {
+	if now < was {
+		was = 0
+	}
+	if c.seconds <= 0 {
+		return 0
+	}
+	return float64(now-was) / c.seconds
+}
