@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"log"
 	"net/netip"
@@ -22,6 +23,8 @@ import (
 type config struct {
 	network   string
 	node      string
+	source    string
+	listen    string // where its health is asked for, "": nowhere
 	via       []netip.Addr
 	store     etcd.Config
 	places    ledger.Places
@@ -30,10 +33,17 @@ type config struct {
 	rest      time.Duration
 	pool      *pool.Definition // what init is to make of it
 	reach     reach.Config
+	member    member
 }
 
+// Where blocks come from.
+const (
+	etcdSource       = "etcd"
+	kubernetesSource = "kubernetes"
+)
+
 // readConfig reads the file; its error has every complaint.
-func readConfig(path string) (config, error) {
+func readConfig(path, source string) (config, error) {
 	text, err := plainfile.Read(path)
 	if err != nil {
 		return config{}, fault.New(fault.Config, "name the network's file: --config FILE", "configuration: %w", err)
@@ -42,16 +52,26 @@ func readConfig(path string) (config, error) {
 	if err != nil {
 		return config{}, err
 	}
-	return parse(o)
+	return parse(o, source)
 }
 
-func parse(o *keys.Object) (config, error) {
+// parse reads the keys that the source has; where it is "" the file names it.
+func parse(o *keys.Object, source string) (config, error) {
 	host, _ := os.Hostname()
+	host = cmp.Or(os.Getenv("NODE_NAME"), host) // a pod may be told
 	c := config{network: o.String("network", ""), node: o.String("node", host)}
 	name(o, "network", c.network)
 	name(o, "node", c.node)
 	c.via = addresses(o, "via")
-	c.store = parseStore(o, c.network)
+	if c.source = cmp.Or(source, o.String("source", etcdSource)); c.source == kubernetesSource {
+		c.member = parseMember(o, c.network)
+	} else {
+		c.store = parseStore(o, c.network)
+	}
+	if c.source != etcdSource && c.source != kubernetesSource {
+		o.Reject("source", c.source, "must be etcd or kubernetes")
+	}
+	c.listen = o.String("listen", "")
 	c.places = ledger.Places{
 		Network: c.network,
 		Ledger:  o.String("ledger", "/var/lib/cni/blocks/"+c.network+".json"),
@@ -75,9 +95,6 @@ func parseStore(o *keys.Object, network string) etcd.Config {
 		CertFile:  o.String("certFile", ""),
 		KeyFile:   o.String("keyFile", ""),
 		Timeout:   time.Duration(o.Int("timeout", 2, 1, 60)) * time.Second,
-	}
-	if source := o.String("source", "etcd"); source != "etcd" {
-		o.Reject("source", source, "must be etcd")
 	}
 	if len(c.Endpoints) == 0 {
 		o.Reject("endpoints", nil, `must have an address of etcd, as in ["https://192.0.2.1:2379"]`)
@@ -106,7 +123,7 @@ func parseReach(o *keys.Object, c config) reach.Config {
 	}
 	if len(c.via) > 0 {
 		r.Local = c.via[0]
-	} else if r.Mode != reach.None {
+	} else if r.Mode != reach.None && c.source != kubernetesSource { // where the Node says it
 		o.Reject("via", nil, "must have the address at which other hosts reach this one")
 	}
 	return r

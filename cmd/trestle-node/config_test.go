@@ -17,7 +17,7 @@ func parseText(t *testing.T, text string) (config, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parse(o)
+	return parse(o, "")
 }
 
 func TestConfig(t *testing.T) {
@@ -31,6 +31,30 @@ func TestConfig(t *testing.T) {
 	}
 	if c.pool.Len(4) != 1<<14 || c.pool.Len(6) != 1<<16 || c.pool.Shape != "routed" || c.spare != 1 || c.maxBlocks != 16 {
 		t.Errorf("%+v, %+v", c, c.pool)
+	}
+}
+
+// A host of a cluster needs no store, and its agent is told by a flag, too, which source it has.
+func TestMemberConfig(t *testing.T) {
+	t.Setenv("NODE_NAME", "n7")
+	const text = `{"network": "pods", "clusterCIDRs": ["10.244.0.0/16", "fd00::/48"], "kubeconfig": "/etc/kubernetes/kubelet.conf"`
+	c, err := parseText(t, text+`, "source": "kubernetes"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := c.member.network; c.node != "n7" || m.Conflist != "/etc/cni/net.d/10-pods.conflist" || m.Plugins != "/opt/cni/bin" || len(m.Exclude) != 2 {
+		t.Errorf("%+v", c)
+	}
+	o, err := keys.Parse([]byte(text + "}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := parse(o, kubernetesSource); err != nil || c.source != kubernetesSource {
+		t.Errorf("by the flag: %v, %s", err, c.source)
+	}
+	_, err = parseText(t, `{"network": "pods", "source": "kubernetes", "clusterCIDRs": ["10.244.0.1/16", "x"]}`)
+	if err == nil || strings.Count(err.Error(), "clusterCIDRs: ") != 2 {
+		t.Error(err)
 	}
 }
 
@@ -58,7 +82,12 @@ func TestThePageHasAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile(`(?:String|Strings|Int|Bool|addresses)\((?:o, |p, )?"([a-zA-Z]+)"`).FindAllStringSubmatch(string(source), -1)
+	more, err := os.ReadFile("member.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source = append(source, more...)
+	found := regexp.MustCompile(`(?:String|Strings|Int|Bool|addresses|cidrs)\((?:o, |p, )?"([a-zA-Z]+)"`).FindAllStringSubmatch(string(source), -1)
 	if len(found) < 15 {
 		t.Fatalf("only %d keys are found", len(found))
 	}
@@ -80,6 +109,7 @@ func TestErrors(t *testing.T) {
 	file := filepath.Join(dir, "conf.json")
 	for text, want := range map[string]string{
 		"": "no such file",
+		`{"network": "pods", "source": "kubernetes"}`:                                                       "this command is etcd's",
 		`{"network": "pods", "endpoints": ["http://127.0.0.1:1"], "caFile": "/none"}`:                       "caFile: open /none",
 		`{"network": "pods", "endpoints": ["http://127.0.0.1:1"], "certFile": "/none", "keyFile": "/none"}`: "certFile: open /none",
 	} {

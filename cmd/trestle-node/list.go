@@ -97,13 +97,13 @@ func look(ctx context.Context, conf config, s *etcd.Store) (listing, error) {
 		found.Blocks = append(found.Blocks, listedBlock{e.Key.Block, prefix, e.Owner.Node, e.Revision, phaseOf(own.State, e.Key.Block)})
 	}
 	for _, e := range records {
-		found.Nodes = append(found.Nodes, listedNode{e.Key.Node, life(e, alive[e.Key.Node]), e.Record.Boot, e.Record.Via, count[e.Key.Node]})
+		found.Nodes = append(found.Nodes, listedNode{e.Key.Node, lives(e, alive[e.Key.Node]), e.Record.Boot, e.Record.Via, count[e.Key.Node]})
 	}
 	return found, nil
 }
 
-// life is what is known of a host's.
-func life(e protocol.Entry, heard string) string {
+// lives is what is known of a host's life.
+func lives(e protocol.Entry, heard string) string {
 	switch {
 	case e.Record.Dead:
 		return "dead"

@@ -55,7 +55,10 @@ func command() *cobra.Command {
 
 // store reads the file and makes a client.
 func store(file string) (config, *etcd.Store, error) {
-	c, err := readConfig(file)
+	c, err := readConfig(file, "")
+	if err == nil && c.source != etcdSource {
+		err = fault.New(fault.Unsupported, "the cluster's API server says which Node has which CIDR; here there is only run", "source: %s: this command is etcd's", c.source)
+	}
 	if err != nil {
 		return c, nil, err
 	}

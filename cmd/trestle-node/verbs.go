@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/reach"
@@ -189,31 +190,40 @@ func forgetCommand(file *string) *cobra.Command {
 
 func runCommand(file *string) *cobra.Command {
 	c := &cobra.Command{Use: "run", Short: "Keep a block in hand, give back what is idle, until told to stop; which changes nothing", Args: cobra.NoArgs}
-	source := c.Flags().String("source", "etcd", "where blocks come from")
+	source := c.Flags().String("source", "", "where blocks come from, etcd or kubernetes; without it the file says so")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if *source != "etcd" {
-			return fault.New(fault.Unsupported, "etcd", "source: %s: is not known", *source)
-		}
-		conf, s, err := store(*file)
+		conf, err := readConfig(*file, *source)
 		if err != nil {
 			return err
 		}
-		l, err := open(c.Context(), conf)
-		if err != nil {
-			return err
+		if conf.source == kubernetesSource {
+			return runMember(c.Context(), conf)
 		}
-		a := &agent.Agent{Host: agent.Host{Ledger: l, Log: log.Printf}, Store: s, Limits: conf.limits(), TTL: ttl}
-		if conf.reach.Mode != reach.None {
-			r, err := reach.Open(conf.reach)
-			if err != nil {
-				return err
-			}
-			go r.Run(c.Context())
-			a.Reach = r
-		}
-		return a.Run(c.Context())
+		return runAgent(c.Context(), conf)
 	}
 	return c
+}
+
+// runAgent is the agent of a host that shares a pool through etcd.
+func runAgent(ctx context.Context, conf config) error {
+	s, err := etcd.Dial(conf.store)
+	if err != nil {
+		return err
+	}
+	l, err := open(ctx, conf)
+	if err != nil {
+		return err
+	}
+	a := &agent.Agent{Host: agent.Host{Ledger: l, Log: log.Printf}, Store: s, Limits: conf.limits(), TTL: ttl}
+	if conf.reach.Mode != reach.None {
+		r, err := reach.Open(conf.reach)
+		if err != nil {
+			return err
+		}
+		go r.Run(ctx)
+		a.Reach = r
+	}
+	return a.Run(ctx)
 }
 
 // phaseOf is what this host makes of a block, for list.

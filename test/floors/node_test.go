@@ -44,7 +44,7 @@ func TestNothingLinksAStore(t *testing.T) {
 const node = "cmd/trestle-node"
 
 // nodeFloors are the rooms of trestle-node from the ground up; the last is the program.
-var nodeFloors = []string{"pool", "protocol", "ledger", "etcd", "agent", "reach", "."}
+var nodeFloors = []string{"pool", "protocol", "ledger", "etcd", "life", "kube", "network", "agent", "reach", "."}
 
 // pure rooms are arithmetic and a protocol: the standard library is enough for them, and of it nothing that waits or writes.
 var pure = []string{"pool", "protocol"}

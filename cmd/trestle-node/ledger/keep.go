@@ -50,7 +50,7 @@ func (l *Ledger) write(next Content) error {
 	next.Since = since(next)
 	both := next
 	both.State = common(l.State, next.State)
-	if err := l.writeRanges(both); err != nil {
+	if err := rangesOf(both).write(l.places.Ranges); err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(next, "", "  ")
@@ -61,7 +61,7 @@ func (l *Ledger) write(next Content) error {
 		return fault.New(fault.IO, ioHint, "ledger: %w", err)
 	}
 	l.Content = next
-	return l.writeRanges(next)
+	return rangesOf(next).write(l.places.Ranges)
 }
 
 // common is the state of next without what only it has open.
@@ -143,21 +143,32 @@ func (l *Ledger) count(used map[pool.ID]int, addr netip.Addr) {
 
 // Usage counts the files of reservations in each block. It takes no lock, so that no call waits for it, and what comes or goes meanwhile may be counted.
 func (l *Ledger) Usage() (map[pool.ID]int, error) {
+	all, err := reserved(l.places)
 	used := make(map[pool.ID]int)
-	files, err := os.ReadDir(l.Books())
+	for _, addr := range all {
+		l.count(used, addr)
+	}
+	return used, err
+}
+
+// reserved are the addresses of which the network's directory has a file.
+func reserved(places Places) (all []netip.Addr, err error) {
+	files, err := os.ReadDir(places.books())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.IO, ioHint, "reservations: %w", err)
 	}
 	for _, file := range files {
 		if addr, err := netip.ParseAddr(file.Name()); err == nil {
-			l.count(used, addr)
+			all = append(all, addr)
 		}
 	}
-	return used, nil
+	return all, nil
 }
 
 // Books is the directory of the network's reservations.
-func (l *Ledger) Books() string { return filepath.Join(l.places.Data, l.places.Network) }
+func (l *Ledger) Books() string { return l.places.books() }
+
+func (p Places) books() string { return filepath.Join(p.Data, p.Network) }
 
 // durable writes the file so that after a loss of power it is the old one or the new one. What it has already is not written: an agent may start again
 // on a disk that is full.

@@ -46,16 +46,17 @@ func rangesOf(c Content) ranges {
 	return r
 }
 
-func (l *Ledger) writeRanges(c Content) error {
-	text, err := json.MarshalIndent(rangesOf(c), "", "  ")
+// write replaces the file, if it says anything else.
+func (r ranges) write(path string) error {
+	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fault.New(fault.Internal, "", "ranges: %w", err)
 	}
 	text = append(text, '\n')
-	if there, err := plainfile.Read(l.places.Ranges); err == nil && bytes.Equal(there, text) {
+	if there, err := plainfile.Read(path); err == nil && bytes.Equal(there, text) {
 		return nil
 	}
-	if err := plainfile.Write(l.places.Ranges, text); err != nil {
+	if err := plainfile.Write(path, text); err != nil {
 		return fault.New(fault.IO, ioHint, "ranges: %w", err)
 	}
 	return nil

@@ -1,0 +1,137 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/kube"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/network"
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+// Cluster is where a member hears of Nodes.
+type Cluster interface {
+	Nodes() (all []kube.Node, whole bool)
+	Follow(ctx context.Context, changed func(), heard func(error))
+}
+
+// Member is a host of a cluster whose Nodes say which addresses are whose.
+type Member struct {
+	Name    string
+	Cluster Cluster
+	Grant   *ledger.Grant
+	Network network.Network
+	Life    *life.Life
+	// Reach begins to make others' blocks reachable from these addresses of this host's; nil where something else does.
+	Reach func(ctx context.Context, via []netip.Addr) (Reach, int, error)
+
+	reach Reach
+	mtu   int // what it leaves of the underlay's, 0: all
+}
+
+// Parts of a member that must be well.
+const (
+	API       = "api"       // the API server answers
+	Addresses = "addresses" // the host has some to hand out
+	Ways      = "ways"      // others are reachable
+	List      = "list"      // the runtime has the network's list
+)
+
+// MemberParts are all of them.
+var MemberParts = []string{API, Addresses, Ways, List}
+
+// Run keeps the host as its Node says until ctx ends, and then changes nothing. While the API server is not heard, all stays as it is.
+func (m *Member) Run(ctx context.Context) error {
+	pulled := make(chan struct{}, 1)
+	go m.Cluster.Follow(ctx, func() { pull(pulled) }, func(err error) {
+		if err != nil {
+			err = fault.New(fault.NoService, "is the API server there, and may this account list and watch nodes?", "kubernetes: %w", err)
+		}
+		m.Life.Told(API, err)
+	})
+	failures, again := 0, (<-chan time.Time)(nil)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-pulled:
+		case <-again:
+		}
+		failures, again = failures+1, time.After(pause(failures+1))
+		if nodes, whole := m.Cluster.Nodes(); !whole || m.become(ctx, ViewOf(m.Name, nodes), len(nodes)) {
+			failures, again = 0, nil
+		}
+	}
+}
+
+// become brings the host to what the view says, and says whether nothing is left to be tried again. What is taken from it goes first; what it is given comes
+// when others are reachable, and the list last: a runtime that sees it has a network.
+func (m *Member) become(ctx context.Context, v View, hosts int) bool {
+	m.Life.Gauge(life.Hosts, float64(hosts))
+	m.Life.Gauge(life.Blocks, float64(len(v.CIDRs)))
+	err := m.take(ctx, v.CIDRs)
+	m.Life.Told(Addresses, cmp.Or(err, v.Trouble))
+	if err != nil {
+		return false
+	}
+	err = m.ways(ctx, v)
+	m.Life.Told(Ways, err)
+	if err != nil {
+		return false
+	}
+	if len(v.CIDRs) == 0 {
+		return true
+	}
+	if err := m.set(ctx, v.CIDRs); err != nil {
+		m.Life.Told(Addresses, err)
+		return false
+	}
+	changed, err := m.Network.Put(network.Host{Node: m.Name, CIDRs: v.CIDRs, MTU: m.mtu})
+	m.Life.Told(List, err)
+	if changed {
+		m.Life.Did("the runtime has the network's list", "file", m.Network.Conflist)
+	}
+	return err == nil
+}
+
+// take takes everything from host-local where something of it is the host's no more.
+func (m *Member) take(ctx context.Context, cidrs []netip.Prefix) error {
+	has := m.Grant.Has()
+	if len(has) > 0 && !slices.ContainsFunc(has, func(p netip.Prefix) bool { return !slices.Contains(cidrs, p) }) {
+		return nil
+	}
+	return m.set(ctx, nil)
+}
+
+func (m *Member) set(ctx context.Context, cidrs []netip.Prefix) error {
+	changed, err := m.Grant.Set(ctx, cidrs)
+	if err != nil || !changed {
+		return err
+	}
+	strays, err := m.Grant.Strays(cidrs)
+	m.Life.Gauge(life.Strays, float64(len(strays)))
+	m.Life.Did("containers get addresses of", "cidrs", fmt.Sprint(cidrs), "strays", len(strays))
+	return err
+}
+
+// ways makes others reachable, where that is ours to do.
+func (m *Member) ways(ctx context.Context, v View) (err error) {
+	if m.Reach == nil {
+		return nil
+	}
+	if m.reach == nil {
+		if len(v.Via) == 0 {
+			return fault.New(fault.TryLater, "its kubelet or the cloud's controller has to say one", "node %s: has no InternalIP yet", m.Name)
+		}
+		if m.reach, m.mtu, err = m.Reach(ctx, v.Via); err != nil {
+			return err
+		}
+	}
+	return m.reach.Set(ctx, v.Neighbours)
+}

@@ -1,0 +1,318 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/network"
+	"github.com/trestle-cni/trestle/pkg/ipam"
+	"github.com/trestle-cni/trestle/test/slack"
+)
+
+// hosted is a member with directories of its own, and what it says.
+type hosted struct {
+	t      *testing.T
+	places ledger.Places
+	member *Member
+	said   lines
+	ended  chan error
+	end    context.CancelFunc
+}
+
+// lines are those of a log.
+type lines chan string
+
+func (l lines) Write(text []byte) (int, error) {
+	l <- string(text)
+	return len(text), nil
+}
+
+func newHost(t *testing.T) *hosted {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "member")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	h := &hosted{t: t, said: make(lines, 1000), places: ledger.Places{Network: "pods", Ranges: dir + "/run/pods.json", Data: dir + "/books"}}
+	h.member = &Member{Name: "n1", Network: network.Network{Name: "pods", Ranges: h.places.Ranges, Conflist: dir + "/net.d/10-pods.conflist", Plugins: dir + "/bin"}}
+	for _, name := range []string{"bridge", "host-local", "portmap"} {
+		h.plugin(name)
+	}
+	return h
+}
+
+func (h *hosted) plugin(name string) {
+	h.t.Helper()
+	if err := os.MkdirAll(h.member.Network.Plugins, 0o755); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(h.member.Network.Plugins, name), nil, 0o755); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// start lets it run against the API server.
+func (h *hosted) start(a *api) {
+	h.t.Helper()
+	var err error
+	if h.member.Grant, err = ledger.OpenGrant(h.places, h.member.Name); err != nil {
+		h.t.Fatal(err)
+	}
+	h.member.Cluster, h.member.Life = a.cluster(h.t), life.New(life.Log(h.said), MemberParts...)
+	ctx, end := context.WithCancel(context.Background())
+	h.ended, h.end = make(chan error, 1), end
+	go func() { h.ended <- h.member.Run(ctx) }()
+	h.t.Cleanup(end)
+}
+
+// stop ends it as a signal does.
+func (h *hosted) stop() {
+	h.t.Helper()
+	h.end()
+	if err := errors.Join(<-h.ended, h.member.Grant.Close()); err != nil {
+		h.t.Error(err)
+	}
+}
+
+// hear waits until it has said so.
+func (h *hosted) hear(text string) {
+	h.t.Helper()
+	late := time.After(slack.Of(20 * time.Second))
+	for {
+		select {
+		case line := <-h.said:
+			if strings.Contains(line, text) {
+				return
+			}
+		case <-late:
+			h.t.Fatalf("%q was never said; %v", text, h.member.Life.Ready())
+		}
+	}
+}
+
+func (h *hosted) ranges() string { return read(h.t, h.places.Ranges) }
+func (h *hosted) list() string   { return read(h.t, h.member.Network.Conflist) }
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+const (
+	listed = "the runtime has the network's list"
+)
+
+func (h *hosted) hands(cidrs string) { h.t.Helper(); h.hear(`"cidrs":"[` + cidrs + `]"`) }
+
+// From a Node that has no CIDR to one that is gone: at each step host-local hands out of what the Node says, and the runtime has a list as soon as there is
+// a network, and not before.
+func TestMember(t *testing.T) {
+	a, h := startAPI(t), newHost(t)
+	a.put("n1", "")
+	a.put("n2", "10.0.2.0/24 fd00:2::/64")
+	h.start(a)
+	h.hear("node n1: has no podCIDR yet")
+	if h.list() != "" || strings.Contains(h.ranges(), "subnet") {
+		t.Errorf("a Node without CIDR has\n%s\n%s", h.list(), h.ranges())
+	}
+	a.put("n1", "10.0.1.0/24 fd00:1::/64")
+	h.hear(listed)
+	for _, text := range []string{`"subnet": "10.0.1.0/24"`, `"gateway": "10.0.1.1"`, `"subnet": "fd00:1::/64"`} {
+		if !strings.Contains(h.ranges(), text) {
+			t.Errorf("host-local has no %s in %s", text, h.ranges())
+		}
+	}
+	if !strings.Contains(h.list(), `"rangesFrom": "`+h.places.Ranges) || !strings.Contains(h.list(), `{ "dst": "0.0.0.0/0" }, { "dst": "::/0" }`) {
+		t.Errorf("the runtime has %s", h.list())
+	}
+	if err := h.member.Life.Ready(); err != nil {
+		t.Error(err)
+	}
+	was := h.list()
+	a.remove("n1")
+	h.hear("the cluster has no Node of that name")
+	if strings.Contains(h.ranges(), "subnet") || h.list() != was {
+		t.Errorf("a Node that was deleted has\n%s\n%s", h.list(), h.ranges())
+	}
+	a.put("n1", "10.0.3.0/24")
+	h.hands("10.0.3.0/24")
+	h.hear(listed) // of one family now
+	if strings.Contains(h.ranges(), "10.0.1.0") || strings.Contains(h.list(), "::/0") || h.member.Life.Ready() != nil {
+		t.Errorf("a Node with another CIDR has\n%s\n%s: %v", h.list(), h.ranges(), h.member.Life.Ready())
+	}
+}
+
+// What containers have of a CIDR that is another's by now is counted, and nothing is done to them.
+func TestMemberKeepsWhatRuns(t *testing.T) {
+	a, h := startAPI(t), newHost(t)
+	a.put("n1", "10.0.1.0/24")
+	h.start(a)
+	h.hear(listed)
+	books, err := ipam.Open(context.Background(), h.places.Data, h.places.Network, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holder := ipam.Attachment{Holder: ipam.Holder{ContainerID: "c", IfName: "eth0"}}
+	if _, err := books.Allocate(0, ipam.Set{ipam.Whole(netip.MustParsePrefix("10.0.1.0/24"))}, netip.Addr{}, holder); err != nil {
+		t.Fatal(err)
+	}
+	books.Close()
+	a.put("n1", "10.0.2.0/24")
+	h.hear(`"cidrs":"[10.0.2.0/24]","strays":1`)
+
+	// A stop changes nothing, nor does a start without an API server.
+	h.stop()
+	ranges, list := h.ranges(), h.list()
+	a.CloseClientConnections()
+	a.Close()
+	h.start(a)
+	h.hear("is the API server there")
+	if h.ranges() != ranges || h.list() != list || ranges == "" || h.member.Life.Ready() == nil {
+		t.Errorf("without an API server:\n%s\n%s", h.ranges(), h.list())
+	}
+	h.stop()
+	if h.ranges() != ranges || h.list() != list {
+		t.Errorf("after a stop:\n%s\n%s", h.ranges(), h.list())
+	}
+}
+
+// The list says that there is a network: it waits for the plugins, and for the ways to others.
+func TestMemberIsReadyLast(t *testing.T) {
+	a, h := startAPI(t), newHost(t)
+	if err := os.Remove(filepath.Join(h.member.Network.Plugins, "portmap")); err != nil {
+		t.Fatal(err)
+	}
+	way := make(ways, 10)
+	way <- errors.New("no way yet")
+	h.member.Reach = func(context.Context, []netip.Addr) (Reach, int, error) { return way, 1450, nil }
+	a.put("n1", "10.0.1.0/24")
+	a.put("n2", "10.0.2.0/24")
+	h.start(a)
+	h.hear("no way yet")
+	if h.list() != "" || strings.Contains(h.ranges(), "subnet") {
+		t.Errorf("without a way to others: %s, %s", h.list(), h.ranges())
+	}
+	way <- nil
+	way <- nil
+	h.hear("has no portmap")
+	if h.list() != "" {
+		t.Errorf("without a plugin: %s", h.list())
+	}
+	h.plugin("portmap")
+	close(way)
+	h.hear(listed)
+	if !strings.Contains(h.list(), `"mtu": 1450`) {
+		t.Errorf("the tunnel's MTU is not in %s", h.list())
+	}
+}
+
+// ways answers Set with what it is told.
+type ways chan error
+
+func (w ways) Set(context.Context, []Neighbour) error { return <-w }
+
+// The younger of two Nodes with one CIDR hands out nothing, until the other is gone.
+func TestMemberOverlap(t *testing.T) {
+	a, h := startAPI(t), newHost(t)
+	a.put("n0", "10.0.0.0/16")
+	a.put("n1", "10.0.1.0/24")
+	h.start(a)
+	h.hear("node n1: its podCIDR 10.0.1.0/24 overlaps 10.0.0.0/16 of node n0, which is older")
+	if h.list() != "" || strings.Contains(h.ranges(), "subnet") {
+		t.Errorf("has %s, %s", h.list(), h.ranges())
+	}
+	a.remove("n0")
+	h.hear(listed)
+	a.put("n3", "10.0.1.128/25")
+	h.hear("overlaps 10.0.1.0/24 of node n1, which is older")
+	if !strings.Contains(h.ranges(), "10.0.1.0/24") {
+		t.Error("the older lost what it has")
+	}
+}
+
+// Whatever the API server does, the next change is seen.
+func TestMemberOutlivesTheAPI(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, trouble func(*api)
+	}{
+		"torn":                     {nil, (*api).tear},
+		"forgotten, while watched": {nil, (*api).expire},
+		"forgotten, while torn": {nil, func(a *api) {
+			a.then(fails(http.StatusGone, "Expired", ""))
+			a.tear()
+		}},
+		"forgotten, a list": {func(a *api) { a.noStream = true }, func(a *api) {
+			a.expire()
+			a.then(fails(http.StatusGone, "Expired", ""), fails(http.StatusGone, "Expired", ""))
+		}},
+		"busy": {nil, func(a *api) {
+			a.then(fails(http.StatusTooManyRequests, "TooManyRequests", ""), fails(http.StatusTooManyRequests, "TooManyRequests", "0"))
+			a.tear()
+		}},
+		"out of order": {nil, func(a *api) {
+			a.then(fails(http.StatusInternalServerError, "InternalError", ""), fails(http.StatusServiceUnavailable, "ServiceUnavailable", ""))
+			a.tear()
+		}},
+		"busy at first":   {func(a *api) { a.then(fails(http.StatusTooManyRequests, "TooManyRequests", "")) }, (*api).tear},
+		"without streams": {func(a *api) { a.noStream = true }, (*api).expire},
+		"not allowed yet": {func(a *api) {
+			a.then(fails(http.StatusForbidden, "Forbidden", ""), fails(http.StatusForbidden, "Forbidden", ""))
+		}, (*api).tear},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, h := startAPI(t), newHost(t)
+			a.put("n1", "10.0.1.0/24")
+			if c.before != nil {
+				c.before(a)
+			}
+			h.start(a)
+			h.hear(listed)
+			c.trouble(a)
+			a.put("n1", "10.0.2.0/24")
+			h.hands("10.0.2.0/24")
+			a.remove("n1")
+			h.hear("has no Node of that name")
+		})
+	}
+}
+
+// A heartbeat is heard by nobody: what changes a Node and nothing that we keep wakes no one.
+func TestHeartbeatsAreQuiet(t *testing.T) {
+	a, h := startAPI(t), newHost(t)
+	a.put("n1", "10.0.1.0/24")
+	told := make(chan bool, 100)
+	h.member.Reach = func(context.Context, []netip.Addr) (Reach, int, error) { return counted(told), 0, nil }
+	h.start(a)
+	h.hear(listed)
+	for range 50 {
+		a.put("n1", "10.0.1.0/24")
+	}
+	a.put("n2", "10.0.2.0/24")
+	<-told
+	<-told // the second is of n2
+	select {
+	case <-told:
+		t.Error("a heartbeat was told")
+	default:
+	}
+}
+
+type counted chan bool
+
+func (c counted) Set(context.Context, []Neighbour) error { c <- true; return nil }

@@ -1,0 +1,86 @@
+package kube
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+)
+
+// Cluster is what an API server says of its Nodes.
+type Cluster struct {
+	client *rest.RESTClient
+	nodes  nodes
+	heard  func(error)
+}
+
+// Dial makes a client of the kubeconfig's, or where that is "" of the account that the cluster gives a pod. It asks nothing yet. What client-go says goes to the log.
+func Dial(kubeconfig string, log *slog.Logger) (*Cluster, error) {
+	klog.SetSlogLogger(log)
+	conf, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err == nil {
+		return Over(conf)
+	}
+	return nil, fault.New(fault.Config, "run as a pod with a service account, or name a kubeconfig", "kubernetes: %w", err)
+}
+
+// Over is a cluster at this address.
+func Over(conf *rest.Config) (*Cluster, error) {
+	version := schema.GroupVersion{Version: "v1"}
+	scheme := runtime.NewScheme()
+	scheme.AddKnownTypeWithName(version.WithKind("Node"), &object{})
+	scheme.AddKnownTypeWithName(version.WithKind("NodeList"), &objects{})
+	metav1.AddToGroupVersion(scheme, version)
+	conf.APIPath, conf.GroupVersion = "/api", &version
+	conf.ContentType, conf.UserAgent = runtime.ContentTypeJSON, "trestle-node"
+	conf.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	client, err := rest.RESTClientFor(conf)
+	if err != nil {
+		return nil, fault.New(fault.Config, "mend the kubeconfig", "kubernetes: %w", err)
+	}
+	return &Cluster{client: client, nodes: nodes{all: make(map[string]Node)}}, nil
+}
+
+// Nodes are all that there are, in the order of their names; false before the API server has said so once.
+func (c *Cluster) Nodes() ([]Node, bool) { return c.nodes.list() }
+
+// first is the pause after a failure; then it is twice as long each time, up to half a minute, and no two hosts' are alike.
+const first = 500 * time.Millisecond
+
+// Follow hears of Nodes until ctx ends. Changed is called when Nodes has become another; heard with each answer or failure of the API server. What is torn is
+// begun anew where it was, what the server has forgotten from the beginning; what was heard stays meanwhile.
+func (c *Cluster) Follow(ctx context.Context, changed func(), heard func(error)) {
+	c.nodes.changed, c.heard = changed, heard
+	pauses := wait.Backoff{Duration: first, Cap: 30 * time.Second, Steps: 7, Factor: 2, Jitter: 1}
+	asked := &cache.ListWatch{ListWithContextFunc: c.ask, WatchFuncWithContext: c.watch}
+	cache.NewReflectorWithOptions(asked, &object{}, &c.nodes, cache.ReflectorOptions{Name: "nodes", Backoff: &pauses}).RunWithContext(ctx)
+}
+
+func (c *Cluster) ask(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	list, err := c.request(options).Do(ctx).Get()
+	c.heard(err)
+	return list, err
+}
+
+func (c *Cluster) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	options.Watch = true
+	w, err := c.request(options).Watch(ctx)
+	c.heard(err)
+	return w, err
+}
+
+func (c *Cluster) request(options metav1.ListOptions) *rest.Request {
+	return c.client.Get().Resource("nodes").VersionedParams(&options, metav1.ParameterCodec)
+}

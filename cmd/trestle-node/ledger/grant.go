@@ -1,0 +1,99 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/ipam"
+	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
+)
+
+// Grant is what somebody else has given this host, and can take from it: there is no ledger of it, and what host-local reads is all.
+type Grant struct {
+	places Places
+	node   string
+	boot   string
+	lock   *os.File
+}
+
+// OpenGrant takes what host-local reads for this program, and leaves it as it is.
+func OpenGrant(places Places, node string) (*Grant, error) {
+	if err := forgetful(places.Ranges); err != nil {
+		return nil, err
+	}
+	boot, err := Boot()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := filelock.Open(places.Ranges + ".lock")
+	if err != nil {
+		return nil, fault.New(fault.IO, ioHint, "ranges: %w", err)
+	}
+	if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		lock.Close()
+		return nil, fault.New(fault.Taken, "stop it, or give each network a file of its own", "rangesFile: %s: another trestle-node has it", places.Ranges)
+	}
+	return &Grant{places, node, boot, lock}, nil
+}
+
+// Close lets others have it.
+func (g *Grant) Close() error { return g.lock.Close() }
+
+// Set lets host-local hand out of these CIDRs and no others, each with its first address for the gateway. What it is to hand out of no more is taken away
+// under its lock: a call that was under way has its reservation by then.
+func (g *Grant) Set(ctx context.Context, cidrs []netip.Prefix) (changed bool, err error) {
+	there, known := g.there()
+	if known && slices.Equal(there, cidrs) {
+		return false, nil
+	}
+	r := ranges{Network: g.places.Network, Ranges: [][]pool.Range{}, Blocks: []pool.ID{}, Node: g.node, Boot: g.boot}
+	for _, cidr := range cidrs {
+		r.Ranges = append(r.Ranges, []pool.Range{{Subnet: cidr, Gateway: cidr.Addr().Next()}})
+	}
+	if known && !slices.ContainsFunc(there, func(p netip.Prefix) bool { return !slices.Contains(cidrs, p) }) {
+		return true, r.write(g.places.Ranges)
+	}
+	books, err := ipam.Open(ctx, g.places.Data, g.places.Network, true)
+	if err != nil {
+		return false, err
+	}
+	return true, errors.Join(r.write(g.places.Ranges), books.Close())
+}
+
+// Has are the CIDRs that host-local hands out of, as far as they are this host's by this boot.
+func (g *Grant) Has() []netip.Prefix {
+	there, _ := g.there()
+	return there
+}
+
+// there is the same; not known where another has written the file, or nobody.
+func (g *Grant) there() (cidrs []netip.Prefix, known bool) {
+	text, err := plainfile.Read(g.places.Ranges)
+	var r ranges
+	if err != nil || json.Unmarshal(text, &r) != nil || r.Network != g.places.Network || r.Node != g.node || r.Boot != g.boot {
+		return nil, false
+	}
+	for _, set := range r.Ranges {
+		for _, one := range set {
+			cidrs = append(cidrs, one.Subnet)
+		}
+	}
+	return cidrs, true
+}
+
+// Strays are the addresses that are reserved and in none of these CIDRs: of containers that began under others.
+func (g *Grant) Strays(cidrs []netip.Prefix) ([]netip.Addr, error) {
+	all, err := reserved(g.places)
+	return slices.DeleteFunc(all, func(addr netip.Addr) bool {
+		return slices.ContainsFunc(cidrs, func(p netip.Prefix) bool { return p.Contains(addr) })
+	}), err
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"os"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/kube"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/network"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/reach"
+	"github.com/trestle-cni/trestle/pkg/keys"
+)
+
+// member is what is particular to a host of a Kubernetes cluster.
+type member struct {
+	kubeconfig string
+	network    network.Network
+}
+
+func parseMember(o *keys.Object, name string) member {
+	return member{
+		kubeconfig: o.String("kubeconfig", ""),
+		network: network.Network{
+			Name:     name,
+			Conflist: o.String("conflist", "/etc/cni/net.d/10-"+name+".conflist"),
+			Plugins:  o.String("pluginDir", "/opt/cni/bin"),
+			Template: o.String("template", ""),
+			Exclude:  cidrs(o, "clusterCIDRs"),
+		},
+	}
+}
+
+// cidrs reads a list of subnets.
+func cidrs(o *keys.Object, key string) []netip.Prefix {
+	list := []netip.Prefix{}
+	for _, text := range o.Strings(key) {
+		cidr, err := netip.ParsePrefix(text)
+		if err != nil || cidr != cidr.Masked() {
+			o.Reject(key, text, "must be a subnet, as in 10.244.0.0/16")
+			continue
+		}
+		list = append(list, cidr)
+	}
+	return list
+}
+
+// runMember is the agent of a host of a cluster.
+func runMember(ctx context.Context, c config) error {
+	log := life.Log(os.Stderr).With("network", c.network, "node", c.node)
+	cluster, err := kube.Dial(c.member.kubeconfig, log)
+	if err != nil {
+		return err
+	}
+	grant, err := ledger.OpenGrant(c.places, c.node)
+	if err != nil {
+		return err
+	}
+	l, err := begin(ctx, c, life.New(log, agent.MemberParts...))
+	if err != nil {
+		return err
+	}
+	m := agent.Member{Name: c.node, Cluster: cluster, Grant: grant, Network: c.member.network, Life: l}
+	m.Network.Ranges = c.places.Ranges
+	if c.reach.Mode != reach.None {
+		m.Reach = c.openReach
+	}
+	return m.Run(ctx)
+}
+
+// openReach begins to make others reachable, from the first of these addresses where the file does not name another.
+func (c config) openReach(ctx context.Context, via []netip.Addr) (agent.Reach, int, error) {
+	if !c.reach.Local.IsValid() {
+		c.reach.Local = via[0]
+	}
+	r, err := reach.Open(c.reach)
+	if err != nil {
+		return nil, 0, err
+	}
+	go r.Run(ctx)
+	return r, 0, nil
+}
+
+// begin lets the life be looked at, where the file says at which address.
+func begin(ctx context.Context, c config, l *life.Life) (*life.Life, error) {
+	l.Did("begins", "source", c.source)
+	if c.listen == "" {
+		return l, nil
+	}
+	listener, err := life.Listen(c.listen)
+	if err == nil {
+		go l.Serve(ctx, listener)
+	}
+	return l, err
+}

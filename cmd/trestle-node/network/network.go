@@ -1,0 +1,150 @@
+// Package network writes the list of plugins by which a runtime knows that its node has a network, out of a template, when the plugins are there.
+package network
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
+)
+
+//go:embed conflist.tmpl
+var ours string
+
+// Network is where the list is, and what of it no node decides.
+type Network struct {
+	Name     string
+	Ranges   string         // what host-local reads
+	Conflist string         // the file that the runtime reads
+	Plugins  string         // the directory with the plugins
+	Template string         // a file; "": ours
+	Exclude  []netip.Prefix // the cluster's own, to which nothing is masqueraded
+}
+
+// Host is what a node decides.
+type Host struct {
+	Node  string
+	CIDRs []netip.Prefix
+	MTU   int // 0: the plugins' own choice
+}
+
+// Put writes the list, if it is not there already. It is refused while a plugin that it names is missing, so that a runtime which sees it can use it.
+func (n Network) Put(h Host) (changed bool, err error) {
+	text, err := n.render(h)
+	if err != nil {
+		return false, err
+	}
+	if err := n.ready(text); err != nil {
+		return false, err
+	}
+	if there, err := plainfile.Read(n.Conflist); err == nil && bytes.Equal(there, text) {
+		return false, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(n.Conflist), 0o755); err != nil {
+		return false, fault.New(fault.IO, "is its directory mounted and writable?", "conflist: %w", err)
+	}
+	if err := plainfile.Publish(n.Conflist, text); err != nil {
+		return false, fault.New(fault.IO, "is its directory mounted and writable?", "conflist: %w", err)
+	}
+	return true, nil
+}
+
+// render fills in the template, whose own members are those of Network and Host, and IPv4 and IPv6: whether the node has CIDRs of these families.
+func (n Network) render(h Host) ([]byte, error) {
+	source, name := ours, "template"
+	if n.Template != "" {
+		text, err := plainfile.Read(n.Template)
+		if err != nil {
+			return nil, fault.New(fault.Config, "name a file that can be read, or none for the one that is built in", "template: %w", err)
+		}
+		source, name = string(text), n.Template
+	}
+	functions := template.FuncMap{"json": func(v any) (string, error) {
+		text, err := json.Marshal(v)
+		return string(text), err
+	}}
+	made, err := template.New(name).Option("missingkey=error").Funcs(functions).Parse(source)
+	var out bytes.Buffer
+	if err == nil {
+		err = made.Execute(&out, struct {
+			Network
+			Host
+			IPv4, IPv6 bool
+		}{n, h, has(h.CIDRs, 4), has(h.CIDRs, 16)})
+	}
+	if err == nil {
+		err = n.check(out.Bytes())
+	}
+	if err != nil {
+		return nil, fault.New(fault.Config, "docs/cluster.md says what a template may have", "template: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+func has(cidrs []netip.Prefix, bytes int) bool {
+	for _, cidr := range cidrs {
+		if cidr.Addr().BitLen() == 8*bytes {
+			return true
+		}
+	}
+	return false
+}
+
+// list is what is read of a list.
+type list struct {
+	Name    string `json:"name"`
+	Plugins []struct {
+		Type string `json:"type"`
+		IPAM struct {
+			Type       string `json:"type"`
+			RangesFrom string `json:"rangesFrom"`
+		} `json:"ipam"`
+	} `json:"plugins"`
+}
+
+// check holds that what came of the template is a list of this network, one of whose plugins takes addresses out of what the node has.
+func (n Network) check(text []byte) error {
+	var l list
+	if err := json.Unmarshal(text, &l); err != nil {
+		return err
+	}
+	if l.Name != n.Name {
+		return errors.New(`the list's name is "` + l.Name + `", and must be that of the network, "` + n.Name + `"`)
+	}
+	for _, p := range l.Plugins {
+		if p.IPAM.RangesFrom == n.Ranges {
+			return nil
+		}
+	}
+	return errors.New(`no plugin of the list has "rangesFrom": "` + n.Ranges + `"`)
+}
+
+// ready holds that every plugin of the list is there and can be run.
+func (n Network) ready(text []byte) error {
+	var l list
+	if err := json.Unmarshal(text, &l); err != nil {
+		return err
+	}
+	var missing []string
+	for _, p := range l.Plugins {
+		for _, name := range []string{p.Type, p.IPAM.Type} {
+			if name != "" && unix.Access(filepath.Join(n.Plugins, filepath.Base(name)), unix.X_OK) != nil {
+				missing = append(missing, name)
+			}
+		}
+	}
+	if len(missing) > 0 {
+		return fault.New(fault.TryLater, "trestle install puts them there", "plugins: %s: has no %s", n.Plugins, strings.Join(missing, ", "))
+	}
+	return nil
+}
