@@ -30,11 +30,12 @@ MACHINE := qemu-system-x86 busybox-static kmod e2fsprogs iproute2 nftables iptab
 REFERENCE := .tools/reference/bridge
 NEWEST    := -X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v1.10.0
 
-.PHONY: help build reference demo test test-long test-kernels test-kernels-ci test-runtimes test-runtimes-new node test-node bench bench-long lint man release test-release test-cluster clean
+.PHONY: help build reference demo demo-cluster test test-long test-kernels test-kernels-ci test-runtimes test-runtimes-new node test-node bench bench-long lint man release test-release test-cluster clean
 
 help:
 	@echo 'make build      the plugins into bin/, cnitool into .tools/'
 	@echo 'make demo       the tutorial of container networking as a run, under 30 seconds'
+	@echo 'make demo-cluster  three hosts that share a pool through etcd, and whose containers answer each other, under a minute'
 	@echo 'make test       every test; needs no root, five to ten minutes on two processors at rest, forty at the most on a busy machine'
 	@echo 'make test-long  the same tests at full size, end to end for the bundle too'
 	@echo "make test-kernels    what must hold on any kernel, on Debian's $(KERNEL) in an emulator; KERNEL=6.1 PART=laws RUN=TestX: some of it"
@@ -76,6 +77,12 @@ demo:
 	@test/need iproute2 nftables curl procps netbase
 	@$(MAKE) --no-print-directory build
 	@test/demo/run
+
+
+demo-cluster:
+	@test/need iproute2 nftables curl procps netbase etcd-server
+	@$(MAKE) --no-print-directory build node
+	@test/demo/cluster
 
 test:
 	@test/need iproute2 nftables iptables curl procps strace librsvg2-bin firewalld dbus dnsmasq-base isc-dhcp-server containernetworking-plugins

@@ -3,6 +3,8 @@ package hosts
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -157,5 +159,15 @@ func TestTunnel(t *testing.T) {
 				w.until("all reach all again", all)
 			})
 		})
+	}
+}
+
+// The demo ends well.
+func TestDemo(t *testing.T) {
+	cmd := exec.Command("../../../test/demo/cluster")
+	bin := os.Getenv(binVar)
+	cmd.Env = append(os.Environ(), "CNI_PATH="+bin, "PATH="+bin+":"+os.Getenv("PATH"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -36,7 +36,7 @@ func prepare(dir string) error {
 	os.Setenv(binVar, dir)
 	for _, args := range [][]string{
 		{"go", "build", "-o", dir + "/", ".."},
-		{"go", "-C", "../../..", "build", "-o", dir + "/", "./cmd/trestle", "github.com/containernetworking/cni/cnitool"},
+		{"go", "-C", "../../..", "build", "-o", dir + "/", "./cmd/trestle", "github.com/containernetworking/cni/cnitool", "./test/demo/peer"},
 		{filepath.Join(dir, "trestle"), "install", "--bin-dir", dir},
 	} {
 		cmd := exec.Command(args[0], args[1:]...)
