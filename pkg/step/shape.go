@@ -97,7 +97,7 @@ func (s Shape) queue(at *site.Site, link netlink.Link) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	root, err := rootOf(h, link)
+	root, err := at.Host.Conn.Queue(link.Attrs().Index, netlink.HANDLE_ROOT)
 	if err != nil || s.same(root, link) == nil {
 		return false, err
 	}
@@ -193,31 +193,17 @@ func unsupported(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// rootOf returns the link's root queue.
-func rootOf(h *netlink.Handle, link netlink.Link) (netlink.Qdisc, error) {
-	list, err := h.QdiscList(link)
-	if err != nil {
-		return nil, err
-	}
-	for _, q := range list {
-		if q.Attrs().Parent == netlink.HANDLE_ROOT {
-			return q, nil
-		}
-	}
-	return nil, nil
-}
-
 // verify compares the link's queue with what was made.
 func (s Shape) verify(at *site.Site, link netlink.Link) error {
-	h, err := at.Host.Handle()
-	if err != nil {
-		return err
-	}
-	root, err := rootOf(h, link)
+	root, err := at.Host.Conn.Queue(link.Attrs().Index, netlink.HANDLE_ROOT)
 	if err != nil {
 		return err
 	}
 	if err := s.same(root, link); err != nil || root.Type() != "htb" {
+		return err
+	}
+	h, err := at.Host.Handle()
+	if err != nil {
 		return err
 	}
 	list, err := h.ClassList(link, rootHandle)
@@ -253,8 +239,8 @@ func (s Shape) same(root netlink.Qdisc, link netlink.Link) error {
 			}
 			return drift("queue of "+link.Attrs().Name, told(want), told(q))
 		}
-	case *netlink.Htb:
-		if kind == "htb" && q.Handle == rootHandle {
+	case *netlink.GenericQdisc:
+		if kind == "htb" && q.QdiscType == kind && q.Handle == rootHandle {
 			return nil
 		}
 	}
@@ -267,12 +253,12 @@ func told(q *netlink.Tbf) string {
 
 // unqueue removes a root queue of ours.
 func (s Shape) unqueue(at *site.Site, link netlink.Link) error {
-	h, err := at.Host.Handle()
-	if err != nil {
+	root, err := at.Host.Conn.Queue(link.Attrs().Index, netlink.HANDLE_ROOT)
+	if err != nil || root == nil || root.Attrs().Handle != rootHandle || root.Type() != "tbf" && root.Type() != "htb" {
 		return err
 	}
-	root, err := rootOf(h, link)
-	if err != nil || root == nil || root.Attrs().Handle != rootHandle || root.Type() != "tbf" && root.Type() != "htb" {
+	h, err := at.Host.Handle()
+	if err != nil {
 		return err
 	}
 	if err := h.QdiscDel(root); err != nil && !errors.Is(err, unix.ENOENT) {

@@ -55,11 +55,7 @@ func (m Mirrored) Guard(_ context.Context, at *site.Site) error {
 	if err != nil || link == nil {
 		return err
 	}
-	h, err := at.Host.Handle()
-	if err != nil {
-		return err
-	}
-	is, err := led(h, host, link.Attrs().Index)
+	is, err := led(at, host, link.Attrs().Index)
 	if is {
 		err = m.exists(m.Name)
 	}
@@ -188,11 +184,7 @@ func (m Mirrored) Verify(_ context.Context, at *site.Site) error {
 	if !isUp(link) {
 		errs = append(errs, drift("link "+m.Name, "up", "down"))
 	}
-	h, err := at.Host.Handle()
-	if err != nil {
-		return err
-	}
-	is, err := led(h, host, link.Attrs().Index)
+	is, err := led(at, host, link.Attrs().Index)
 	if err == nil && !is {
 		err = drift("what comes in by "+host.Attrs().Name, "led to "+m.Name, "not led there")
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
@@ -25,11 +27,7 @@ func (s Shaped) Guard(_ context.Context, at *site.Site) error {
 	if err != nil {
 		return err
 	}
-	h, err := at.Host.Handle()
-	if err != nil {
-		return err
-	}
-	root, err := rootOf(h, link)
+	root, err := at.Host.Conn.Queue(link.Attrs().Index, netlink.HANDLE_ROOT)
 	if err == nil && root != nil && root.Attrs().Handle == rootHandle {
 		err = s.exists(link.Attrs().Name)
 	}

@@ -15,21 +15,21 @@ import (
 const beside = 49000
 
 // entrance returns the parent of the filters at the host's end, and the priority of ours; make says whether it is to be made. With somebody's clsact it is that.
-func entrance(h *netlink.Handle, host netlink.Link, make bool) (parent uint32, priority uint16, err error) {
-	list, err := h.QdiscList(host)
+func entrance(at *site.Site, host netlink.Link, make bool) (parent uint32, priority uint16, err error) {
+	there, err := at.Host.Conn.Queue(host.Attrs().Index, netlink.HANDLE_INGRESS)
+	switch {
+	case err != nil:
+		return 0, 0, err
+	case there != nil && there.Type() == "clsact":
+		return netlink.HANDLE_MIN_INGRESS, beside, nil
+	case there != nil && there.Type() == "ingress":
+		return there.Attrs().Handle, 1, nil
+	case !make:
+		return 0, 0, nil
+	}
+	h, err := at.Host.Handle()
 	if err != nil {
 		return 0, 0, err
-	}
-	for _, q := range list {
-		switch q.Type() {
-		case "clsact":
-			return netlink.HANDLE_MIN_INGRESS, beside, nil
-		case "ingress":
-			return q.Attrs().Handle, 1, nil
-		}
-	}
-	if !make {
-		return 0, 0, nil
 	}
 	q := &netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: host.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_INGRESS}}
 	if err := h.QdiscAdd(q); err != nil {
@@ -44,7 +44,7 @@ func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	parent, _, err := entrance(h, host, false)
+	parent, _, err := entrance(at, host, false)
 	if err != nil {
 		return false, err
 	}
@@ -56,7 +56,7 @@ func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
 			return false, err
 		}
 	}
-	parent, priority, err := entrance(h, host, true)
+	parent, priority, err := entrance(at, host, true)
 	if err != nil {
 		return false, err
 	}
@@ -89,9 +89,13 @@ func (m Mirrored) ways(host, link int, parent uint32, priority uint16) []*netlin
 }
 
 // led says whether what comes in by the host's end is led to the link of that index.
-func led(h *netlink.Handle, host netlink.Link, to int) (bool, error) {
-	parent, _, err := entrance(h, host, false)
+func led(at *site.Site, host netlink.Link, to int) (bool, error) {
+	parent, _, err := entrance(at, host, false)
 	if err != nil || parent == 0 {
+		return false, err
+	}
+	h, err := at.Host.Handle()
+	if err != nil {
 		return false, err
 	}
 	return ledFrom(h, host, parent, to)
@@ -115,7 +119,7 @@ func unlead(at *site.Site, host netlink.Link, to int) error {
 	if err != nil {
 		return err
 	}
-	parent, _, err := entrance(h, host, false)
+	parent, _, err := entrance(at, host, false)
 	if err != nil || parent == 0 {
 		return err
 	}

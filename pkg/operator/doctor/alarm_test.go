@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
@@ -78,20 +79,28 @@ func (w *world) link(name, kind string, up bool, addresses ...string) *observe.L
 	return l
 }
 
+// namespace is the container's, made where there is none. A host in the making is not asked: who asks has it whole.
+func (w *world) namespace(container string) *observe.Namespace {
+	for _, n := range w.Host.Namespaces {
+		if n.Name == container {
+			return n
+		}
+	}
+	n := &observe.Namespace{ID: "netns/" + container, Name: container}
+	w.Host.Namespaces = append(w.Host.Namespaces, n)
+	return n
+}
+
 // attach makes an attachment: a pair to the bridge, or an interface alone where none is named.
 func (w *world) attach(network, container, ifName, bridge string, addresses ...string) *observe.Link {
-	n := w.Host.Namespace("netns/" + container)
-	if n == nil {
-		n = &observe.Namespace{ID: "netns/" + container, Name: container}
-		w.Host.Namespaces = append(w.Host.Namespaces, n)
-	}
+	n := w.namespace(container)
 	l := &observe.Link{ID: n.ID + "/" + ifName, Name: ifName, MTU: 1500, Up: true, Running: true}
 	addressed(l, addresses)
 	n.Links = append(n.Links, l)
 	a := &observe.Attachment{ID: network + "/" + container + "/" + ifName, Network: network, ContainerID: container, IfName: ifName, State: observe.Whole,
 		Namespace: n.ID, Link: l.ID, Addresses: addresses}
 	if bridge != "" {
-		if w.Host.Own().Named(bridge) == nil {
+		if !slices.ContainsFunc(w.Host.Own().Links, func(l *observe.Link) bool { return l.Name == bridge }) {
 			w.link(bridge, "bridge", true)
 		}
 		a.Bridge = "netns/host/" + bridge
@@ -101,7 +110,7 @@ func (w *world) attach(network, container, ifName, bridge string, addresses ...s
 }
 
 func (w *world) leadsOut(container, link, gateway string) {
-	n := w.Host.Namespace("netns/" + container)
+	n := w.namespace(container)
 	n.Routes = append(n.Routes, observe.Route{Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr(gateway), Link: link, Table: 254})
 }
 

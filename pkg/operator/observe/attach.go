@@ -29,15 +29,17 @@ type file struct {
 	verdict  *Verdict // of CHECK; nil where it was not asked
 }
 
-// files are the attachments by who they are.
+// files are the attachments, and by who they are.
 type files struct {
-	list []*file
-	byID map[string]*file
+	list        []*file
+	byID        map[string]*file
+	byOwner     map[owner.ID]*file
+	byContainer map[string][]*file
 }
 
 // attach puts together what links, rules, runtimes and reservations say of each attachment.
 func (r *reader) attach(ctx context.Context) {
-	all := &files{byID: make(map[string]*file)}
+	all := &files{byID: make(map[string]*file), byOwner: make(map[owner.ID]*file), byContainer: make(map[string][]*file)}
 	r.attachLinks(all)
 	r.attachDevices(all)
 	for _, e := range r.results {
@@ -74,7 +76,10 @@ func (all *files) of(o owner.Owner, origin Origin) *file {
 	if f == nil {
 		f = &file{Attachment: &Attachment{ID: id, Network: network, ContainerID: container, IfName: ifName, Origin: origin}, owner: o.ID,
 			hostName: o.HostLink()}
-		all.byID[id] = f
+		all.byID[id], all.byContainer[container] = f, append(all.byContainer[container], f)
+		if all.byOwner[o.ID] == nil {
+			all.byOwner[o.ID] = f
+		}
 		all.list = append(all.list, f)
 	}
 	return f
@@ -84,8 +89,8 @@ func (all *files) of(o owner.Owner, origin Origin) *file {
 // several. nil for none, or where that leaves more than one.
 func (all *files) find(network, container, ifName string, a netip.Addr) *file {
 	var fit, given []*file
-	for _, f := range all.list {
-		if f.ContainerID == container && (network == "" || f.Network == network) && (ifName == "" || f.IfName == ifName) {
+	for _, f := range all.byContainer[container] {
+		if (network == "" || f.Network == network) && (ifName == "" || f.IfName == ifName) {
 			fit = append(fit, f)
 			if f.memory != nil && f.memory.has(a) {
 				given = append(given, f)
@@ -124,15 +129,22 @@ func (r *reader) attachDevices(all *files) {
 
 // besides tells whose the links are that stand beside a host's end: by their mark or, of the reference's, by the result that lists them.
 func (r *reader) besides(all *files) {
-	for _, l := range r.host.Own().Links {
-		if !known.Beside(l.Kind) {
-			continue
-		}
-		o, marked := owner.Parse(l.Alias)
-		for _, f := range all.list {
-			if marked && f.owner == o.ID || l.Alias == "" && f.memory != nil && slices.Contains(f.memory.hostNames, l.Name) {
-				l.Attachment = f.ID
+	listed := make(map[string]*file)
+	for _, f := range all.list {
+		if f.memory != nil {
+			for _, name := range f.memory.hostNames {
+				listed[name] = f
 			}
+		}
+	}
+	for _, l := range r.host.Own().Links {
+		f := listed[l.Name]
+		if l.Alias != "" {
+			o, _ := owner.Parse(l.Alias)
+			f = all.byOwner[o.ID]
+		}
+		if f != nil && known.Beside(l.Kind) {
+			l.Attachment = f.ID
 		}
 	}
 }
@@ -163,7 +175,7 @@ func (all *files) attachSign(s sign) {
 	case s.origin == Trestle && s.ifName != "":
 		f = all.of(owner.Of(s.network, s.container, s.ifName), Trestle)
 	case s.origin == Trestle:
-		if f = all.byOwner(s.id); f == nil {
+		if f = all.byOwner[s.id]; f == nil {
 			return
 		}
 	default:
@@ -178,15 +190,6 @@ func (all *files) attachSign(s sign) {
 	if s.masked != "" && !slices.Contains(f.Masked, s.masked) {
 		f.Masked = append(f.Masked, s.masked)
 	}
-}
-
-func (all *files) byOwner(id owner.ID) *file {
-	for _, f := range all.list {
-		if f.owner == id {
-			return f
-		}
-	}
-	return nil
 }
 
 // attachReservation finds whose an address is. Files of old versions do not tell the interface.

@@ -8,7 +8,6 @@ package observe
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
@@ -21,6 +20,9 @@ type Host struct {
 	Reservations []*Reservation `json:"reservations"`
 	Networks     []*Network     `json:"networks"` // by name
 	Problems     []Problem      `json:"problems,omitempty"`
+
+	namespaces  index[string, *Namespace]
+	attachments index[string, *Attachment]
 }
 
 // Devices is the object of a problem with what is written down of lent devices.
@@ -66,6 +68,9 @@ type Namespace struct {
 	Sysctls    map[string]string `json:"sysctls,omitempty"` // those that matter, by the key below /proc/sys/net
 	Conntrack  int               `json:"conntrack"`         // entries; -1 where that is not to be known
 	Filter     *ruleset.Ruleset  `json:"filter,omitempty"`  // nil where it could not be read
+
+	links     index[string, *Link]
+	addresses index[netip.Addr, *Link]
 }
 
 // Process is a process in a namespace.
@@ -206,56 +211,4 @@ type Reservation struct {
 	Unread      string     `json:"unread,omitempty"` // why it could not be read; then it is not known whose it is
 
 	lives bool // its owner's network namespace was found
-}
-
-// Namespace returns the namespace with the id, nil for none.
-func (h *Host) Namespace(id string) *Namespace {
-	for _, n := range h.Namespaces {
-		if n.ID == id {
-			return n
-		}
-	}
-	return nil
-}
-
-// Link returns the link with the id, nil for none.
-func (h *Host) Link(id string) *Link {
-	for _, n := range h.Namespaces {
-		for _, l := range n.Links {
-			if l.ID == id {
-				return l
-			}
-		}
-	}
-	return nil
-}
-
-// Attachment returns the attachment with the id, nil for none.
-func (h *Host) Attachment(id string) *Attachment {
-	for _, a := range h.Attachments {
-		if a.ID == id {
-			return a
-		}
-	}
-	return nil
-}
-
-// Own is the host's own namespace.
-func (h *Host) Own() *Namespace { return h.Namespaces[0] }
-
-// Named returns the namespace's link of the name, nil for none.
-func (n *Namespace) Named(name string) *Link {
-	for _, l := range n.Links {
-		if l.Name == name {
-			return l
-		}
-	}
-	return nil
-}
-
-// Has says whether a link of the namespace has the address.
-func (n *Namespace) Has(a netip.Addr) bool {
-	return slices.ContainsFunc(n.Links, func(l *Link) bool {
-		return slices.ContainsFunc(l.Addresses, func(own Address) bool { return own.Prefix.Addr() == a })
-	})
 }

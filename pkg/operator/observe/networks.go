@@ -56,7 +56,9 @@ func (r *reader) readNetworks() {
 		}
 	}
 	for _, e := range r.results {
-		r.network(e.Network).describe(conflist.Parse(e.Network+".conflist", e.List))
+		if n := r.network(e.Network); len(n.Plugins) == 0 { // the thousandth says what the first does
+			n.describe(conflist.Parse(e.Network+".conflist", e.List))
+		}
 	}
 	for _, a := range r.host.Attachments {
 		if a.Network != "" {
