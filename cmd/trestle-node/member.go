@@ -79,8 +79,13 @@ func (c config) openReach(ctx context.Context, via []netip.Addr) (agent.Reach, i
 	if err != nil {
 		return nil, 0, err
 	}
+	mtu, err := r.MTU()
+	if err != nil {
+		r.Close()
+		return nil, 0, err
+	}
 	go r.Run(ctx)
-	return r, 0, nil
+	return r, mtu, nil
 }
 
 // begin lets the life be looked at, where the file says at which address.

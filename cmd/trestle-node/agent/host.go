@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
@@ -28,6 +29,8 @@ type Host struct {
 	Ledger    *ledger.Ledger
 	MaxBlocks int // of a family
 	Log       func(format string, args ...any)
+
+	stale []pool.ID // open blocks whose keys say that this host is reached where it is not
 }
 
 func (h *Host) state() protocol.State { return h.Ledger.State }
@@ -77,10 +80,11 @@ func (h *Host) Join(ctx context.Context, all bool) error {
 		if h.state().Pool == 0 {
 			return fault.New(fault.NoService, "trestle-node init, once for all hosts", "pool: network %s: is not defined", h.Ledger.Network)
 		}
-		if h.state().Record != 0 {
+		h.stale = outdated(h.state(), reply)
+		record, _ := reply.Of(protocol.NodeKey(h.state().Node))
+		if h.state().Record != 0 && slices.Equal(record.Record.Via, h.state().Via) {
 			return nil
 		}
-		record, _ := reply.Of(protocol.NodeKey(h.state().Node))
 		if err := h.alone(ctx, record); err != nil {
 			return err
 		}
@@ -98,6 +102,16 @@ func (h *Host) Join(ctx context.Context, all bool) error {
 	return fault.New(fault.Taken, "is there another machine of that name?", "node %s: its record changes all the time", h.state().Node)
 }
 
+// outdated are the open blocks whose keys have other addresses of this host than it has.
+func outdated(s protocol.State, reply protocol.Reply) (ids []pool.ID) {
+	for _, e := range reply.Entries {
+		if e.Key.Kind == protocol.OfBlock && s.Block(e.Key.Block).Phase == protocol.Open && !slices.Equal(e.Owner.Via, s.Via) {
+			ids = append(ids, e.Key.Block)
+		}
+	}
+	return ids
+}
+
 // alone refuses a name under which another boot was heard of lately: a clone, or this machine before a reboot that was quick.
 func (h *Host) alone(ctx context.Context, record protocol.Entry) error {
 	if record.Revision == 0 || record.Record.Dead || record.Record.Boot == h.state().Boot {
@@ -111,9 +125,14 @@ func (h *Host) alone(ctx context.Context, record protocol.Entry) error {
 		"node %s: another machine has this name, and lives (boot %s)", h.state().Node, boot)
 }
 
-// Settle brings to an end what was left open: claims in doubt, and blocks that are ours and closed. What is ours twice over, or no more, shows here.
+// Settle brings to an end what was left open: claims in doubt, and blocks that are ours and closed. What is ours twice over, or no more, shows here. A block
+// whose key says that this host is reached elsewhere is closed and opened again: for that moment nothing new is handed out of it.
 func (h *Host) Settle(ctx context.Context) error {
 	var errs []error
+	for _, id := range h.stale {
+		errs = append(errs, h.shut(ctx, id))
+	}
+	h.stale = nil
 	for _, b := range h.state().Blocks {
 		var err error
 		switch b.Phase {
@@ -125,6 +144,14 @@ func (h *Host) Settle(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+func (h *Host) shut(ctx context.Context, id pool.ID) (err error) {
+	next := h.Ledger.Content
+	if next.State, err = h.state().Close(id); err != nil {
+		return nil // it is not open any more
+	}
+	return h.Ledger.Keep(ctx, next)
 }
 
 func (h *Host) reopen(ctx context.Context, id pool.ID) error {

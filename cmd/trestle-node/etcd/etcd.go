@@ -34,10 +34,12 @@ type Config struct {
 
 // Store is one network's keys.
 type Store struct {
-	client  *clientv3.Client
-	keys    keys
-	timeout time.Duration
-	names   string
+	client    *clientv3.Client
+	keys      keys
+	timeout   time.Duration
+	endpoints []string
+	names     string
+	identity  *tls.Config // nil: none
 }
 
 // Dial makes a client; it asks nothing yet.
@@ -53,12 +55,15 @@ func Dial(c Config) (*Store, error) {
 	if err != nil {
 		return nil, fault.New(fault.Config, "mend endpoints", "etcd: %s: %w", strings.Join(c.Endpoints, ", "), err)
 	}
-	return Over(client, c), nil
+	s := Over(client, c)
+	s.identity = identity
+	return s, nil
 }
 
 // Over is the network's store over a client that others use, too.
 func Over(client *clientv3.Client, c Config) *Store {
-	return &Store{client, keys{strings.TrimSuffix(c.Prefix, "/") + "/" + c.Network + "/"}, c.Timeout, strings.Join(c.Endpoints, ", ")}
+	k := keys{strings.TrimSuffix(c.Prefix, "/") + "/" + c.Network + "/"}
+	return &Store{client: client, keys: k, timeout: c.Timeout, endpoints: c.Endpoints, names: strings.Join(c.Endpoints, ", ")}
 }
 
 // Close ends the client.
@@ -176,6 +181,15 @@ func (s *Store) explain(err error) error {
 		return fault.New(fault.Config, "give this host's certificate or user the right to read and write below the prefix", "etcd: %s: %w", s.names, err)
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		return fault.New(fault.TryLater, "compact and defragment etcd, then disarm its alarm", "etcd: %s: %w", s.names, err)
+	}
+	if code != codes.Canceled && !errors.Is(err, context.Canceled) {
+		if why := s.cause(context.Background()); why != nil {
+			err = fmt.Errorf("%w: %w", err, why)
+		}
+	}
+	if errors.Is(err, errTLS) {
+		return fault.New(fault.Config, "caFile must have the CA of etcd's certificate, which must name the endpoint; certFile and keyFile one that etcd's CA has signed",
+			"etcd: %s: no answer: %w", s.names, err)
 	}
 	return fault.New(fault.TryLater, "is etcd up, and does it have a leader? What this host has goes on meanwhile", "etcd: %s: no answer: %w", s.names, err)
 }

@@ -62,6 +62,12 @@ func Open(c Config) (*Reach, error) {
 	return r, nil
 }
 
+// Close ends what does not run. It changes nothing.
+func (r *Reach) Close() {
+	r.events.Close()
+	r.kernel.Close()
+}
+
 // Set makes these blocks reachable, and no others.
 func (r *Reach) Set(_ context.Context, blocks []agent.Neighbour) error {
 	r.mutex.Lock()

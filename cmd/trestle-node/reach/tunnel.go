@@ -24,6 +24,17 @@ func Overhead(over netip.Addr) int {
 	return 40 + 8 + 8 + 14
 }
 
+// MTU is what is left for containers of the MTU of this host's link; 0 where that is all of it.
+func (r *Reach) MTU() (int, error) {
+	if !r.Mode.tunnels() {
+		return 0, nil
+	}
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	mtu, err := r.kernel.underlay(r.Local)
+	return mtu - Overhead(r.Local), err
+}
+
 // link is the index of the tunnel, which is made where it is missing, and anew where it is not as it should be. It learns nothing and floods nothing: it
 // has no end for what it does not know.
 func (k *kernel) link(c Config) (index int, err error) {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +76,7 @@ func TestCertificates(t *testing.T) {
 	both := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	ca.issue("etcd", &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: both})
 	ca.issue("node", &x509.Certificate{ExtKeyUsage: both[1:]})
+	ca.issue("web", &x509.Certificate{ExtKeyUsage: both[:1]})
 	other.issue("node", &x509.Certificate{ExtKeyUsage: both[1:]})
 
 	at := ports(t, 2)
@@ -97,16 +99,26 @@ func TestCertificates(t *testing.T) {
 	if err := try(etcd.Config{CAFile: ca.file("ca.crt"), CertFile: ca.file("node.crt"), KeyFile: ca.file("node.key"), Timeout: slack.Of(20 * time.Second)}); err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]etcd.Config{
-		"no certificate":          {CAFile: ca.file("ca.crt")},
-		"another CA's":            {CAFile: ca.file("ca.crt"), CertFile: other.file("node.crt"), KeyFile: other.file("node.key")},
-		"an etcd of another CA's": {CAFile: other.file("ca.crt"), CertFile: ca.file("node.crt"), KeyFile: ca.file("node.key")},
+	own := func(c etcd.Config) etcd.Config { c.CAFile = ca.file("ca.crt"); return c }
+	for name, c := range map[string]struct {
+		conf etcd.Config
+		why  string
+	}{
+		"no certificate":          {own(etcd.Config{}), "tls: "},
+		"another CA's":            {own(etcd.Config{CertFile: other.file("node.crt"), KeyFile: other.file("node.key")}), "tls: "},
+		"an etcd of another CA's": {etcd.Config{CAFile: other.file("ca.crt"), CertFile: ca.file("node.crt"), KeyFile: ca.file("node.key")}, "certificate signed by unknown authority"},
+		"a server's alone":        {own(etcd.Config{CertFile: ca.file("web.crt"), KeyFile: ca.file("web.key")}), "tls: bad certificate"},
 	} {
-		c.Timeout = 2 * time.Second
-		err := try(c)
+		c.conf.Timeout = 2 * time.Second
+		err := try(c.conf)
 		t.Logf("%s: %v", name, err)
-		if fault.Code(err) != fault.TryLater || fault.Hint(err) == "" {
-			t.Errorf("%s: %v", name, err)
+		if fault.Code(err) != fault.Config || fault.Hint(err) == "" || !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%s: code %d: %v: want %q", name, fault.Code(err), err, c.why)
 		}
+	}
+	m.kill()
+	err := try(own(etcd.Config{Timeout: time.Second}))
+	if fault.Code(err) != fault.TryLater || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("nobody there: %v", err)
 	}
 }
