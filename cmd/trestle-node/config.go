@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"log"
 	"net/netip"
 	"os"
 	"slices"
@@ -116,7 +115,6 @@ func parseReach(o *keys.Object, c config) reach.Config {
 		Protocol: o.Int("routeProtocol", reach.Protocol, 5, 255),
 		VNI:      o.Int("vni", 118, 1, 1<<24-1),
 		Port:     o.Int("vxlanPort", 4789, 1, 65535),
-		Log:      log.Printf,
 	}
 	if !slices.Contains(reach.Modes, r.Mode) {
 		o.Reject("reach", string(r.Mode), "must be none, direct, vxlan or auto")

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"os/signal"
 	"strings"
@@ -73,7 +72,7 @@ func host(ctx context.Context, file string) (config, *agent.Host, error) {
 		return c, nil, err
 	}
 	l, err := open(ctx, c)
-	return c, &agent.Host{Store: s, Ledger: l, MaxBlocks: c.maxBlocks, Log: log.Printf}, err
+	return c, &agent.Host{Store: s, Ledger: l, MaxBlocks: c.maxBlocks}, err
 }
 
 func open(ctx context.Context, c config) (*ledger.Ledger, error) {

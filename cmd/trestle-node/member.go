@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"net/netip"
-	"os"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/kube"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
-	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/network"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/reach"
 	"github.com/trestle-cni/trestle/pkg/keys"
@@ -49,8 +47,11 @@ func cidrs(o *keys.Object, key string) []netip.Prefix {
 
 // runMember is the agent of a host of a cluster.
 func runMember(ctx context.Context, c config) error {
-	log := life.Log(os.Stderr).With("network", c.network, "node", c.node)
-	cluster, err := kube.Dial(c.member.kubeconfig, log)
+	l, err := begin(ctx, c, agent.MemberParts)
+	if err != nil {
+		return err
+	}
+	cluster, err := kube.Dial(c.member.kubeconfig, l.Logger())
 	if err != nil {
 		return err
 	}
@@ -58,45 +59,10 @@ func runMember(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	l, err := begin(ctx, c, life.New(log, agent.MemberParts...))
-	if err != nil {
-		return err
-	}
 	m := agent.Member{Name: c.node, Cluster: cluster, Grant: grant, Network: c.member.network, Life: l}
 	m.Network.Ranges = c.places.Ranges
 	if c.reach.Mode != reach.None {
-		m.Reach = c.openReach
+		m.Reach = func(ctx context.Context, via []netip.Addr) (agent.Reach, int, error) { return c.openReach(ctx, l, via) }
 	}
 	return m.Run(ctx)
-}
-
-// openReach begins to make others reachable, from the first of these addresses where the file does not name another.
-func (c config) openReach(ctx context.Context, via []netip.Addr) (agent.Reach, int, error) {
-	if !c.reach.Local.IsValid() {
-		c.reach.Local = via[0]
-	}
-	r, err := reach.Open(c.reach)
-	if err != nil {
-		return nil, 0, err
-	}
-	mtu, err := r.MTU()
-	if err != nil {
-		r.Close()
-		return nil, 0, err
-	}
-	go r.Run(ctx)
-	return r, mtu, nil
-}
-
-// begin lets the life be looked at, where the file says at which address.
-func begin(ctx context.Context, c config, l *life.Life) (*life.Life, error) {
-	l.Did("begins", "source", c.source)
-	if c.listen == "" {
-		return l, nil
-	}
-	listener, err := life.Listen(c.listen)
-	if err == nil {
-		go l.Serve(ctx, listener)
-	}
-	return l, err
 }

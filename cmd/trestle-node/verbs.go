@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -214,14 +213,19 @@ func runAgent(ctx context.Context, conf config) error {
 	if err != nil {
 		return err
 	}
-	a := &agent.Agent{Host: agent.Host{Ledger: l, Log: log.Printf}, Store: s, Limits: conf.limits(), TTL: ttl}
+	parts := []string{agent.Blocks}
 	if conf.reach.Mode != reach.None {
-		r, err := reach.Open(conf.reach)
-		if err != nil {
+		parts = append(parts, agent.Ways)
+	}
+	seen, err := begin(ctx, conf, parts)
+	if err != nil {
+		return err
+	}
+	a := &agent.Agent{Host: agent.Host{Ledger: l}, Store: s, Limits: conf.limits(), TTL: ttl, Life: seen}
+	if conf.reach.Mode != reach.None {
+		if a.Reach, _, err = conf.openReach(ctx, seen, conf.via); err != nil {
 			return err
 		}
-		go r.Run(ctx)
-		a.Reach = r
 	}
 	return a.Run(ctx)
 }

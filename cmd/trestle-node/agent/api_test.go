@@ -3,8 +3,10 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,9 +15,16 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/kube"
 )
+
+// What client-go says of the trouble that is made for it nobody wants to read.
+func TestMain(m *testing.M) {
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
 
 // api is an API server that has Nodes and nothing else, and does what a real one does seldom: it forgets, it is too busy, it breaks off.
 type api struct {

@@ -28,7 +28,7 @@ type Reach interface {
 func (a *Agent) follow(ctx context.Context) {
 	for failures := 1; ctx.Err() == nil; failures++ {
 		if err := a.hear(ctx); err != nil && ctx.Err() == nil {
-			a.Log("watch: %v; is begun anew", err)
+			a.Life.Failed("watch", err)
 		}
 		pull(a.told)
 		sleep(ctx, pause(failures))
@@ -69,10 +69,10 @@ func (a *Agent) tell(ctx context.Context, n *neighbours) {
 		}
 		for failures := 1; ; failures++ {
 			err := a.Reach.Set(ctx, n.list())
+			a.Life.Told(Ways, err)
 			if err == nil || ctx.Err() != nil {
 				break
 			}
-			a.Log("reachability: %v; is tried again", err)
 			sleep(ctx, pause(failures))
 		}
 	}
@@ -82,7 +82,7 @@ func (a *Agent) tell(ctx context.Context, n *neighbours) {
 func (a *Agent) breathe(ctx context.Context) {
 	for failures := 1; ctx.Err() == nil; failures++ {
 		if err := a.Store.Breathe(ctx, a.node, a.boot, a.TTL); err != nil && ctx.Err() == nil {
-			a.Log("liveness: %v; is tried again", err)
+			a.Life.Failed("liveness", err)
 		}
 		sleep(ctx, pause(failures))
 	}

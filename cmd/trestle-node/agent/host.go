@@ -28,7 +28,6 @@ type Host struct {
 	Store     Store
 	Ledger    *ledger.Ledger
 	MaxBlocks int // of a family
-	Log       func(format string, args ...any)
 
 	stale []pool.ID // open blocks whose keys say that this host is reached where it is not
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
@@ -24,12 +25,17 @@ type Agent struct {
 	Limits Limits
 	Reach  Reach // nil: nobody wants to know
 	TTL    time.Duration
+	Life   *life.Life // nil: nobody looks
 
 	node, boot string        // of the ledger, which others than Run must not read
 	pulled     chan struct{} // something has changed here
 	told       chan struct{} // something has changed in the store
 	seen       atomic.Int64  // the revision up to which the store was looked at
 }
+
+// Blocks is the part of an agent that must be well before its host is ready, beside Ways where it has a Reach: what it asks of the store is answered, and it has
+// what it needs.
+const Blocks = "blocks"
 
 // Run keeps the host in blocks until ctx ends, and then changes nothing. What fails is tried again, later each time.
 func (a *Agent) Run(ctx context.Context) error {
@@ -42,9 +48,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	all, look := true, true
 	for failures := 0; ctx.Err() == nil; {
 		later, err := a.round(ctx, all, look)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil
+		}
+		a.Life.Told(Blocks, err)
+		a.Life.Gauge(life.Blocks, float64(len(a.Ledger.State.Blocks)))
+		switch {
 		case err == nil:
 			if all {
 				go a.follow(ctx)
@@ -53,7 +62,6 @@ func (a *Agent) Run(ctx context.Context) error {
 			all, look, failures = false, false, 0
 		default:
 			failures++
-			a.Log("%v; is tried again", err)
 			later, look = time.Now().Add(pause(failures)), fault.Code(err) != fault.Exhausted
 		}
 		look = a.wait(ctx, later) || look
@@ -94,7 +102,7 @@ func (a *Agent) grant(ctx context.Context, w Wishes) error {
 		if err != nil {
 			return err
 		}
-		a.Log("claimed block %s", id)
+		a.Life.Did("claimed block", "block", id.String())
 	}
 	for _, id := range w.Release {
 		done, err := a.Release(ctx, id)
@@ -102,7 +110,7 @@ func (a *Agent) grant(ctx context.Context, w Wishes) error {
 			return err
 		}
 		if done {
-			a.Log("gave block %s back", id)
+			a.Life.Did("gave block back", "block", id.String())
 		}
 	}
 	return nil

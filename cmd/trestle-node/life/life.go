@@ -71,6 +71,22 @@ func (l *Life) Told(name string, err error) {
 	}
 }
 
+// Failed notes that something went wrong which is tried again, and without which the host is as ready as before.
+func (l *Life) Failed(name string, err error) {
+	if l != nil && err != nil {
+		l.Told(name, err)
+		l.mutex.Lock()
+		defer l.mutex.Unlock()
+		l.parts[name].err = nil
+	}
+}
+
+// Logger is where it logs.
+func (l *Life) Logger() *slog.Logger { return l.log }
+
+// Sayf logs what somebody says in words.
+func (l *Life) Sayf(format string, args ...any) { l.Did(fmt.Sprintf(format, args...)) }
+
 // Did logs what was done; args are keys and values by turns.
 func (l *Life) Did(what string, args ...any) {
 	if l != nil {

@@ -3,7 +3,6 @@ package trial
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -220,9 +220,9 @@ func TestAgentKeepsOneInHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	said := make(chan string, 100)
+	said := make(lines, 100)
 	a := &agent.Agent{
-		Host:  agent.Host{Ledger: l, Log: func(format string, args ...any) { said <- fmt.Sprintf(format, args...) }},
+		Host: agent.Host{Ledger: l}, Life: life.New(life.Log(said), agent.Blocks),
 		Store: c.dial("pods", slack.Of(2*time.Second)), Limits: agent.Limits{Spare: 1, MaxBlocks: 4, Rest: time.Hour}, TTL: 10 * time.Second,
 	}
 	ended := make(chan error, 1)
@@ -256,6 +256,14 @@ func TestAgentKeepsOneInHand(t *testing.T) {
 	if after, err := os.ReadFile(p.Ranges); err != nil || string(after) != string(before) {
 		t.Errorf("a stop changed what host-local reads: %s, %v", after, err)
 	}
+}
+
+// lines are those of a log.
+type lines chan string
+
+func (l lines) Write(text []byte) (int, error) {
+	l <- string(text)
+	return len(text), nil
 }
 
 // reserve is an ADD of host-local.

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"os"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/reach"
+)
+
+// begin begins an agent's life, of which these parts must be well, and lets it be looked at where the file says at which address.
+func begin(ctx context.Context, c config, parts []string) (*life.Life, error) {
+	l := life.New(life.Log(os.Stderr).With("network", c.network, "node", c.node), parts...)
+	l.Did("begins", "source", c.source)
+	context.AfterFunc(ctx, func() { l.Did("ends, and changes nothing") })
+	if c.listen == "" {
+		return l, nil
+	}
+	listener, err := life.Listen(c.listen)
+	if err == nil {
+		go l.Serve(ctx, listener)
+	}
+	return l, err
+}
+
+// openReach begins to make others reachable, from the first of these addresses where the file does not name another, and says what MTU that leaves.
+func (c config) openReach(ctx context.Context, l *life.Life, via []netip.Addr) (agent.Reach, int, error) {
+	if !c.reach.Local.IsValid() {
+		c.reach.Local = via[0]
+	}
+	c.reach.Log = l.Sayf
+	r, err := reach.Open(c.reach)
+	if err != nil {
+		return nil, 0, err
+	}
+	mtu, err := r.MTU()
+	if err != nil {
+		r.Close()
+		return nil, 0, err
+	}
+	go r.Run(ctx)
+	return r, mtu, nil
+}
