@@ -16,12 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
+	"github.com/trestle-cni/trestle/test/nstest"
 )
 
 // member is an etcd process.
 type member struct {
-	args []string
-	cmd  *exec.Cmd
+	args  []string
+	cmd   *exec.Cmd
+	links []string // at the switches, by which it is reached: by its peers, by its clients. None: it is on loopback
 }
 
 // cluster is three of them, on loopback.
@@ -45,22 +47,61 @@ func ports(t *testing.T, n int) (list []string) {
 	return list
 }
 
+// startCluster is so many members on loopback.
 func startCluster(t *testing.T, size int) *cluster {
 	t.Helper()
-	c := &cluster{t: t}
-	addresses := ports(t, 2*size)
-	var peers []string
-	for i := range size {
-		peers = append(peers, fmt.Sprintf("m%d=http://%s", i, addresses[size+i]))
-		c.endpoints = append(c.endpoints, "http://"+addresses[i])
+	at := ports(t, 2*size)
+	members := make([]*member, size)
+	for i := range members {
+		members[i] = &member{args: []string{"etcd"}}
 	}
+	return begin(t, members, at[:size], at[size:])
+}
+
+// startApart is so many members in network namespaces, each on a switch with its peers and on another with its clients, who are here. It wants a host of its own.
+func startApart(t *testing.T, size int) *cluster {
+	t.Helper()
+	var members []*member
+	var clients, peers []string
+	ip(t, "link add peers type bridge", "link add clients type bridge", "address add 10.1.0.254/24 dev clients", "link set peers up", "link set clients up")
 	for i := range size {
-		c.members = append(c.members, &member{args: []string{
-			"--name", fmt.Sprintf("m%d", i), "--data-dir", t.TempDir(), "--initial-cluster", strings.Join(peers, ","),
+		name := fmt.Sprintf("m%d", i)
+		nstest.Namespace(t, name)
+		m := &member{args: []string{"nsenter", "--net=/run/netns/" + name, "etcd"}, links: []string{name + "p", name + "c"}}
+		for side, to := range []string{"peers", "clients"} {
+			ip(t, fmt.Sprintf("link add %s type veth peer name %s netns %s", m.links[side], to, name), fmt.Sprintf("link set %s master %s up", m.links[side], to),
+				fmt.Sprintf("-n %s address add 10.%d.0.%d/24 dev %s", name, 2-side, i+1, to), fmt.Sprintf("-n %s link set %s up", name, to))
+		}
+		members = append(members, m)
+		clients, peers = append(clients, fmt.Sprintf("10.1.0.%d:2379", i+1)), append(peers, fmt.Sprintf("10.2.0.%d:2380", i+1))
+	}
+	return begin(t, members, clients, peers)
+}
+
+func ip(t *testing.T, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v\n%s", line, err, out)
+		}
+	}
+}
+
+// begin starts the members, which listen to clients and to each other at these addresses.
+func begin(t *testing.T, members []*member, clients, peers []string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, members: members}
+	var all []string
+	for i := range members {
+		all = append(all, fmt.Sprintf("m%d=http://%s", i, peers[i]))
+		c.endpoints = append(c.endpoints, "http://"+clients[i])
+	}
+	for i, m := range members {
+		m.args = append(m.args,
+			"--name", fmt.Sprintf("m%d", i), "--data-dir", t.TempDir(), "--initial-cluster", strings.Join(all, ","),
 			"--listen-client-urls", c.endpoints[i], "--advertise-client-urls", c.endpoints[i],
-			"--listen-peer-urls", "http://" + addresses[size+i], "--initial-advertise-peer-urls", "http://" + addresses[size+i],
-		}})
-		c.members[i].start(t)
+			"--listen-peer-urls", "http://"+peers[i], "--initial-advertise-peer-urls", "http://"+peers[i])
+		m.start(t)
 	}
 	t.Cleanup(func() {
 		for _, m := range c.members {
@@ -72,7 +113,7 @@ func startCluster(t *testing.T, size int) *cluster {
 
 func (m *member) start(t *testing.T) {
 	t.Helper()
-	m.cmd = exec.Command("etcd", m.args...)
+	m.cmd = exec.Command(m.args[0], m.args[1:]...)
 	m.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	m.cmd.Env = append(os.Environ(), "ETCD_UNSUPPORTED_ARCH=arm64")
 	if err := m.cmd.Start(); err != nil {
@@ -97,23 +138,38 @@ func (c *cluster) dial(network string, timeout time.Duration) *etcd.Store {
 	return s
 }
 
-// trouble kills and stops members, one at a time, until ctx ends, and says how often.
+// trouble kills and stops members, and cuts their links, one at a time, until ctx ends, and says how often.
 func (c *cluster) trouble(ctx context.Context) (faults int) {
 	for ctx.Err() == nil {
 		m := c.members[rand.N(len(c.members))]
 		faults++
-		if rand.N(2) == 0 {
+		switch kinds := 2 + len(m.links); rand.N(kinds) {
+		case 0:
 			m.kill()
 			wait(ctx, rand.N(time.Second))
 			m.start(c.t)
-		} else {
+		case 1:
 			_ = m.cmd.Process.Signal(unix.SIGSTOP)
 			wait(ctx, rand.N(2*time.Second))
 			_ = m.cmd.Process.Signal(unix.SIGCONT)
+		default:
+			c.cut(ctx, m)
 		}
 		wait(ctx, rand.N(2*time.Second))
 	}
 	return faults
+}
+
+// cut cuts a member off from its peers, from its clients or from both: what is said is lost without a word.
+func (c *cluster) cut(ctx context.Context, m *member) {
+	links := [][]string{m.links[:1], m.links[1:], m.links}[rand.N(3)]
+	for _, link := range links {
+		ip(c.t, "link set "+link+" down")
+	}
+	wait(ctx, rand.N(3*time.Second))
+	for _, link := range links {
+		ip(c.t, "link set "+link+" up")
+	}
 }
 
 func wait(ctx context.Context, d time.Duration) {

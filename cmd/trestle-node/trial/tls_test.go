@@ -81,7 +81,7 @@ func TestCertificates(t *testing.T) {
 
 	at := ports(t, 2)
 	m := &member{args: []string{
-		"--data-dir", t.TempDir(), "--listen-client-urls", "https://" + at[0], "--advertise-client-urls", "https://" + at[0],
+		"etcd", "--data-dir", t.TempDir(), "--listen-client-urls", "https://" + at[0], "--advertise-client-urls", "https://" + at[0],
 		"--listen-peer-urls", "http://" + at[1], "--initial-advertise-peer-urls", "http://" + at[1], "--initial-cluster", "default=http://" + at[1],
 		"--client-cert-auth", "--trusted-ca-file", ca.file("ca.crt"), "--cert-file", ca.file("etcd.crt"), "--key-file", ca.file("etcd.key"),
 	}}

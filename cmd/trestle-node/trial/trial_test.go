@@ -16,6 +16,7 @@ import (
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
+	"github.com/trestle-cni/trestle/test/nstest"
 )
 
 // small is a pool for which hosts must fight.
@@ -145,7 +146,21 @@ func (c *cluster) agree(network string, actors []*actor) {
 }
 
 func TestTrouble(t *testing.T) {
-	o := run(t, startCluster(t, 3), "pods", plant{}, 12, length(t, 30*time.Second), true)
+	o := run(t, startCluster(t, 3), "pods", plant{}, 12, length(t, 15*time.Second), true)
+	o.hold(t)
+}
+
+// The same where members are cut off, too.
+func TestCuts(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		o := run(t, startApart(t, 3), "pods", plant{}, 12, length(t, 25*time.Second), true)
+		o.hold(t)
+	})
+}
+
+// hold holds that nothing was open twice.
+func (o *oracle) hold(t *testing.T) {
+	t.Helper()
 	if len(o.faults) > 0 {
 		t.Errorf("%d faults:\n%s", len(o.faults), strings.Join(o.faults[:min(10, len(o.faults))], "\n"))
 	}
