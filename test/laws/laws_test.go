@@ -50,10 +50,21 @@ func hold(t *testing.T, law laws.Law, chain laws.Chain, change ...func(*laws.Wor
 	})
 }
 
-// TestCalls kills the built binaries of a whole chain at a sample of their system calls.
+// TestCalls kills the built binaries at a sample of their system calls: of a whole chain, and of what is written down on disk beside addresses.
 func TestCalls(t *testing.T) {
-	t.Parallel()
-	hold(t, laws.Law{Holds: laws.Calls}, ports(t))
+	for name, chain := range map[string]laws.Chain{"ports": ports(t), "device": config(t, "host-device/testdata/config/bare.json"), "lease": config(t, "macvlan/testdata/config/dhcp.json")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hold(t, laws.Law{Holds: laws.Calls}, chain)
+		})
+	}
+}
+
+func config(t *testing.T, file string) laws.Chain {
+	t.Helper()
+	chain, err := laws.ReadConfig("../../plugins/" + file)
+	must(t, err)
+	return chain
 }
 
 // TestBundle holds the laws that run built plugins against the bundle, in which a bridge asks host-local without starting another program.
