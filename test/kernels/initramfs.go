@@ -45,8 +45,8 @@ func (a *archive) node(name string, mode int, content []byte, major, minor int) 
 
 func (a *archive) align() { a.Write(make([]byte, -a.Len()&3)) }
 
-// initramfs makes the archive of busybox, the script and the modules.
-func (k Kernel) initramfs() ([]byte, error) {
+// initramfs makes the archive of busybox, the script that is the machine's first program, and the modules, in the order in which they are loaded.
+func (k Kernel) initramfs(first []byte, modules []string) ([]byte, error) {
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
 		return nil, fmt.Errorf("%w: see test/need", err)
@@ -64,8 +64,8 @@ func (k Kernel) initramfs() ([]byte, error) {
 	}
 	a.node("dev/console", device, nil, 5, 1)
 	a.add("bin/busybox", program, shell)
-	a.add("init", program, initScript)
-	order, err := k.order()
+	a.add("init", program, first)
+	order, err := k.order(modules)
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +96,9 @@ func alone(file string) error {
 	return nil
 }
 
-// order returns the files of the needed modules, each after those that it depends on.
-func (k Kernel) order() (files []string, err error) {
-	for _, name := range needed {
+// order returns the files of the modules, each after those that it depends on.
+func (k Kernel) order(modules []string) (files []string, err error) {
+	for _, name := range modules {
 		out, err := run("modprobe", "--dirname", k.Dir, "--set-version", k.Release, "--show-depends", name)
 		if err != nil {
 			return nil, err

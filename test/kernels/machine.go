@@ -85,7 +85,7 @@ func (m *machine) console() string {
 
 // furnish makes what the machine is made of.
 func (m *machine) furnish() error {
-	image, err := m.kernel.initramfs()
+	image, err := m.kernel.initramfs(initScript, needed)
 	if err != nil {
 		return err
 	}

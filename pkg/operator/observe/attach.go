@@ -123,7 +123,7 @@ func (r *reader) attachDevices(all *files) {
 	}
 	for _, d := range list {
 		f := all.of(d.Owner(), Trestle)
-		f.lent, f.Netns = d, d.Netns
+		f.lent, f.Netns, f.Device = d, d.Netns, d.Name
 	}
 }
 

@@ -184,6 +184,7 @@ type Attachment struct {
 	Addresses []string   `json:"addresses,omitempty"` // with prefix lengths: those of the interface, or else those that were given to it
 	Ports     []Port     `json:"ports,omitempty"`
 	Masked    []string   `json:"masqueraded,omitempty"` // addresses that leave with the host's
+	Device    string     `json:"device,omitempty"`      // of the host's that it was lent: its name there
 	Stranded  string     `json:"stranded,omitempty"`    // the host's link that was its device, back by itself since its network namespace is gone
 	Result    string     `json:"result,omitempty"`      // the file in which a runtime remembers it
 	Since     *time.Time `json:"since,omitempty"`       // when the runtime wrote that

@@ -40,7 +40,7 @@ type Thing struct {
 
 func (t Thing) String() string { return string(t.Kind) + ":" + t.Name }
 
-// Find returns what the words name: a container by its id or the beginning of it, or by its pod's name, a namespace, a network, a link, a MAC, an address, or a
+// Find returns what the words name: a container by its id or the beginning of it, by its pod's name, or by a device that it was lent, a namespace, a network, a link, a MAC, an address, or a
 // published port (8080, 8080/udp, 127.0.0.1:8080). A kind and a colon before them leave the others out. What is named exactly comes before
 // what only begins so. Nothing, or several, is a fault that lists what there is.
 func Find(h *observe.Host, words string) (Thing, error) {
@@ -221,7 +221,8 @@ func exactly(t Thing, name string) bool {
 	}
 	switch t.Kind {
 	case KindContainer:
-		return slices.ContainsFunc(t.pods(), func(pod string) bool { return pod == name || filepath.Base(pod) == name })
+		return slices.ContainsFunc(t.pods(), func(pod string) bool { return pod == name || filepath.Base(pod) == name }) ||
+			slices.ContainsFunc(t.Attachments, func(a *observe.Attachment) bool { return a.Device == name })
 	case KindNamespace:
 		return t.Namespace.ID == name || slices.Contains(t.Namespace.Paths, name)
 	case KindLink:

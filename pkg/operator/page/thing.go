@@ -127,6 +127,7 @@ func attachmentSection(a *observe.Attachment) Section {
 	s.fact("pod", a.Pod)
 	s.fact("network", a.Network)
 	s.fact("interface", a.IfName)
+	s.fact("device", a.Device)
 	s.fact("made by", string(a.Origin))
 	s.row(stateMark(a), "state", string(a.State))
 	for _, why := range a.Why {
@@ -144,14 +145,19 @@ func attachmentSection(a *observe.Attachment) Section {
 // way is where the container's packets go, device by device.
 func way(h *observe.Host, a *observe.Attachment) Section {
 	s := Section{Title: "way of its packets", Head: []string{"DEVICE", "IN", "STATE", "MAC", "ADDRESSES"}}
-	for _, id := range []string{a.Link, a.HostLink, a.Bridge} {
+	devices, l := []string{a.Link, a.HostLink, a.Bridge}, h.Link(a.Link)
+	past := l != nil && l.Peer == "" && !l.PeerHidden // the host's routes: what a link that hangs on a parent has on the host is the host's way to it
+	if past {
+		devices = []string{a.Link, l.Parent}
+	}
+	for _, id := range devices {
 		if l := h.Link(id); l != nil {
 			s.hop(h.Namespace(id[:strings.LastIndexByte(id, '/')]), l)
 		}
 	}
 	own := h.Own()
 	for _, r := range own.Routes {
-		if r.Table == mainTable && r.Destination.Bits() == 0 && own.Named(r.Link) != nil {
+		if !past && r.Table == mainTable && r.Destination.Bits() == 0 && own.Named(r.Link) != nil {
 			s.hop(own, own.Named(r.Link))
 			break
 		}

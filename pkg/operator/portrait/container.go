@@ -86,8 +86,9 @@ func (p *painter) drawInterface(n *observe.Namespace, l *observe.Link) {
 	b := draw.Box{ID: l.ID, Kind: draw.Interface, In: n.ID, Title: l.Name, Lines: p.addresses(l), Names: []string{l.MAC}}
 	host := p.links[l.Peer]
 	if a := p.by[l.Attachment]; a != nil {
-		b.Names = append(b.Names, a.ID)
+		b.Names = append(b.Names, a.ID, a.Device)
 		b.State, b.Why = p.state(a)
+		b.Lines = append(b.Lines, p.what(l, a)...)
 	}
 	if host != nil && p.inside[host.ID] == p.own && !p.uplinks[host.ID] && b.State == draw.Foreign {
 		b.State, b.Why = draw.Normal, "" // its host end says so
@@ -102,6 +103,20 @@ func (p *painter) drawInterface(n *observe.Namespace, l *observe.Link) {
 	if host != nil && p.uplinks[host.ID] { // a container at the end of an uplink
 		p.tie(host.ID, l.ID, "", draw.Normal)
 	}
+}
+
+// what says of an interface that is neither one of a pair nor hangs on anything what it is, and of any what it is a part of.
+func (p *painter) what(l *observe.Link, a *observe.Attachment) (lines []draw.Line) {
+	switch {
+	case a.Device != "":
+		lines = append(lines, draw.Line{Text: "device " + a.Device})
+	case known.Opaque(l.Kind):
+		lines = append(lines, draw.Line{Text: l.Kind})
+	}
+	if master := p.links[l.Master]; master != nil {
+		lines = append(lines, draw.Line{Text: "in " + master.Name})
+	}
+	return lines
 }
 
 // state is how an attachment is drawn, and why: the first reason, and how many more there are.
@@ -153,6 +168,9 @@ func (p *painter) drawHostLinks() {
 		}
 		p.add(b)
 		p.tieHostLink(l, b.State)
+		if l.Parent != "" {
+			p.tie(l.Parent, l.ID, l.Kind, b.State)
+		}
 		if paired {
 			p.tie(l.ID, inner.ID, "", b.State)
 		}
