@@ -26,6 +26,9 @@ WITH     := $(if $(PLUGINS),-plugins $(PLUGINS)) $(if $(BESIDE),-beside $(BESIDE
 KERNEL  := 6.1 6.12
 MACHINE := qemu-system-x86 busybox-static kmod e2fsprogs iproute2 nftables iptables curl procps strace containernetworking-plugins
 
+# Where all of it is run, a virtual machine on a tap of ours besides, which needs the emulator and no lab.
+GUEST := $(if $(PART)$(RUN),:,go run ./test/tally -count=1 -tags kernels -run TestGuestOnTap ./test/kernels)
+
 # The reference of today, built where tests and benchmarks find it.
 REFERENCE := .tools/reference/bridge
 NEWEST    := -X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v1.10.0
@@ -99,11 +102,13 @@ test-kernels:
 	@test/need $(MACHINE)
 	@$(MAKE) --no-print-directory reference
 	@go run ./test/kernels $(if $(PART),-part '$(PART)') $(if $(RUN),-run '$(RUN)') $(KERNEL)
+	@$(GUEST)
 
 test-kernels-ci:
 	@test/need $(MACHINE)
 	@$(MAKE) --no-print-directory reference
 	@go run ./test/kernels -ci -deadline 45m $(if $(PART),-part '$(PART)') $(KERNEL)
+	@$(GUEST)
 
 bench:
 	@test/need nftables iptables strace containernetworking-plugins
