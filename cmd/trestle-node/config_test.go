@@ -1,12 +1,14 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/trestle-cni/trestle/cmd/trestle-node/reach"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/keys"
 )
@@ -55,6 +57,37 @@ func TestMemberConfig(t *testing.T) {
 	_, err = parseText(t, `{"network": "pods", "source": "kubernetes", "clusterCIDRs": ["10.244.0.1/16", "x"]}`)
 	if err == nil || strings.Count(err.Error(), "clusterCIDRs: ") != 2 {
 		t.Error(err)
+	}
+}
+
+// What a cluster is told to run is an agent that takes its file, has the files of it mounted under their own names, and may do all that it must.
+func TestManifest(t *testing.T) {
+	const dir = "../../deploy/kubernetes/cni/"
+	read := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(dir + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	c, err := parseText(t, regexp.MustCompile(`'(\{.*\})'`).FindStringSubmatch(read("config.yaml"))[1])
+	if err != nil || c.source != kubernetesSource || c.reach.Mode != reach.Auto {
+		t.Fatalf("%v, %+v", err, c)
+	}
+	manifest := read("daemonset.yaml")
+	m := c.member.network
+	for _, path := range []string{m.Conflist, m.Plugins + "/x", c.places.Ranges, c.places.Data + "/x"} {
+		mounted := false
+		for _, at := range regexp.MustCompile(`mountPath: ([^,}]+)`).FindAllStringSubmatch(manifest, -1) {
+			mounted = mounted || strings.HasPrefix(path, at[1]+"/") && strings.Contains(manifest, "hostPath: {path: "+at[1]+",")
+		}
+		if !mounted {
+			t.Errorf("%s is not the host's", path)
+		}
+	}
+	if _, port, _ := net.SplitHostPort(c.listen); strings.Count(manifest, "port: "+port+",") != 2 {
+		t.Errorf("probes ask elsewhere than %s", c.listen)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
 func main() {
@@ -40,13 +41,16 @@ func complain(err error) {
 
 // command is the command line.
 func command() *cobra.Command {
+	version, _ := plugin.Build()
 	root := &cobra.Command{
 		Use:           "trestle-node",
+		Version:       version,
 		Short:         "Share a pool of addresses among hosts, in blocks",
-		Long:          "Gives this host blocks of a pool that it shares with others through etcd. The plugins never wait for it: host-local hands out of what\nthe host has (its key rangesFrom). docs/cluster.md says when you need it, and what is safe by what.",
+		Long:          "Gives this host blocks of a pool that it shares with others through etcd, or those that its cluster's API server says are its own. The plugins never wait for it: host-local hands out of what\nthe host has (its key rangesFrom). docs/cluster.md says when you need it, and what is safe by what.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	file := root.PersistentFlags().String("config", "/etc/cni/trestle-node.json", "the network's file")
 	root.AddCommand(initCommand(file), claimCommand(file), releaseCommand(file), listCommand(file), reconcileCommand(file), forgetCommand(file), runCommand(file))
 	return root

@@ -4,6 +4,7 @@ package kubernetes
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ var ways = map[string]map[string]any{
 	"crio":   {"binDir": "/usr/libexec/cni"},
 	"debian": {"binDir": "/usr/lib/cni"},
 	"remove": {"mode": "remove"},
+	"cni":    {"node": map[string]any{"enabled": true}},
 }
 
 // kustomized is what kubectl apply -k sends.
@@ -50,21 +52,28 @@ func helmed(values map[string]any) (string, error) {
 		return "", err
 	}
 	made, err := engine.Render(chart, all)
-	return made["trestle/templates/daemonset.yaml"], err
+	return made["trestle/templates/daemonset.yaml"] + "\n---\n" + made["trestle/templates/node.yaml"], err
 }
 
-// sorted is the object with its keys in order.
+// sorted is the objects in order, and each with its keys in order.
 func sorted(t *testing.T, text string) string {
 	t.Helper()
-	var object map[string]any
-	if err := yaml.UnmarshalStrict([]byte(text), &object); err != nil {
-		t.Fatalf("%v\n%s", err, text)
+	var all []string
+	for part := range strings.SplitSeq(text, "\n---\n") {
+		var object map[string]any
+		if err := yaml.UnmarshalStrict([]byte(part), &object); err != nil {
+			t.Fatalf("%v\n%s", err, part)
+		}
+		out, err := yaml.Marshal(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if object != nil {
+			all = append(all, string(out))
+		}
 	}
-	out, err := yaml.Marshal(object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(out)
+	slices.Sort(all)
+	return strings.Join(all, "---\n")
 }
 
 func TestBothMakeTheSame(t *testing.T) {
@@ -87,7 +96,7 @@ func TestChartLints(t *testing.T) {
 			}
 		}
 	}
-	for _, wrong := range []map[string]any{{"mode": "uninstall"}, {"binDir": "opt"}, {"image": map[string]any{"tagg": "v1"}}} {
+	for _, wrong := range []map[string]any{{"mode": "uninstall"}, {"binDir": "opt"}, {"image": map[string]any{"tagg": "v1"}}, {"node": map[string]any{"reach": "bgp"}}} {
 		if text, err := helmed(wrong); err == nil {
 			t.Errorf("%v: was taken, and made\n%s", wrong, text)
 		}
@@ -107,8 +116,8 @@ func TestVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, text := range []string{made, kustomized(t, overlay)} {
-			if strings.Count(text, "image: "+want+"\n") != 2 {
-				t.Errorf("%s: want %s twice in\n%s", overlay, want, text)
+			if n := strings.Count(text, "image: "); n != strings.Count(text, "image: "+want+"\n") || n < 2 {
+				t.Errorf("%s: want %s alone in\n%s", overlay, want, text)
 			}
 		}
 	}

@@ -30,6 +30,18 @@ func (r *release) bundle(b binaries) error {
 	return r.archive(fmt.Sprintf("trestle-linux-%s-%s.tgz", b.name, r.Version), members)
 }
 
+// agent writes trestle-node-linux-ARCH-VERSION.tgz: the agent, and its unit.
+func (r *release) agent(b binaries) error {
+	unit := nodeName + ".service"
+	members := []member{{from: b.node, name: nodeName, mode: 0o755}, {from: filepath.Join(r.Root, nodeModule, unit), name: unit, mode: 0o644}}
+	for _, m := range r.shared {
+		if m.name == "LICENSE" || m.name == "LICENCES.txt" {
+			members = append(members, m)
+		}
+	}
+	return r.archive(fmt.Sprintf("%s-linux-%s-%s.tgz", nodeName, b.name, r.Version), members)
+}
+
 // dropIn writes cni-plugins-linux-ARCH-VERSION.tgz: a binary each, as the reference's archive of that name, whose members are taken one by one.
 func (r *release) dropIn(b binaries) error {
 	var members []member

@@ -12,6 +12,12 @@ import (
 // bundleName is the binary that is all plugins and the operator's tool; every other folder of cmd/ is a plugin.
 const bundleName = "trestle"
 
+// nodeName is the agent of hosts that share addresses. It has a store's client, and is a Go module of its own, in this folder.
+const (
+	nodeName   = "trestle-node"
+	nodeModule = "cmd/" + nodeName
+)
+
 // module is what is released, shell where its binaries have their version.
 const (
 	module = "github.com/trestle-cni/trestle"
@@ -46,6 +52,7 @@ type binaries struct {
 	architecture
 	dir   string
 	names []string // plugins, a binary each
+	node  string   // the agent
 }
 
 // build compiles all of cmd/ for one architecture.
@@ -58,7 +65,12 @@ func (r *release) build(arch string) (binaries, error) {
 	if b.packed == "" {
 		b.packed = arch
 	}
-	if err := r.compile(b.dir, "./cmd/...", append(b.setting, "GOOS=linux", "GOARCH="+arch)...); err != nil {
+	b.node = filepath.Join(r.stage, "node", arch, nodeName)
+	env := append(b.setting, "GOOS=linux", "GOARCH="+arch)
+	if err := r.compile(".", b.dir, "./cmd/...", env...); err != nil {
+		return b, err
+	}
+	if err := r.compile(nodeModule, filepath.Dir(b.node), ".", env...); err != nil {
 		return b, err
 	}
 	files, err := os.ReadDir(b.dir)
@@ -70,13 +82,13 @@ func (r *release) build(arch string) (binaries, error) {
 	return b, err
 }
 
-// compile builds into dir. Neither the folder nor the clone's state, nor what the releaser's environment prefers, gets into a binary.
-func (r *release) compile(dir, what string, env ...string) error {
+// compile builds what the module in that folder has into dir. Neither the folder nor the clone's state, nor what the releaser's environment prefers, gets into a binary.
+func (r *release) compile(module, dir, what string, env ...string) error {
 	stamp := fmt.Sprintf("-s -w -X %s.version=%s -X %s.commit=%s", shell, r.Version, shell, r.commit)
 	plain := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT="}
 	lean, err := r.uninlined()
 	if err == nil {
-		args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", dir + "/"}, lean...)
+		args := append([]string{"build", "-C", module, "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", dir + "/"}, lean...)
 		_, err = r.with(append(plain, env...), "go", append(args, what)...)
 	}
 	return err
@@ -96,6 +108,6 @@ func (r *release) uninlined() (flags []string, err error) {
 // native compiles the bundle for this machine, and returns its path: it says itself what its commands are.
 func (r *release) native() (string, error) {
 	dir := filepath.Join(r.stage, "native")
-	err := r.compile(dir, "./cmd/"+bundleName, "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	err := r.compile(".", dir, "./cmd/"+bundleName, "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 	return filepath.Join(dir, bundleName), err
 }

@@ -67,10 +67,10 @@ func below(dir string) (members []member, err error) {
 	return members, err
 }
 
-// image makes the image of one architecture: the bundle, the licences, and nothing else.
+// image makes the image of one architecture: the bundle, the agent, the licences, and nothing else.
 func (r *release) image(i image) (v1.Image, error) {
 	var packed bytes.Buffer
-	members := []member{{from: filepath.Join(i.dir, bundleName), name: bundleName, mode: 0o755}}
+	members := []member{{from: filepath.Join(i.dir, bundleName), name: bundleName, mode: 0o755}, {from: i.node, name: nodeName, mode: 0o755}}
 	for _, m := range r.shared {
 		if m.name == "LICENSE" || m.name == "LICENCES.txt" {
 			members = append(members, m)

@@ -13,21 +13,24 @@ type library struct{ path, version, dir, licence string }
 
 // libraries lists what the binaries are made of, and reads the licence of each. One that cannot be told stops the release: somebody has to read it.
 func (r *release) libraries() ([]library, error) {
-	list := []string{"list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}", "./cmd/..."}
-	said, err := r.with([]string{"GOOS=linux", "CGO_ENABLED=0"}, "go", list...)
-	if err != nil {
-		return nil, err
+	var lines []string
+	for _, of := range [][]string{{".", "./cmd/..."}, {nodeModule, "."}} {
+		list := []string{"list", "-C", of[0], "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}", of[1]}
+		said, err := r.with([]string{"GOOS=linux", "CGO_ENABLED=0"}, "go", list...)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, strings.Split(said, "\n")...)
 	}
 	goes, err := r.output("go", "env", "GOVERSION", "GOROOT")
 	if err != nil {
 		return nil, err
 	}
-	lines := strings.Split(said, "\n")
 	slices.Sort(lines)
 	version, root, _ := strings.Cut(goes, "\n")
 	all := []library{{path: "std", version: strings.TrimPrefix(version, "go"), dir: root}}
 	for _, line := range slices.Compact(lines) {
-		if f := strings.Fields(line); len(f) == 3 {
+		if f := strings.Fields(line); len(f) == 3 && f[0] != module {
 			all = append(all, library{path: f[0], version: f[1], dir: f[2]})
 		}
 	}

@@ -78,7 +78,7 @@ func (r *release) run(arches []string) error {
 
 // pack writes the archives and packages of one architecture.
 func (r *release) pack(b binaries) error {
-	for _, step := range []func(binaries) error{r.bundle, r.dropIn, r.deb, r.rpm} {
+	for _, step := range []func(binaries) error{r.bundle, r.agent, r.dropIn, r.deb, r.rpm} {
 		if err := step(b); err != nil {
 			return err
 		}

@@ -133,7 +133,7 @@ func TestSums(t *testing.T) {
 	must(t, made.dir, "sha256sum", "--check", "--strict", sums)
 	for _, kind := range []string{"sha1", "sha256", "sha512"} {
 		found, err := filepath.Glob(filepath.Join(made.dir, "*."+kind))
-		if err != nil || len(found) != 2*len(arches())+1 {
+		if err != nil || len(found) != 3*len(arches())+1 {
 			t.Errorf("%s: %v %v, expected one beside each archive", kind, found, err)
 		}
 		for _, file := range found {
@@ -199,6 +199,18 @@ func TestBundle(t *testing.T) {
 	}
 }
 
+// The agent is the version's, too, and has its unit beside it.
+func TestAgent(t *testing.T) {
+	dir := t.TempDir()
+	must(t, dir, "tar", "xzf", archive(nodeName, runtime.GOARCH))
+	if got := names(t, dir); !slices.Equal(got, []string{"LICENCES.txt", "LICENSE", nodeName, nodeName + ".service"}) {
+		t.Errorf("has %v", got)
+	}
+	if said := must(t, dir, "./"+nodeName, "--version"); said != nodeName+" "+made.version+"\n" {
+		t.Errorf("it says %q", said)
+	}
+}
+
 // The entry of the version names every plugin of the release.
 func TestChangelog(t *testing.T) {
 	log, err := os.ReadFile("../../CHANGELOG.md")
@@ -250,7 +262,7 @@ func TestDropIn(t *testing.T) {
 func TestManifests(t *testing.T) {
 	all := strings.Fields(must(t, "", "tar", "tzf", filepath.Join(made.dir, "trestle-kubernetes-"+made.version+".tgz")))
 	for _, name := range []string{"base/kustomization.yaml", "base/daemonset.yaml", "crio/kustomization.yaml", "debian/kustomization.yaml", "remove/kustomization.yaml",
-		"chart/Chart.yaml", "chart/values.yaml", "chart/templates/daemonset.yaml"} {
+		"chart/Chart.yaml", "chart/values.yaml", "chart/templates/daemonset.yaml", "chart/templates/node.yaml", "cni/kustomization.yaml", "cni/account.yaml", "cni/config.yaml", "cni/daemonset.yaml"} {
 		if !slices.Contains(all, "./"+name) {
 			t.Errorf("%s: not in the archive: %v", name, all)
 		}

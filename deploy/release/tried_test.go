@@ -14,7 +14,7 @@ import (
 // foreign are other architectures, one of them with the other order of bytes, and the emulator of each.
 var foreign = map[string]string{"arm64": "qemu-aarch64-static", "s390x": "qemu-s390x-static"}
 
-// The image is read by somebody else's program, for each architecture, and unpacked: one static binary and the licences.
+// The image is read by somebody else's program, for each architecture, and unpacked: two static binaries and the licences.
 func TestImage(t *testing.T) {
 	image := "oci-archive:" + filepath.Join(made.dir, "trestle-image-"+made.version+".tar")
 	dir := t.TempDir()
@@ -37,7 +37,7 @@ func TestImage(t *testing.T) {
 		must(t, dir, "skopeo", "--override-arch", arch, "copy", image, "dir:"+arch)
 		for _, layer := range names(t, filepath.Join(dir, arch)) {
 			if out, err := exec.Command("tar", "tzf", filepath.Join(dir, arch, layer)).Output(); err == nil {
-				if got := strings.Fields(string(out)); !slices.Equal(got, []string{"./", "./trestle", "./LICENSE", "./LICENCES.txt"}) {
+				if got := strings.Fields(string(out)); !slices.Equal(got, []string{"./", "./trestle", "./trestle-node", "./LICENSE", "./LICENCES.txt"}) {
 					t.Errorf("%s: the layer has %v", arch, got)
 				}
 			}

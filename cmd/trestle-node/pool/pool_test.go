@@ -77,7 +77,7 @@ func TestRanges(t *testing.T) {
 		n    int
 	}{
 		{define(t, routed), ID{4, 1}, `{"subnet":"10.64.0.64/26","gateway":"10.64.0.65"}`, 61},
-		{define(t, routed), ID{6, 1}, `{"subnet":"fd00:64:0:1::/64","gateway":"fd00:64:0:1::1"}`, 1 << 31},
+		{define(t, routed), ID{6, 1}, `{"subnet":"fd00:64:0:1::/64","gateway":"fd00:64:0:1::1"}`, 1<<31 - 1},
 		{flat, ID{4, 0}, `{"subnet":"192.0.2.0/24","rangeStart":"192.0.2.1","rangeEnd":"192.0.2.63","gateway":"192.0.2.254"}`, 63},
 		{flat, ID{4, 1}, `{"subnet":"192.0.2.0/24","rangeStart":"192.0.2.64","rangeEnd":"192.0.2.127","gateway":"192.0.2.254"}`, 64},
 		{flat, ID{4, 3}, `{"subnet":"192.0.2.0/24","rangeStart":"192.0.2.192","rangeEnd":"192.0.2.254","gateway":"192.0.2.254"}`, 62},

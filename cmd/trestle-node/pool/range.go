@@ -2,6 +2,7 @@ package pool
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"net/netip"
 )
@@ -41,7 +42,7 @@ func (d Definition) gateway(cidr netip.Prefix) netip.Addr {
 	return cidr.Addr().Next()
 }
 
-// Addresses is how many containers the block has room for, as far as an int goes.
+// Addresses is how many containers the block has room for, as far as the smallest int goes.
 func (d Definition) Addresses(id ID) int {
 	r, ok := d.Range(id)
 	if !ok {
@@ -55,8 +56,8 @@ func (d Definition) Addresses(id ID) int {
 		}
 	}
 	high, low := sub(end, first)
-	if high > 0 || low >= 1<<31 {
-		return 1 << 31
+	if high > 0 || low >= math.MaxInt32 {
+		return math.MaxInt32
 	}
 	n := int(low) + 1
 	if !r.Gateway.Less(first) && !end.Less(r.Gateway) {
