@@ -1,0 +1,115 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
+	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
+	"github.com/trestle-cni/trestle/test/slack"
+)
+
+// The agent with ten thousand Nodes as a real cluster has them, of 8 kB each: 100 MB are its goal, whether they come as a stream or, from an older API server, in one
+// list. How much it has at the most is what the kernel says of the program itself, built as it is released.
+func TestMemoryOfManyNodes(t *testing.T) {
+	if os.Getenv("TRESTLE_LONG") == "" {
+		return // a minute, and a build: make test-long is for that
+	}
+	binary := filepath.Join(t.TempDir(), "trestle-node")
+	if out, err := exec.Command("go", "build", "-o", binary, "..").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, c := range []struct {
+		name     string
+		noStream bool
+		most     int // MB
+	}{{"a stream", false, 100}, {"a list", true, 400}} {
+		a, h := startAPI(t), newHost(t)
+		a.noStream = c.noStream
+		for i := range 10000 {
+			a.put(fmt.Sprintf("n%d", i), fmt.Sprintf("10.%d.%d.0/24", i/256, i%256))
+		}
+		a.fatten()
+		pid := h.program(a, binary)
+		a.put("n1", "10.200.0.0/24") // and it goes on hearing
+		h.hands("10.200.0.0/24")
+		status, err := procfile.Read(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var peak, now int
+		for line := range strings.Lines(string(status)) {
+			_, _ = fmt.Sscanf(line, "VmHWM: %d", &peak)
+			_, _ = fmt.Sscanf(line, "VmRSS: %d", &now)
+		}
+		t.Logf("10,000 Nodes as %s: %d MB at the most, %d MB then", c.name, peak/1024, now/1024)
+		if peak/1024 > c.most || peak == 0 {
+			t.Errorf("as %s: %d MB at the most, want %d", c.name, peak/1024, c.most)
+		}
+	}
+}
+
+// fatten gives each Node what a real one has: labels, conditions, fifty images, who manages which field.
+func (a *api) fatten() {
+	var images, fields []any
+	for i := range 50 {
+		images = append(images, map[string]any{"names": []any{fmt.Sprintf("registry.example.com/team/image-%d@sha256:%064d", i, i)}, "sizeBytes": 123456789})
+		fields = append(fields, map[string]any{"manager": "kubelet", "operation": "Update"})
+	}
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	for _, n := range a.nodes {
+		n["status"].(map[string]any)["images"] = images
+		n["metadata"].(map[string]any)["managedFields"] = fields
+	}
+	a.events = nil
+}
+
+// program runs the agent as a process of its own until it has the list.
+func (h *hosted) program(a *api, binary string) int {
+	h.t.Helper()
+	dir := h.t.TempDir()
+	kubeconfig := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":%q}}],"contexts":[{"name":"c","context":{"cluster":"c"}}],"current-context":"c"}`, a.URL)
+	n := h.member.Network
+	conf, err := json.Marshal(map[string]any{"network": "pods", "node": "n1", "source": "kubernetes", "kubeconfig": dir + "/kubeconfig", "conflist": n.Conflist, "pluginDir": n.Plugins,
+		"rangesFile": h.places.Ranges, "dataDir": h.places.Data})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for name, text := range map[string]string{"kubeconfig": kubeconfig, "conf": string(conf)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	h.member.Life = life.New(life.Log(h.said)) // of which hear tells
+	cmd := exec.Command(binary, "run", "--config", dir+"/conf")
+	cmd.Stderr, cmd.SysProcAttr = h.said, &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() {
+		_ = cmd.Process.Signal(unix.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			h.t.Errorf("it was told to stop: %v", err)
+		}
+	})
+	late := time.After(slack.Of(2 * time.Minute))
+	for {
+		select {
+		case line := <-h.said:
+			if strings.Contains(line, listed) {
+				return cmd.Process.Pid
+			}
+		case <-late:
+			h.t.Fatal("it was never ready")
+		}
+	}
+}
