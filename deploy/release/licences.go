@@ -79,6 +79,7 @@ func name(text string) string {
 		{"may not be used to endorse or promote", "BSD-3-Clause"},
 		{"Redistributions in binary form must reproduce", "BSD-2-Clause"},
 		{"Permission is hereby granted, free of charge", "MIT"},
+		{"Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted", "ISC"},
 	} {
 		if strings.Contains(text, sign.words) {
 			return sign.name
