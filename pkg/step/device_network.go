@@ -96,9 +96,6 @@ type Along struct {
 
 func (a Along) String() string { return "rules to the routes of " + a.IfName }
 
-// Inside says that nothing of it is on the host.
-func (a Along) Inside() {}
-
 // Mendable says that rules may be swept away, and made again.
 func (a Along) Mendable() {}
 

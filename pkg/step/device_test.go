@@ -9,6 +9,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
@@ -148,6 +149,24 @@ func TestDevice(t *testing.T) {
 		}
 		if !(Device{PCI: "0000:00:04.0"}).ForPrograms() || (Device{PCI: "0000:00:01.0"}).ForPrograms() {
 			t.Error("not those that a program drives")
+		}
+	})
+}
+
+// The host's rules that lead from a device's addresses to its routes keep a step's promises in the container; others stay behind.
+func TestAlong(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.device()
+		h.run("ip route add 198.51.100.0/24 via 10.9.0.9 dev dev0 table 100")
+		h.run("ip rule add from 10.9.0.1 lookup 100")
+		h.run("ip rule add from 10.9.0.1 lookup 200")
+		h.run("ip rule add from 10.8.0.1 lookup 100")
+		lent := lending
+		lent.Along = true
+		along := Along{Owner: one, IfName: "eth0"}
+		contract{base: []plan.Step{lent}, step: along, changes: []change{{"in ip rule del from 10.9.0.1 lookup 100", "", "rule from 10.9.0.1 lookup 100"}}}.hold(h)
+		if rules, err := along.rules(); err != nil || len(rules) != 1 {
+			t.Errorf("%v, %v", rules, err)
 		}
 	})
 }
