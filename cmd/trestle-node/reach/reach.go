@@ -130,10 +130,11 @@ func (r *Reach) repair() error {
 	complaints = append(complaints, withhold(want, have, foreign)...)
 	r.say(complaints)
 	change := Diff(have, want)
-	if n := change.Len(); n > 0 {
+	err = errors.Join(noTunnel, r.kernel.apply(change, g.Tunnel))
+	if change.Len() > 0 {
 		r.Log("reachability: %s", change)
 	}
-	return errors.Join(noTunnel, r.kernel.apply(change, g.Tunnel))
+	return err
 }
 
 // ground is what the kernel says of the ways to others. What it said before holds until an event says otherwise. Without a tunnel the rest is done.
