@@ -152,7 +152,7 @@ func (d *Daemon) forget(h *holding) {
 	if h.rec == nil {
 		return
 	}
-	if err := h.rec.Remove(d.dir()); err != nil {
+	if err := byHand(func() error { return h.rec.Remove(d.dir()) }); err != nil {
 		log.Printf("%s: record: %v", h.whose, err)
 	}
 	h.rec = nil
@@ -205,7 +205,7 @@ func (d *Daemon) acquire(ctx context.Context, h *holding, r lease.Record, place 
 		err = setMTU(d.path(r.Netns), r.IfName, r.MTU)
 	}
 	if err == nil {
-		err = r.Write(d.dir())
+		err = byHand(func() error { return r.Write(d.dir()) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, place.client(r, d.Options).Release(ctx, terms))

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -20,10 +21,14 @@ import (
 	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 )
 
+// processors is how many the daemon uses at the most: it mostly waits, and each comes with threads.
+const processors = 2
+
 // Main runs the daemon as the process, with the flags of the reference's, and returns its exit status.
 func Main(args []string, out io.Writer) int {
 	log.SetOutput(out)
 	log.SetFlags(0)
+	runtime.GOMAXPROCS(min(runtime.GOMAXPROCS(0), processors))
 	o, pidFile, err := flags(args, out)
 	if err == nil {
 		err = run(o, pidFile)

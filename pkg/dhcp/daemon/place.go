@@ -52,32 +52,32 @@ func Enter(netns string, opened int, ifName string, up bool) (p Place, err error
 	})
 }
 
-// What makes the kernel wait takes a thread for as long, so it is bounded how many are in namespaces at the same time, and how many leave them: a packet
-// socket is closed when no processor can be reading from it any more.
-var (
-	entrances = make(chan struct{}, 4)
-	exits     = make(chan struct{}, 4)
-)
+// hands bounds how many calls of the kernel's are waited for at the same time, and with that how many threads there are: each takes one for as long.
+var hands = make(chan struct{}, 4)
 
-// Leave closes what Enter opened.
+func byHand(f func() error) error {
+	hands <- struct{}{}
+	defer func() { <-hands }()
+	return f()
+}
+
+// Leave closes what Enter opened. A packet socket takes a while: no processor may be reading from it any more.
 func (p Place) Leave() {
-	exits <- struct{}{}
-	defer func() { <-exits }()
-	p.Socket.Close()
+	_ = byHand(func() error { p.Socket.Close(); return nil })
 }
 
 func inside(netns string, opened int, f func(*site.Site) error) error {
 	if netns == "" {
 		return errors.New("no namespace")
 	}
-	entrances <- struct{}{}
-	defer func() { <-entrances }()
-	s, err := site.Open(site.Options{Netns: netns, Opened: opened})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	return f(s)
+	return byHand(func() error {
+		s, err := site.Open(site.Options{Netns: netns, Opened: opened})
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return f(s)
+	})
 }
 
 // is says whether the lease is of this interface, and not of one that has its numbers by now, which the kernel gives again: that one has neither the

@@ -122,7 +122,7 @@ func (d *Daemon) over(h *holding, why string) {
 }
 
 func (d *Daemon) keep(h *holding) {
-	if err := h.rec.Write(d.dir()); err != nil {
+	if err := byHand(func() error { return h.rec.Write(d.dir()) }); err != nil {
 		log.Printf("%s: record: %v", h.rec.Whose(), err)
 	}
 }
