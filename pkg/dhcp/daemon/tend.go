@@ -114,8 +114,9 @@ func (d *Daemon) again(h *holding) {
 // over is the end of a lease that the container still has: its address may be somebody else's now, so the interface goes down.
 func (d *Daemon) over(h *holding, why string) {
 	h.rec.Over = why
-	log.Printf("%s: lease %s: %s: the interface goes down", h.rec.Whose(), h.rec.Addr, why)
-	if err := down(d.path(h.rec.Netns), h.rec.IfName); err != nil {
+	err := down(d.path(h.rec.Netns), h.rec.IfName)
+	log.Printf("%s: lease %s: %s: the interface goes down", h.rec.Whose(), h.rec.Addr, why) // said when it is so
+	if err != nil {
 		log.Printf("%s: %v", h.rec.Whose(), err)
 	}
 	d.keep(h)
