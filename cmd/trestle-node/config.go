@@ -66,6 +66,9 @@ func parse(o *keys.Object, source string) (config, error) {
 		c.member = parseMember(o, c.network)
 	} else {
 		c.store = parseStore(o, c.network)
+		if o.Has("conflist") {
+			c.member = parseMember(o, c.network)
+		}
 	}
 	if c.source != etcdSource && c.source != kubernetesSource {
 		o.Reject("source", c.source, "must be etcd or kubernetes")

@@ -9,6 +9,8 @@ import (
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/network"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/reach"
@@ -222,12 +224,27 @@ func runAgent(ctx context.Context, conf config) error {
 		return err
 	}
 	a := &agent.Agent{Host: agent.Host{Ledger: l}, Store: s, Limits: conf.limits(), TTL: ttl, Life: seen}
+	mtu := 0
 	if conf.reach.Mode != reach.None {
-		if a.Reach, _, err = conf.openReach(ctx, seen, conf.via); err != nil {
+		if a.Reach, mtu, err = conf.openReach(ctx, seen, conf.via); err != nil {
 			return err
 		}
 	}
+	if conf.member.network.Conflist != "" {
+		a.Ready = func(d pool.Definition) error { return conf.publish(d, mtu, seen) }
+	}
 	return a.Run(ctx)
+}
+
+// publish writes the network's list for the runtime: to what of the pool there is nothing is masqueraded.
+func (c config) publish(d pool.Definition, mtu int, seen *life.Life) error {
+	n := c.member.network
+	n.Ranges, n.Exclude = c.places.Ranges, d.CIDRs
+	changed, err := n.Put(network.Host{Node: c.node, CIDRs: d.CIDRs, MTU: mtu})
+	if changed {
+		seen.Did("the runtime has the network's list", "file", n.Conflist)
+	}
+	return err
 }
 
 // phaseOf is what this host makes of a block, for list.

@@ -2,11 +2,14 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
@@ -26,6 +29,8 @@ type Agent struct {
 	Reach  Reach // nil: nobody wants to know
 	TTL    time.Duration
 	Life   *life.Life // nil: nobody looks
+	// Ready is told the pool when the host has addresses to hand out, and again and again; nil: nobody wants to know.
+	Ready func(pool.Definition) error
 
 	node, boot string        // of the ledger, which others than Run must not read
 	pulled     chan struct{} // something has changed here
@@ -51,7 +56,8 @@ func (a *Agent) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		a.Life.Told(Blocks, err)
+		unready := a.ready()
+		a.Life.Told(Blocks, errors.Join(err, unready))
 		a.Life.Gauge(life.Blocks, float64(len(a.Ledger.State.Blocks)))
 		switch {
 		case err == nil:
@@ -64,9 +70,26 @@ func (a *Agent) Run(ctx context.Context) error {
 			failures++
 			later, look = time.Now().Add(pause(failures)), fault.Code(err) != fault.Exhausted
 		}
+		if unready != nil && err == nil {
+			later = time.Now().Add(pause(7))
+		}
 		look = a.wait(ctx, later) || look
 	}
 	return nil
+}
+
+// ready tells who wants to know where there is an open block of each family of the pool.
+func (a *Agent) ready() error {
+	if a.Ready == nil || len(a.state().Blocks) == 0 {
+		return nil
+	}
+	for _, f := range pool.Families {
+		open := func(b protocol.Block) bool { return b.ID.Family == f && b.Phase == protocol.Open }
+		if a.Ledger.Pool.Len(f) > 0 && !slices.ContainsFunc(a.state().Blocks, open) {
+			return nil
+		}
+	}
+	return a.Ready(a.Ledger.Pool)
 }
 
 // round brings the host to what it should have.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -31,7 +32,6 @@ const conflist = `{"cniVersion": "1.1.0", "name": "pods", "plugins": [{"type": "
 // begin defines the pool, starts all agents and gives each host a container, a, b, c.
 func (w *world) begin() (pods []pod) {
 	w.t.Helper()
-	w.conflist(conflist)
 	w.serve("outside")
 	w.hosts[0].node("init")
 	for _, h := range w.hosts {
@@ -46,11 +46,15 @@ func (w *world) begin() (pods []pod) {
 // first attaches a container as soon as the host has blocks.
 func (h *host) first(name string) (p pod) {
 	h.w.t.Helper()
+	if !h.w.lists {
+		h.conflist(conflist)
+	}
 	h.w.until(h.name+" has blocks", func() error {
 		if n := strings.Count(strings.Join(h.heard(0), "\n"), "claimed block"); n < 2 {
 			return fmt.Errorf("%d of 2", n)
 		}
-		return nil
+		_, err := os.Stat(filepath.Join(h.lists(), "pods.conflist"))
+		return err
 	})
 	return h.add(name)
 }
@@ -136,6 +140,7 @@ func TestTunnel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			nstest.Run(t, func(t *testing.T) {
 				w := newWorld(t, with(three, "reach", "auto"))
+				w.lists = true
 				pick := func(addrs ...string) []string { return []string{addrs[order[0]], addrs[order[1]]} }
 				w.host("h1", "sw0", "192.0.2.253 2001:db8::253", pick("192.0.2.1/24", "2001:db8::1/64"), "h1-a")
 				w.host("h2", "sw0", "192.0.2.253 2001:db8::253", pick("192.0.2.2/24", "2001:db8::2/64"), "h2-a")
@@ -154,6 +159,9 @@ func TestTunnel(t *testing.T) {
 				w.until("all reach all", all)
 				if got := w.hosts[0].routes(); strings.Count(got, "dev vxlan.118") != 2 || strings.Count(got, "dev eth0") != 2 {
 					t.Errorf("routes of h1:\n%s", got)
+				}
+				if got := w.run("ip", "-n", "h3-a", "link", "show", "eth0"); !strings.Contains(got, fmt.Sprintf(" mtu %d ", 1450-20*order[0])) {
+					t.Errorf("a container's link: %s", got)
 				}
 				far.do("ip", "link", "del", "vxlan.118")
 				w.until("all reach all again", all)

@@ -27,6 +27,7 @@ type world struct {
 	t     *testing.T
 	dir   string
 	conf  map[string]any // of all agents, but their names and addresses
+	lists bool           // agents write the network's configuration
 	store *exec.Cmd
 	hosts []*host
 	lines chan string // what any agent says, last
@@ -200,17 +201,24 @@ func (h *host) configure() {
 	for key, value := range h.w.conf {
 		conf[key] = value
 	}
+	must(h.w.t, os.Mkdir(h.lists(), 0o755))
+	if h.w.lists {
+		conf["conflist"], conf["pluginDir"] = filepath.Join(h.lists(), "pods.conflist"), os.Getenv(binVar)
+	}
 	text, err := json.Marshal(conf)
 	must(h.w.t, err)
 	must(h.w.t, os.WriteFile(h.file(), text, 0o600))
 }
+
+// lists is where the host's runtime has its networks.
+func (h *host) lists() string { return filepath.Join(h.w.dir, h.name) }
 
 func (h *host) file() string { return filepath.Join(h.w.dir, h.name+".json") }
 
 // command is one that runs on the host.
 func (h *host) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("nsenter", append([]string{"--target", fmt.Sprint(h.holder.Process.Pid), "--net", "--mount"}, args...)...)
-	cmd.Env = append(os.Environ(), "CNI_PATH="+os.Getenv(binVar), "NETCONFPATH="+h.w.dir)
+	cmd.Env = append(os.Environ(), "CNI_PATH="+os.Getenv(binVar), "NETCONFPATH="+h.lists())
 	return cmd
 }
 
@@ -284,11 +292,11 @@ func (w *world) until(what string, try func() error) {
 	}
 }
 
-// conflist writes the network's configuration, which all hosts share.
-func (w *world) conflist(text string) {
+// conflist writes the network's configuration.
+func (h *host) conflist(text string) {
 	var out bytes.Buffer
-	must(w.t, json.Compact(&out, []byte(text)))
-	must(w.t, os.WriteFile(filepath.Join(w.dir, "pods.conflist"), out.Bytes(), 0o600))
+	must(h.w.t, json.Compact(&out, []byte(text)))
+	must(h.w.t, os.WriteFile(filepath.Join(h.lists(), "pods.conflist"), out.Bytes(), 0o600))
 }
 
 func must(t *testing.T, err error) {
