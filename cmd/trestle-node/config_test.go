@@ -91,6 +91,37 @@ func TestManifest(t *testing.T) {
 	}
 }
 
+// The unit lets the agent write where its file says by default, and nowhere else.
+func TestUnit(t *testing.T) {
+	text, err := os.ReadFile("trestle-node.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(line, "#") {
+			unit[key] = value
+		}
+	}
+	c, err := parseText(t, `{"network": "pods", "source": "kubernetes"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{c.places.Ledger, c.places.Ranges, c.places.Data, c.member.network.Conflist} {
+		writable := false
+		for _, dir := range strings.Fields(unit["ReadWritePaths"]) {
+			writable = writable || strings.HasPrefix(path, strings.TrimPrefix(dir, "-")+"/")
+		}
+		if !writable {
+			t.Errorf("%s cannot be written", path)
+		}
+	}
+	run, _, err := command().Find(strings.Fields(unit["ExecStart"])[1:])
+	if err != nil || run.Name() != "run" || unit["ProtectSystem"] != "strict" || unit["CapabilityBoundingSet"] != "CAP_NET_ADMIN" {
+		t.Errorf("%v, %v", err, unit)
+	}
+}
+
 // All that is wrong is said at once.
 func TestComplaints(t *testing.T) {
 	_, err := parseText(t, `{"network": "a/b", "node": "..", "source": "consul", "prefix": "cni", "certFile": "x", "via": ["n1"], "spare": -1, "timeout": 0,

@@ -143,6 +143,9 @@ func TestMember(t *testing.T) {
 	if err := h.member.Life.Ready(); err != nil {
 		t.Error(err)
 	}
+	if a.wanted("sendInitialEvents=true") != 1 || a.wanted("") != 1 {
+		t.Errorf("Nodes were asked for other than in one stream: %v", a.asked)
+	}
 	was := h.list()
 	a.remove("n1")
 	h.hear("the cluster has no Node of that name")
