@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"os"
@@ -12,12 +13,23 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/kube"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/kube/apitest"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/network"
 	"github.com/trestle-cni/trestle/pkg/ipam"
 	"github.com/trestle-cni/trestle/test/slack"
 )
+
+// What client-go says of the trouble that is made for it nobody wants to read.
+func TestMain(m *testing.M) {
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
 
 // hosted is a member with directories of its own, and what it says.
 type hosted struct {
@@ -63,17 +75,26 @@ func (h *hosted) plugin(name string) {
 }
 
 // start lets it run against the API server.
-func (h *hosted) start(a *api) {
+func (h *hosted) start(a *apitest.API) {
 	h.t.Helper()
 	var err error
 	if h.member.Grant, err = ledger.OpenGrant(h.places, h.member.Name); err != nil {
 		h.t.Fatal(err)
 	}
-	h.member.Cluster, h.member.Life = a.cluster(h.t), life.New(life.Log(h.said), MemberParts...)
+	h.member.Cluster, h.member.Life = h.cluster(a), life.New(life.Log(h.said), MemberParts...)
 	ctx, end := context.WithCancel(context.Background())
 	h.ended, h.end = make(chan error, 1), end
 	go func() { h.ended <- h.member.Run(ctx) }()
 	h.t.Cleanup(end)
+}
+
+func (h *hosted) cluster(a *apitest.API) *kube.Cluster {
+	h.t.Helper()
+	c, err := kube.Over(&rest.Config{Host: a.URL})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return c
 }
 
 // stop ends it as a signal does.
@@ -122,15 +143,15 @@ func (h *hosted) hands(cidrs string) { h.t.Helper(); h.hear(`"cidrs":"[` + cidrs
 // From a Node that has no CIDR to one that is gone: at each step host-local hands out of what the Node says, and the runtime has a list as soon as there is
 // a network, and not before.
 func TestMember(t *testing.T) {
-	a, h := startAPI(t), newHost(t)
-	a.put("n1", "")
-	a.put("n2", "10.0.2.0/24 fd00:2::/64")
+	a, h := apitest.Start(t, ""), newHost(t)
+	a.Put("n1", "")
+	a.Put("n2", "10.0.2.0/24 fd00:2::/64")
 	h.start(a)
 	h.hear("node n1: has no podCIDR yet")
 	if h.list() != "" || strings.Contains(h.ranges(), "subnet") {
 		t.Errorf("a Node without CIDR has\n%s\n%s", h.list(), h.ranges())
 	}
-	a.put("n1", "10.0.1.0/24 fd00:1::/64")
+	a.Put("n1", "10.0.1.0/24 fd00:1::/64")
 	h.hear(listed)
 	for _, text := range []string{`"subnet": "10.0.1.0/24"`, `"gateway": "10.0.1.1"`, `"subnet": "fd00:1::/64"`} {
 		if !strings.Contains(h.ranges(), text) {
@@ -143,16 +164,16 @@ func TestMember(t *testing.T) {
 	if err := h.member.Life.Ready(); err != nil {
 		t.Error(err)
 	}
-	if a.wanted("sendInitialEvents=true") != 1 || a.wanted("") != 1 {
-		t.Errorf("Nodes were asked for other than in one stream: %v", a.asked)
+	if a.Asked("sendInitialEvents=true") != 1 || a.Asked("") != 1 {
+		t.Errorf("Nodes were asked for other than in one stream")
 	}
 	was := h.list()
-	a.remove("n1")
+	a.Remove("n1")
 	h.hear("the cluster has no Node of that name")
 	if strings.Contains(h.ranges(), "subnet") || h.list() != was {
 		t.Errorf("a Node that was deleted has\n%s\n%s", h.list(), h.ranges())
 	}
-	a.put("n1", "10.0.3.0/24")
+	a.Put("n1", "10.0.3.0/24")
 	h.hands("10.0.3.0/24")
 	h.hear(listed) // of one family now
 	if strings.Contains(h.ranges(), "10.0.1.0") || strings.Contains(h.list(), "::/0") || h.member.Life.Ready() != nil {
@@ -162,8 +183,8 @@ func TestMember(t *testing.T) {
 
 // What containers have of a CIDR that is another's by now is counted, and nothing is done to them.
 func TestMemberKeepsWhatRuns(t *testing.T) {
-	a, h := startAPI(t), newHost(t)
-	a.put("n1", "10.0.1.0/24")
+	a, h := apitest.Start(t, ""), newHost(t)
+	a.Put("n1", "10.0.1.0/24")
 	h.start(a)
 	h.hear(listed)
 	books, err := ipam.Open(context.Background(), h.places.Data, h.places.Network, true)
@@ -175,14 +196,13 @@ func TestMemberKeepsWhatRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	books.Close()
-	a.put("n1", "10.0.2.0/24")
+	a.Put("n1", "10.0.2.0/24")
 	h.hear(`"cidrs":"[10.0.2.0/24]","strays":1`)
 
 	// A stop changes nothing, nor does a start without an API server.
 	h.stop()
 	ranges, list := h.ranges(), h.list()
-	a.CloseClientConnections()
-	a.Close()
+	a.Stop()
 	h.start(a)
 	h.hear("is the API server there")
 	if h.ranges() != ranges || h.list() != list || ranges == "" || h.member.Life.Ready() == nil {
@@ -196,15 +216,15 @@ func TestMemberKeepsWhatRuns(t *testing.T) {
 
 // The list says that there is a network: it waits for the plugins, and for the ways to others.
 func TestMemberIsReadyLast(t *testing.T) {
-	a, h := startAPI(t), newHost(t)
+	a, h := apitest.Start(t, ""), newHost(t)
 	if err := os.Remove(filepath.Join(h.member.Network.Plugins, "portmap")); err != nil {
 		t.Fatal(err)
 	}
 	way := make(ways, 10)
 	way <- errors.New("no way yet")
 	h.member.Reach = func(context.Context, []netip.Addr) (Reach, int, error) { return way, 1450, nil }
-	a.put("n1", "10.0.1.0/24")
-	a.put("n2", "10.0.2.0/24")
+	a.Put("n1", "10.0.1.0/24")
+	a.Put("n2", "10.0.2.0/24")
 	h.start(a)
 	h.hear("no way yet")
 	if h.list() != "" || strings.Contains(h.ranges(), "subnet") {
@@ -231,17 +251,17 @@ func (w ways) Set(context.Context, []Neighbour) error { return <-w }
 
 // The younger of two Nodes with one CIDR hands out nothing, until the other is gone.
 func TestMemberOverlap(t *testing.T) {
-	a, h := startAPI(t), newHost(t)
-	a.put("n0", "10.0.0.0/16")
-	a.put("n1", "10.0.1.0/24")
+	a, h := apitest.Start(t, ""), newHost(t)
+	a.Put("n0", "10.0.0.0/16")
+	a.Put("n1", "10.0.1.0/24")
 	h.start(a)
 	h.hear("node n1: its podCIDR 10.0.1.0/24 overlaps 10.0.0.0/16 of node n0, which is older")
 	if h.list() != "" || strings.Contains(h.ranges(), "subnet") {
 		t.Errorf("has %s, %s", h.list(), h.ranges())
 	}
-	a.remove("n0")
+	a.Remove("n0")
 	h.hear(listed)
-	a.put("n3", "10.0.1.128/25")
+	a.Put("n3", "10.0.1.128/25")
 	h.hear("overlaps 10.0.1.0/24 of node n1, which is older")
 	if !strings.Contains(h.ranges(), "10.0.1.0/24") {
 		t.Error("the older lost what it has")
@@ -251,45 +271,45 @@ func TestMemberOverlap(t *testing.T) {
 // Whatever the API server does, the next change is seen.
 func TestMemberOutlivesTheAPI(t *testing.T) {
 	for name, c := range map[string]struct {
-		before, trouble func(*api)
+		before, trouble func(*apitest.API)
 	}{
-		"torn":                     {nil, (*api).tear},
-		"forgotten, while watched": {nil, (*api).expire},
-		"forgotten, while torn": {nil, func(a *api) {
-			a.then(fails(http.StatusGone, "Expired", ""))
-			a.tear()
+		"torn":                     {nil, (*apitest.API).Tear},
+		"forgotten, while watched": {nil, (*apitest.API).Expire},
+		"forgotten, while torn": {nil, func(a *apitest.API) {
+			a.Then(apitest.Fails(http.StatusGone, "Expired", ""))
+			a.Tear()
 		}},
-		"forgotten, a list": {func(a *api) { a.noStream = true }, func(a *api) {
-			a.expire()
-			a.then(fails(http.StatusGone, "Expired", ""), fails(http.StatusGone, "Expired", ""))
+		"forgotten, a list": {func(a *apitest.API) { a.NoStream = true }, func(a *apitest.API) {
+			a.Expire()
+			a.Then(apitest.Fails(http.StatusGone, "Expired", ""), apitest.Fails(http.StatusGone, "Expired", ""))
 		}},
-		"busy": {nil, func(a *api) {
-			a.then(fails(http.StatusTooManyRequests, "TooManyRequests", ""), fails(http.StatusTooManyRequests, "TooManyRequests", "0"))
-			a.tear()
+		"busy": {nil, func(a *apitest.API) {
+			a.Then(apitest.Fails(http.StatusTooManyRequests, "TooManyRequests", ""), apitest.Fails(http.StatusTooManyRequests, "TooManyRequests", "0"))
+			a.Tear()
 		}},
-		"out of order": {nil, func(a *api) {
-			a.then(fails(http.StatusInternalServerError, "InternalError", ""), fails(http.StatusServiceUnavailable, "ServiceUnavailable", ""))
-			a.tear()
+		"out of order": {nil, func(a *apitest.API) {
+			a.Then(apitest.Fails(http.StatusInternalServerError, "InternalError", ""), apitest.Fails(http.StatusServiceUnavailable, "ServiceUnavailable", ""))
+			a.Tear()
 		}},
-		"busy at first":   {func(a *api) { a.then(fails(http.StatusTooManyRequests, "TooManyRequests", "")) }, (*api).tear},
-		"without streams": {func(a *api) { a.noStream = true }, (*api).expire},
-		"not allowed yet": {func(a *api) {
-			a.then(fails(http.StatusForbidden, "Forbidden", ""), fails(http.StatusForbidden, "Forbidden", ""))
-		}, (*api).tear},
+		"busy at first":   {func(a *apitest.API) { a.Then(apitest.Fails(http.StatusTooManyRequests, "TooManyRequests", "")) }, (*apitest.API).Tear},
+		"without streams": {func(a *apitest.API) { a.NoStream = true }, (*apitest.API).Expire},
+		"not allowed yet": {func(a *apitest.API) {
+			a.Then(apitest.Fails(http.StatusForbidden, "Forbidden", ""), apitest.Fails(http.StatusForbidden, "Forbidden", ""))
+		}, (*apitest.API).Tear},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a, h := startAPI(t), newHost(t)
-			a.put("n1", "10.0.1.0/24")
+			a, h := apitest.Start(t, ""), newHost(t)
+			a.Put("n1", "10.0.1.0/24")
 			if c.before != nil {
 				c.before(a)
 			}
 			h.start(a)
 			h.hear(listed)
 			c.trouble(a)
-			a.put("n1", "10.0.2.0/24")
+			a.Put("n1", "10.0.2.0/24")
 			h.hands("10.0.2.0/24")
-			a.remove("n1")
+			a.Remove("n1")
 			h.hear("has no Node of that name")
 		})
 	}
@@ -297,16 +317,16 @@ func TestMemberOutlivesTheAPI(t *testing.T) {
 
 // A heartbeat is heard by nobody: what changes a Node and nothing that we keep wakes no one.
 func TestHeartbeatsAreQuiet(t *testing.T) {
-	a, h := startAPI(t), newHost(t)
-	a.put("n1", "10.0.1.0/24")
+	a, h := apitest.Start(t, ""), newHost(t)
+	a.Put("n1", "10.0.1.0/24")
 	told := make(chan bool, 100)
 	h.member.Reach = func(context.Context, []netip.Addr) (Reach, int, error) { return counted(told), 0, nil }
 	h.start(a)
 	h.hear(listed)
 	for range 50 {
-		a.put("n1", "10.0.1.0/24")
+		a.Put("n1", "10.0.1.0/24")
 	}
-	a.put("n2", "10.0.2.0/24")
+	a.Put("n2", "10.0.2.0/24")
 	<-told
 	<-told // the second is of n2
 	select {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/cmd/trestle-node/kube/apitest"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
 	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 	"github.com/trestle-cni/trestle/test/slack"
@@ -32,14 +33,14 @@ func TestMemoryOfManyNodes(t *testing.T) {
 		noStream bool
 		most     int // MB
 	}{{"a stream", false, 100}, {"a list", true, 400}} {
-		a, h := startAPI(t), newHost(t)
-		a.noStream = c.noStream
+		a, h := apitest.Start(t, ""), newHost(t)
+		a.NoStream = c.noStream
 		for i := range 10000 {
-			a.put(fmt.Sprintf("n%d", i), fmt.Sprintf("10.%d.%d.0/24", i/256, i%256))
+			a.Put(fmt.Sprintf("n%d", i), fmt.Sprintf("10.%d.%d.0/24", i/256, i%256))
 		}
-		a.fatten()
+		a.Fatten()
 		pid := h.program(a, binary)
-		a.put("n1", "10.200.0.0/24") // and it goes on hearing
+		a.Put("n1", "10.200.0.0/24") // and it goes on hearing
 		h.hands("10.200.0.0/24")
 		status, err := procfile.Read(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
@@ -57,34 +58,17 @@ func TestMemoryOfManyNodes(t *testing.T) {
 	}
 }
 
-// fatten gives each Node what a real one has: labels, conditions, fifty images, who manages which field.
-func (a *api) fatten() {
-	var images, fields []any
-	for i := range 50 {
-		images = append(images, map[string]any{"names": []any{fmt.Sprintf("registry.example.com/team/image-%d@sha256:%064d", i, i)}, "sizeBytes": 123456789})
-		fields = append(fields, map[string]any{"manager": "kubelet", "operation": "Update"})
-	}
-	a.mutex.Lock()
-	defer a.mutex.Unlock()
-	for _, n := range a.nodes {
-		n["status"].(map[string]any)["images"] = images
-		n["metadata"].(map[string]any)["managedFields"] = fields
-	}
-	a.events = nil
-}
-
 // program runs the agent as a process of its own until it has the list.
-func (h *hosted) program(a *api, binary string) int {
+func (h *hosted) program(a *apitest.API, binary string) int {
 	h.t.Helper()
 	dir := h.t.TempDir()
-	kubeconfig := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":%q}}],"contexts":[{"name":"c","context":{"cluster":"c"}}],"current-context":"c"}`, a.URL)
 	n := h.member.Network
 	conf, err := json.Marshal(map[string]any{"network": "pods", "node": "n1", "source": "kubernetes", "kubeconfig": dir + "/kubeconfig", "conflist": n.Conflist, "pluginDir": n.Plugins,
 		"rangesFile": h.places.Ranges, "dataDir": h.places.Data})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	for name, text := range map[string]string{"kubeconfig": kubeconfig, "conf": string(conf)} {
+	for name, text := range map[string]string{"kubeconfig": a.Kubeconfig(), "conf": string(conf)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			h.t.Fatal(err)
 		}

@@ -1,43 +1,33 @@
-package agent
+// Package apitest is an API server for tests: it has Nodes and nothing else, and does what a real one does seldom.
+package apitest
 
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"k8s.io/client-go/rest"
-	"k8s.io/klog/v2"
-
-	"github.com/trestle-cni/trestle/cmd/trestle-node/kube"
 )
 
-// What client-go says of the trouble that is made for it nobody wants to read.
-func TestMain(m *testing.M) {
-	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
-	os.Exit(m.Run())
-}
-
-// api is an API server that has Nodes and nothing else, and does what a real one does seldom: it forgets, it is too busy, it breaks off.
-type api struct {
+// API is such a server.
+type API struct {
 	*httptest.Server
-	mutex    sync.Mutex
-	version  int
-	oldest   int // what came before is forgotten
-	nodes    map[string]map[string]any
-	events   []event
-	watches  map[chan event]bool
-	trouble  []func(http.ResponseWriter) // of the next requests
-	noStream bool                        // as before Kubernetes 1.34: no list as a stream
-	asked    []string
+	NoStream bool // as before Kubernetes 1.34: no list as a stream
+
+	mutex   sync.Mutex
+	version int
+	oldest  int // what came before is forgotten
+	nodes   map[string]map[string]any
+	events  []event
+	watches map[chan event]bool
+	trouble []func(http.ResponseWriter) // of the next requests
+	asked   []string
 }
 
 type event struct {
@@ -47,28 +37,38 @@ type event struct {
 	torn    bool
 }
 
-func startAPI(t *testing.T) *api {
+// Start begins one, at the address or at one of its own.
+func Start(t testing.TB, address string) *API {
 	t.Helper()
-	a := &api{version: 100, nodes: make(map[string]map[string]any), watches: make(map[chan event]bool)}
-	a.Server = httptest.NewServer(a)
-	t.Cleanup(func() {
-		a.CloseClientConnections()
-		a.Close()
-	})
+	a := &API{version: 100, nodes: make(map[string]map[string]any), watches: make(map[chan event]bool)}
+	a.Server = httptest.NewUnstartedServer(a)
+	if address != "" {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Listener.Close()
+		a.Listener = listener
+	}
+	a.Server.Start()
+	t.Cleanup(a.Stop)
 	return a
 }
 
-func (a *api) cluster(t *testing.T) *kube.Cluster {
-	t.Helper()
-	c, err := kube.Over(&rest.Config{Host: a.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+// Stop ends it, and breaks off what it was asked.
+func (a *API) Stop() {
+	a.Listener.Close() // or those who are broken off come again
+	a.CloseClientConnections()
+	a.Close()
 }
 
-// put makes or changes a Node; its CIDRs are words. What is no business of ours is there, too.
-func (a *api) put(name, cidrs string) {
+// Kubeconfig leads to it.
+func (a *API) Kubeconfig() string {
+	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":%q}}],"contexts":[{"name":"c","context":{"cluster":"c"}}],"current-context":"c"}`, a.URL)
+}
+
+// Put makes or changes a Node; its CIDRs are words, and its addresses, of which there is one unless it is told. What is no business of ours is there, too.
+func (a *API) Put(name, cidrs string, via ...string) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	kind := "MODIFIED"
@@ -82,12 +82,20 @@ func (a *api) put(name, cidrs string) {
 		spec["podCIDR"], spec["podCIDRs"] = list[0], list
 	}
 	n["spec"] = spec
-	n["status"] = map[string]any{"addresses": []any{map[string]any{"type": "Hostname", "address": name}, map[string]any{"type": "InternalIP", "address": "192.0.2.1"}}}
+	if len(via) == 0 {
+		via = []string{"192.0.2.1"}
+	}
+	addresses := []any{map[string]any{"type": "Hostname", "address": name}}
+	for _, addr := range via {
+		addresses = append(addresses, map[string]any{"type": "InternalIP", "address": addr})
+	}
+	n["status"] = map[string]any{"addresses": addresses}
 	a.nodes[name] = n
 	a.tell(kind, n)
 }
 
-func (a *api) remove(name string) {
+// Remove deletes a Node.
+func (a *API) Remove(name string) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	n := a.nodes[name]
@@ -96,7 +104,7 @@ func (a *api) remove(name string) {
 }
 
 // tell sends a copy to all who watch. The caller has the lock.
-func (a *api) tell(kind string, n map[string]any) {
+func (a *API) tell(kind string, n map[string]any) {
 	a.version++
 	n["metadata"].(map[string]any)["resourceVersion"] = strconv.Itoa(a.version)
 	e := event{version: a.version, Type: kind, Object: clone(n)}
@@ -112,8 +120,8 @@ func clone(n map[string]any) (c map[string]any) {
 	return c
 }
 
-// expire forgets all versions, as a compaction does, and says so to who watches.
-func (a *api) expire() {
+// Expire forgets all versions, as a compaction does, and says so to who watches.
+func (a *API) Expire() {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	a.version++
@@ -123,8 +131,8 @@ func (a *api) expire() {
 	}
 }
 
-// tear breaks off every watch in the middle of an event.
-func (a *api) tear() {
+// Tear breaks off every watch in the middle of an event.
+func (a *API) Tear() {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	for w := range a.watches {
@@ -132,8 +140,8 @@ func (a *api) tear() {
 	}
 }
 
-// then lets the next requests end in this way.
-func (a *api) then(trouble ...func(http.ResponseWriter)) {
+// Then lets the next requests end in this way.
+func (a *API) Then(trouble ...func(http.ResponseWriter)) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	a.trouble = append(a.trouble, trouble...)
@@ -143,8 +151,8 @@ func status(code int, reason string) map[string]any {
 	return map[string]any{"kind": "Status", "apiVersion": "v1", "metadata": map[string]any{}, "status": "Failure", "reason": reason, "code": code, "message": "the double says " + reason}
 }
 
-// fails is an answer that is none.
-func fails(code int, reason, after string) func(http.ResponseWriter) {
+// Fails is an answer that is none.
+func Fails(code int, reason, after string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		if after != "" {
 			w.Header().Set("Retry-After", after)
@@ -155,7 +163,8 @@ func fails(code int, reason, after string) func(http.ResponseWriter) {
 	}
 }
 
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers a request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	q := r.URL.Query()
@@ -164,13 +173,13 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var trouble func(http.ResponseWriter)
 	switch {
 	case r.Method != http.MethodGet || r.URL.Path != "/api/v1/nodes":
-		trouble = fails(http.StatusForbidden, "Forbidden", "")
+		trouble = Fails(http.StatusForbidden, "Forbidden", "")
 	case len(a.trouble) > 0:
 		trouble, a.trouble = a.trouble[0], a.trouble[1:]
-	case q.Get("sendInitialEvents") != "" && a.noStream:
-		trouble = fails(http.StatusUnprocessableEntity, "Invalid", "")
+	case q.Get("sendInitialEvents") != "" && a.NoStream:
+		trouble = Fails(http.StatusUnprocessableEntity, "Invalid", "")
 	case q.Get("sendInitialEvents") == "" && since > 0 && since < a.oldest:
-		trouble = fails(http.StatusGone, "Expired", "")
+		trouble = Fails(http.StatusGone, "Expired", "")
 	}
 	w.Header().Set("Content-Type", "application/json")
 	switch {
@@ -188,7 +197,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // watch is called and returns with the lock.
-func (a *api) watch(w http.ResponseWriter, r *http.Request, since int, whole bool) {
+func (a *API) watch(w http.ResponseWriter, r *http.Request, since int, whole bool) {
 	news := make(chan event, 1000+2*len(a.nodes))
 	if whole {
 		for _, n := range a.nodes {
@@ -226,9 +235,25 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, since int, whole boo
 	}
 }
 
-// wanted are the queries that had this in them.
-func (a *api) wanted(text string) (n int) {
+// Asked are the queries that had this in them.
+func (a *API) Asked(text string) (n int) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	return len(slices.DeleteFunc(slices.Clone(a.asked), func(q string) bool { return !strings.Contains(q, text) }))
+}
+
+// Fatten gives each Node what a real one has: labels, conditions, fifty images, who manages which field.
+func (a *API) Fatten() {
+	var images, fields []any
+	for i := range 50 {
+		images = append(images, map[string]any{"names": []any{fmt.Sprintf("registry.example.com/team/image-%d@sha256:%064d", i, i)}, "sizeBytes": 123456789})
+		fields = append(fields, map[string]any{"manager": "kubelet", "operation": "Update"})
+	}
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	for _, n := range a.nodes {
+		n["status"].(map[string]any)["images"] = images
+		n["metadata"].(map[string]any)["managedFields"] = fields
+	}
+	a.events = nil
 }
