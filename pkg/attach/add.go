@@ -21,12 +21,13 @@ func (e engine) add(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	defer leave()
+	v.site.Arrive(v.call.Owner)
 	phase.End(ctx, "namespaces opened, owner locked")
 	var m made
 	if err := v.build(ctx, &m); err != nil {
 		ctx, stop := deadline.Undoing(ctx)
 		defer stop()
-		return fault.Join(err, v.unmake(ctx, m))
+		return fault.Join(err, v.site.Depart(v.call.Owner), v.unmake(ctx, m))
 	}
 	return nil
 }

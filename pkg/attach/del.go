@@ -41,6 +41,9 @@ func (e engine) del(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	defer lock.Unlock()
+	if err := v.site.Depart(v.call.Owner); err != nil {
+		req.Logf("DEL goes on in spite of: %v", err)
+	}
 	phase.End(ctx, "namespaces opened, owner locked")
 	if sandbox == plugin.SandboxOwnHost {
 		return v.delOwnHost(ctx, why)

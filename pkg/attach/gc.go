@@ -113,6 +113,9 @@ func (v *verb) bury(ctx context.Context, h firewall.Holder, proof string) error 
 	if err != nil {
 		return err
 	}
+	if err := v.site.Depart(h.Owner); err != nil {
+		return err
+	}
 	v.req.Logf("removes attachment %s: %s", h, proof)
 	return v.undo(ctx, p, h.Owner, nil)
 }

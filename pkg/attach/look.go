@@ -38,6 +38,9 @@ func (e engine) repair(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	defer leave()
+	if v.site.Departed(v.call.Owner) {
+		return fault.New(fault.Namespace, "", "attachment: a DEL of it has begun, nothing was made")
+	}
 	p, err := v.planAgain()
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/gone"
 	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
@@ -59,6 +60,16 @@ func (s *Site) LockOwner(ctx context.Context, o owner.Owner) (*Lock, error) {
 	l := &Lock{file, s}
 	return l, l.take(ctx, func(wait bool) error { return filelock.Part(file, o.Place(), wait) })
 }
+
+// Depart says, to who may be putting swept rules back, that a DEL of the owner begins; Arrive that he is made again. Whoever calls either, or asks, has
+// locked him.
+func (s *Site) Depart(o owner.Owner) error { return gone.Note(s.directory, o.ID) }
+
+// Arrive takes back what Depart said.
+func (s *Site) Arrive(o owner.Owner) { gone.Forget(s.directory, o.ID) }
+
+// Departed says whether a DEL of the owner has begun, as far as anybody watches.
+func (s *Site) Departed(o owner.Owner) bool { return gone.Is(s.directory, o.ID) }
 
 func (s *Site) lockFile(name string) (*os.File, error) {
 	file, err := filelock.Open(filepath.Join(s.directory, name))

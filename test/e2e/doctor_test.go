@@ -57,6 +57,7 @@ echo "{\"cniVersion\": \"0.3.1\", \"supportedVersions\": [\"0.3.1\"]}"' > /run/b
 		{id: "runtimes-twice", plant: `for n in cni-09066c8e-27ad-e637-d75e-0803ec6cfae3 netns-19066c8e-27ad-e637-d75e-0803ec6cfae3; do
 ip netns add $n; CNI_PATH=/run/bin NETCONFPATH=/run/net.d cnitool add net /run/netns/$n > /dev/null; done`},
 		{id: "log-lost", plant: `mkdir -p /etc/cni; echo '{"log": {"to": "file", "file": "/nowhere/log"}}' > /etc/cni/trestle.json`},
+		{id: "watch-paused", plant: `mkdir -p /run/cni/trestle/watch; echo "{\"why\": \"a try\"}" > /run/cni/trestle/watch/paused`},
 		{id: "forwarding-ipv4", plant: "echo 0 > /proc/sys/net/ipv4/ip_forward", fix: true},
 		{id: "forwarding-ipv6", plant: "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding", fix: true},
 		{id: "ipv6-disabled", plant: "echo 1 > /proc/sys/net/ipv6/conf/cni0/disable_ipv6"},

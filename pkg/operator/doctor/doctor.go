@@ -101,6 +101,8 @@ type Picture struct {
 	Stale []string
 	// Log is why the host's log cannot be written; nil where it can, or none is kept.
 	Log error
+	// Rest is until when repair --watch rests, and why; empty: it does not.
+	Rest string
 }
 
 // Plugin is a plugin's file.

@@ -15,6 +15,7 @@ func runtimeChecks() []Check {
 		{"runtimes-twice", Warning, "a runtime that says which containers live (GC: CRI-O when it starts) names its own, and the plugins take the other's containers off the network",
 			(*Picture).runtimesTwice, nil},
 		{"log-lost", Warning, "what happens to containers is to be written down, and is not", (*Picture).logLost, nil},
+		{"watch-paused", Warning, "what is swept away is not made again, because somebody asked for a rest", (*Picture).watchPaused, nil},
 	}
 }
 
@@ -25,6 +26,14 @@ func (p *Picture) logLost() []Finding {
 	}
 	return []Finding{{Object: journal.Path, What: "no line of the log can be written: " + p.Log.Error(),
 		Remedy: "mend the file, or what it names; remove it, and no log is kept"}}
+}
+
+// watchPaused tells of a rest of repair --watch.
+func (p *Picture) watchPaused() []Finding {
+	if p.Rest == "" {
+		return nil
+	}
+	return []Finding{{Object: "repair --watch", What: "rests " + p.Rest, Remedy: "trestle resume, or wait"}}
 }
 
 // makers are the runtimes that name a container's namespace in a manner of their own. Where two of them have one (containerd's shim and buildah have paths of a process), nothing is said.

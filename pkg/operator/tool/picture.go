@@ -26,6 +26,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/pkg/site"
 	"github.com/trestle-cni/trestle/pkg/step"
+	"github.com/trestle-cni/trestle/pkg/upkeep"
 )
 
 // examine reads all that the checks look at, and makes them.
@@ -75,6 +76,9 @@ func (e *examination) picture(ctx context.Context, bundle plugin.Bundle) (*docto
 		}
 	}
 	p.Leases, p.Stale, p.Log = leasesOf(p.Configs), staleNames(), journal.Trouble()
+	if rest := upkeep.Paused(site.Run, time.Now()); rest != nil {
+		p.Rest = rest.String()
+	}
 	return p, nil
 }
 

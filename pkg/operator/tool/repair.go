@@ -21,7 +21,7 @@ import (
 // repairing is what the command repair is asked for.
 type repairing struct {
 	results, network string
-	json             bool
+	json, stays      bool
 }
 
 func repairCommand(bundle plugin.Bundle) *cobra.Command {
@@ -31,16 +31,25 @@ func repairCommand(bundle plugin.Bundle) *cobra.Command {
 		Short: "Make the rules of living containers again, after a flush of the packet filter",
 		Long: "Goes through what the runtimes remember of their ADDs, and of each container that lives makes the published ports, masquerade and\n" +
 			"guards that somebody swept away (nft flush ruleset, a restart of nftables or firewalld). What is there stays as it is, and traffic\n" +
-			"is not interrupted. The status is 1 if something is still not as it was made; each difference is named.",
-		Example: "  trestle repair\n  trestle repair --network front",
+			"is not interrupted. The status is 1 if something is still not as it was made; each difference is named.\n\n" +
+			"With --watch it stays, waits for the word of the kernel and of firewalld, and makes again what went as soon as it went (trestle pause has it rest). Who\n" +
+			"deletes the same rule or table three times in a minute, and nothing else, means it: then that is left alone, for longer each time. Of iptables-legacy\n" +
+			"the kernel tells nobody.",
+		Example: "  trestle repair\n  trestle repair --network front\n  trestle repair --watch",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if r.stays {
+				return r.watch(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle)
+			}
 			return r.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle)
 		},
 	}
 	resultsFlag(c, &r.results)
 	networkFlag(c, &r.network)
 	jsonFlag(c, &r.json)
+	c.Flags().BoolVar(&r.stays, "watch", false, "stay, and do it whenever something is swept away")
+	c.MarkFlagsMutuallyExclusive("watch", "json")
+	c.MarkFlagsMutuallyExclusive("watch", "network")
 	return c
 }
 

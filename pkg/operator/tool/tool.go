@@ -99,7 +99,7 @@ func Command(bundle plugin.Bundle) *cobra.Command {
 	root.Version = strings.TrimPrefix(thisVersion(names).String(), "trestle ")
 	root.AddCommand(pluginCommand(bundle), installCommand(names), uninstallCommand(bundle, names), versionCommand(names))
 	root.AddCommand(lsCommand(bundle), showCommand(bundle), contextCommand(bundle), graphCommand(bundle), traceCommand(bundle), doctorCommand(bundle), lintCommand(bundle))
-	root.AddCommand(repairCommand(bundle), gcCommand(bundle), logCommand(), topCommand(), metricsCommand(bundle))
+	root.AddCommand(repairCommand(bundle), pauseCommand(), resumeCommand(), gcCommand(bundle), logCommand(), topCommand(), metricsCommand(bundle))
 	root.InitDefaultCompletionCmd()
 	helpOn(root)
 	strict(root)

@@ -1,0 +1,276 @@
+package nft
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/userdata"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/kernel/nlsocket"
+)
+
+// Told is a transaction of somebody's as the kernel tells of it: what it removed, of whomever, and who it was.
+type Told struct {
+	Generation uint32
+	Process    uint32 // number of the thread that committed; 0: the kernel did not say
+	Name       string // of its program, at most 15 bytes
+	Removed    []Removed
+	Forwarded  bool // something of iptables-nft's chains FORWARD was changed, in which our anchor is
+
+	compat bool      // a chain of package iptables was made
+	ours   []message // about our tables, in their order
+}
+
+// Removed is one object that went.
+type Removed struct {
+	Table string // as nft(8) names it: family and name
+	Chain string // of the rule, or the chain itself; empty: none
+	Set   string // of the element, or the set itself
+	Key   string // of the element, in hex
+	Whole bool   // the object itself, and not a rule or an element of it
+}
+
+// message is one part of a transaction, as far as it is read.
+type message struct {
+	kind     int
+	table    *table
+	name     string // of the set, or of the rule's chain
+	elements []nftables.SetElement
+}
+
+// Listen subscribes to the transactions of the calling thread's network namespace.
+func Listen() (*nlsocket.Events, error) {
+	return nlsocket.Listen(unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES)
+}
+
+// A Reader puts the kernel's messages together to transactions.
+type Reader struct {
+	now    Told
+	tables []*table
+}
+
+// NewReader returns a reader of what comes by Listen.
+func NewReader() *Reader { return &Reader{tables: append([]*table{inet()}, occasional()...)} }
+
+// Next takes a message. It returns a transaction when that is whole, else nil; an error where the kernel's words cannot be read.
+func (r *Reader) Next(m nlsocket.Message) (*Told, error) {
+	if m.Type>>8 != unix.NFNL_SUBSYS_NFTABLES || len(m.Data) < headerSize {
+		return nil, nil
+	}
+	kind, family := int(m.Type&0xff), m.Data[0]
+	ad, err := netlink.NewAttributeDecoder(m.Data[headerSize:])
+	if err != nil {
+		return nil, err
+	}
+	ad.ByteOrder = binary.BigEndian
+	if kind == unix.NFT_MSG_NEWGEN {
+		whole := r.now
+		r.now = Told{}
+		return &whole, whole.who(ad)
+	}
+	return nil, r.now.take(r.tables, kind, family, ad)
+}
+
+// who reads the end of a transaction (enum nft_gen_attributes).
+func (t *Told) who(ad *netlink.AttributeDecoder) error {
+	for ad.Next() {
+		switch ad.Type() {
+		case unix.NFTA_GEN_ID:
+			t.Generation = ad.Uint32()
+		case unix.NFTA_GEN_PROC_PID:
+			t.Process = ad.Uint32()
+		case unix.NFTA_GEN_PROC_NAME:
+			t.Name = ad.String()
+		}
+	}
+	return ad.Err()
+}
+
+// headerSize is that of struct nfgenmsg, before the attributes; attrType what of an attribute's type is no flag (NLA_TYPE_MASK).
+const headerSize, attrType = 4, 1<<14 - 1
+
+// The attributes of each kind of object begin alike: its table, then its chain, its set, or its number.
+const (
+	attrTable, attrSecond = 1, 2
+	attrChainName         = 3 // of a chain (enum nft_chain_attributes)
+	attrElements          = 3 // of a list of elements (enum nft_set_elem_list_attributes)
+)
+
+func (t *Told) take(tables []*table, kind int, family byte, ad *netlink.AttributeDecoder) (err error) {
+	var name, second, third string
+	var elements []nftables.SetElement
+	named := kind != unix.NFT_MSG_NEWTABLE && kind != unix.NFT_MSG_DELTABLE
+	isChain := kind == unix.NFT_MSG_NEWCHAIN || kind == unix.NFT_MSG_DELCHAIN
+	isElement := kind == unix.NFT_MSG_NEWSETELEM || kind == unix.NFT_MSG_DELSETELEM
+	for ad.Next() {
+		switch at := int(ad.Type()); {
+		case at == attrTable:
+			name = ad.String()
+		case at == attrSecond && named && !isChain:
+			second = ad.String()
+		case at == attrChainName && isChain:
+			third = ad.String()
+		case at == attrElements && isElement && firewall.OwnTable(name):
+			elements, err = readElements(ad.Bytes())
+		}
+	}
+	if err = errors.Join(err, ad.Err()); err != nil {
+		return err
+	}
+	t.note(kind, familyName(family)+" "+name, second, third, elements)
+	t.compat = t.compat || kind == unix.NFT_MSG_NEWCHAIN && strings.HasPrefix(third, compatChains)
+	t.Forwarded = t.Forwarded || name == "filter" && (second == "FORWARD" || third == "FORWARD")
+	for _, own := range tables {
+		if own.Name == name && byte(own.Family) == family {
+			t.ours = append(t.ours, message{kind, own, second, elements})
+		}
+	}
+	return nil
+}
+
+// note adds what went to the list.
+func (t *Told) note(kind int, table, second, third string, elements []nftables.SetElement) {
+	gone := Removed{Table: table}
+	switch kind {
+	case unix.NFT_MSG_DELTABLE:
+		gone.Whole = true
+	case unix.NFT_MSG_DELCHAIN:
+		gone.Chain, gone.Whole = third, true
+	case unix.NFT_MSG_DELRULE:
+		gone.Chain = second
+	case unix.NFT_MSG_DELSET:
+		gone.Set, gone.Whole = second, true
+	case unix.NFT_MSG_DELSETELEM:
+		gone.Set = second
+		for _, e := range elements {
+			gone.Key += fmt.Sprintf("%x", e.Key)
+		}
+	default:
+		return
+	}
+	t.Removed = append(t.Removed, gone)
+}
+
+// What names all that went: the element, chain, set or table that has all of it; empty where that is more than one table.
+func (t *Told) What() string {
+	if len(t.Removed) == 0 {
+		return ""
+	}
+	all := t.Removed[0]
+	for _, r := range t.Removed {
+		switch {
+		case r.Table != all.Table:
+			return ""
+		case r.Chain != all.Chain || r.Set != all.Set || r.Whole && r.Chain+r.Set == "":
+			all.Chain, all.Set, all.Key, all.Whole = "", "", "", true
+		case r.Key != all.Key || r.Whole != all.Whole:
+			all.Key, all.Whole = "", true
+		}
+	}
+	switch {
+	case all.Key != "":
+		return elementOf(all.Key, all.Set, all.Table)
+	case all.Set != "":
+		return fmt.Sprintf("set %s of table %s", all.Set, all.Table)
+	case all.Chain != "" && !all.Whole:
+		return fmt.Sprintf("rule of chain %s of table %s", all.Chain, all.Table)
+	case all.Chain != "":
+		return fmt.Sprintf("chain %s of table %s", all.Chain, all.Table)
+	}
+	return "table " + all.Table
+}
+
+func elementOf(key, set, table string) string {
+	return fmt.Sprintf("element %s of set %s of table %s", key, set, table)
+}
+
+// whatElement is how What names an element that went alone.
+func whatElement(s *nftables.Set, t *table, key []byte) string {
+	return elementOf(fmt.Sprintf("%x", key), s.Name, t.String())
+}
+
+// Tables are the names of those of which something went, as nft(8) has them.
+func (t *Told) Tables() (names []string) {
+	for _, r := range t.Removed {
+		names = append(names, r.Table)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// compatChains is how the names of package iptables' chains begin, which are in nf_tables where the tool of the host is iptables-nft.
+const compatChains = "TRESTLE-"
+
+// Compat says whether something of iptables-nft's went that package iptables may have made: a chain of its own, a rule in one of the kernel's, or a table.
+func (t *Told) Compat() bool {
+	return slices.ContainsFunc(t.Removed, func(r Removed) bool {
+		family, name, _ := strings.Cut(r.Table, " ")
+		builtin := slices.Contains([]string{"", "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"}, r.Chain)
+		return (family == "ip" || family == "ip6") && slices.Contains([]string{"filter", "nat", "mangle", "raw"}, name) &&
+			(builtin || strings.HasPrefix(r.Chain, compatChains))
+	})
+}
+
+// familyName is the family in the words of nft(8).
+func familyName(family byte) string {
+	switch nftables.TableFamily(family) {
+	case nftables.TableFamilyINet:
+		return "inet"
+	case nftables.TableFamilyIPv4:
+		return "ip"
+	case nftables.TableFamilyIPv6:
+		return "ip6"
+	case nftables.TableFamilyBridge:
+		return "bridge"
+	case nftables.TableFamilyARP:
+		return "arp"
+	case nftables.TableFamilyNetdev:
+		return "netdev"
+	}
+	return fmt.Sprint(family)
+}
+
+// readElements reads a list of elements (enum nft_set_elem_attributes), as the library does for those that were asked for.
+func readElements(list []byte) (elements []nftables.SetElement, err error) {
+	items, err := netlink.UnmarshalAttributes(list)
+	for _, item := range items {
+		attrs, failed := netlink.UnmarshalAttributes(item.Data)
+		err = errors.Join(err, failed)
+		var e nftables.SetElement
+		for _, a := range attrs {
+			switch a.Type & attrType {
+			case unix.NFTA_SET_ELEM_KEY:
+				e.Key, err = value(a.Data, err)
+			case nftables.NFTA_SET_ELEM_KEY_END:
+				e.KeyEnd, err = value(a.Data, err)
+			case unix.NFTA_SET_ELEM_DATA:
+				e.Val, err = value(a.Data, err)
+			case unix.NFTA_SET_ELEM_TIMEOUT, unix.NFTA_SET_ELEM_EXPIRATION:
+				e.Timeout = 1 // any: it counts as absent
+			case unix.NFTA_SET_ELEM_USERDATA:
+				e.Comment, _ = userdata.GetString(a.Data, userdata.NFTNL_UDATA_SET_ELEM_COMMENT)
+				e.Comment = strings.Clone(e.Comment)
+			}
+		}
+		elements = append(elements, e)
+	}
+	return elements, err
+}
+
+// value is a copy of the bytes in a nested NFTA_DATA_VALUE.
+func value(nested []byte, before error) ([]byte, error) {
+	attrs, err := netlink.UnmarshalAttributes(nested)
+	for _, a := range attrs {
+		if a.Type&attrType == unix.NFTA_DATA_VALUE {
+			return append([]byte(nil), a.Data...), before
+		}
+	}
+	return nil, errors.Join(before, err)
+}

@@ -1,0 +1,76 @@
+package tool
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/pkg/site"
+	"github.com/trestle-cni/trestle/pkg/upkeep"
+)
+
+// watch stays, and makes again what is swept away as soon as the kernel says so.
+func (r repairing) watch(ctx context.Context, out, complaints io.Writer, bundle plugin.Bundle) error {
+	if !mayEnter() {
+		return fault.New(fault.Internal, "run it as root", "repair: only root sees what is missing, and may make it")
+	}
+	debug.SetGCPercent(thrifty)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	say := func(line string) { fmt.Fprintln(out, safe(line)) }
+	err := upkeep.Run(ctx, upkeep.Options{Run: site.Run, Names: slices.Sorted(maps.Keys(bundle)), Say: say,
+		Repair: func(ctx context.Context) error { return r.once(ctx, complaints, say) }})
+	if err != nil {
+		return fault.New(fault.Internal, "see whether nf_tables is in this kernel; trestle repair does it once", "repair --watch: %w", err)
+	}
+	return nil
+}
+
+// thrifty is how much more than what is in use may be garbage, in percent: who waits has time.
+const thrifty = 20
+
+// shown is of how many attachments a repair says each what was made again.
+const shown = 5
+
+// once is trestle repair in a process of its own, whose memory goes with it.
+func (r repairing) once(ctx context.Context, complaints io.Writer, say func(string)) error {
+	self, err := os.Readlink("/proc/self/exe") // by its name, which is how its changes of rules are known to be ours
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, strings.TrimSuffix(self, " (deleted)"), "repair", "--json", "--results", r.results)
+	var answer bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &answer, complaints
+	failed := cmd.Run()
+	var a repairAnswer
+	if err := json.Unmarshal(answer.Bytes(), &a); err != nil {
+		return fmt.Errorf("%w: %w", failed, err)
+	}
+	mended := 0
+	for _, one := range a.Attachments {
+		switch {
+		case one.Fate == fateBad:
+			say(fmt.Sprintf("not as it was made: %s: %s", one.Attachment, one.Error))
+		case one.Fate == fateMended:
+			if mended++; mended <= shown {
+				say(fmt.Sprintf("made again: %s: %s", one.Attachment, strings.Join(one.Made, ", ")))
+			}
+		}
+	}
+	if mended > shown {
+		say(fmt.Sprintf("made again: %d more attachments", mended-shown))
+	}
+	return nil // what is not as it was made was named
+}

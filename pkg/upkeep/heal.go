@@ -1,0 +1,131 @@
+package upkeep
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/firewall/nft"
+	"github.com/trestle-cni/trestle/pkg/gone"
+	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// admission decides of which owners what was swept away may be put back. Those that it admits are locked until it ends: a DEL that has begun before has said
+// so, and one that begins after finds what was put back.
+type admission struct {
+	run   string
+	file  *os.File
+	links map[string]bool // of the host; nil until it is asked
+	known map[owner.ID]bool
+	busy  []owner.ID // somebody is at work on these
+	dead  []owner.ID
+}
+
+// patienceForOne is how long one who is at work on an attachment is waited for.
+const patienceForOne = 30 * time.Second
+
+func admit(run string) (*admission, error) {
+	file, err := filelock.Open(filepath.Join(run, owner.Locks))
+	return &admission{run: run, file: file, known: make(map[owner.ID]bool)}, err
+}
+
+// end lets everybody go on.
+func (a *admission) end() { a.file.Close() }
+
+func (a *admission) admits(id owner.ID, linked bool) bool {
+	answer, known := a.known[id]
+	if !known {
+		answer = a.look(id, linked)
+		a.known[id] = answer
+	}
+	return answer
+}
+
+func (a *admission) look(id owner.ID, linked bool) bool {
+	if filelock.Part(a.file, id.Place(), false) != nil {
+		a.busy = append(a.busy, id)
+		return false
+	}
+	if gone.Is(a.run, id) || linked && !a.hasLink(owner.Owner{ID: id}.HostLink()) {
+		a.dead = append(a.dead, id)
+		return false
+	}
+	return true
+}
+
+// wait waits until nobody else is at work on the owner, who is locked then. With an error the admission has ended.
+func (a *admission) wait(ctx context.Context, id owner.ID) error {
+	ctx, stop := context.WithTimeout(ctx, patienceForOne)
+	defer stop()
+	return filelock.Wait(ctx, func() error { return filelock.Part(a.file, id.Place(), true) }, a.end)
+}
+
+// hasLink says whether the host has the link. Where that cannot be seen it has.
+func (a *admission) hasLink(name string) bool {
+	if a.links == nil {
+		conn, err := rtnl.Open()
+		if err != nil {
+			return true
+		}
+		defer conn.Close()
+		all, err := conn.Links()
+		if err != nil {
+			return true
+		}
+		a.links = make(map[string]bool, len(all))
+		for _, l := range all {
+			a.links[l.Attrs().Name] = true
+		}
+	}
+	return a.links[name]
+}
+
+// restore puts back what is missing of our tables, but for what somebody deletes on purpose. Of owners on whom somebody is at work it does so when he is done.
+func (w *watch) restore(ctx context.Context) (nft.Restored, error) {
+	a, err := admit(w.Run)
+	if err != nil {
+		return nft.Restored{}, err
+	}
+	defer a.end()
+	done, err := w.keeper.Restore(ctx, nft.Restoring{Admit: a.admits, Leave: w.leaves})
+	for _, id := range a.dead {
+		w.keeper.DropOwner(id)
+	}
+	for _, id := range a.busy {
+		w.later.Go(func() { w.restoreOne(ctx, id) })
+	}
+	return done, err
+}
+
+// restoreOne puts back what is missing of one owner, once nobody is at work on him.
+func (w *watch) restoreOne(ctx context.Context, id owner.ID) {
+	a, err := admit(w.Run)
+	if err != nil {
+		return
+	}
+	if a.wait(ctx, id) != nil {
+		return // who holds it so long is looked after by the next repair
+	}
+	defer a.end()
+	only := func(other owner.ID, linked bool) bool { return other == id && a.admits(other, linked) }
+	done, err := w.keeper.Restore(ctx, nft.Restoring{Admit: only, Leave: w.leaves})
+	if err == nil && !done.Nothing() {
+		w.say("made again: %s, when the verb that was at work had ended", told(done))
+	}
+}
+
+// leaves is asked by several at once.
+func (w *watch) leaves(what string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.habits.leaves(what, time.Now())
+}
+
+// anchor makes the rule in the chains FORWARD of iptables again, if anybody claims to pass.
+func (w *watch) anchor(ctx context.Context) (bool, error) {
+	return w.filter.Anchor(ctx, firewall.AdminChain)
+}

@@ -1,0 +1,370 @@
+// Package upkeep makes again what others sweep away of the rules of living containers, when the kernel says that it went. It waits for nothing but that word:
+// the transactions of nf_tables, the changes of links, and the signals of firewalld.
+//
+// What was there is known from the kernel's own messages (nft.Keeper), so that all of it is put back in a few transactions. What that cannot know (iptables, links,
+// addresses, zones of firewalld) is made again by the repair that is given, which asks the plugins.
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/trestle-cni/trestle/pkg/firewall/nft"
+	"github.com/trestle-cni/trestle/pkg/gone"
+	"github.com/trestle-cni/trestle/pkg/kernel/nlsocket"
+)
+
+// Options say what is watched, and for whom.
+type Options struct {
+	Run    string                      // the directory of the locks
+	Names  []string                    // the programs whose changes are meant: the plugins and the tool
+	Repair func(context.Context) error // asks the plugins of every attachment
+	Say    func(string)                // a line for the operator
+	Ready  func()                      // from now on nothing is missed; nil: nobody wants to know
+}
+
+// watch is one that runs.
+type watch struct {
+	Options
+	filter *nft.Filter
+	keeper *nft.Keeper
+	swept  chan nft.Told
+	lost   chan error // the reader's: events were lost (nlsocket.ErrLost), or it ended
+	mend   chan string
+	paused chan struct{} // a rest began or ended
+	later  sync.WaitGroup
+
+	mu     sync.Mutex
+	habits habits
+
+	healed  time.Time // when the last one began
+	owed    []nft.Told
+	resting bool
+	due     *time.Timer
+}
+
+// apart is how long after one whole flush the next is mended at the earliest.
+const apart = 50 * time.Millisecond
+
+// Run watches the network namespace of the process until the context ends.
+func Run(ctx context.Context, o Options) error {
+	w := &watch{Options: o, filter: nft.Open().Remember(o.Run), habits: make(habits), swept: make(chan nft.Told, 64), lost: make(chan error, 1),
+		mend: make(chan string, 1), paused: make(chan struct{}, 1), due: time.NewTimer(time.Hour)}
+	w.due.Stop()
+	w.keeper = nft.Keep(w.filter)
+	defer func() { _ = w.filter.Close() }()
+	if err := gone.Begin(o.Run); err != nil {
+		return err
+	}
+	defer func() { _ = gone.End(o.Run) }()
+	ctx, stop := context.WithCancel(ctx)
+	defer w.later.Wait()
+	defer stop()
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
+	return w.loop(ctx)
+}
+
+// begin subscribes, looks what there is, and then has all that is missing made.
+func (w *watch) begin(ctx context.Context) error {
+	events, err := nft.Listen()
+	if err != nil {
+		return fmt.Errorf("nf_tables: %w", err)
+	}
+	context.AfterFunc(ctx, events.Close)
+	pauses, err := w.awaitPauses(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := w.keeper.Look(ctx); err != nil {
+		return err
+	}
+	if err := w.doubt(ctx); err != nil {
+		return err
+	}
+	w.later.Go(func() { w.read(ctx, events) })
+	w.later.Go(func() { w.awaitPause(pauses) })
+	w.later.Go(func() { w.repairs(ctx) })
+	w.say("watches the rules of %d attachments", len(w.keeper.Owners()))
+	if w.Ready != nil {
+		w.Ready()
+	}
+	w.ask("the watch begins")
+	return nil
+}
+
+// doubt forgets those on whom somebody is at work: a DEL that began before us does not say so. What there is then of them is looked at when he is done.
+func (w *watch) doubt(ctx context.Context) error {
+	a, err := admit(w.Run)
+	if err != nil {
+		return err
+	}
+	defer a.end()
+	for _, id := range w.keeper.Owners() {
+		a.admits(id, false)
+	}
+	for _, id := range a.busy {
+		w.keeper.DropOwner(id)
+		w.later.Go(func() {
+			if held, err := admit(w.Run); err == nil && held.wait(ctx, id) == nil {
+				_, _ = w.keeper.Look(ctx) // who cannot look now is told of the next change
+				held.end()
+			}
+		})
+	}
+	return nil
+}
+
+// read takes in what the kernel tells of nf_tables.
+func (w *watch) read(ctx context.Context, events *nlsocket.Events) {
+	reader := nft.NewReader()
+	for ctx.Err() == nil {
+		err := events.Next(func(m nlsocket.Message) {
+			t, err := reader.Next(m)
+			if err == nil && t != nil {
+				err = w.take(t)
+			}
+			if err != nil {
+				w.lose(err)
+			}
+		})
+		switch {
+		case errors.Is(err, nlsocket.ErrLost):
+			reader = nft.NewReader()
+			w.lose(err)
+		case err != nil && ctx.Err() == nil:
+			w.lose(err)
+			return
+		}
+	}
+}
+
+// lose says that the keeper may have missed something.
+func (w *watch) lose(err error) {
+	select {
+	case w.lost <- err:
+	default: // one is enough
+	}
+}
+
+// take takes in one transaction.
+func (w *watch) take(t *nft.Told) error {
+	ours := slices.Contains(w.Names, t.Name)
+	swept, err := w.keeper.Take(t, ours)
+	if swept || !ours && (t.Forwarded || t.Compat()) {
+		w.swept <- *t
+	}
+	return err
+}
+
+func (w *watch) loop(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case t := <-w.swept:
+			w.owed = append(w.owed, t)
+			w.settle(ctx)
+		case <-w.due.C:
+			w.settle(ctx)
+		case <-w.paused:
+			w.rest(ctx)
+		case err := <-w.lost:
+			if err := w.again(ctx, err); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// rests says whether somebody asked for a rest, and sees to its end.
+func (w *watch) rests(now time.Time) bool {
+	p := Paused(w.Run, now)
+	if p != nil && !p.Until.IsZero() {
+		w.due.Reset(time.Until(p.Until))
+	}
+	if ended := w.resting && p == nil; ended {
+		w.mu.Lock()
+		w.habits.forgive()
+		w.mu.Unlock()
+		w.say("goes on after a rest")
+		w.ask("the rest is over")
+	} else if p != nil && !w.resting {
+		w.say("rests: %s", p)
+	}
+	w.resting = p != nil
+	return w.resting
+}
+
+// rest begins a rest, or makes again what went in one.
+func (w *watch) rest(ctx context.Context) {
+	if was := w.resting; !w.rests(time.Now()) && was {
+		w.settle(ctx)
+	}
+}
+
+// settle makes again what is owed, now or when it is time.
+func (w *watch) settle(ctx context.Context) {
+	now := time.Now()
+	for more := true; more; { // what came at once is one
+		select {
+		case t := <-w.swept:
+			w.owed = append(w.owed, t)
+		default:
+			more = false
+		}
+	}
+	if w.rests(now) {
+		return
+	}
+	if wait := apart - now.Sub(w.healed); wait > 0 {
+		w.due.Reset(wait)
+		return
+	}
+	w.healed = now
+	causes := w.owed
+	w.owed = nil
+	w.heal(ctx, causes, now)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if at := w.habits.next(time.Now()); !at.IsZero() {
+		w.due.Reset(time.Until(at))
+	}
+}
+
+// heal makes again what the transactions removed.
+func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
+	var who []string
+	compat := false
+	for _, t := range causes {
+		what, by := w.judge(t, now)
+		who = append(who, by+" had removed "+what)
+		compat = compat || t.Compat()
+	}
+	slices.Sort(who)
+	done, err := w.restore(ctx)
+	if anchored, failed := w.anchorIf(ctx, causes); anchored || failed != nil {
+		err = errors.Join(err, failed)
+		done.Rules++
+	}
+	why := strings.Join(slices.Compact(who), "; ")
+	switch {
+	case err != nil:
+		w.say("could not make it again: %v: %s", err, why)
+	case !done.Nothing():
+		w.say("made again: %s, in %d ms: %s", told(done), time.Since(now).Milliseconds(), why)
+	}
+	if err != nil || done.Foreign || compat && w.keeper.IPTables() || w.keeper.Guests(done.Tables) {
+		w.ask(why)
+	}
+}
+
+// anchorIf makes the anchor again where one of the transactions changed the chain that it is in.
+func (w *watch) anchorIf(ctx context.Context, causes []nft.Told) (bool, error) {
+	if !slices.ContainsFunc(causes, func(t nft.Told) bool { return t.Forwarded }) || !w.keeper.Forwards() {
+		return false, nil
+	}
+	return w.anchor(ctx)
+}
+
+// judge says what went and who did it, and notes a habit.
+func (w *watch) judge(t nft.Told, now time.Time) (what, by string) {
+	by = fmt.Sprintf("%s (process %d)", t.Name, t.Process)
+	if t.Name == "" {
+		by = "somebody, of whom the kernel says nothing,"
+	}
+	what = t.What()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if what == "" || strings.HasPrefix(what, "table ") && w.none() {
+		w.habits.forgive()
+		return "tables " + strings.Join(t.Tables(), ", "), by
+	}
+	if until := w.habits.deleted(t.Name, what, now); !until.IsZero() {
+		w.say("leaves alone until %s: %s, which %s removes again and again; trestle repair makes it again, trestle pause keeps all of it as it is",
+			until.Format(time.TimeOnly), what, by)
+	}
+	return what, by
+}
+
+// none says whether the namespace has no tables left: who deletes the last one may have flushed all.
+func (w *watch) none() bool {
+	conn, err := w.filter.Conn()
+	if err != nil {
+		return false
+	}
+	tables, err := conn.ListTables()
+	return err == nil && len(tables) == 0
+}
+
+// told is what was made again, in words.
+func told(r nft.Restored) string {
+	var parts []string
+	for _, t := range r.Tables {
+		parts = append(parts, "table "+t)
+	}
+	if r.Elements > 0 {
+		parts = append(parts, fmt.Sprintf("%d elements", r.Elements))
+	}
+	if r.Rules > 0 {
+		parts = append(parts, fmt.Sprintf("%d rules", r.Rules))
+	}
+	text := strings.Join(parts, ", ")
+	if len(r.Owners) > 0 {
+		text += fmt.Sprintf(" of %d attachments", len(r.Owners))
+	}
+	return text
+}
+
+func (w *watch) say(format string, args ...any) { w.Say(fmt.Sprintf(format, args...)) }
+
+// again looks at everything, because the kernel's words were lost or not understood.
+func (w *watch) again(ctx context.Context, why error) error {
+	if !errors.Is(why, nlsocket.ErrLost) && errors.Is(why, os.ErrClosed) {
+		return why
+	}
+	missing, err := w.keeper.Look(ctx)
+	if err != nil || !missing {
+		return err
+	}
+	w.keeper.Forget()
+	w.ask(why.Error())
+	_, err = w.keeper.Look(ctx)
+	return err
+}
+
+// ask has the plugins asked. What is asked for meanwhile is one more.
+func (w *watch) ask(why string) {
+	select {
+	case w.mend <- why:
+	default:
+	}
+}
+
+// repairs asks the plugins, one time after the other.
+func (w *watch) repairs(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case why := <-w.mend:
+			if Paused(w.Run, time.Now()) == nil {
+				w.repair(ctx, why)
+			}
+		}
+	}
+}
+
+func (w *watch) repair(ctx context.Context, why string) {
+	gone.Prune(w.Run)
+	if err := w.Repair(ctx); err != nil && ctx.Err() == nil {
+		w.say("repair, because %s: %v", why, err)
+	}
+}
