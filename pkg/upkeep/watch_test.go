@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
+	"github.com/trestle-cni/trestle/pkg/gone"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/slack"
@@ -136,7 +139,7 @@ func TestSwept(t *testing.T) {
 					nftool(t, "delete table ip mine")
 					continue
 				}
-				t.Fatalf("%s: before:\n%s\nafter:\n%s", name, before, after)
+				t.Fatalf("%s (-before +after):\n%s", name, cmp.Diff(sorted(before), sorted(after)))
 			}
 		}
 	})
@@ -150,5 +153,149 @@ func sorted(text string) string {
 			words[j], words[j-1] = words[j-1], words[j]
 		}
 	}
-	return strings.Join(words, " ")
+	return strings.Join(words, "\n")
+}
+
+// TestHabit lets somebody delete a table again and again: it is made again three times, then left, and a flush of all brings it back.
+func TestHabit(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		run := t.TempDir()
+		f := nft.Open().Remember(run)
+		defer f.Close()
+		hold(t, f, 2)
+		said := begun(t, run, nothing)
+		for range often {
+			nftool(t, "delete table inet trestle")
+			says(t, said, "made again: table inet trestle", "nft (process ", "had removed table inet trestle")
+		}
+		nftool(t, "delete table inet trestle")
+		says(t, said, "leaves alone until", "table inet trestle, which nft (process ")
+		nftool(t, "delete table bridge trestle") // that is none of his habit
+		says(t, said, "made again: table bridge trestle")
+		if text := nftool(t, "list tables"); strings.Contains(text, "inet trestle\n") {
+			t.Errorf("made again, against somebody who means it:\n%s", text)
+		}
+		for range 2 * often { // a whole flush is no habit
+			nftool(t, "flush ruleset")
+			says(t, said, "made again: table inet trestle, table bridge trestle")
+		}
+	})
+}
+
+// TestPause asks for a rest, in which all stays as it is, and ends it.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		run := t.TempDir()
+		f := nft.Open().Remember(run)
+		defer f.Close()
+		hold(t, f, 2)
+		asked := make(chan struct{}, 10)
+		said := begun(t, run, func(context.Context) error { asked <- struct{}{}; return nil })
+		<-asked // the one that it begins with
+		must(t, Pause{Since: time.Now(), Why: "a try"}.Write(run))
+		says(t, said, "rests: until trestle resume: a try")
+		nftool(t, "flush ruleset")
+		hold(t, f, 3) // what an ADD needs it makes
+		before := nftool(t, "list ruleset")
+		if strings.Contains(before, "net/c2/eth0") || !strings.Contains(before, "net/c3/eth0") {
+			t.Errorf("in a rest:\n%s", before)
+		}
+		if was, err := Resume(run); !was || err != nil {
+			t.Errorf("resumed: %t, %v", was, err)
+		}
+		says(t, said, "made again", "of 1 attachments")
+		<-asked
+		if text := nftool(t, "list ruleset"); !strings.Contains(text, "net/c2/eth0") {
+			t.Errorf("after a rest:\n%s", text)
+		}
+		must(t, Pause{Since: time.Now(), Until: time.Now().Add(time.Second)}.Write(run))
+		says(t, said, "rests: until 2")
+		nftool(t, "flush ruleset")
+		says(t, said, "goes on after a rest")
+		says(t, said, "made again", "of 2 attachments")
+		if was, err := Resume(run); !was || err != nil {
+			t.Errorf("its file: %t, %v", was, err)
+		}
+	})
+}
+
+// TestGone has a DEL begin: what it no longer finds is not put back, and what is locked is put back when the verb at work has ended.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		run := t.TempDir()
+		f := nft.Open().Remember(run)
+		defer f.Close()
+		one, two := hold(t, f, 2), hold(t, f, 3)
+		hold(t, f, 4)
+		said := begun(t, run, nothing)
+		a, err := admit(run)
+		must(t, err)
+		if !a.admits(two.ID, false) {
+			t.Fatal("locked already")
+		}
+		must(t, gone.Note(run, one.ID))
+		nftool(t, "flush ruleset")
+		says(t, said, "made again", "of 1 attachments")
+		if text := nftool(t, "list ruleset"); strings.Contains(text, "net/c2/eth0") || strings.Contains(text, "net/c3/eth0") {
+			t.Errorf("a container that is deleted, or is worked on:\n%s", text)
+		}
+		a.end()
+		says(t, said, "made again", "of 1 attachments, when the verb that was at work had ended")
+		nftool(t, "flush ruleset")
+		says(t, said, "made again", "of 2 attachments")
+		if text := nftool(t, "list ruleset"); strings.Contains(text, "net/c2/eth0") {
+			t.Errorf("a container that is deleted:\n%s", text)
+		}
+	})
+}
+
+// TestWhat names what went by the largest that has all of it.
+func TestWhat(t *testing.T) {
+	for want, removed := range map[string][]nft.Removed{
+		"":                                  nil,
+		"table inet trestle":                {{Table: "inet trestle", Chain: "a"}, {Table: "inet trestle", Whole: true}},
+		"chain a of table inet x":           {{Table: "inet x", Chain: "a"}, {Table: "inet x", Chain: "a", Whole: true}},
+		"rule of chain a of table inet x":   {{Table: "inet x", Chain: "a"}},
+		"element 0a of set s of table ip x": {{Table: "ip x", Set: "s", Key: "0a"}},
+		"set s of table ip x":               {{Table: "ip x", Set: "s", Key: "0a"}, {Table: "ip x", Set: "s", Key: "0b"}},
+		"table ip x":                        {{Table: "ip x", Set: "s", Key: "0a"}, {Table: "ip x", Chain: "a"}},
+	} {
+		told := nft.Told{Removed: removed}
+		if got := told.What(); got != want {
+			t.Errorf("%v: %q, want %q", removed, got, want)
+		}
+	}
+	both := nft.Told{Removed: []nft.Removed{{Table: "ip x", Whole: true}, {Table: "ip y", Whole: true}}}
+	if got := both.What(); got != "" {
+		t.Errorf("two tables: %q", got)
+	}
+}
+
+// TestHabits counts.
+func TestHabits(t *testing.T) {
+	h, now := make(habits), time.Now()
+	del := func(program, what string, after time.Duration) time.Duration {
+		now = now.Add(after)
+		until := h.deleted(program, what, now)
+		if until.IsZero() {
+			return 0
+		}
+		return until.Sub(now)
+	}
+	for i, c := range []struct {
+		program, what string
+		after, want   time.Duration
+	}{
+		{"nft", "table a", time.Second, 0}, {"nft", "table a", time.Second, 0}, {"nft", "table b", 0, 0}, {"iptables", "table a", 0, 0},
+		{"nft", "table a", time.Second, 0}, {"nft", "table a", time.Second, time.Minute}, {"nft", "table a", 30 * time.Second, 30 * time.Second},
+		{"nft", "table b", 2 * time.Second, 0}, {"nft", "table a", time.Minute, 2 * time.Minute}, {"nft", "table a", 3 * time.Minute, 4 * time.Minute},
+		{"iptables", "table a", time.Hour, 0}, {"nft", "table a", time.Hour, 0},
+	} {
+		if got := del(c.program, c.what, c.after); got != c.want {
+			t.Errorf("%d: %s deletes %s: left for %s, want %s", i, c.program, c.what, got, c.want)
+		}
+	}
 }

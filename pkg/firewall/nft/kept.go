@@ -1,14 +1,12 @@
 package nft
 
 import (
-	"bytes"
 	"context"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/google/nftables"
-	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -168,93 +166,6 @@ func (k *Keeper) hasAll(other *Keeper) bool {
 	return true
 }
 
-// Take takes in a transaction. ours says that one of our programs made it: what it removed is meant to be gone. Otherwise swept says that something of our
-// tables went, or that a table was changed as a whole.
-func (k *Keeper) Take(t *Told, ours bool) (swept bool, err error) {
-	k.mu.Lock()
-	k.compat = k.compat || t.compat
-	changed := make(map[string]*table) // those whose rules have to be read
-	for _, m := range t.ours {
-		switch m.kind {
-		case unix.NFT_MSG_NEWSETELEM:
-			swept = k.takeElements(m, ours) || swept
-		case unix.NFT_MSG_DELSETELEM:
-			if swept = swept || !ours; ours {
-				k.drop(m)
-			}
-		case unix.NFT_MSG_NEWRULE, unix.NFT_MSG_DELRULE:
-			swept = swept || !ours && m.kind == unix.NFT_MSG_DELRULE && m.table.constant(m.name)
-			changed[m.table.String()] = m.table
-			k.guests = k.guests || ours && m.name == guests
-		case unix.NFT_MSG_DELTABLE, unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_DELSET:
-			// Ours delete a table to make it anew, or when nobody holds anything in it.
-			swept = swept || !ours || len(k.held[keyOf(m.table, attachments)]) > 0
-			if ours && m.kind == unix.NFT_MSG_DELTABLE && !swept {
-				delete(k.known, m.table.String())
-			}
-		case unix.NFT_MSG_NEWTABLE:
-			swept = swept || !ours && k.known[m.table.String()]
-			if ours {
-				k.known[m.table.String()] = true
-			}
-		}
-	}
-	k.mu.Unlock()
-	if !ours || len(changed) == 0 || swept {
-		return swept, nil
-	}
-	return swept, k.rereadRules(changed, t.Generation)
-}
-
-// takeElements takes in elements that were made, or given a timeout.
-func (k *Keeper) takeElements(m message, ours bool) (swept bool) {
-	for _, e := range m.elements {
-		switch {
-		case dying(&e) && ours:
-			k.drop(message{table: m.table, name: m.name, elements: []nftables.SetElement{e}})
-		case dying(&e):
-			swept = true
-		case ours:
-			k.put(keyOf(m.table, m.name), e)
-		}
-	}
-	return swept
-}
-
-// drop forgets elements. With an attachment goes all that its owner held in the role, whatever of it was there to be removed.
-func (k *Keeper) drop(m message) {
-	set := k.held[keyOf(m.table, m.name)]
-	for _, e := range m.elements {
-		was, known := set[place(e)]
-		if delete(set, place(e)); known && m.name == attachments {
-			k.dropRole(was)
-		}
-	}
-}
-
-func (k *Keeper) dropRole(attachment kept) {
-	for _, role := range firewall.Roles() {
-		key := owner.Owner{ID: attachment.owner}.Key(string(role))
-		if !bytes.Equal(key[:], attachment.Key) {
-			continue
-		}
-		w, err := begin(owner.Owner{ID: attachment.owner}, role)
-		if err != nil {
-			return // no role of ours
-		}
-		for _, name := range w.sets {
-			for at, e := range k.held[keyOf(w.table, name)] {
-				if e.owner == attachment.owner {
-					delete(k.held[keyOf(w.table, name)], at)
-				}
-			}
-		}
-		if role == firewall.Publish {
-			k.rules[w.table.String()] = slices.DeleteFunc(k.rules[w.table.String()], func(r keptRule) bool { return r.owner == attachment.owner })
-		}
-	}
-}
-
 // DropOwner forgets all of an owner that is gone.
 func (k *Keeper) DropOwner(id owner.ID) {
 	k.mu.Lock()
@@ -269,28 +180,6 @@ func (k *Keeper) DropOwner(id owner.ID) {
 	for t := range k.rules {
 		k.rules[t] = slices.DeleteFunc(k.rules[t], func(r keptRule) bool { return r.owner == id })
 	}
-}
-
-// rereadRules reads the rules of tables in which ours changed some, unless somebody has committed since: his transaction is told of next.
-func (k *Keeper) rereadRules(changed map[string]*table, generation uint32) error {
-	f := k.filter
-	defer f.lock()()
-	if err := f.connect(); err != nil {
-		return explain(err)
-	}
-	for name, t := range changed {
-		rules, err := k.readRules(t)
-		if err != nil {
-			return explain(err)
-		}
-		if now, err := f.generation(); err != nil || now != generation {
-			return explain(err)
-		}
-		k.mu.Lock()
-		k.rules[name] = rules
-		k.mu.Unlock()
-	}
-	return nil
 }
 
 // Owners are the attachments that are known.

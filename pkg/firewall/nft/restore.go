@@ -1,7 +1,6 @@
 package nft
 
 import (
-	"bytes"
 	"context"
 	"slices"
 
@@ -165,10 +164,7 @@ func (k *Keeper) lackRules(t *table, how Restoring, linked, barred map[owner.ID]
 		return nil, err
 	}
 	for _, r := range known {
-		is := func(other *nftables.Rule) bool {
-			same, failed := sameRule(byte(t.Family), r.Exprs, other.Exprs)
-			return failed == nil && same && bytes.Equal(r.UserData, other.UserData)
-		}
+		is := func(other *nftables.Rule) bool { return r.alike(t, other) }
 		if slices.ContainsFunc(there, is) || barred[r.owner] || !how.Admit(r.owner, linked[r.owner]) {
 			continue
 		}

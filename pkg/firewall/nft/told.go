@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/userdata"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
@@ -43,6 +43,8 @@ type message struct {
 	table    *table
 	name     string // of the set, or of the rule's chain
 	elements []nftables.SetElement
+	handle   uint64 // of the rule
+	raw      []byte // of a rule that belongs to somebody: all that was said
 }
 
 // Listen subscribes to the transactions of the calling thread's network namespace.
@@ -64,7 +66,7 @@ func (r *Reader) Next(m nlsocket.Message) (*Told, error) {
 	if m.Type>>8 != unix.NFNL_SUBSYS_NFTABLES || len(m.Data) < headerSize {
 		return nil, nil
 	}
-	kind, family := int(m.Type&0xff), m.Data[0]
+	kind := int(m.Type & 0xff)
 	ad, err := netlink.NewAttributeDecoder(m.Data[headerSize:])
 	if err != nil {
 		return nil, err
@@ -75,7 +77,7 @@ func (r *Reader) Next(m nlsocket.Message) (*Told, error) {
 		r.now = Told{}
 		return &whole, whole.who(ad)
 	}
-	return nil, r.now.take(r.tables, kind, family, ad)
+	return nil, r.now.take(r.tables, kind, m.Data, ad)
 }
 
 // who reads the end of a transaction (enum nft_gen_attributes).
@@ -103,11 +105,12 @@ const (
 	attrElements          = 3 // of a list of elements (enum nft_set_elem_list_attributes)
 )
 
-func (t *Told) take(tables []*table, kind int, family byte, ad *netlink.AttributeDecoder) (err error) {
+func (t *Told) take(tables []*table, kind int, data []byte, ad *netlink.AttributeDecoder) (err error) {
 	var name, second, third string
-	var elements []nftables.SetElement
+	family, own := data[0], message{kind: kind}
 	named := kind != unix.NFT_MSG_NEWTABLE && kind != unix.NFT_MSG_DELTABLE
 	isChain := kind == unix.NFT_MSG_NEWCHAIN || kind == unix.NFT_MSG_DELCHAIN
+	isRule := kind == unix.NFT_MSG_NEWRULE || kind == unix.NFT_MSG_DELRULE
 	isElement := kind == unix.NFT_MSG_NEWSETELEM || kind == unix.NFT_MSG_DELSETELEM
 	for ad.Next() {
 		switch at := int(ad.Type()); {
@@ -118,18 +121,24 @@ func (t *Told) take(tables []*table, kind int, family byte, ad *netlink.Attribut
 		case at == attrChainName && isChain:
 			third = ad.String()
 		case at == attrElements && isElement && firewall.OwnTable(name):
-			elements, err = readElements(ad.Bytes())
+			own.elements, err = readElements(ad.Bytes())
+		case at == unix.NFTA_RULE_HANDLE && isRule:
+			own.handle = ad.Uint64()
 		}
 	}
 	if err = errors.Join(err, ad.Err()); err != nil {
 		return err
 	}
-	t.note(kind, familyName(family)+" "+name, second, third, elements)
+	t.note(kind, familyName(family)+" "+name, second, third, own.elements)
 	t.compat = t.compat || kind == unix.NFT_MSG_NEWCHAIN && strings.HasPrefix(third, compatChains)
 	t.Forwarded = t.Forwarded || name == "filter" && (second == "FORWARD" || third == "FORWARD")
-	for _, own := range tables {
-		if own.Name == name && byte(own.Family) == family {
-			t.ours = append(t.ours, message{kind, own, second, elements})
+	if own.name = second; isRule && second == conditionals {
+		own.raw = bytes.Clone(data)
+	}
+	for _, of := range tables {
+		if of.Name == name && byte(of.Family) == family {
+			own.table = of
+			t.ours = append(t.ours, own)
 		}
 	}
 	return nil
@@ -235,42 +244,4 @@ func familyName(family byte) string {
 		return "netdev"
 	}
 	return fmt.Sprint(family)
-}
-
-// readElements reads a list of elements (enum nft_set_elem_attributes), as the library does for those that were asked for.
-func readElements(list []byte) (elements []nftables.SetElement, err error) {
-	items, err := netlink.UnmarshalAttributes(list)
-	for _, item := range items {
-		attrs, failed := netlink.UnmarshalAttributes(item.Data)
-		err = errors.Join(err, failed)
-		var e nftables.SetElement
-		for _, a := range attrs {
-			switch a.Type & attrType {
-			case unix.NFTA_SET_ELEM_KEY:
-				e.Key, err = value(a.Data, err)
-			case nftables.NFTA_SET_ELEM_KEY_END:
-				e.KeyEnd, err = value(a.Data, err)
-			case unix.NFTA_SET_ELEM_DATA:
-				e.Val, err = value(a.Data, err)
-			case unix.NFTA_SET_ELEM_TIMEOUT, unix.NFTA_SET_ELEM_EXPIRATION:
-				e.Timeout = 1 // any: it counts as absent
-			case unix.NFTA_SET_ELEM_USERDATA:
-				e.Comment, _ = userdata.GetString(a.Data, userdata.NFTNL_UDATA_SET_ELEM_COMMENT)
-				e.Comment = strings.Clone(e.Comment)
-			}
-		}
-		elements = append(elements, e)
-	}
-	return elements, err
-}
-
-// value is a copy of the bytes in a nested NFTA_DATA_VALUE.
-func value(nested []byte, before error) ([]byte, error) {
-	attrs, err := netlink.UnmarshalAttributes(nested)
-	for _, a := range attrs {
-		if a.Type&attrType == unix.NFTA_DATA_VALUE {
-			return append([]byte(nil), a.Data...), before
-		}
-	}
-	return nil, errors.Join(before, err)
 }
