@@ -192,7 +192,7 @@ func TestBundle(t *testing.T) {
 	}
 	all := strings.Fields(must(t, dir, "tar", "tzf", archive("trestle", runtime.GOARCH)))
 	for _, name := range []string{"LICENSE", "LICENCES.txt", "README.md", "CHANGELOG.md", "man/trestle.1.gz", "man/trestle-doctor.1.gz", "completion/trestle",
-		"completion/_trestle", "completion/trestle.fish", "systemd/trestle-repair.service", "systemd/cni-dhcp.service", "systemd/cni-dhcp.socket", "conf/10-first.conflist"} {
+		"completion/_trestle", "completion/trestle.fish", "systemd/trestle-repair.service", "systemd/trestle-watch.service", "systemd/cni-dhcp.service", "systemd/cni-dhcp.socket", "conf/10-first.conflist"} {
 		if !slices.Contains(all, "./"+name) {
 			t.Errorf("%s: not in the archive: %v", name, all)
 		}

@@ -75,11 +75,16 @@ func (e *examination) picture(ctx context.Context, bundle plugin.Bundle) (*docto
 			p.Torn = append(p.Torn, problem.Cause)
 		}
 	}
-	p.Leases, p.Stale, p.Log = leasesOf(p.Configs), staleNames(), journal.Trouble()
-	if rest := upkeep.Paused(site.Run, time.Now()); rest != nil {
-		p.Rest = rest.String()
-	}
+	p.Leases, p.Stale, p.Log, p.Rest = leasesOf(p.Configs), staleNames(), journal.Trouble(), rest()
 	return p, nil
+}
+
+// rest is until when repair --watch rests, in words.
+func rest() string {
+	if p := upkeep.Paused(site.Run, time.Now()); p != nil {
+		return p.String()
+	}
+	return ""
 }
 
 // askBound is how long a plugin has to say which versions it speaks.

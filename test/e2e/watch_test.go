@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/containernetworking/cni/libcni"
+
+	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/slack"
+)
+
+// watched is a trestle repair --watch at work.
+type watched struct {
+	*testing.T
+	cmd   *exec.Cmd
+	lines chan string
+
+	before string // the ruleset, with all that is to be there
+}
+
+func (s *settled) watch() *watched {
+	s.Helper()
+	w := &watched{T: s.T, cmd: exec.Command(filepath.Join(os.Getenv(pluginsVar), "trestle"), "repair", "--watch"), lines: make(chan string, 10000)}
+	out, err := w.cmd.StdoutPipe()
+	must(s.T, err)
+	w.cmd.Stderr = os.Stderr
+	must(s.T, w.cmd.Start())
+	go func() {
+		defer close(w.lines)
+		for scan := bufio.NewScanner(out); scan.Scan(); {
+			w.lines <- scan.Text()
+		}
+	}()
+	s.Cleanup(func() {
+		_ = w.cmd.Process.Signal(os.Interrupt)
+		if err := w.cmd.Wait(); err != nil {
+			s.Errorf("trestle repair --watch: %v", err)
+		}
+	})
+	w.says("watches the rules")
+	return w
+}
+
+// says waits for a line with the words.
+func (w *watched) says(words string) {
+	w.Helper()
+	said := false
+	w.until("it says "+words, func(line string) bool {
+		said = said || strings.Contains(line, words)
+		return said
+	})
+}
+
+// until asks now, and after each line that it says.
+func (w *watched) until(what string, so func(line string) bool) {
+	w.Helper()
+	late := time.After(slack.Of(20 * time.Second))
+	var past []string
+	for line, more := "", true; !so(line); {
+		select {
+		case line, more = <-w.lines:
+			if past = append(past, line); !more {
+				w.Fatalf("it ended before %s: %q", what, past)
+			}
+		case <-late:
+			w.Fatalf("not in time: %s: %q", what, past)
+		}
+	}
+}
+
+// lives waits until the ruleset has what belongs to each of them.
+func (w *watched) lives(containers ...string) (rules string) {
+	w.Helper()
+	w.until("there is what belongs to all", func(string) bool {
+		rules = ruleset(w.T)
+		return !slices.ContainsFunc(containers, func(name string) bool {
+			return strings.Count(rules, "net/"+name+"/eth0") < strings.Count(w.before, "net/"+name+"/eth0")
+		})
+	})
+	return rules
+}
+
+func sweep(t *testing.T) {
+	t.Helper()
+	if out, err := exec.Command("/usr/sbin/nft", "flush", "ruleset").CombinedOutput(); err != nil {
+		t.Errorf("nft: %v: %s", err, out)
+	}
+}
+
+func ruleset(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("/usr/sbin/nft", "list", "ruleset").CombinedOutput()
+	must(t, err)
+	return string(out)
+}
+
+// few is a network of so few addresses that each is used again at once, by plugins that a runtime calls one after the other: so that there is time between two of
+// a DEL.
+const few = `{"cniVersion": "1.1.0", "name": "net", "plugins": [
+	{"type": "bridge", "bridge": "br0", "isDefaultGateway": true, "ipMasq": true, "macspoofchk": true,
+		"ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.2", "rangeEnd": "10.1.0.4"}]]}},
+	{"type": "portmap", "capabilities": {"portMappings": true}}, {"type": "firewall"}]}`
+
+// TestWatchRevivesNobody deletes a container while everything is flushed, many times: of who is deleted nothing is made again, whoever is faster; who has his
+// address next has nothing of his, and the others have all that they had.
+func TestWatchRevivesNobody(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		list, err := libcni.ConfListFromBytes([]byte(few))
+		must(t, err)
+		s := &settled{newStreet(t), libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), list, "udp"}
+		s.serve(outsider, "udp", ":7")
+		attach := func(i int) {
+			s.container(s.name(i))
+			_, err := s.cni.AddNetworkList(t.Context(), list, s.runtime(i))
+			must(t, err)
+		}
+		attach(0)
+		attach(1)
+		s.serve("c0", "udp", ":7")
+		w := s.watch()
+		w.before = ruleset(t)
+		for i := range size(12, 300) {
+			attach(2 + i)
+			var both sync.WaitGroup
+			both.Go(func() {
+				if err := s.cni.DelNetworkList(t.Context(), list, s.runtime(2+i)); err != nil {
+					t.Errorf("DEL: %v", err)
+				}
+			})
+			both.Go(func() { sweep(t) })
+			both.Wait()
+			w.lives("c0", "c1")
+			sweep(t) // whatever is known of him by now comes to light
+			if rules := w.lives("c0", "c1"); strings.Contains(rules, fmt.Sprintf("net/%s/", s.name(2+i))) {
+				t.Fatalf("round %d: made again of who is deleted:\n%s", i, rules)
+			}
+			nstest.Remove(t, netnsDir+s.name(2+i))
+		}
+		if !s.hears("c0", "udp", "192.0.2.2:7", outsider) || !s.hears(outsider, "udp", "192.0.2.1:20000", "c0") {
+			t.Error("c0 is not what it was")
+		}
+		s.tool("repair")
+		if rules := ruleset(t); strings.Count(rules, "net/c") != strings.Count(w.before, "net/c") {
+			t.Errorf("not as before:\n%s\nbut:\n%s", w.before, rules)
+		}
+	})
+}
