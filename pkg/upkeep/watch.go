@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
@@ -82,6 +83,10 @@ func (w *watch) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	changes, links, err := w.awaitLinks(ctx)
+	if err != nil {
+		return err
+	}
 	if _, err := w.keeper.Look(ctx); err != nil {
 		return err
 	}
@@ -90,6 +95,7 @@ func (w *watch) begin(ctx context.Context) error {
 	}
 	w.later.Go(func() { w.read(ctx, events) })
 	w.later.Go(func() { w.awaitPause(pauses) })
+	w.later.Go(func() { w.readLinks(ctx, changes, links) })
 	w.later.Go(func() { w.repairs(ctx) })
 	w.say("watches the rules of %d attachments", len(w.keeper.Owners()))
 	if w.Ready != nil {
@@ -265,7 +271,14 @@ func (w *watch) ask(why string) {
 
 // repairs asks the plugins, one time after the other.
 func (w *watch) repairs(ctx context.Context) {
+	var hears atomic.Bool // whether firewalld's signals come
 	for {
+		if hears.CompareAndSwap(false, true) {
+			w.later.Go(func() {
+				defer hears.Store(false)
+				w.awaitFirewalld(ctx)
+			})
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -279,6 +292,7 @@ func (w *watch) repairs(ctx context.Context) {
 
 func (w *watch) repair(ctx context.Context, why string) {
 	gone.Prune(w.Run)
+	w.say("asks the plugins of all attachments: %s", why)
 	if err := w.Repair(ctx); err != nil && ctx.Err() == nil {
 		w.say("repair, because %s: %v", why, err)
 	}

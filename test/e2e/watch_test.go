@@ -155,3 +155,39 @@ func TestWatchRevivesNobody(t *testing.T) {
 		}
 	})
 }
+
+// TestWatchLinks takes from links what others take, and wants it back; what plugins do to links by themselves is no reason to ask anybody.
+func TestWatchLinks(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		s := settle(t, 2, "udp")
+		s.serve("c0", "udp", ":7")
+		w := s.watch()
+		w.says("asks the plugins of all attachments: the watch begins")
+		for i := range 3 { // by themselves
+			s.container(s.name(5 + i))
+			_, err := s.cni.AddNetworkList(t.Context(), s.list, s.runtime(5+i))
+			must(t, err)
+			must(t, s.cni.DelNetworkList(t.Context(), s.list, s.runtime(5+i)))
+		}
+		for _, c := range []struct{ command, why string }{
+			{"link set br0 down", "link br0 was set down"},
+			{"addr del 10.1.0.1/16 dev br0", "an address of link br0 was removed"},
+			{"addr flush dev br0", "an address of link br0 was removed"},
+		} {
+			out, err := exec.Command("ip", strings.Fields(c.command)...).CombinedOutput()
+			if err != nil {
+				t.Fatalf("ip %s: %v: %s", c.command, err, out)
+			}
+			w.until("it asks", func(line string) bool {
+				if asks := strings.Contains(line, "asks the plugins"); asks && !strings.Contains(line, c.why) && !strings.Contains(line, "br0") {
+					t.Errorf("ip %s: %s, want %s", c.command, line, c.why)
+				}
+				return strings.Contains(line, "made again: net/c")
+			})
+			if !s.hears(outsider, "udp", "192.0.2.1:20000", "c0") {
+				t.Errorf("ip %s: c0 is not heard", c.command)
+			}
+		}
+	})
+}

@@ -26,6 +26,7 @@ type Conn struct {
 	sock   net.Conn
 	in     *bufio.Reader
 	serial uint32
+	kind   byte // of the message that came last
 }
 
 // Error is what a service answers in place of a value.
@@ -76,7 +77,7 @@ func (c *Conn) authenticate() error {
 const (
 	fieldPath, fieldInterface, fieldMember, fieldError, fieldReply, fieldDestination, fieldSignature = 1, 2, 3, 4, 5, 6, 8
 
-	methodCall, methodReturn, failure = 1, 2, 3
+	methodCall, methodReturn, failure, signal = 1, 2, 3, 4
 )
 
 // Call calls a method with texts, and returns the first value of the answer: a text, a number or a truth value; nil where there is none.
@@ -107,6 +108,22 @@ func (c *Conn) Call(service, path, iface, method string, args ...string) (any, e
 		value, mine, err := c.answer()
 		if mine || err != nil {
 			return value, err
+		}
+	}
+}
+
+// Match asks for the signals that the rule describes (the specification's "Match Rules").
+func (c *Conn) Match(rule string) error {
+	const bus = "org.freedesktop.DBus"
+	_, err := c.Call(bus, "/org/freedesktop/DBus", bus, "AddMatch", rule)
+	return err
+}
+
+// Signal waits for the next signal that was asked for. What it says is not read.
+func (c *Conn) Signal() error {
+	for {
+		if _, _, err := c.answer(); err != nil || c.kind == signal {
+			return err
 		}
 	}
 }
@@ -149,6 +166,7 @@ func (c *Conn) answer() (value any, mine bool, err error) {
 	if _, err := io.ReadFull(c.in, head); err != nil {
 		return nil, false, err
 	}
+	c.kind = head[1]
 	var order binary.ByteOrder = binary.LittleEndian
 	if head[0] == 'B' {
 		order = binary.BigEndian

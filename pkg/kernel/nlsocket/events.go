@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -68,4 +69,17 @@ func (e *Events) Next(each func(Message)) error {
 		return received
 	}
 	return split(e.buffer[:n], each)
+}
+
+// Pending says whether the next datagram comes within the time.
+func (e *Events) Pending(within time.Duration) bool {
+	if e.file.SetReadDeadline(time.Now().Add(within)) != nil {
+		return false
+	}
+	defer func() { _ = e.file.SetReadDeadline(time.Time{}) }()
+	return e.raw.Read(func(fd uintptr) bool {
+		var one [1]byte
+		_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK)
+		return !errors.Is(err, unix.EAGAIN)
+	}) == nil
 }
