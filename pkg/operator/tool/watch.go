@@ -41,8 +41,8 @@ func (r repairing) watch(ctx context.Context, out, complaints io.Writer, bundle 
 // thrifty is how much more than what is in use may be garbage, in percent: who waits has time.
 const thrifty = 20
 
-// shown is of how many attachments a repair says each what was made again.
-const shown = 5
+// listed is of how many attachments a repair says each what was made again.
+const listed = 5
 
 // once is trestle repair in a process of its own, whose memory goes with it.
 func (r repairing) once(ctx context.Context, complaints io.Writer, say func(string)) error {
@@ -64,13 +64,13 @@ func (r repairing) once(ctx context.Context, complaints io.Writer, say func(stri
 		case one.Fate == fateBad:
 			say(fmt.Sprintf("not as it was made: %s: %s", one.Attachment, one.Error))
 		case one.Fate == fateMended:
-			if mended++; mended <= shown {
+			if mended++; mended <= listed {
 				say(fmt.Sprintf("made again: %s: %s", one.Attachment, strings.Join(one.Made, ", ")))
 			}
 		}
 	}
-	if mended > shown {
-		say(fmt.Sprintf("made again: %d more attachments", mended-shown))
+	if mended > listed {
+		say(fmt.Sprintf("made again: %d more attachments", mended-listed))
 	}
 	return nil // what is not as it was made was named
 }
