@@ -104,28 +104,42 @@ func eventOf(kind uint16, body []byte) event {
 		e.near, e.link = neighbourOf(body)
 	case (kind == unix.RTM_NEWLINK || kind == unix.RTM_DELLINK) && len(body) >= unix.SizeofIfInfomsg:
 		e.link = int(nl.DeserializeIfInfomsg(body).Index)
-		e.name = attribute(body[unix.SizeofIfInfomsg:], unix.IFLA_IFNAME, func(v []byte) string { return nl.BytesToString(v) })
+		e.name = nameOf(body[unix.SizeofIfInfomsg:])
 	case (kind == unix.RTM_NEWADDR || kind == unix.RTM_DELADDR) && len(body) >= unix.SizeofIfAddrmsg:
 		e.link = int(nl.DeserializeIfAddrmsg(body).Index)
 	}
 	return e
 }
 
+// ofRoute reads a route in one pass: there may be ten thousand.
 func (e *event) ofRoute(body []byte) {
-	m, attrs := nl.DeserializeRtMsg(body), body[unix.SizeofRtMsg:]
-	address := func(v []byte) netip.Addr { a, _ := netip.AddrFromSlice(v); return a }
-	e.proto, e.table = m.Protocol, int(m.Table)
-	if wide := attribute(attrs, unix.RTA_TABLE, number); wide != 0 {
-		e.table = wide
+	m := nl.DeserializeRtMsg(body)
+	dst := netip.IPv6Unspecified()
+	if m.Family == unix.AF_INET {
+		dst = netip.IPv4Unspecified()
 	}
-	e.route.Via, e.route.Link = attribute(attrs, unix.RTA_GATEWAY, address), attribute(attrs, unix.RTA_OIF, number)
-	e.route.Metric = attribute(attrs, unix.RTA_PRIORITY, number)
+	e.proto, e.table = m.Protocol, int(m.Table)
+	for attrs := body[unix.SizeofRtMsg:]; len(attrs) >= unix.SizeofRtAttr; {
+		length := int(binary.NativeEndian.Uint16(attrs))
+		if length < unix.SizeofRtAttr || length > len(attrs) {
+			break
+		}
+		switch value := attrs[unix.SizeofRtAttr:length]; binary.NativeEndian.Uint16(attrs[2:]) {
+		case unix.RTA_DST:
+			dst, _ = netip.AddrFromSlice(value)
+		case unix.RTA_GATEWAY:
+			e.route.Via, _ = netip.AddrFromSlice(value)
+		case unix.RTA_OIF:
+			e.route.Link = number(value)
+		case unix.RTA_PRIORITY:
+			e.route.Metric = number(value)
+		case unix.RTA_TABLE:
+			e.table = number(value)
+		}
+		attrs = attrs[min((length+3)&^3, len(attrs)):]
+	}
 	if m.Family == unix.AF_INET6 && e.route.Metric == usual6 {
 		e.route.Metric = 0
-	}
-	dst := attribute(attrs, unix.RTA_DST, address)
-	if !dst.IsValid() {
-		dst = map[uint8]netip.Addr{unix.AF_INET: netip.IPv4Unspecified(), unix.AF_INET6: netip.IPv6Unspecified()}[m.Family]
 	}
 	e.route.Dst = netip.PrefixFrom(dst, int(m.Dst_len))
 }
@@ -137,18 +151,18 @@ func number(v []byte) int {
 	return int(binary.NativeEndian.Uint32(v))
 }
 
-// attribute is the value of the first attribute of that type; the zero value where there is none.
-func attribute[T any](attrs []byte, kind uint16, of func([]byte) T) (value T) {
+// nameOf is a link's, of its attributes.
+func nameOf(attrs []byte) string {
 	list, err := nl.ParseRouteAttr(attrs)
 	if err != nil {
-		return value
+		return ""
 	}
 	for _, a := range list {
-		if a.Attr.Type&^unix.NLA_F_NESTED == kind {
-			return of(a.Value)
+		if a.Attr.Type == unix.IFLA_IFNAME {
+			return nl.BytesToString(a.Value)
 		}
 	}
-	return value
+	return ""
 }
 
 // seen is what the last repair went by: what is heard is held against it.

@@ -56,32 +56,28 @@ func (k *kernel) path(to netip.Addr) Path {
 // read is what the kernel has of ours, and where others have routes, by their protocol.
 func (k *kernel) read(tunnel int) (have Set, foreign map[netip.Prefix]int, err error) {
 	have, foreign = newSet(), make(map[netip.Prefix]int)
-	routes, err := k.Routes()
-	if err != nil {
-		return have, nil, fmt.Errorf("routes: %w", err)
-	}
-	for _, h := range routes {
-		switch {
-		case h.Table != unix.RT_TABLE_MAIN:
-		case h.Protocol == k.protocol:
-			have.Routes[routeOf(h)] = true
-		default:
-			foreign[h.Dst] = int(h.Protocol)
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		q := rtnl.Request(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
+		q.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: family, Table: unix.RT_TABLE_MAIN}})
+		q.AddData(nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(unix.RT_TABLE_MAIN)))
+		bodies, err := k.Read(q)
+		if err != nil && !errors.Is(err, unix.ENOENT) { // no route was ever there
+			return have, nil, fmt.Errorf("routes: %w", err)
+		}
+		for _, body := range bodies {
+			switch e := eventOf(unix.RTM_NEWROUTE, body); {
+			case e.table != unix.RT_TABLE_MAIN: // an old kernel tells of all
+			case e.proto == k.protocol:
+				have.Routes[e.route] = true
+			default:
+				foreign[e.route.Dst] = int(e.proto)
+			}
 		}
 	}
 	if tunnel == 0 {
 		return have, foreign, nil
 	}
 	return have, foreign, errors.Join(k.readNeighbours(have, tunnel), k.readOwn(have, tunnel))
-}
-
-// routeOf is the route as it would be wanted; an odd one (a blackhole, several hops) is none that is.
-func routeOf(h rtnl.Held) Route {
-	r := Route{Dst: h.Dst, Via: h.Via, Link: h.Link, Metric: h.Metric}
-	if h.Family == unix.AF_INET6 && h.Metric == usual6 {
-		r.Metric = 0
-	}
-	return r
 }
 
 // usual6 is the metric of an IPv6 route for which none is asked (IP6_RT_PRIO_USER).

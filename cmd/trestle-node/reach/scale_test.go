@@ -31,7 +31,7 @@ func scale() (hosts, times int) {
 	if os.Getenv("TRESTLE_LONG") == "" {
 		return 1000, 1
 	}
-	return 10000, 1
+	return 10000, 3
 }
 
 // From a cold start all routes are there in the time that the kernel needs for them in one batch of iproute2's, and a third at the most; then one that

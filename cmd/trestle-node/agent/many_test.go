@@ -1,0 +1,119 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
+	"github.com/trestle-cni/trestle/test/slack"
+)
+
+// alone is an etcd on loopback.
+func alone(t *testing.T) (endpoint string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	peers, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint = "http://" + l.Addr().String()
+	peer := "http://" + peers.Addr().String()
+	l.Close()
+	peers.Close()
+	cmd := exec.Command("etcd", "--data-dir", t.TempDir(), "--listen-client-urls", endpoint, "--advertise-client-urls", endpoint,
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("etcd: %v (on Debian: apt-get install etcd-server)", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return endpoint
+}
+
+// noted is a Reach that takes note of when it heard of which epochs, in place of a kernel.
+type noted struct {
+	mutex sync.Mutex
+	seen  int64
+	told  chan time.Time
+}
+
+func (n *noted) Set(_ context.Context, blocks []Neighbour) error {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	for _, b := range blocks {
+		if b.Epoch > n.seen {
+			n.seen = b.Epoch
+			n.told <- time.Now()
+		}
+	}
+	return nil
+}
+
+// A change is with all agents soon after it was asked for: what a route of one's kernel takes beyond that is in package reach.
+func TestManyAgentsHear(t *testing.T) {
+	agents, changes := 50, 10
+	if os.Getenv("TRESTLE_LONG") != "" {
+		agents, changes = 500, 100
+	}
+	conf := etcd.Config{Endpoints: []string{alone(t)}, Prefix: "/cni", Network: "pods", Timeout: slack.Of(20 * time.Second)}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	var stores []*etcd.Store // some connections, which many share
+	for range 16 {
+		client, err := clientv3.New(clientv3.Config{Endpoints: conf.Endpoints, Logger: zap.NewNop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { client.Close() })
+		stores = append(stores, etcd.Over(client, conf))
+	}
+	d := pool.Definition{CIDRs: []netip.Prefix{netip.MustParsePrefix("10.64.0.0/16")}, BlockSize: pool.Sizes{IPv4: 26}, Shape: pool.Routed}
+	if err := Define(ctx, stores[0], d); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan time.Time, agents)
+	for i := range agents {
+		a := &Agent{Store: stores[i%len(stores)], Reach: &noted{told: told}, node: fmt.Sprintf("n%d", i), told: make(chan struct{}, 1)}
+		go a.follow(ctx)
+	}
+	var took []time.Duration
+	for i := range changes {
+		put := protocol.Entry{Key: protocol.BlockKey(pool.ID{Family: 4, Index: uint32(i)}), Owner: protocol.Owner{Node: "far", Nonce: fmt.Sprint(i)}}
+		began := time.Now()
+		if _, err := stores[0].Do(ctx, protocol.Request{Verb: protocol.Claim, Put: &put}); err != nil {
+			t.Fatal(err)
+		}
+		for range agents {
+			at := <-told
+			if i > 0 { // by then all listen
+				took = append(took, at.Sub(began))
+			}
+		}
+	}
+	slices.Sort(took)
+	p99 := took[len(took)*99/100]
+	t.Logf("%d agents, %d changes: half after %v, p99 %v, all %v", agents, changes, took[len(took)/2], p99, took[len(took)-1])
+	if p99 > slack.Of(time.Second) {
+		t.Errorf("p99 is %v", p99)
+	}
+}
