@@ -104,7 +104,11 @@ func eventOf(kind uint16, body []byte) event {
 		e.near, e.link = neighbourOf(body)
 	case (kind == unix.RTM_NEWLINK || kind == unix.RTM_DELLINK) && len(body) >= unix.SizeofIfInfomsg:
 		e.link = int(nl.DeserializeIfInfomsg(body).Index)
-		e.name = nameOf(body[unix.SizeofIfInfomsg:])
+		attributes(body[unix.SizeofIfInfomsg:], func(kind uint16, value []byte) {
+			if kind == unix.IFLA_IFNAME {
+				e.name = nl.BytesToString(value)
+			}
+		})
 	case (kind == unix.RTM_NEWADDR || kind == unix.RTM_DELADDR) && len(body) >= unix.SizeofIfAddrmsg:
 		e.link = int(nl.DeserializeIfAddrmsg(body).Index)
 	}
@@ -119,12 +123,8 @@ func (e *event) ofRoute(body []byte) {
 		dst = netip.IPv4Unspecified()
 	}
 	e.proto, e.table = m.Protocol, int(m.Table)
-	for attrs := body[unix.SizeofRtMsg:]; len(attrs) >= unix.SizeofRtAttr; {
-		length := int(binary.NativeEndian.Uint16(attrs))
-		if length < unix.SizeofRtAttr || length > len(attrs) {
-			break
-		}
-		switch value := attrs[unix.SizeofRtAttr:length]; binary.NativeEndian.Uint16(attrs[2:]) {
+	attributes(body[unix.SizeofRtMsg:], func(kind uint16, value []byte) {
+		switch kind {
 		case unix.RTA_DST:
 			dst, _ = netip.AddrFromSlice(value)
 		case unix.RTA_GATEWAY:
@@ -136,8 +136,7 @@ func (e *event) ofRoute(body []byte) {
 		case unix.RTA_TABLE:
 			e.table = number(value)
 		}
-		attrs = attrs[min((length+3)&^3, len(attrs)):]
-	}
+	})
 	if m.Family == unix.AF_INET6 && e.route.Metric == usual6 {
 		e.route.Metric = 0
 	}
@@ -151,18 +150,16 @@ func number(v []byte) int {
 	return int(binary.NativeEndian.Uint32(v))
 }
 
-// nameOf is a link's, of its attributes.
-func nameOf(attrs []byte) string {
-	list, err := nl.ParseRouteAttr(attrs)
-	if err != nil {
-		return ""
-	}
-	for _, a := range list {
-		if a.Attr.Type == unix.IFLA_IFNAME {
-			return nl.BytesToString(a.Value)
+// attributes are called one after the other (struct rtattr, rtnetlink(7)).
+func attributes(attrs []byte, each func(kind uint16, value []byte)) {
+	for len(attrs) >= unix.SizeofRtAttr {
+		length := int(binary.NativeEndian.Uint16(attrs))
+		if length < unix.SizeofRtAttr || length > len(attrs) {
+			return
 		}
+		each(binary.NativeEndian.Uint16(attrs[2:]), attrs[unix.SizeofRtAttr:length])
+		attrs = attrs[min((length+3)&^3, len(attrs)):]
 	}
-	return ""
 }
 
 // seen is what the last repair went by: what is heard is held against it.

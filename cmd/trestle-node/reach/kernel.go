@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -119,23 +120,34 @@ type neighbour struct {
 	End End
 }
 
+// neighbourOf reads a neighbour (struct ndmsg) in one pass: there may be twenty thousand.
 func neighbourOf(body []byte) (n neighbour, index int) {
-	raw, err := netlink.NeighDeserialize(body)
-	if err != nil || raw.State&netlink.NUD_PERMANENT == 0 || len(raw.HardwareAddr) != 6 {
-		if err != nil {
-			return n, 0
+	if len(body) < unix.SizeofNdMsg {
+		return n, 0
+	}
+	index = int(int32(binary.NativeEndian.Uint32(body[4:])))
+	if binary.NativeEndian.Uint16(body[8:])&netlink.NUD_PERMANENT == 0 {
+		return n, index
+	}
+	var addr netip.Addr
+	var mac MAC
+	whole := false
+	attributes(body[unix.SizeofNdMsg:], func(kind uint16, value []byte) {
+		switch kind {
+		case unix.NDA_DST:
+			addr, _ = netip.AddrFromSlice(value)
+		case unix.NDA_LLADDR:
+			whole = copy(mac[:], value) == len(mac)
 		}
-		return n, raw.LinkIndex
+	})
+	switch {
+	case !whole || !addr.IsValid():
+	case body[0] == unix.AF_BRIDGE:
+		n.End = End{mac, addr.Unmap()}
+	default:
+		n.Hop = Hop{addr.Unmap(), mac}
 	}
-	addr, ok := netip.AddrFromSlice(raw.IP)
-	if !ok {
-		return n, raw.LinkIndex
-	}
-	mac := MAC(raw.HardwareAddr)
-	if raw.Family == unix.AF_BRIDGE {
-		return neighbour{End: End{mac, addr.Unmap()}}, raw.LinkIndex
-	}
-	return neighbour{Hop: Hop{addr.Unmap(), mac}}, raw.LinkIndex
+	return n, index
 }
 
 // readOwn reads the addresses of the tunnel's end here, but those that the kernel gives.
