@@ -64,6 +64,9 @@ func parse(o *keys.Object, source string) (config, error) {
 	c.via = addresses(o, "via")
 	if c.source = cmp.Or(source, o.String("source", etcdSource)); c.source == kubernetesSource {
 		c.member = parseMember(o, c.network)
+		if len(c.member.network.Exclude) == 0 {
+			o.Reject("clusterCIDRs", nil, `must have what Nodes' CIDRs are parts of, as in ["10.244.0.0/16"]`)
+		}
 	} else {
 		c.store = parseStore(o, c.network)
 		if o.Has("conflist") {

@@ -54,9 +54,11 @@ func TestMemberConfig(t *testing.T) {
 	if c, err := parse(o, kubernetesSource); err != nil || c.source != kubernetesSource {
 		t.Errorf("by the flag: %v, %s", err, c.source)
 	}
-	_, err = parseText(t, `{"network": "pods", "source": "kubernetes", "clusterCIDRs": ["10.244.0.1/16", "x"]}`)
-	if err == nil || strings.Count(err.Error(), "clusterCIDRs: ") != 2 {
-		t.Error(err)
+	for more, complaints := range map[string]int{`, "clusterCIDRs": ["10.244.0.1/16", "x", "10.0.0.0/8"]`: 2, `, "clusterCIDRs": []`: 1, "": 1} {
+		_, err = parseText(t, `{"network": "pods", "source": "kubernetes"`+more+`}`)
+		if err == nil || strings.Count(err.Error(), "clusterCIDRs: ") != complaints {
+			t.Errorf("%s: %v", more, err)
+		}
 	}
 }
 
@@ -103,7 +105,7 @@ func TestUnit(t *testing.T) {
 			unit[key] = value
 		}
 	}
-	c, err := parseText(t, `{"network": "pods", "source": "kubernetes"}`)
+	c, err := parseText(t, `{"network": "pods", "source": "kubernetes", "clusterCIDRs": ["10.244.0.0/16"]}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +175,7 @@ func TestErrors(t *testing.T) {
 	file := filepath.Join(dir, "conf.json")
 	for text, want := range map[string]string{
 		"": "no such file",
-		`{"network": "pods", "source": "kubernetes"}`:                                                       "this command is etcd's",
+		`{"network": "pods", "source": "kubernetes", "clusterCIDRs": ["10.0.0.0/8"]}`:                       "this command is etcd's",
 		`{"network": "pods", "endpoints": ["http://127.0.0.1:1"], "caFile": "/none"}`:                       "caFile: open /none",
 		`{"network": "pods", "endpoints": ["http://127.0.0.1:1"], "certFile": "/none", "keyFile": "/none"}`: "certFile: open /none",
 	} {

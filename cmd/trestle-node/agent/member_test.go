@@ -57,7 +57,8 @@ func newHost(t *testing.T) *hosted {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	h := &hosted{t: t, said: make(lines, 1000), places: ledger.Places{Network: "pods", Ranges: dir + "/run/pods.json", Data: dir + "/books"}}
-	h.member = &Member{Name: "n1", Network: network.Network{Name: "pods", Ranges: h.places.Ranges, Conflist: dir + "/net.d/10-pods.conflist", Plugins: dir + "/bin"}}
+	h.member = &Member{Name: "n1", Network: network.Network{Name: "pods", Ranges: h.places.Ranges, Conflist: dir + "/net.d/10-pods.conflist", Plugins: dir + "/bin",
+		Exclude: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}}
 	for _, name := range []string{"bridge", "host-local", "portmap"} {
 		h.plugin(name)
 	}

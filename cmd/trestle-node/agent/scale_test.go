@@ -63,7 +63,7 @@ func (h *hosted) program(a *apitest.API, binary string) int {
 	h.t.Helper()
 	dir := h.t.TempDir()
 	n := h.member.Network
-	conf, err := json.Marshal(map[string]any{"network": "pods", "node": "n1", "source": "kubernetes", "kubeconfig": dir + "/kubeconfig", "conflist": n.Conflist, "pluginDir": n.Plugins,
+	conf, err := json.Marshal(map[string]any{"network": "pods", "node": "n1", "source": "kubernetes", "kubeconfig": dir + "/kubeconfig", "conflist": n.Conflist, "pluginDir": n.Plugins, "clusterCIDRs": n.Exclude,
 		"rangesFile": h.places.Ranges, "dataDir": h.places.Data})
 	if err != nil {
 		h.t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -40,6 +41,9 @@ type Host struct {
 
 // Put writes the list, if it is not there already. It is refused while a plugin that it names is missing, so that a runtime which sees it can use it.
 func (n Network) Put(h Host) (changed bool, err error) {
+	if err := n.within(h.CIDRs); err != nil {
+		return false, err
+	}
 	text, err := n.render(h)
 	if err != nil {
 		return false, err
@@ -57,6 +61,16 @@ func (n Network) Put(h Host) (changed bool, err error) {
 		return false, fault.New(fault.IO, "is its directory mounted and writable?", "conflist: %w", err)
 	}
 	return true, nil
+}
+
+// within holds that the node's CIDRs are the cluster's: to others of its containers would come with the address of their host, and nobody would see why.
+func (n Network) within(cidrs []netip.Prefix) error {
+	for _, cidr := range cidrs {
+		if !slices.ContainsFunc(n.Exclude, func(p netip.Prefix) bool { return p.Contains(cidr.Addr()) && p.Bits() <= cidr.Bits() }) {
+			return fault.New(fault.Config, "let clusterCIDRs say the same as kube-controller-manager's --cluster-cidr", "clusterCIDRs: %v: the node's CIDR %s is in none of them", n.Exclude, cidr)
+		}
+	}
+	return nil
 }
 
 // render fills in the template, whose own members are those of Network and Host, and IPv4 and IPv6: whether the node has CIDRs of these families.

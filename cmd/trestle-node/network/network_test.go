@@ -22,15 +22,14 @@ func made(t *testing.T) Network {
 			t.Fatal(err)
 		}
 	}
-	return Network{Name: "pods", Ranges: "/run/cni/blocks/pods.json", Conflist: filepath.Join(dir, "net.d/10-pods.conflist"), Plugins: dir, Exclude: []netip.Prefix{}}
+	return Network{Name: "pods", Ranges: "/run/cni/blocks/pods.json", Conflist: filepath.Join(dir, "net.d/10-pods.conflist"), Plugins: dir, Exclude: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/32")}}
 }
 
 // Ours is a list of which nobody complains, whatever the families and the MTU.
 func TestOurs(t *testing.T) {
-	six := netip.MustParsePrefix("fd00:1::/64")
+	six := netip.MustParsePrefix("fd00:0:1::/64")
 	for _, h := range []Host{{CIDRs: four()}, {CIDRs: []netip.Prefix{six}, MTU: 1450}, {CIDRs: append(four(), six)}} {
 		n := made(t)
-		n.Exclude = four()
 		if changed, err := n.Put(h); err != nil || !changed {
 			t.Fatal(changed, err)
 		}
@@ -85,5 +84,16 @@ func TestTemplate(t *testing.T) {
 	n.Template = "/none"
 	if _, err := n.Put(Host{}); fault.Code(err) != fault.Config {
 		t.Error(err)
+	}
+}
+
+// A node whose CIDR is none of the cluster's has no list: what it sends would be masqueraded.
+func TestWithin(t *testing.T) {
+	for text, ok := range map[string]bool{"10.0.1.0/24": true, "10.0.0.0/8": true, "10.0.0.0/7": false, "192.168.1.0/24": false, "fd00:1::/64": false, "fd00:0:1::/64": true} {
+		n := made(t)
+		_, err := n.Put(Host{CIDRs: append(four(), netip.MustParsePrefix(text))})
+		if ok != (err == nil) || !ok && (fault.Code(err) != fault.Config || fault.Hint(err) == "" || !strings.Contains(err.Error(), text)) {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
