@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/trestle-cni/trestle/cmd/trestle-node/kube/apitest"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
@@ -40,20 +42,32 @@ func TestCluster(t *testing.T) {
 			t.Errorf("a container of h2 has %s", addr)
 		}
 
+		one := w.hosts[0]
+		seen := func() string {
+			return one.routes() + one.do("cat", one.lists()+"/pods.conflist", "/run/cni/blocks/pods.json")
+		}
+		before := seen()
+		must(t, one.agent.Process.Signal(unix.SIGTERM))
+		<-one.ended
+		if err := one.agent.Wait(); err != nil || seen() != before {
+			t.Errorf("an agent that was told to stop: %v\n%s\nbefore:\n%s", err, seen(), before)
+		}
+		one.start()
+
 		api.Remove("h3")
 		w.until("h3 hands out nothing", w.hosts[2].says("the cluster has no Node of that name"))
 		if out, err := w.hosts[2].command(program("cnitool"), "add", "pods", "/run/netns/h3-b").CombinedOutput(); err == nil || !strings.Contains(string(out), "no range") {
 			t.Errorf("a host whose Node was deleted: %v, %s", err, out)
 		}
 		w.until("its routes go", func() error {
-			if strings.Contains(w.hosts[0].routes(), "10.244.3.0") {
-				return errors.New(w.hosts[0].routes())
+			if strings.Contains(one.routes(), "10.244.3.0") {
+				return errors.New(one.routes())
 			}
 			return nil
 		})
 
 		api.Stop()
-		pods = append(pods[:2], w.hosts[0].add("h1-b"), w.hosts[1].add("h2-b"))
+		pods = append(pods[:2], one.add("h1-b"), w.hosts[1].add("h2-b"))
 		must(t, w.mesh(pods...))
 	})
 }

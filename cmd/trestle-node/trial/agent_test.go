@@ -243,6 +243,10 @@ func TestAgentKeepsOneInHand(t *testing.T) {
 		}
 	}
 	hear("claimed block")
+	hear(`"well"`)
+	if err := a.Life.Ready(); err != nil {
+		t.Errorf("it has a block, and is not ready: %v", err)
+	}
 	reserve(t, p)
 	hear("claimed block")
 	before, err := os.ReadFile(p.Ranges)
