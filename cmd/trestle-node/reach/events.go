@@ -195,8 +195,8 @@ func (s *seen) concerned(e event) bool {
 		return e.table == unix.RT_TABLE_MAIN && s.concernedByRoute(e)
 	case unix.RTM_NEWNEIGH:
 		return e.link == s.tunnel && s.tunnel != 0 && !(s.want.Hops[e.near.Hop] || s.want.Ends[e.near.End])
-	case unix.RTM_DELNEIGH:
-		return e.link == s.tunnel && s.tunnel != 0 && (s.want.Hops[e.near.Hop] || s.want.Ends[e.near.End])
+	case unix.RTM_DELNEIGH: // of one that goes the kernel may say that it had failed
+		return e.link == s.tunnel && s.tunnel != 0 && (e.near == neighbour{} || s.want.Hops[e.near.Hop] || s.want.Ends[e.near.End])
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 		return e.link == s.tunnel && s.tunnel != 0
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:

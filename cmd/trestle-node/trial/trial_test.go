@@ -153,7 +153,7 @@ func TestTrouble(t *testing.T) {
 // The same where members are cut off, too.
 func TestCuts(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
-		o := run(t, startApart(t, 3), "pods", plant{}, 12, length(t, 25*time.Second), true)
+		o := run(t, startApart(t, 3), "pods", plant{}, 12, length(t, 15*time.Second), true)
 		o.hold(t)
 	})
 }
