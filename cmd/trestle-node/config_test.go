@@ -169,6 +169,21 @@ func TestThePageHasAll(t *testing.T) {
 	}
 }
 
+// An agent of a cluster that is nowhere says so, and nothing else.
+func TestNoCluster(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "conf.json")
+	for more, want := range map[string]string{"": "unable to load in-cluster configuration", `, "kubeconfig": "/none"`: "/none: no such file"} {
+		if err := os.WriteFile(file, []byte(`{"network": "pods", "source": "kubernetes", "clusterCIDRs": ["10.0.0.0/8"]`+more+"}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := command()
+		c.SetArgs([]string{"run", "--config", file})
+		if err := c.Execute(); err == nil || !strings.Contains(err.Error(), want) || fault.Hint(err) == "" {
+			t.Errorf("%s: %v, want %q and a remedy", more, err, want)
+		}
+	}
+}
+
 // What fails says what to do.
 func TestErrors(t *testing.T) {
 	dir := t.TempDir()

@@ -206,6 +206,9 @@ func TestMemberKeepsWhatRuns(t *testing.T) {
 	a.Stop()
 	h.start(a)
 	h.hear("is the API server there")
+	if err := h.member.Life.Ready(); err == nil || strings.Contains(err.Error(), "timeoutSeconds") || !strings.Contains(err.Error(), strings.TrimPrefix(a.URL, "http://")) {
+		t.Errorf("who is not there: %v", err)
+	}
 	if h.ranges() != ranges || h.list() != list || ranges == "" || h.member.Life.Ready() == nil {
 		t.Errorf("without an API server:\n%s\n%s", h.ranges(), h.list())
 	}

@@ -2,7 +2,10 @@ package kube
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,7 +32,10 @@ type Cluster struct {
 // Dial makes a client of the kubeconfig's, or where that is "" of the account that the cluster gives a pod. It asks nothing yet. What client-go says goes to the log.
 func Dial(kubeconfig string, log *slog.Logger) (*Cluster, error) {
 	klog.SetSlogLogger(log)
-	conf, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	conf, err := rest.InClusterConfig()
+	if kubeconfig != "" {
+		conf, err = clientcmd.BuildConfigFromFlags("", kubeconfig)
+	}
 	if err == nil {
 		return Over(conf)
 	}
@@ -70,15 +76,27 @@ func (c *Cluster) Follow(ctx context.Context, changed func(), heard func(error))
 
 func (c *Cluster) ask(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	list, err := c.request(options).Do(ctx).Get()
-	c.heard(err)
+	c.heard(cause(err))
 	return list, err
 }
 
 func (c *Cluster) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	options.Watch = true
 	w, err := c.request(options).Watch(ctx)
-	c.heard(err)
+	c.heard(cause(err))
 	return w, err
+}
+
+// cause is an error without the request's address: what is asked is no news, and no two requests are alike, so that one trouble would look like many.
+func cause(err error) error {
+	var asked *url.Error
+	if !errors.As(err, &asked) {
+		return err
+	}
+	if at, bad := url.Parse(asked.URL); bad == nil {
+		return fmt.Errorf("%s: %w", at.Host, asked.Err)
+	}
+	return asked.Err
 }
 
 func (c *Cluster) request(options metav1.ListOptions) *rest.Request {
