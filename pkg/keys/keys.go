@@ -77,13 +77,24 @@ func (o *Object) Err() error {
 	return fault.New(fault.Config, "mend the network's configuration", "%s", strings.Join(texts, "; "))
 }
 
+// ofAValue is how much is shown of one, in bytes.
+const ofAValue = 120
+
+// brief is the beginning of a value, if it is long.
+func brief(text string) string {
+	if len(text) <= ofAValue {
+		return text
+	}
+	return strings.ToValidUTF8(text[:ofAValue], "") + " ..."
+}
+
 // Reject notes the complaint `key: value: rule`, once. The value is printed as JSON would have it.
 func (o *Object) Reject(key string, value any, rule string) {
 	text, err := json.Marshal(value)
 	if err != nil {
 		text = []byte(fmt.Sprint(value))
 	}
-	if c := (Complaint{o.Path(key), string(text) + ": " + rule}); !slices.Contains(*o.complaints, c) {
+	if c := (Complaint{o.Path(key), brief(string(text)) + ": " + rule}); !slices.Contains(*o.complaints, c) {
 		*o.complaints = append(*o.complaints, c)
 	}
 }

@@ -110,7 +110,11 @@ func TestComplaints(t *testing.T) {
 	if fault.Code(err) != fault.Config {
 		t.Fatalf("%v: code %d, want %d", err, fault.Code(err), fault.Config)
 	}
-	if diff := cmp.Diff(want, strings.Split(err.Error(), "; ")); diff != "" {
+	var got []string
+	for _, c := range o.Complaints() {
+		got = append(got, c.String())
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("complaints (-want +got):\n%s", diff)
 	}
 }
@@ -165,4 +169,13 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q: %v, without reason", data, o.Err())
 		}
 	})
+}
+
+// A value that is a page is shown by its beginning: what is wrong with it comes after it.
+func TestLongValue(t *testing.T) {
+	o := parse(t, `{}`)
+	o.Reject("key", strings.Repeat("ä", 3000), "must be short")
+	if text := o.Err().Error(); len(text) > ofAValue+40 || !strings.HasSuffix(text, `ä ...: must be short`) {
+		t.Errorf("%d bytes: %s", len(text), text)
+	}
 }

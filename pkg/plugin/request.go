@@ -255,6 +255,22 @@ func printError(out io.Writer, version string, err error) {
 		Code    uint   `json:"code"`
 		Msg     string `json:"msg"`
 		Details string `json:"details,omitempty"`
-	}{version, fault.Code(err), err.Error(), fault.Hint(err)})
+	}{version, fault.Code(err), shown(err), fault.Hint(err)})
 	_, _ = out.Write(keys.Plain(text.Bytes()))
+}
+
+// mostShown is how much of an error is printed, in bytes, where there is more of its kind: whoever started a container is shown 1024 of all (an event
+// of Kubernetes), in which the runtime has its own words before ours, and the remedy comes last.
+const mostShown = 600
+
+// shown is the error's text: of many complaints about a configuration the first.
+func shown(err error) string {
+	text := err.Error()
+	if fault.Code(err) != fault.Config || len(text) <= mostShown {
+		return text
+	}
+	if end := strings.LastIndex(text[:mostShown], "; "); end > 0 {
+		return text[:end] + "; and more, see trestle lint"
+	}
+	return text
 }

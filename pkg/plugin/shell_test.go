@@ -195,3 +195,22 @@ func TestErrorIsPlain(t *testing.T) {
 		t.Errorf("%q", a.out)
 	}
 }
+
+// Of many complaints about a configuration so many are printed that a runtime which cuts what it shows still shows the remedy; a single one, and whatever
+// is no complaint, is printed whole.
+func TestShown(t *testing.T) {
+	long := strings.Repeat("x", 2*mostShown)
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{fault.New(fault.Config, "mend it", "a: wrong; b: wrong"), "a: wrong; b: wrong"},
+		{fault.New(fault.Config, "mend it", "a: wrong; b: wrong; c: %s; d: wrong", long), "a: wrong; b: wrong; and more, see trestle lint"},
+		{fault.New(fault.Config, "mend it", "a: %s", long), "a: " + long},
+		{fault.New(fault.Drift, "", "a; %s", long), "a; " + long},
+	} {
+		if got := shown(c.err); got != c.want {
+			t.Errorf("%.60s: %.60s, want %.60s", c.err, got, c.want)
+		}
+	}
+}

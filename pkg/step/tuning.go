@@ -2,7 +2,6 @@ package step
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/backup"
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
@@ -126,7 +126,7 @@ func reads(side *site.Side, key string) (value string, mute bool, err error) {
 }
 
 func noSetting(side *site.Side, key string) error {
-	return fmt.Errorf("/proc/sys/%s of the %s: %w", key, sideName(side), fs.ErrNotExist)
+	return fault.New(fault.Unsupported, "leave the key out of sysctl, or see sysctl -a there for what it is called", "/proc/sys/%s of the %s: %w", key, sideName(side), fs.ErrNotExist)
 }
 
 // ofNamespace says whether a setting is the whole namespace's, and no interface's.

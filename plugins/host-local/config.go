@@ -132,7 +132,7 @@ next:
 		left = append(left, addr.String())
 	}
 	if len(left) > 0 {
-		return nil, fault.New(fault.Config, "ask for one address of each range set at the most",
+		return nil, fault.New(fault.Config, "ask for an address of these, and for one of each range set at the most",
 			"requested addresses: %s: in no range set of %s that has one to give", strings.Join(left, ", "), describe(sets))
 	}
 	return bySet, nil

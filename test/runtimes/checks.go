@@ -40,5 +40,6 @@ func checks() []Check {
 		{"bad input: the chain's last plugin missing", 0, 0, missing("portmap")},
 		{"bad input: the address plugin missing", 0, 0, missing("host-local")},
 		{"bad input: read-only /var/lib/cni", 0, 0, readOnly},
+		{"thirty failures, in the runtime's words", Ports, Wary | Strict | Verify, worded},
 	}
 }

@@ -52,11 +52,14 @@ func (o order) try(name, plugins string) (verdicts []Verdict, err error) {
 	return verdicts, nil
 }
 
-// String is the line that a person reads; what failed has its reason below it.
+// String is the line that a person reads; what failed has its reason below it, and so has what was said where that is looked at.
 func (v Verdict) String() string {
 	line := fmt.Sprintf("%s  %-14s  %-60s %6.2fs", word(v.Passed), v.Runtime, v.Check, v.Seconds)
 	if v.Reason != "" {
 		line += "\n      " + strings.ReplaceAll(strings.TrimSpace(v.Reason), "\n", "\n      ")
+	}
+	for _, said := range v.Said {
+		line += "\n      " + said
 	}
 	return line
 }

@@ -21,6 +21,8 @@ type Trial struct {
 	work   string // what was built for this
 	pods   []*Pod
 	made   int // pods so far: no two have one name
+
+	said []string // what users were told, where a check is about that
 }
 
 // Check is one thing that is seen to. It ends with no pod and no trace of one, whatever it did.
@@ -37,6 +39,8 @@ type Verdict struct {
 	Passed         bool
 	Reason         string  `json:",omitempty"`
 	Seconds        float64 // that it took
+
+	Said []string `json:",omitempty"` // to the runtime's user
 }
 
 // pod starts a pod of its own name. It is removed at the end of the check.
@@ -116,7 +120,8 @@ func (t *Trial) try(c Check) (v Verdict) {
 	if err == nil {
 		err = errors.Join(c.see(t), t.clear(), left(before, patience()))
 	}
-	v = Verdict{Check: c.name, Passed: err == nil, Seconds: time.Since(began).Seconds()}
+	v = Verdict{Check: c.name, Passed: err == nil, Seconds: time.Since(began).Seconds(), Said: t.said}
+	t.said = nil
 	if err != nil {
 		v.Reason = err.Error() + "\n" + since(len(earlier))
 	}

@@ -1,0 +1,66 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trestle-cni/trestle/pkg/phase"
+	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/slack"
+)
+
+// costVar makes this test binary a plugin that makes one call, and prints what its line cost it, in nanoseconds: all but the call itself. A plugin lives for
+// one call, so whatever is done for the first time in a process is done for each line.
+const costVar = "JOURNAL_TEST_COST"
+
+func cost() time.Duration {
+	env := map[string]string{"CNI_COMMAND": "ADD", "CNI_CONTAINERID": strings.Repeat("0123456789abcdef", 4), "CNI_IFNAME": "eth0",
+		"CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-5d8c7b9f4-x2x7q", Variable: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+	began := time.Now()
+	ctx, call := Begin(context.Background(), "bridge", env)
+	for i := range 30 { // as many as an ADD of bridge, host-local and portmap has
+		phase.End(ctx, "make", "step", i)
+	}
+	call.End("node", nil)
+	return time.Since(began)
+}
+
+// What a call pays for its line, and what it pays where the host keeps no log: `go test ./pkg/journal -run TestCost -v` prints it.
+func TestCost(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "log")
+		for _, to := range []string{"no file", "off", "file"} {
+			must(t, os.MkdirAll(filepath.Dir(Path), 0o755))
+			must(t, os.RemoveAll(Path))
+			if to != "no file" {
+				must(t, os.WriteFile(Path, fmt.Appendf(nil, `{"log": {"to": %q, "file": %q}}`, to, file), 0o644))
+			}
+			times := make([]time.Duration, 50)
+			for i := range times {
+				cmd := exec.Command("/proc/self/exe")
+				cmd.Env = []string{costVar + "=1"}
+				out, err := cmd.Output()
+				must(t, err)
+				n, err := strconv.Atoi(string(out))
+				must(t, err)
+				times[i] = time.Duration(n)
+			}
+			slices.Sort(times)
+			t.Logf("%-8s median %v, nine of ten below %v", to, times[len(times)/2], times[len(times)*9/10])
+			if most := slack.Of(map[bool]time.Duration{false: 100 * time.Microsecond, true: time.Millisecond}[to == "file"]); times[len(times)/2] > most {
+				t.Errorf("%s: %v, want %v at the most", to, times[len(times)/2], most)
+			}
+		}
+		if text, err := os.ReadFile(file); err != nil || strings.Count(string(text), "\n") != 50 {
+			t.Errorf("%v: %s", err, text)
+		}
+	})
+}
