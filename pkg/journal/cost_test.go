@@ -2,15 +2,19 @@ package journal
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/phase"
 	"github.com/trestle-cni/trestle/test/nstest"
@@ -24,13 +28,30 @@ const costVar = "JOURNAL_TEST_COST"
 func cost() time.Duration {
 	env := map[string]string{"CNI_COMMAND": "ADD", "CNI_CONTAINERID": strings.Repeat("0123456789abcdef", 4), "CNI_IFNAME": "eth0",
 		"CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-5d8c7b9f4-x2x7q", Variable: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
-	began := time.Now()
+	var config struct {
+		Name string
+		IPAM map[string]any
+	}
+	if err := json.Unmarshal([]byte(`{"name": "node", "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.85.0.0/16"}]]}}`), &config); err != nil {
+		panic(err) // every plugin reads a configuration
+	}
+	runtime.LockOSThread()
+	began := processor()
 	ctx, call := Begin(context.Background(), "bridge", env)
 	for i := range 30 { // as many as an ADD of bridge, host-local and portmap has
 		phase.End(ctx, "make", "step", i)
 	}
 	call.End("node", nil)
-	return time.Since(began)
+	return processor() - began
+}
+
+// processor is what this thread has had of the processor: on a machine with other work the clock says what that took.
+func processor() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		panic(err)
+	}
+	return time.Duration(t.Nano())
 }
 
 // What a call pays for its line, and what it pays where the host keeps no log: `go test ./pkg/journal -run TestCost -v` prints it.
@@ -55,7 +76,8 @@ func TestCost(t *testing.T) {
 			}
 			slices.Sort(times)
 			t.Logf("%-8s median %v, nine of ten below %v", to, times[len(times)/2], times[len(times)*9/10])
-			if most := slack.Of(map[bool]time.Duration{false: 100 * time.Microsecond, true: time.Millisecond}[to == "file"]); times[len(times)/2] > most {
+			// Three times what it is at rest.
+			if most := slack.Of(map[string]time.Duration{"no file": 150, "off": 300, "file": 600}[to] * time.Microsecond); times[len(times)/2] > most {
 				t.Errorf("%s: %v, want %v at the most", to, times[len(times)/2], most)
 			}
 		}
@@ -63,4 +85,13 @@ func TestCost(t *testing.T) {
 			t.Errorf("%v: %s", err, text)
 		}
 	})
+}
+
+// What a line costs where one was written before: a list in one process.
+func BenchmarkLine(b *testing.B) {
+	log := Log{To: "file", File: filepath.Join(b.TempDir(), "log"), Limit: 1 << 30}
+	for b.Loop() {
+		c := Call{log: log, entry: Entry{Time: time.Now(), Verb: "ADD", Plugin: "bridge", Phases: make([]Phase, 30)}}
+		c.End("node", nil)
+	}
 }

@@ -6,7 +6,6 @@ package journal
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"strings"
 	"time"
@@ -119,11 +118,7 @@ func (c *Call) End(network string, err error) {
 	if said := strings.TrimSpace(c.said.String()); said != "" {
 		e.Said = strings.Split(said, "\n")
 	}
-	line, err := json.Marshal(e)
-	if err != nil {
-		return
-	}
-	c.log.write(append(line, '\n'))
+	c.log.write(append(e.encode(), '\n'))
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
