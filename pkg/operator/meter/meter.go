@@ -98,9 +98,12 @@ func (m *Meter) Read(ctx context.Context) (*Sample, error) {
 		}
 	}
 	m.flows.count(s)
-	s.Unseen = append(s.Unseen, m.picture.Problems...)
+	s.Unseen = append(append(s.Unseen, dropped), m.picture.Problems...)
 	return s, nil
 }
+
+// dropped is what nobody counts: our rules have no counters.
+var dropped = observe.Problem{Object: "packets that our rules drop", Cause: "the rules do not count", Remedy: "trestle trace FROM TO names the rule that drops one"}
 
 // stale says whether the picture is not the host's any more.
 func (m *Meter) stale(traffic map[int]rtnl.Traffic) bool {
