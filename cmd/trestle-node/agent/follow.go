@@ -73,7 +73,12 @@ func (a *Agent) tell(ctx context.Context, n *neighbours) {
 			if err == nil || ctx.Err() != nil {
 				break
 			}
-			sleep(ctx, pause(failures))
+			patience, stop := context.WithTimeout(ctx, pause(failures))
+			select {
+			case <-patience.Done():
+			case <-n.dirty: // what cannot be done for one is not waited for by others
+			}
+			stop()
 		}
 	}
 }
