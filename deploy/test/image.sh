@@ -21,3 +21,5 @@ cmp /opt/cni/bin/trestle /opt/cni/bin/bridge
 quiet run $as_root --cap-add NET_ADMIN "$image" uninstall --bin-dir=/host/bin
 cmp /usr/lib/cni/bridge /opt/cni/bin/bridge
 same /opt/cni/bin/bridge "$(find /opt/cni/bin -type f)"
+# The agent is in it, too, and complains of a file that is not there.
+fails 'configuration: open /etc/cni/trestle-node.json: no such file' run --entrypoint /trestle-node "$image" run
