@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 )
 
 // Grant is one address that was handed out.
@@ -27,7 +28,7 @@ func (s *Store) Allocate(index int, set Set, wanted netip.Addr, a Attachment) (G
 		return Grant{}, err
 	}
 	if err := s.SetLast(index, addr); err != nil {
-		err = fault.New(fault.IO, ioHint, "range set %s: last reserved address: %w", set, err)
+		err = fault.New(fault.IO, filelock.Remedy(err, ioHint), "range set %s: last reserved address: %w", set, err)
 		return Grant{}, errors.Join(err, s.Release(addr))
 	}
 	return Grant{Addr: netip.PrefixFrom(addr, in.Subnet.Bits()), Gateway: in.Gateway}, nil

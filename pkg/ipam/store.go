@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 )
 
 // Store is the directory of one network's reservations, locked. Its layout is the reference's (README of host-local, "Disk"), and
@@ -62,7 +63,7 @@ func Open(ctx context.Context, dataDir, network string, create bool) (*Store, er
 	}
 	s := &Store{path: path, dir: dir}
 	if s.lock, err = openIn(dir, "lock", unix.O_RDONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o750); err != nil {
-		return nil, errors.Join(fault.New(fault.IO, ioHint, "reservations: %w", err), s.Close())
+		return nil, errors.Join(fault.New(fault.IO, filelock.Remedy(err, ioHint), "reservations: %w", err), s.Close())
 	}
 	if err := lock(ctx, s.lock); err != nil {
 		return nil, errors.Join(err, s.Close())

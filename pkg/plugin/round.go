@@ -1,12 +1,17 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 )
 
 // GivesNone is the fault of an address plugin that is one, of the suite or of the reference's, that gives no addresses: it would read the same
@@ -37,7 +42,30 @@ func (r *Request) within(command string) map[string]string {
 // goesRound says whether this plugin was called, by others or not, from a call of itself: that has the same configuration, and the lock.
 func (r *Request) goesRound() bool {
 	outer := strings.Split(r.Environ[callers], ":")
-	return slices.Contains(outer, r.Plugin) || len(outer) > mostCallers
+	return slices.Contains(outer, r.Plugin) || len(outer) > mostCallers || r.waitsForNobody() && above() > mostCallers
+}
+
+// waitsForNobody is true of calls that take no lock of an owner's. Others that went round would wait for themselves, and end when their time is up.
+func (r *Request) waitsForNobody() bool {
+	return r.Command == "CHECK" || r.Command == "STATUS" || r.Command == "GC"
+}
+
+// above counts the processes above this one that run the same program: the variable is gone where somebody in between clears the environment, and they are not.
+func above() (count int) {
+	for pid := os.Getppid(); pid > 1; {
+		own, err1 := os.Stat("/proc/self/exe")
+		other, err2 := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+		if err1 == nil && err2 == nil && os.SameFile(own, other) {
+			count++
+		}
+		text, _ := procfile.Read(fmt.Sprintf("/proc/%d/stat", pid)) // proc(5): number, (name), state, parent
+		_, rest, _ := strings.Cut(string(text[bytes.LastIndexByte(text, ')')+1:]), " ")
+		pid = 0
+		if words := strings.Fields(rest); len(words) > 1 {
+			pid, _ = strconv.Atoi(words[1])
+		}
+	}
+	return count
 }
 
 // endRound refuses a call within a call of the same plugin. A DEL has nothing to do that the outer one does not do.

@@ -74,7 +74,7 @@ func (s *Site) Departed(o owner.Owner) bool { return gone.Is(s.directory, o.ID) 
 func (s *Site) lockFile(name string) (*os.File, error) {
 	file, err := filelock.Open(filepath.Join(s.directory, name))
 	if err != nil {
-		return nil, fault.New(fault.Internal, filelock.Remedy(err, s.directory), "lock: %w", err)
+		return nil, fault.New(fault.Internal, filelock.Remedy(err, s.directory+" must be writable"), "lock: %w", err)
 	}
 	return file, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
@@ -86,7 +87,7 @@ func (m Moved) Undo(_ context.Context, s *site.Site) error {
 		return err
 	case link != nil:
 		return m.restore(s, link, was)
-	case s.Container == nil:
+	case s.Container == nil && (!was.Dies || (cache.Entry{Netns: was.Netns}).Lives()):
 		s.Logf("%s: device %s is not on the host; it gets its name and state back when it comes", m, was.Name)
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/lent"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/test/nstest"
@@ -167,6 +168,20 @@ func TestAlong(t *testing.T) {
 		contract{base: []plan.Step{lent}, step: along, changes: []change{{"in ip rule del from 10.9.0.1 lookup 100", "", "rule from 10.9.0.1 lookup 100"}}}.hold(h)
 		if rules, err := along.rules(); err != nil || len(rules) != 1 {
 			t.Errorf("%v, %v", rules, err)
+		}
+	})
+}
+
+// One that died with the container's namespace never comes back: nothing of it is kept, and another of its name can be lent.
+func TestMovedDies(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.device()
+		h.apply(lending)
+		nstest.Remove(h, "/run/netns/c1")
+		h.Site = h.open("")
+		h.must(lending.Undo(h.ctx, h.Site))
+		if all, err := lent.All(); len(all) > 0 || err != nil {
+			t.Errorf("%+v, %v, want nothing", all, err)
 		}
 	})
 }

@@ -51,6 +51,57 @@ func TestGoesRound(t *testing.T) {
 	})
 }
 
+// TestForgetfulPlugin goes round through a plugin that clears the environment in which the callers are named. It ends after a few rounds, and not when the call's time is up.
+func TestForgetfulPlugin(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
+		nstest.Namespace(t, "c1")
+		must(t, os.Mkdir("/run/plugins", 0o755))
+		for _, plugin := range []string{"bridge", "ptp", "trestle"} {
+			for name, way := range map[string]string{"in place": "exec ", "below": ""} {
+				script := "#!/bin/sh\nunset TRESTLE_CALLERS\necho x >>/run/rounds\n" + way + os.Getenv(pluginsVar) + "/" + plugin + "\n"
+				must(t, os.WriteFile("/run/plugins/forgets", []byte(script), 0o755))
+				for _, verb := range []string{"STATUS", "GC", "CHECK"} {
+					config := network(`"type": "` + plugin + `", "ipam": {"type": "forgets"}, "plugins": [{"type": "bridge", "ipam": {"type": "forgets"}}], "prevResult": {"cniVersion": "1.1.0", "ips": [{"address": "10.1.0.2/24"}]}`)
+					r, err := invoke(verb, plugin, "c1", config, "CNI_PATH=/run/plugins")
+					must(t, err)
+					rounds, _ := os.ReadFile("/run/rounds")
+					if r.Status != 1 || r.Code == fault.TryLater || len(rounds) > 2*20 {
+						t.Errorf("%s of %s, %s: %d rounds, status %d: %s", verb, plugin, name, len(rounds)/2, r.Status, r.Out)
+					}
+					_ = os.Remove("/run/rounds") // where nobody was asked it is not there
+				}
+			}
+		}
+	})
+}
+
+// TestLockInTheWay has what is no plain file in the place of each lock: the error's details say what to do.
+func TestLockInTheWay(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
+		nstest.Namespace(t, "c1")
+		config := network(`"isGateway": true, "ipMasq": true, ` + hostLocal(subnet))
+		succeed(t, "ADD", "bridge", "c1", config)
+		succeed(t, "DEL", "bridge", "c1", config)
+		for _, lock := range []string{"/run/cni/trestle/owners.lock", "/run/cni/trestle/cni0.lock", "/var/lib/cni/networks/net/lock"} {
+			for _, kind := range []string{"symbolic-link", "folder", "socket"} {
+				must(t, os.RemoveAll(lock))
+				must(t, plants[kind](lock, "/run/victim"))
+				r, err := invoke("ADD", "bridge", "c1", config)
+				must(t, err)
+				if r.Status != 1 || !strings.Contains(r.Msg, lock) || r.Details != "remove it: a plain file is to be there, and is made" {
+					t.Errorf("%s in the place of %s: status %d: %s", kind, lock, r.Status, r.Out)
+				}
+				must(t, os.RemoveAll(lock))
+				succeed(t, "DEL", "bridge", "c1", config)
+			}
+		}
+	})
+}
+
 // TestAskedByEach has each plugin that asks for addresses name each that gives none, itself among them. Nobody waits for himself nor is called without end:
 // what is refused is refused at once, and a DEL succeeds.
 func TestAskedByEach(t *testing.T) {

@@ -21,7 +21,7 @@ const Run = "/run/cni/trestle"
 func (f *Filter) lock(ctx context.Context) (*os.File, error) {
 	file, err := filelock.Open(f.lockPath())
 	if err != nil {
-		return nil, fault.New(fault.Internal, filelock.Remedy(err, f.options.Run), "lock: %w", err)
+		return nil, fault.New(fault.Internal, filelock.Remedy(err, f.options.Run+" must be writable"), "lock: %w", err)
 	}
 	return await(ctx, file)
 }
@@ -33,7 +33,7 @@ func (f *Filter) lockUsed(ctx context.Context) (*os.File, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fault.New(fault.Internal, filelock.Remedy(err, f.options.Run), "lock: %w", err)
+		return nil, fault.New(fault.Internal, filelock.Remedy(err, f.options.Run+" must be writable"), "lock: %w", err)
 	}
 	return await(ctx, file)
 }

@@ -25,14 +25,14 @@ func Open(path string) (*os.File, error) {
 	return file, err
 }
 
-// Remedy is what is to be done where a lock file of the directory cannot be opened.
-func Remedy(err error, directory string) string {
+// Remedy is what is to be done where a lock file, or another that is ours, cannot be opened: something else is in its place, or what the caller says.
+func Remedy(err error, otherwise string) string {
 	for _, other := range []error{unix.ELOOP, unix.EISDIR, unix.ENXIO} { // a link, a folder, a socket
 		if errors.Is(err, other) {
 			return "remove it: a plain file is to be there, and is made"
 		}
 	}
-	return directory + " must be writable"
+	return otherwise
 }
 
 // Wait calls a lock call that blocks, on a thread of its own. Where ctx ends first the error is ctx's, and that thread is left to itself. With an error

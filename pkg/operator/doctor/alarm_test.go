@@ -1,10 +1,12 @@
 package doctor
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
 
+	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 )
 
@@ -12,6 +14,15 @@ import (
 // lead out, whatever the way out is like.
 func TestNoFalseAlarm(t *testing.T) {
 	for name, prepare := range map[string]func(w *world){
+		"addresses of the LAN": func(w *world) {
+			w.configure("lan", `{"type": "macvlan", "master": "uplink", "ipam": {"type": "host-local", "subnet": "192.0.2.0/24", "rangeStart": "192.0.2.100", "rangeEnd": "192.0.2.119"}}`)
+			w.configure("lan2", `{"type": "ipvlan", "master": "uplink", "ipam": {"type": "host-local", "subnet": "192.0.2.0/24", "rangeStart": "192.0.2.120", "rangeEnd": "192.0.2.139"}}`)
+			w.configure("lan3", `{"type": "macvlan", "ipam": {"type": "host-local", "subnet": "192.0.2.0/24", "rangeStart": "192.0.2.140"}}`)
+		},
+		"parts of a bridge's subnet": func(w *world) {
+			w.configure("one", `{"type": "bridge", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24", "rangeEnd": "10.1.0.99"}}`)
+			w.configure("two", `{"type": "bridge", "bridge": "cni0", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24", "rangeStart": "10.1.0.100"}}`)
+		},
 		"loopbacks": func(w *world) {
 			w.attach("cni-loopback", "c1", "lo", "", "127.0.0.1/8", "::1/128").MTU = 65536
 			w.attach("cni-loopback", "c2", "lo", "", "127.0.0.1/8", "::1/128").MTU = 65536
@@ -59,7 +70,8 @@ func newWorld() *world {
 	w := &world{&Picture{Host: &observe.Host{Namespaces: []*observe.Namespace{own}}}}
 	w.link("uplink", "device", true, "192.0.2.1/24")
 	w.link("cni0", "bridge", true, "10.1.0.1/24")
-	own.Routes = []observe.Route{{Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("192.0.2.2"), Link: "uplink", Table: 254}}
+	own.Routes = []observe.Route{{Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("192.0.2.2"), Link: "uplink", Table: 254},
+		{Destination: netip.MustParsePrefix("192.0.2.0/24"), Link: "uplink", Table: 254}, {Destination: netip.MustParsePrefix("10.1.0.0/24"), Link: "cni0", Table: 254}}
 	return w
 }
 
@@ -77,6 +89,39 @@ func (w *world) link(name, kind string, up bool, addresses ...string) *observe.L
 	addressed(l, addresses)
 	own.Links = append(own.Links, l)
 	return l
+}
+
+// configure adds a network of one plugin, which is there.
+func (w *world) configure(name, plugin string) {
+	f := conflist.Parse("/etc/cni/net.d/"+name+".conflist", []byte(`{"cniVersion": "1.0.0", "name": "`+name+`", "plugins": [`+plugin+`]}`))
+	w.Configs = append(w.Configs, f)
+	w.Plugins = map[string]Plugin{"host-local": {Executable: true}}
+	for _, f := range w.Configs {
+		w.Plugins[f.Plugins[0].Type] = Plugin{Executable: true}
+	}
+}
+
+// Overlaps that hurt are told: of ranges on one wire that have addresses in common, of subnets on two, of a link's with what hangs on it by a tag, and of another link's.
+func TestOverlaps(t *testing.T) {
+	for plugins, want := range map[[2]string]string{
+		{`{"type": "macvlan", "master": "uplink", "ipam": {"type": "host-local", "subnet": "192.0.2.0/24", "rangeStart": "192.0.2.100"}}`,
+			`{"type": "ipvlan", "master": "uplink", "ipam": {"type": "host-local", "subnet": "192.0.2.0/24", "rangeStart": "192.0.2.150"}}`}: "subnet-overlap-network",
+		{`{"type": "bridge", "bridge": "br1", "ipam": {"type": "host-local", "subnet": "10.9.0.0/24", "rangeEnd": "10.9.0.99"}}`,
+			`{"type": "bridge", "bridge": "br2", "ipam": {"type": "host-local", "subnet": "10.9.0.0/24", "rangeStart": "10.9.0.100"}}`}: "subnet-overlap-network",
+		{`{"type": "vlan", "master": "uplink", "vlanId": 5, "ipam": {"type": "host-local", "subnet": "192.0.2.0/24"}}`, ""}: "subnet-overlap-uplink",
+		{`{"type": "macvlan", "master": "second", "ipam": {"type": "host-local", "subnet": "192.0.2.0/24"}}`, ""}:           "subnet-overlap-uplink",
+		{`{"type": "ptp", "ipam": {"type": "host-local", "subnet": "192.0.2.0/24"}}`, ""}:                                   "subnet-overlap-uplink",
+	} {
+		w := newWorld()
+		for i, plugin := range plugins {
+			if plugin != "" {
+				w.configure(fmt.Sprint("net", i), plugin)
+			}
+		}
+		if found := w.Examine(); len(found) != 1 || found[0].ID != want {
+			t.Errorf("%v: %+v, want %s", plugins, found, want)
+		}
+	}
 }
 
 // namespace is the container's, made where there is none. A host in the making is not asked: who asks has it whole.

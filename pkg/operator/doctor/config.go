@@ -118,7 +118,7 @@ func (p *Picture) overlaps() (found []Finding) {
 	list := p.subnets()
 	for i, a := range list {
 		for _, b := range list[:i] {
-			if a.network != b.network && a.prefix.Overlaps(b.prefix) {
+			if a.network != b.network && a.prefix.Overlaps(b.prefix) && !a.apart(b) {
 				found = append(found, Finding{Object: "network " + a.network, What: fmt.Sprintf("subnet %s (%s) overlaps %s of network %s", a.prefix,
 					place(a), b.prefix, b.network), Remedy: "give one of them another subnet"})
 			}
@@ -143,7 +143,7 @@ func (p *Picture) uplinkOverlaps() (found []Finding) {
 	for _, s := range list {
 		for _, r := range p.Host.Own().Routes {
 			l := p.Host.Own().Named(r.Link)
-			if l == nil || ours[l.Name] || l.Attachment != "" || l.Name == "lo" || !somebodys(r) || !r.Destination.Overlaps(s.prefix) {
+			if l == nil || ours[l.Name] || l.Name == s.lan || l.Attachment != "" || l.Name == "lo" || !somebodys(r) || !r.Destination.Overlaps(s.prefix) {
 				continue
 			}
 			found = append(found, Finding{Object: "network " + s.network,

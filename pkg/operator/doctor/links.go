@@ -245,7 +245,7 @@ func (p *Picture) mtuPair() (found []Finding) {
 func (p *Picture) routesGone() (found []Finding) {
 	for _, a := range p.living() {
 		n, l := p.Host.Namespace(a.Namespace), p.Host.Link(a.Link)
-		if n == nil || l == nil || !l.Up || !p.wantsDefault(a) {
+		if n == nil || l == nil || !l.Up || len(global(l)) == 0 || !p.wantsDefault(a) { // without an address it can have none, and drift says so
 			continue
 		}
 		if !slices.ContainsFunc(n.Routes, func(r observe.Route) bool { return r.Destination.Bits() == 0 && r.Kind == "" }) {

@@ -17,6 +17,7 @@ import (
 // subnet is a range of addresses that a configured network gives out.
 type subnet struct {
 	network, bridge string
+	lan             string // the host's link on whose LAN it is; empty: on none
 	prefix          netip.Prefix
 	first, last     netip.Addr
 	gateway         netip.Addr
@@ -29,23 +30,29 @@ type subnet struct {
 func (p *Picture) subnets() (list []subnet) {
 	for _, f := range p.Configs {
 		for _, plugin := range f.Plugins {
-			list = append(list, subnetsOf(f, plugin.Node)...)
+			list = append(list, p.subnetsOf(f, plugin.Node)...)
 			if plugin.Node == f.Root && f.List != nil {
 				continue
 			}
 			for _, item := range known.Inner(plugin.Node) { // of one that runs a whole list
-				list = append(list, subnetsOf(f, item)...)
+				list = append(list, p.subnetsOf(f, item)...)
 			}
 		}
 	}
 	return list
 }
 
-func subnetsOf(f *conflist.File, plugin *conflist.Node) (list []subnet) {
+func (p *Picture) subnetsOf(f *conflist.File, plugin *conflist.Node) (list []subnet) {
+	lan, on := known.LanOf(plugin)
+	if on && lan == "" { // the plugin takes that of the default route
+		for _, l := range p.uplinks() {
+			lan = cmp.Or(lan, l.Name)
+		}
+	}
 	for i, set := range known.RangesOf(plugin) {
 		for _, one := range set {
 			if s, ok := readSubnet(one); ok {
-				s.network, s.bridge, s.file, s.set = f.Name, known.BridgeOf(plugin), f, i
+				s.network, s.bridge, s.lan, s.file, s.set = f.Name, known.BridgeOf(plugin), lan, f, i
 				list = append(list, s)
 			}
 		}
@@ -102,6 +109,11 @@ func (s subnet) room() int {
 		n--
 	}
 	return n + 1
+}
+
+// apart says whether two ranges are of one wire, and have no address in common.
+func (s subnet) apart(other subnet) bool {
+	return s.bridge == other.bridge && s.lan == other.lan && s.bridge+s.lan != "" && (s.last.Less(other.first) || other.last.Less(s.first))
 }
 
 func (s subnet) holds(a netip.Addr) bool { return s.first.Compare(a) <= 0 && a.Compare(s.last) <= 0 }

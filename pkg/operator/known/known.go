@@ -33,6 +33,7 @@ type Plugin struct {
 	// Which of its keys say what. An empty one: it has none.
 	Bridge     Key      // the bridge of the host that its links are ports of
 	Parent     Key      // the link of the host that its links stand on
+	Lan        bool     // they are on the LAN of that link, and have addresses of it
 	Gateway    []string // true in any of them: the result's gateways are addresses of the host
 	Masquerade string   // true in it: its addresses leave with the host's
 	Backend    string   // the packet filter that it writes
@@ -114,6 +115,14 @@ func (k Key) of(entry *conflist.Node) string {
 		return ""
 	}
 	return cmp.Or(text(entry, k.Name), k.Default)
+}
+
+// LanOf says on the LAN of which of the host's links the entry's are; empty where the plugin finds it by itself, and false for those that are on none.
+func LanOf(entry *conflist.Node) (link string, on bool) {
+	if !Of(Type(entry)).Lan {
+		return "", false
+	}
+	return ParentOf(entry), true
 }
 
 // GatewayOf says whether the entry makes the host the gateway.

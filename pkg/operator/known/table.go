@@ -14,8 +14,8 @@ var table = []Plugin{
 		Every: map[string]any{"ipMasq": true, "macspoofchk": true, "ipam": map[string]any{"type": "host-local"}},
 	},
 	{Name: "ptp", Part: Interface, Masquerade: "ipMasq", Backend: "ipMasqBackend", Tells: []string{"sysctl"}, Links: []Link{{Kind: KindVeth}, {Kind: KindNetkit}}}, // the GC of bridge finds its links and claims
-	{Name: "macvlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindMacvlan, Stacked: true}}},
-	{Name: "ipvlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindIPvlan, Stacked: true}}},
+	{Name: "macvlan", Part: Interface, Parent: Key{Name: "master"}, Lan: true, Links: []Link{{Kind: KindMacvlan, Stacked: true}}},
+	{Name: "ipvlan", Part: Interface, Parent: Key{Name: "master"}, Lan: true, Links: []Link{{Kind: KindIPvlan, Stacked: true}}},
 	{Name: "vlan", Part: Interface, Parent: Key{Name: "master"}, Links: []Link{{Kind: KindVLAN, Stacked: true}}},
 	{Name: "tap", Part: Interface, Bridge: Key{Name: "bridge"}, Links: []Link{{Kind: KindTun, Opaque: true}}},
 	{Name: "host-device", Part: Interface, Every: map[string]any{"device": "any"}},

@@ -93,3 +93,26 @@ func TestFaultsOfTheReferences(t *testing.T) {
 		})
 	}
 }
+
+// What has no link on the host is not whole when the network namespace is gone that its runtime gave it, whoever made it. That is no proof that the container is dead.
+func TestNamespaceIsGone(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		for name, list := range map[string]string{
+			"macvlan": `{"plugins": [{"type": "macvlan", "master": "up0"}]}`, "tap": `{"plugins": [{"type": "tap"}]}`, "host-device": `{"plugins": [{"type": "host-device", "device": "d0"}]}`,
+			"stranger": `{"plugins": [{"type": "sriov"}]}`,
+		} {
+			path := nstest.Namespace(t, name)
+			remembers(t, "net", name, "eth0", path, list, "", fmt.Sprintf(`{"interfaces": [{"name": "eth0", "sandbox": %q}], "ips": [{"interface": 0, "address": "10.8.0.2/24"}]}`, path))
+			nstest.Remove(t, path)
+		}
+		list := read(t).Attachments
+		if len(list) != 4 {
+			t.Errorf("%d attachments, want four", len(list))
+		}
+		for _, a := range list {
+			if want := "network namespace " + a.Netns + ": gone"; a.State != Broken || !slices.Contains(a.Why, want) {
+				t.Errorf("%s: %s %v, want broken: %s", a.ID, a.State, a.Why, want)
+			}
+		}
+	})
+}

@@ -143,6 +143,9 @@ func (f *file) rest() string {
 	if len(f.reserved) > 0 {
 		parts = append(parts, "a reservation")
 	}
+	if f.lent != nil {
+		parts = append(parts, "what the device "+f.lent.Name+" was like")
+	}
 	if len(f.Ports)+len(f.Masked) > 0 || len(parts) == 0 {
 		parts = append(parts, "rules")
 	}
