@@ -32,14 +32,13 @@ type file struct {
 // files are the attachments, and by who they are.
 type files struct {
 	list        []*file
-	byID        map[string]*file
 	byOwner     map[owner.ID]*file
 	byContainer map[string][]*file
 }
 
 // attach puts together what links, rules, runtimes and reservations say of each attachment.
 func (r *reader) attach(ctx context.Context) {
-	all := &files{byID: make(map[string]*file), byOwner: make(map[owner.ID]*file), byContainer: make(map[string][]*file)}
+	all := &files{byOwner: make(map[owner.ID]*file), byContainer: make(map[string][]*file)}
 	r.attachLinks(all)
 	r.attachDevices(all)
 	for _, e := range r.results {
@@ -64,23 +63,18 @@ func (r *reader) attach(ctx context.Context) {
 	order.By(r.host.Attachments, func(a, b *Attachment) int { return strings.Compare(a.ID, b.ID) })
 }
 
-// of returns the attachment of the owner, and makes it if it is new.
+// of returns the attachment of the owner, and makes it if it is new. What was read first may be a tag that was cut short: who knows the names tells them.
 func (all *files) of(o owner.Owner, origin Origin) *file {
-	network, container, ifName, whole := o.Names()
-	id := o.Text
-	if !whole {
-		id += "~" + hex.EncodeToString(o.ID.Owner[:4])
-		network, container, _ = strings.Cut(o.Text, "/")
-	}
-	f := all.byID[id]
+	f := all.byOwner[o.ID]
 	if f == nil {
-		f = &file{Attachment: &Attachment{ID: id, Network: network, ContainerID: container, IfName: ifName, Origin: origin}, owner: o.ID,
-			hostName: o.HostLink()}
-		all.byID[id], all.byContainer[container] = f, append(all.byContainer[container], f)
-		if all.byOwner[o.ID] == nil {
-			all.byOwner[o.ID] = f
-		}
-		all.list = append(all.list, f)
+		f = &file{Attachment: &Attachment{Origin: origin}, owner: o.ID, hostName: o.HostLink()}
+		f.Network, f.ContainerID, _ = strings.Cut(o.Text, "/")
+		f.ID = o.Text + "~" + hex.EncodeToString(o.ID.Owner[:4])
+		all.byOwner[o.ID], all.list = f, append(all.list, f)
+	}
+	if network, container, ifName, whole := o.Names(); whole && f.ID != o.Text {
+		f.ID, f.Network, f.ContainerID, f.IfName = o.Text, network, container, ifName
+		all.byContainer[container] = append(all.byContainer[container], f)
 	}
 	return f
 }
@@ -200,7 +194,9 @@ func (all *files) attachReservation(v *Reservation) {
 	f := all.find(v.Network, v.ContainerID, v.IfName, v.Address)
 	if f == nil {
 		f = all.of(owner.Of(v.Network, v.ContainerID, v.IfName), Reference)
-		f.hostName = "" // of a link nothing is known
+		if f.HostLink == "" {
+			f.hostName = "" // of a link nothing is known
+		}
 	}
 	v.Attachment = f.ID
 	f.reserved = append(f.reserved, v)

@@ -3,6 +3,7 @@ package observe
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -45,6 +46,30 @@ func TestCrowd(t *testing.T) {
 	}
 	if r.host.Link("netns/1/eth7") != nil || r.host.Link("") != nil || r.host.Namespace("netns/999") != nil || r.host.Attachment("x") != nil {
 		t.Error("what is not there was found")
+	}
+}
+
+// A container whose name does not fit into a tag is one attachment, whole names and all, by whatever tells of it first.
+func TestCutTags(t *testing.T) {
+	long := strings.Repeat("x", 200)
+	own := &Namespace{ID: hostID, Name: "host", Host: true}
+	r := &reader{host: &Host{Namespaces: []*Namespace{own}}, directory: &directory{}}
+	for i := range 3 { // of the third nothing but its link tells
+		o := owner.Of("a-network", fmt.Sprint(long, i), "interface0")
+		own.Links = append(own.Links, &Link{ID: hostID + "/" + o.HostLink(), Name: o.HostLink(), Up: true, Alias: o.Tag(owner.AliasRoom), Origin: Trestle})
+		if i < 2 {
+			r.host.Reservations = append(r.host.Reservations, &Reservation{ID: fmt.Sprint(i), Network: "a-network", ContainerID: fmt.Sprint(long, i), IfName: "interface0", Address: address4(i)})
+		}
+	}
+	r.attach(t.Context())
+	if len(r.host.Attachments) != 3 {
+		t.Fatalf("%d attachments, want three", len(r.host.Attachments))
+	}
+	for i, v := range r.host.Reservations {
+		a := r.host.Attachment(fmt.Sprintf("a-network/%s%d/interface0", long, i))
+		if a == nil || a.HostLink != own.Links[i].ID || v.Attachment != a.ID || a.IfName != "interface0" || a.Origin != Trestle || own.Links[i].Attachment != a.ID {
+			t.Errorf("%+v", a)
+		}
 	}
 }
 

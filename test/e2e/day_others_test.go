@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/trestle-cni/trestle/pkg/operator/doctor"
+	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/test/nstest"
+)
+
+// bridgeless are networks of plugins that have no bridge of ours: a container of each, c_ and its name.
+var bridgeless = map[string]string{
+	"pair": `{"type": "ptp", "ipMasq": true, "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.61.0.0/24"}], [{"subnet": "fd00:61::/64"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+		{"type": "firewall"}, {"type": "tuning", "mtu": 1400},
+		{"type": "bandwidth", "ingressRate": 100000000, "ingressBurst": 100000000, "egressRate": 100000000, "egressBurst": 100000000}`,
+	"lan": `{"type": "macvlan", "master": "uplink", "ipam": {"type": "host-local", "ranges": [[{"subnet": "192.0.2.0/24", "rangeStart": "192.0.2.100"}]],
+		"routes": [{"dst": "0.0.0.0/0", "gw": "192.0.2.2"}]}}`,
+	"tap":   `{"type": "tap", "ipam": {"type": "host-local", "subnet": "10.7.0.0/24"}}`,
+	"lent":  `{"type": "host-device", "device": "dev0", "ipam": {"type": "host-local", "subnet": "10.6.0.0/24"}}`,
+	"table": `{"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.9.0.0/24", "routes": [{"dst": "0.0.0.0/0"}]}}, {"type": "sbr"}`,
+}
+
+// dayOfOthers are faults of such, by the network that suffers; none: nobody does.
+var dayOfOthers = map[string][2]string{
+	"nothing":                     {"", ""},
+	"pair: host's end down":       {"pair", "ip link set $(veth c_pair) down"},
+	"pair: host's end bare":       {"pair", "ip addr flush dev $(veth c_pair) scope global"},
+	"pair: way to it gone":        {"pair", "ip route del 10.61.0.2"},
+	"pair: ruleset flushed":       {"pair", "nft flush ruleset"},
+	"pair: queue gone":            {"pair", "ip link del $(ip -o link | grep -o 'bwp[0-9a-f]*' | head -n 1)"},
+	"pair: MTU set back":          {"pair", "ip -n c_pair link set eth0 mtu 1500"},
+	"lan: interface down":         {"lan", "ip -n c_lan link set eth0 down"},
+	"lan: interface bare":         {"lan", "ip -n c_lan addr flush dev eth0"},
+	"lan: interface gone":         {"lan", "ip -n c_lan link del eth0"},
+	"lan: default route gone":     {"lan", "ip -n c_lan route del default"},
+	"lan: reservation gone":       {"lan", "rm /var/lib/cni/networks/lan/192.0.2.100"},
+	"tap: interface gone":         {"tap", "ip -n c_tap link del eth0"},
+	"lent: device bare":           {"lent", "ip -n c_lent addr flush dev eth0"},
+	"lent: device renamed":        {"lent", "ip -n c_lent link set eth0 down; ip -n c_lent link set eth0 name eth9"},
+	"table: rule gone":            {"table", "ip -n c_table rule del from 10.9.0.2"},
+	"table: its routes are gone":  {"table", "ip -n c_table route flush table 100"},
+	"namespaces' names are moved": {"", "touch /run/netns/x; mount --bind /run/netns/c_lan /run/netns/x"},
+}
+
+// TestDayOfOthers plants one fault at a time. Who suffers is what CHECK says; ls says the same of each, and doctor has something to say where somebody does.
+func TestDayOfOthers(t *testing.T) {
+	t.Parallel()
+	for name, fault := range dayOfOthers {
+		t.Run(strings.NewReplacer(" ", "-", ":", "").Replace(name), func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				shell(t, `mkdir -p /run/net.d; ln -s "$1" /run/bin; echo 1 > /proc/sys/net/ipv4/ip_forward; ip netns add outside
+ip link add uplink type veth peer name eth0 netns outside; ip -n outside link set eth0 up; ip addr add 192.0.2.1/24 dev uplink; ip link set uplink up
+ip route add default via 192.0.2.2; ip link add dev0 type veth peer name far0; ip link set far0 up`, os.Getenv(pluginsVar))
+				for network, plugins := range bridgeless {
+					must(t, os.WriteFile("/run/net.d/"+network+".conflist", []byte(`{"cniVersion": "1.0.0", "name": "`+network+`", "plugins": [`+plugins+`]}`), 0o600))
+					shell(t, "ip netns add c_"+network+"; ip -n c_"+network+" link set lo up; cnitool add "+network+" /run/netns/c_"+network+" >/dev/null")
+				}
+				shell(t, veth+fault[1])
+				suffers(t, fault[0])
+				found := (planted{}).examined(t)
+				if (fault[0] != "") != (len(found) > 0) || fault[0] != "" && doctor.Status(found) != 2 {
+					t.Errorf("doctor says %+v", found)
+				}
+			})
+		})
+	}
+}
+
+// suffers wants CHECK and ls to name the network's container, and no other.
+func suffers(t *testing.T, network string) {
+	t.Helper()
+	out, err := exec.Command(filepath.Join(os.Getenv(pluginsVar), "trestle"), "ls", "--json").Output()
+	must(t, err)
+	var reply struct{ Attachments []observe.Attachment }
+	must(t, json.Unmarshal(out, &reply))
+	if len(reply.Attachments) != len(bridgeless) {
+		t.Errorf("%d attachments, want %d", len(reply.Attachments), len(bridgeless))
+	}
+	for _, a := range reply.Attachments {
+		want := map[bool]observe.State{true: observe.Broken, false: observe.Whole}[a.Network == network]
+		cmd := exec.Command(filepath.Join(os.Getenv(toolsVar), "cnitool"), "check", a.Network, a.Netns)
+		cmd.Env = append(os.Environ(), "CNI_PATH=/run/bin", "NETCONFPATH=/run/net.d")
+		said, err := cmd.CombinedOutput()
+		if a.State != want || (err != nil) != (want == observe.Broken) {
+			t.Errorf("%s: ls says %s %v, and CHECK %v %s; want %s", a.ID, a.State, a.Why, err, said, want)
+		}
+	}
+}
