@@ -84,9 +84,16 @@ func (h *hosted) start(a *apitest.API) {
 	}
 	h.member.Cluster, h.member.Life = h.cluster(a), life.New(life.Log(h.said), MemberParts...)
 	ctx, end := context.WithCancel(context.Background())
-	h.ended, h.end = make(chan error, 1), end
-	go func() { h.ended <- h.member.Run(ctx) }()
-	h.t.Cleanup(end)
+	ended := make(chan error, 1)
+	h.ended, h.end = ended, end
+	go func() {
+		defer close(ended)
+		ended <- h.member.Run(ctx)
+	}()
+	h.t.Cleanup(func() { // its files go when it is gone
+		end()
+		<-ended
+	})
 }
 
 func (h *hosted) cluster(a *apitest.API) *kube.Cluster {
