@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -237,6 +238,7 @@ func (w *watch) settle(ctx context.Context) {
 	causes := w.owed
 	w.owed = nil
 	w.heal(ctx, causes, now)
+	debug.FreeOSMemory() // what a heal takes is not kept for the next
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if at := w.habits.next(time.Now()); !at.IsZero() {

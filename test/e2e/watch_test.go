@@ -3,10 +3,12 @@ package e2e
 import (
 	"bufio"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,9 @@ import (
 
 	"github.com/containernetworking/cni/libcni"
 
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/firewall/nft"
+	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/slack"
 )
@@ -191,4 +196,87 @@ func TestWatchLinks(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestWatchIsQuick flushes everything again and again, and takes the time from the flush to the line that says that all is there again. In a long run it is a thousand
+// times at 250 containers; then the watch is looked at for a minute in which nothing happens.
+func TestWatchIsQuick(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		s := &settled{street: newStreet(t)}
+		f := nft.Open().Remember("/run/cni/trestle")
+		defer f.Close()
+		for i := range size(20, 250) {
+			holdsAll(t, f, i)
+		}
+		w := s.watch()
+		w.says("the plugins have looked")
+		before := strings.Count(ruleset(t), "net/c")
+		var took []time.Duration
+		for range size(20, 1000) {
+			begun := time.Now()
+			flush(t)
+			w.says("made again: table")
+			took = append(took, time.Since(begun))
+		}
+		slices.Sort(took)
+		t.Logf("%d flushes: half in %s, 99 of 100 in %s, all in %s", len(took), took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
+		if after := strings.Count(ruleset(t), "net/c"); after != before {
+			t.Errorf("marks in the ruleset: %d, want %d", after, before)
+		}
+		if size(0, 1) == 0 {
+			return
+		}
+		if late := took[len(took)*99/100]; late > slack.Of(100*time.Millisecond) {
+			t.Errorf("99 of 100 flushes are mended in %s", late)
+		}
+		first := w.switches()
+		<-time.After(time.Minute) // what is asked is what a minute costs
+		if woken := w.switches() - first; woken > 3 {
+			t.Errorf("woken %d times in a minute in which nothing happened", woken)
+		}
+		if kb := w.status(w.cmd.Process.Pid, "VmRSS:"); kb > 15<<10 {
+			t.Errorf("%d KB are resident", kb)
+		} else {
+			t.Logf("%d KB resident, of which %d its own", kb, w.status(w.cmd.Process.Pid, "RssAnon:"))
+		}
+	})
+}
+
+// holdsAll has what bridge, portmap and firewall hold of one attachment.
+func holdsAll(t *testing.T, f *nft.Filter, i int) {
+	t.Helper()
+	o, subnet := owner.Of("net", fmt.Sprint("c", i), "eth0"), netip.MustParsePrefix("10.1.0.0/16")
+	addr := netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i + 2)})
+	port := firewall.Port{Protocol: 6, HostPort: uint16(20000 + i), Target: netip.AddrPortFrom(addr, 80), Subnet: subnet, SNAT: firewall.SNATHairpin}
+	for _, c := range []firewall.Claim{
+		{Role: firewall.Masquerade, Masq: []firewall.Masq{{Addr: addr, Subnet: subnet}}}, {Role: firewall.Publish, Ports: []firewall.Port{port}},
+		{Role: firewall.Antispoof, Spoof: []firewall.Spoof{{Link: o.HostLink(), MAC: []byte{2, 0, 0, 0, byte(i >> 8), byte(i)}}}},
+		{Role: firewall.Forward, Pass: []netip.Addr{addr}},
+	} {
+		_, err := f.Hold(t.Context(), o, c, nil)
+		must(t, err)
+	}
+}
+
+// switches is how often its threads have waited for something.
+func (w *watched) switches() (count int) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", w.cmd.Process.Pid))
+	must(w.T, err)
+	for _, thread := range threads {
+		id, err := strconv.Atoi(filepath.Base(thread))
+		must(w.T, err)
+		count += w.status(id, "voluntary_ctxt_switches:")
+	}
+	return count
+}
+
+// status reads a number of /proc/PID/status.
+func (w *watched) status(pid int, name string) (n int) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	must(w.T, err)
+	_, after, _ := strings.Cut("\n"+string(text), "\n"+name)
+	_, err = fmt.Sscan(after, &n)
+	must(w.T, err)
+	return n
 }

@@ -69,8 +69,6 @@ func (r repairing) once(ctx context.Context, complaints io.Writer, say func(stri
 			}
 		}
 	}
-	if mended > listed {
-		say(fmt.Sprintf("made again: %d more attachments", mended-listed))
-	}
+	say(fmt.Sprintf("the plugins have looked at %d attachments, and made %d whole again", len(a.Attachments), mended))
 	return nil // what is not as it was made was named
 }
