@@ -35,7 +35,7 @@ func repairCommand(bundle plugin.Bundle) *cobra.Command {
 			"With --watch it stays, waits for the word of the kernel and of firewalld, and makes again what went as soon as it went (trestle pause has it rest). Who\n" +
 			"deletes the same rule or table three times in a minute, and nothing else, means it: then that is left alone, for longer each time. Of iptables-legacy\n" +
 			"the kernel tells nobody.",
-		Example: "  trestle repair\n  trestle repair --network front\n  trestle repair --watch",
+		Example: "  trestle repair\n  trestle repair --network front",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if r.stays {
