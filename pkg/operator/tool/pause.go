@@ -59,10 +59,12 @@ func resumeCommand() *cobra.Command {
 			if err != nil {
 				return fault.New(fault.IO, "run it as root", "resume: %w", err)
 			}
+			text := "repair --watch goes on"
 			if !was {
-				fmt.Fprintln(c.OutOrStdout(), "there is no rest")
+				text = "there is no rest"
 			}
-			return nil
+			_, err = fmt.Fprintln(c.OutOrStdout(), text)
+			return err
 		},
 	}
 }
