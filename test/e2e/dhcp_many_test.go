@@ -39,6 +39,23 @@ func TestServerWithAnotherMAC(t *testing.T) {
 	})
 }
 
+// TestRebind: a lease whose server does not answer is renewed by whoever does, as soon as everybody may be asked.
+func TestRebind(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		const long = "--dhcp-range=10.9.0.10,10.9.0.20,255.255.255.0,12h"
+		s := newServed(t, append(often, long)...)
+		s.start()
+		nstest.Namespace(t, "c1")
+		address := strings.TrimSuffix(addressOf(t, succeed(t, "ADD", "bridge", "c1", dhcpConfig("")).Out), "/24")
+		s.server.kill()
+		shell(t, "ip address del 10.9.0.1/24 dev lan0; ip address add 10.9.0.3/24 dev lan0")
+		s.serve(append(often, long)...)
+		s.server.await("DHCPACK(lan0) " + address)
+		succeed(t, "DEL", "bridge", "c1", dhcpConfig(""))
+		s.server.await("DHCPRELEASE(lan0) " + address)
+	})
+}
+
 // moves gives the server an Ethernet address that it never had.
 func (s *served) moves(n int) {
 	s.Helper()
@@ -65,7 +82,7 @@ func TestManyLeases(t *testing.T) {
 		if out, err := exec.Command("ip", "address", "add", "10.9.0.2/16", "dev", "lan0").CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		s.start()
+		s.start("-broadcast") // a server's kernel has room for 1,024 neighbours, in all namespaces together
 		var added sync.WaitGroup
 		defer added.Wait()
 		queue := make(chan string)
@@ -74,6 +91,7 @@ func TestManyLeases(t *testing.T) {
 				for name := range queue {
 					if got, err := invoke("ADD", "bridge", name, dhcpConfig("")); err != nil || got.Status != 0 {
 						t.Errorf("ADD of %s: %v: %+v", name, err, got)
+						s.server.kill() // nobody is to wait for that lease
 					}
 				}
 			})

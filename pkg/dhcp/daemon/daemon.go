@@ -17,6 +17,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/dhcp/call"
 	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
+	"github.com/trestle-cni/trestle/pkg/dhcp/packet"
 	"github.com/trestle-cni/trestle/pkg/keys"
 )
 
@@ -152,7 +153,7 @@ func (d *Daemon) forget(h *holding) {
 	if h.rec == nil {
 		return
 	}
-	if err := byHand(func() error { return h.rec.Remove(d.dir()) }); err != nil {
+	if err := packet.ByHand(func() error { return h.rec.Remove(d.dir()) }); err != nil {
 		log.Printf("%s: record: %v", h.whose, err)
 	}
 	h.rec = nil
@@ -205,7 +206,7 @@ func (d *Daemon) acquire(ctx context.Context, h *holding, r lease.Record, place 
 		err = setMTU(d.path(r.Netns), r.IfName, r.MTU)
 	}
 	if err == nil {
-		err = byHand(func() error { return r.Write(d.dir()) })
+		err = packet.ByHand(func() error { return r.Write(d.dir()) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, place.client(r, d.Options).Release(ctx, terms))

@@ -52,25 +52,16 @@ func Enter(netns string, opened int, ifName string, up bool) (p Place, err error
 	})
 }
 
-// hands bounds how many calls of the kernel's are waited for at the same time, and with that how many threads there are: each takes one for as long.
-var hands = make(chan struct{}, 4)
-
-func byHand(f func() error) error {
-	hands <- struct{}{}
-	defer func() { <-hands }()
-	return f()
-}
-
 // Leave closes what Enter opened. A packet socket takes a while: no processor may be reading from it any more.
 func (p Place) Leave() {
-	_ = byHand(func() error { p.Socket.Close(); return nil })
+	_ = packet.ByHand(func() error { p.Socket.Close(); return nil })
 }
 
 func inside(netns string, opened int, f func(*site.Site) error) error {
 	if netns == "" {
 		return errors.New("no namespace")
 	}
-	return byHand(func() error {
+	return packet.ByHand(func() error {
 		s, err := site.Open(site.Options{Netns: netns, Opened: opened})
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
+	"github.com/trestle-cni/trestle/pkg/dhcp/packet"
 )
 
 // shortest is the least time between two questions about one lease.
@@ -53,7 +54,7 @@ func (d *Daemon) tend(h *holding) {
 		return
 	case err != nil:
 		log.Printf("%s: %v", r.Whose(), err)
-		d.again(h)
+		d.again(h, true)
 		return
 	}
 	defer place.Leave()
@@ -68,7 +69,11 @@ func gone(err error) bool {
 func (d *Daemon) renew(h *holding, c lease.Client) {
 	now := lease.Now()
 	ends, _ := h.rec.Ends()
-	everybody, left := now >= h.rec.Began+h.rec.Rebind, max(ends-now, last)
+	rebind := h.rec.Began + h.rec.Rebind
+	everybody, left := now >= rebind, max(ends-now, last)
+	if !everybody { // nobody waits for the one server beyond the time when all are asked
+		left = max(rebind-now, shortest)
+	}
 	ctx, stop := context.WithTimeout(d.ctx, left)
 	defer stop()
 	terms, err := c.Renew(ctx, h.rec.Terms, everybody, min(d.Patience, max(shortest, left/4)))
@@ -81,7 +86,7 @@ func (d *Daemon) renew(h *holding, c lease.Client) {
 	case now >= ends:
 		d.over(h, "it ended, and no server renewed it")
 	default:
-		d.again(h)
+		d.again(h, everybody)
 	}
 }
 
@@ -101,12 +106,15 @@ func (d *Daemon) renewed(h *holding, terms lease.Terms) {
 	d.wind(h)
 }
 
-// again is half of the time until everybody is asked, or until the end (RFC 2131, section 4.4.5).
-func (d *Daemon) again(h *holding) {
+// again is half of the time until everybody is asked, or until the end (RFC 2131, section 4.4.5); at once where everybody has not been asked, and may be by now.
+func (d *Daemon) again(h *holding, everybody bool) {
 	now := lease.Now()
 	next, _ := h.rec.Ends()
-	if rebind := h.rec.Began + h.rec.Rebind; now < rebind {
+	switch rebind := h.rec.Began + h.rec.Rebind; {
+	case now < rebind:
 		next = rebind
+	case !everybody:
+		next = now
 	}
 	d.after(h, min(max((next-now)/2, shortest), next-now))
 }
@@ -123,7 +131,7 @@ func (d *Daemon) over(h *holding, why string) {
 }
 
 func (d *Daemon) keep(h *holding) {
-	if err := byHand(func() error { return h.rec.Write(d.dir()) }); err != nil {
+	if err := packet.ByHand(func() error { return h.rec.Write(d.dir()) }); err != nil {
 		log.Printf("%s: record: %v", h.rec.Whose(), err)
 	}
 }

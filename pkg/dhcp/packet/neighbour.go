@@ -12,8 +12,8 @@ import (
 
 // How often it is asked who has an address, and how long is waited for an answer each time.
 const (
-	questions = 2
-	patience  = 250 * time.Millisecond
+	questions = 3
+	patience  = 300 * time.Millisecond
 )
 
 // The parts of a question and an answer of ARP about IPv4 on Ethernet, RFC 826.

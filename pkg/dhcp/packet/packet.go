@@ -20,6 +20,17 @@ const (
 	clientPort = 68
 )
 
+// hands bounds how many calls of the kernel's go on at the same time, whoever has how many sockets.
+var hands = make(chan struct{}, 4)
+
+// ByHand calls the kernel by f. A call takes a thread for as long as it lasts, on a busy machine until a processor is free: so that there are few, a daemon makes
+// all of its calls so.
+func ByHand(f func() error) error {
+	hands <- struct{}{}
+	defer func() { <-hands }()
+	return f()
+}
+
 // Socket is a packet socket on one interface. It stays in the namespace in which it was opened.
 type Socket struct {
 	file *os.File
@@ -116,7 +127,7 @@ func (s *Socket) send(protocol uint16, mac net.HardwareAddr, packet []byte) erro
 	copy(to.Addr[:], mac)
 	var sent error
 	err = raw.Write(func(fd uintptr) bool {
-		sent = unix.Sendto(int(fd), packet, 0, to)
+		sent = ByHand(func() error { return unix.Sendto(int(fd), packet, 0, to) })
 		return !errors.Is(sent, unix.EAGAIN)
 	})
 	return errors.Join(err, sent)
@@ -187,7 +198,10 @@ func (s *Socket) receive(ctx context.Context, protocol uint16, wanted func(packe
 		var from unix.Sockaddr
 		var received error
 		err := raw.Read(func(fd uintptr) bool {
-			n, from, received = unix.Recvfrom(int(fd), buffer, 0)
+			received = ByHand(func() (err error) {
+				n, from, err = unix.Recvfrom(int(fd), buffer, 0)
+				return err
+			})
 			return !errors.Is(received, unix.EAGAIN)
 		})
 		switch {
