@@ -215,9 +215,12 @@ func (s *state) behind() {
 	s.toFilter = append(s.toFilter, fmt.Sprintf("-I %s %d %s", forwardHook, place, publishedJump))
 }
 
-// drops says whether the chain FORWARD may drop what it does not know: by its policy, or a rule of somebody else's.
+// drops says whether the chain FORWARD may drop what it does not know: by its policy, or a rule of somebody else's. What accepts drops nothing, as that by which
+// what our other backend lets pass is let pass here.
 func (s *state) drops() bool {
 	ours := []string{forwardJump, stageJump, publishedJump}
 	return s.filter.policies[forwardHook] == "DROP" ||
-		slices.ContainsFunc(s.filter.chains[forwardHook], func(rule string) bool { return !slices.Contains(ours, rule) })
+		slices.ContainsFunc(s.filter.chains[forwardHook], func(rule string) bool {
+			return !slices.Contains(ours, rule) && value(rule, "-j") != "ACCEPT"
+		})
 }
