@@ -269,6 +269,13 @@ const (
 	AnchorAdmin = "trestle admin overrides"
 )
 
+// The chains that FORWARD of iptables leads to for the plugin firewall, the reference's or ours. They drop nothing of a network that is not theirs.
+const (
+	ForwardChain   = "CNI-FORWARD"
+	IsolationChain = "CNI-ISOLATION-STAGE-1"
+	PublishedChain = "TRESTLE-PUBLISHED" // ours alone: new connections to published ports, which the reference lets the policy drop
+)
+
 // Unanchored says that a chain lacks the anchor, behind the jumps to the operator's chains.
 func Unanchored(chain string, admins []string) string {
 	text := fmt.Sprintf("%s: expected the rule %q before all that drops", chain, Anchor)

@@ -13,7 +13,7 @@ import (
 
 // Segments are kept from each other by the reference's two chains: the first is for what comes from one, the second drops what goes to one.
 const (
-	stageOne = "CNI-ISOLATION-STAGE-1"
+	stageOne = firewall.IsolationChain
 	stageTwo = "CNI-ISOLATION-STAGE-2"
 
 	stageAny  = `-m comment --comment "CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)" -j `

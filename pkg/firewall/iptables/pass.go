@@ -17,8 +17,8 @@ import (
 // What lets containers pass, in the table filter, by the reference's names and in its order. Its rules have an address and no comment, so whose they are
 // stands in our ledger alone.
 const (
-	forwardChain   = "CNI-FORWARD"
-	publishedChain = "TRESTLE-PUBLISHED" // ours: new connections to published ports, which the reference lets the policy drop
+	forwardChain   = firewall.ForwardChain
+	publishedChain = firewall.PublishedChain
 	forwardHook    = "FORWARD"
 
 	forwardJump   = `-m comment --comment "CNI firewall plugin rules" -j ` + forwardChain

@@ -46,9 +46,20 @@ func (f *Filter) forwards() (list []foreignChain, err error) {
 	return list, nil
 }
 
-// drops says whether the chain may drop what it does not know: it has rules of others, or a policy other than to accept.
+// drops says whether the chain may drop what it does not know: it has rules of others that may, or a policy other than to accept.
 func (c foreignChain) drops() bool {
-	return c.Policy != nil && *c.Policy == nftables.ChainPolicyDrop || slices.ContainsFunc(c.rules, func(r *nftables.Rule) bool { return !isAnchor(r) })
+	return c.Policy != nil && *c.Policy == nftables.ChainPolicyDrop ||
+		slices.ContainsFunc(c.rules, func(r *nftables.Rule) bool { return !isAnchor(r) && !accepts(r) })
+}
+
+// accepts says that a rule drops nothing: it accepts, or asks the chains of the plugin firewall's other backend.
+func accepts(r *nftables.Rule) bool {
+	if len(r.Exprs) == 0 {
+		return false
+	}
+	v, is := r.Exprs[len(r.Exprs)-1].(*expr.Verdict)
+	return is && (v.Kind == expr.VerdictAccept ||
+		v.Kind == expr.VerdictJump && slices.Contains([]string{firewall.ForwardChain, firewall.IsolationChain, firewall.PublishedChain}, v.Chain))
 }
 
 // whole says whether our rule is there, with nothing before it that drops all, and behind the jumps to each of the operator's chains.
