@@ -74,7 +74,7 @@ func (s shaped) pings(way [3]string) time.Duration {
 	must(s.T, in(way[0], func() (err error) { conn, err = net.Dial("udp4", echo.LocalAddr().String()); return err }))
 	defer conn.Close()
 	var times []time.Duration
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Duration(size(1, 2)) * time.Second); time.Now().Before(end); {
 		began, text := time.Now(), strconv.Itoa(len(times))
 		_, _ = conn.Write([]byte(text))
 		_ = conn.SetReadDeadline(began.Add(500 * time.Millisecond)) // it may be dropped
@@ -83,7 +83,7 @@ func (s shaped) pings(way [3]string) time.Duration {
 			times = append(times, time.Since(began))
 		}
 	}
-	if len(times) < 10 {
+	if len(times) < 3 {
 		s.Fatalf("%d packets came back", len(times))
 	}
 	times = times[len(times)/3:]
@@ -100,11 +100,11 @@ func (s shaped) loaded(way [3]string) (time.Duration, float64) {
 	return ping, float64(<-f.came) * 8 * 1514 / 1448 / time.Since(began).Seconds()
 }
 
-// TestBandwidthUnderLoad holds that a packet waits no longer beside a stream than under the reference, and with `latency` less. TRESTLE_LONG=1 prints the table of
-// docs/measurements.md.
+// TestBandwidthUnderLoad holds that a stream gets no more than its rate, whatever the machine does beside. TRESTLE_LONG=1 prints the table of docs/measurements.md,
+// and there, on a machine without other work, a packet waits no longer beside a stream than under the reference, and with `latency` less.
 func TestBandwidthUnderLoad(t *testing.T) {
-	rates := []int{16}
-	if os.Getenv("TRESTLE_LONG") != "" {
+	rates, quiet := []int{16}, os.Getenv("TRESTLE_LONG") != ""
+	if quiet {
 		rates = []int{10, 100}
 	}
 	for _, rate := range rates {
@@ -115,7 +115,10 @@ func TestBandwidthUnderLoad(t *testing.T) {
 					nstest.Namespace(t, "c1")
 					s, got := newShaped(t, "eth0"), make(map[string]time.Duration)
 					for _, who := range []string{"reference", "ours", "ours, latency 4"} {
-						got[who] = s.pinged(who, keys, way)
+						got[who] = s.pinged(who, keys, way, rate)
+					}
+					if !quiet {
+						return
 					}
 					if got["ours"] > got["reference"]*3/2 {
 						t.Errorf("ping %v, with the reference %v", got["ours"], got["reference"])
@@ -130,7 +133,7 @@ func TestBandwidthUnderLoad(t *testing.T) {
 }
 
 // pinged measures one of them, and takes it away again.
-func (s shaped) pinged(who, keys string, way [3]string) time.Duration {
+func (s shaped) pinged(who, keys string, way [3]string, rate int) time.Duration {
 	s.Helper()
 	config := s.config(keys)
 	switch who {
@@ -143,6 +146,9 @@ func (s shaped) pinged(who, keys string, way [3]string) time.Duration {
 	}
 	ping, speed := s.loaded(way)
 	s.Logf("| %s | %.1f | %.1f |", who, speed/1e6, float64(ping.Microseconds())/1000)
+	if speed > 1.05*1e6*float64(rate) {
+		s.Errorf("%s: %.1f Mbit/s of %d", who, speed/1e6, rate)
+	}
 	succeed(s.T, "DEL", "bandwidth", "c1", config)
 	return ping
 }
