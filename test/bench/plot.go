@@ -71,8 +71,11 @@ func (r *Result) draw(verb string) string {
 	return chart.Lines(c, across[r.Scenario], r.steps(), lines, r.Scenario != "reach")
 }
 
-// ink is a contestant's, the same in all plots.
+// ink is a contestant's, the same in all plots. Ours, where they do not differ, have that of the first.
 func ink(name string) int {
+	if name == "ours" {
+		return 1
+	}
 	return slices.Index([]string{"one exec", "bundle", "separate", newest + ", nftables", newest + ", iptables", oldest}, name) + 1
 }
 

@@ -100,3 +100,20 @@ func TestNumber(t *testing.T) {
 		t.Error(apart([]float64{10, 11, 12}, 20))
 	}
 }
+
+// A name does not lie on a line that goes on to the right of it, rising or falling.
+func TestBeside(t *testing.T) {
+	p := plane{top: 0, bottom: 300, low: 0, high: 300, steps: 3}
+	for _, c := range []struct{ next, value, want float64 }{
+		{100, 98, 215},  // just below it
+		{100, 105, 215}, // just above it
+		{150, 120, 215}, // it rises through the name
+		{50, 98, 265},   // it falls through it
+		{100, 200, 100}, // far away
+	} {
+		lines := []Line{{Values: []float64{100, 100, c.next}}, {Values: []float64{100, c.value, math.NaN()}}}
+		if got := p.beside([]float64{p.y(c.value)}, 1, lines); got[0] != c.want {
+			t.Errorf("a name at %v beside a line from 100 to %v: %v, want %v", c.value, c.next, got, c.want)
+		}
+	}
+}

@@ -137,10 +137,30 @@ func (p plane) name(lines []Line) {
 		for _, l := range ending {
 			at = append(at, p.y(l.Values[step]))
 		}
-		for i, y := range apart(at, p.bottom) {
+		for i, y := range apart(p.beside(at, step, lines), p.bottom) {
 			x := p.x(step) + 10
 			fmt.Fprintf(p, `<path d="M%.0f %.1fL%.0f %.1f" stroke="%s" stroke-width="1"/>`+"\n", x-6, at[i], x+4, y, inks[ending[i].Ink%len(inks)].colour)
 			fmt.Fprintf(p, `<text class="label" x="%.0f" y="%.1f" style="fill:%s">%s</text>`+"\n", x+6, y+4, inks[ending[i].Ink%len(inks)].colour, html.EscapeString(ending[i].label()))
 		}
 	}
+}
+
+// beside moves marks that would lie on a line which goes on to the right below it.
+func (p plane) beside(at []float64, step int, lines []Line) []float64 {
+	moved := slices.Clone(at)
+	for _, l := range lines {
+		if l.last() <= step || math.IsNaN(l.Values[step]) || math.IsNaN(l.Values[step+1]) {
+			continue
+		}
+		high, low := p.y(l.Values[step]), p.y(l.Values[step+1])
+		if high > low {
+			high, low = low, high
+		}
+		for i, y := range moved {
+			if y > high-row/2 && y < low+row/2 {
+				moved[i] = low + row*3/4
+			}
+		}
+	}
+	return moved
 }
