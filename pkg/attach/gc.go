@@ -19,10 +19,7 @@ func (e engine) gc(ctx context.Context, req *plugin.Request) error {
 	if err != nil {
 		return err
 	}
-	config, err := e.parse(req)
-	if err != nil {
-		req.Logf("GC goes on in spite of: %v", err)
-	}
+	config, _ := e.parse(req) // STATUS says what is wrong with it
 	v, err := e.begin(req, config, "")
 	if err != nil {
 		return err

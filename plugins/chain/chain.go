@@ -130,9 +130,6 @@ func (c config) each(ctx context.Context, req *plugin.Request, command string, r
 			return fault.Join(append(errs, ctx.Err())...)
 		}
 		_, err := c.call(ctx, req, l, command, result)
-		if l.guessed && fault.Code(err) == fault.Config {
-			continue // one that cannot be asked without a key (vlan's master); what it makes has nothing on the host
-		}
 		errs = append(errs, err)
 	}
 	return fault.Join(errs...)

@@ -27,7 +27,6 @@ type link struct {
 	kind         string
 	entry        members
 	capabilities []string // those that it declares
-	guessed      bool     // it stands in no list: what it would need to be told nobody knows
 }
 
 // parse reads the list. The outer capabilities must be the union of the inner ones, because a runtime hands out by the outer ones.
@@ -67,7 +66,7 @@ func (c config) everything(req *plugin.Request) []link {
 	}
 	var list []link
 	for _, kind := range makers {
-		list = append(list, link{kind: kind, entry: members{"type": quote(kind)}, guessed: true})
+		list = append(list, link{kind: kind, entry: members{"type": quote(kind)}})
 	}
 	return append(list, c.links...)
 }
