@@ -36,7 +36,7 @@ var whole = []batch{
 	{name: "end to end", packages: []string{"./test/e2e"},
 		run: "^(TestScripts|TestKernelScripts|TestKernelLinksInterchange|TestKernelTraceOnParents|TestReuse|TestAdvertisedDuring|TestHostsLoopback|TestFramesOfRouters|" +
 			"TestNamespacePaths|TestTwice|TestFairQueue|TestBandwidth(Drift|Orphan))$|^TestAttacks$/./nftables|^TestCutUnderFire$/nftables|^TestFirewallMatrix$/^nftables-(DROP-open|ACCEPT-isolated)$",
-		skip: "TestScripts/(anchor-.*|conf-(2.|4.|50|51|61|62|7.)-.*|iptables|last|lint|migration|network|pods|show|told)$"},
+		skip: "TestScripts/(anchor-.*|conf-(2.|4.|50|51|61|62|7.)-.*|firewalld|iptables|last|lint|migration|network|pods|show|told)$"},
 	{name: "networks, and with iptables and the reference", series: "6.1", packages: []string{"./test/e2e"},
 		run: "^(TestReachability|TestReplacement|TestSpecific|TestSourcedInterchange|TestSourcedMakesNoFile|TestBandwidthInterchange|TestTuningInterchange|TestSysctlBeforeUp)$|" +
 			"^TestAttacks$/./iptables|^TestCutUnderFire$/iptables|^TestFirewallMatrix$/iptables-DROP-isolated|^TestFirewallRulesAreTheReferences$/both|^TestScripts$/^(anchor-.*|conf-(2.|4.|50|51|61|62|7.)-.*|iptables)$"},

@@ -106,6 +106,7 @@ func vanish(p *Pod) error {
 			}
 		}
 	}
+	p.killed = true
 	var inside []int
 	own, _ := filepath.Glob("/proc/[0-9]*/ns/net")
 	for _, other := range own {

@@ -36,6 +36,8 @@ type Pod struct {
 	app *exec.Cmd     // runtimes that stay in the foreground
 	out *bytes.Buffer // what that one said
 	end chan error
+
+	killed bool // by the check: what stays in the foreground ends with the container's status
 }
 
 // Trait is what a runtime can and another cannot.
@@ -102,7 +104,7 @@ func (p *Pod) ended() error {
 	select {
 	case err := <-p.end:
 		p.end = nil
-		if err != nil {
+		if err != nil && !p.killed {
 			return fmt.Errorf("%s: %v: %s", p.app.Args[0], err, bytes.TrimSpace(p.out.Bytes()))
 		}
 		return nil
