@@ -50,6 +50,7 @@ func furnish() error {
 	if _, err := run("modprobe", "--all", "virtio_blk", "ext4", "br_netfilter", "tun"); err != nil { // the last two as hosts have them
 		return err
 	}
+	_, _ = run("modprobe", "--all", "iptable_filter", "ip6table_filter") // as hosts of iptables-legacy have them; a kernel may be without
 	for _, m := range mounts {
 		if err := os.MkdirAll(m.dir, 0o755); err != nil {
 			return err
