@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
@@ -51,21 +52,30 @@ func (r *Request) waitsForNobody() bool {
 }
 
 // above counts the processes above this one that run the same program: the variable is gone where somebody in between clears the environment, and they are not.
-func above() (count int) {
-	for pid := os.Getppid(); pid > 1; {
-		own, err1 := os.Stat("/proc/self/exe")
-		other, err2 := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
-		if err1 == nil && err2 == nil && os.SameFile(own, other) {
+// They are counted once: the tool asks for a thousand calls in one process.
+var above = sync.OnceValue(func() (count int) {
+	own, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return 0
+	}
+	for pid := os.Getppid(); pid > 1; pid = parent(pid) {
+		if other, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && os.SameFile(own, other) {
 			count++
-		}
-		text, _ := procfile.Read(fmt.Sprintf("/proc/%d/stat", pid)) // proc(5): number, (name), state, parent
-		_, rest, _ := strings.Cut(string(text[bytes.LastIndexByte(text, ')')+1:]), " ")
-		pid = 0
-		if words := strings.Fields(rest); len(words) > 1 {
-			pid, _ = strconv.Atoi(words[1])
 		}
 	}
 	return count
+})
+
+// parent is the process above another, 0 where that is not known.
+func parent(pid int) int {
+	text, _ := procfile.Read(fmt.Sprintf("/proc/%d/stat", pid)) // proc(5): number, (name), state, parent
+	_, rest, _ := strings.Cut(string(text[bytes.LastIndexByte(text, ')')+1:]), " ")
+	words := strings.Fields(rest)
+	if len(words) < 2 {
+		return 0
+	}
+	number, _ := strconv.Atoi(words[1])
+	return number
 }
 
 // endRound refuses a call within a call of the same plugin. A DEL has nothing to do that the outer one does not do.
