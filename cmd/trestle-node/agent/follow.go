@@ -30,8 +30,8 @@ func (a *Agent) follow(ctx context.Context) {
 		if err := a.hear(ctx); err != nil && ctx.Err() == nil {
 			a.Life.Failed("watch", err)
 		}
-		pull(a.told)
-		sleep(ctx, pause(failures))
+		Pull(a.told)
+		Sleep(ctx, pause(failures))
 	}
 }
 
@@ -53,7 +53,7 @@ func (a *Agent) hear(ctx context.Context) error {
 	}
 	return a.Store.Watch(ctx, a.node, a.Reach != nil, after, func(e protocol.Entry) {
 		if e.Key.Kind != protocol.OfBlock {
-			pull(a.told)
+			Pull(a.told)
 		}
 		n.take(e)
 	})
@@ -89,12 +89,12 @@ func (a *Agent) breathe(ctx context.Context) {
 		if err := a.Store.Breathe(ctx, a.node, a.boot, a.TTL); err != nil && ctx.Err() == nil {
 			a.Life.Failed("liveness", err)
 		}
-		sleep(ctx, pause(failures))
+		Sleep(ctx, pause(failures))
 	}
 }
 
-// sleep waits, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
+// Sleep waits, or until ctx ends.
+func Sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -124,7 +124,7 @@ func (n *neighbours) take(e protocol.Entry) {
 	default:
 		n.blocks[e.Key] = e
 	}
-	pull(n.dirty)
+	Pull(n.dirty)
 }
 
 // list is in the order of the blocks. Those of a flat pool need no way: hosts are on one link.

@@ -40,8 +40,8 @@ func (a *Agent) listen(ctx context.Context) error {
 			if _, err := file.Read(events); err != nil {
 				return
 			}
-			sleep(ctx, breath)
-			pull(a.pulled)
+			Sleep(ctx, breath)
+			Pull(a.pulled)
 		}
 	}()
 	return nil

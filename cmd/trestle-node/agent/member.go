@@ -49,7 +49,7 @@ var MemberParts = []string{API, Addresses, Ways, List}
 // Run keeps the host as its Node says until ctx ends, and then changes nothing. While the API server is not heard, all stays as it is.
 func (m *Member) Run(ctx context.Context) error {
 	pulled := make(chan struct{}, 1)
-	go m.Cluster.Follow(ctx, func() { pull(pulled) }, func(err error) {
+	go m.Cluster.Follow(ctx, func() { Pull(pulled) }, func(err error) {
 		if err != nil {
 			err = fault.New(fault.NoService, "is the API server there, and may this account list and watch nodes?", "kubernetes: %w", err)
 		}

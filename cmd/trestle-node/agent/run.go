@@ -163,8 +163,8 @@ func pause(failures int) time.Duration {
 	return 50*time.Millisecond + rand.N(most)
 }
 
-// pull wakes whoever waits at the channel; once is enough.
-func pull(c chan struct{}) {
+// Pull wakes whoever waits at the channel; once is enough.
+func Pull(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:

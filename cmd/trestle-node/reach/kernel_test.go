@@ -149,7 +149,7 @@ func watch(t *testing.T, r *Reach) (mended func() time.Duration) {
 	}
 	k := &kernel{Conn: conn, protocol: Protocol}
 	happened := make(chan struct{}, 1)
-	go heard.each(func(event) { pull(happened) })
+	go heard.each(func(event) { agent.Pull(happened) })
 	return func() time.Duration {
 		defer conn.Close()
 		defer heard.Close()

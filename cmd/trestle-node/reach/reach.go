@@ -88,7 +88,7 @@ func (r *Reach) Run(ctx context.Context) {
 		r.mutex.Lock()
 		defer r.mutex.Unlock()
 		if r.seen.concerned(e) {
-			pull(r.pulled)
+			agent.Pull(r.pulled)
 		}
 	})
 	for failures := 0; ; {
@@ -101,11 +101,11 @@ func (r *Reach) Run(ctx context.Context) {
 		if err := r.again(); err != nil && ctx.Err() == nil {
 			failures++
 			r.Log("reachability: %v; is tried again", err)
-			time.AfterFunc(min(100*time.Millisecond<<min(failures, 8), 30*time.Second), func() { pull(r.pulled) })
+			time.AfterFunc(min(100*time.Millisecond<<min(failures, 8), 30*time.Second), func() { agent.Pull(r.pulled) })
 		} else {
 			failures = 0
 		}
-		sleep(ctx, max(rest, time.Since(began)))
+		agent.Sleep(ctx, max(rest, time.Since(began)))
 	}
 }
 
@@ -184,19 +184,3 @@ func (r *Reach) say(complaints []string) {
 
 // name is the tunnel's.
 func (c Config) name() string { return fmt.Sprintf("vxlan.%d", c.VNI) }
-
-func pull(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
