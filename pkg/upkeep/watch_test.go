@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,11 +149,7 @@ func TestSwept(t *testing.T) {
 // sorted are the lines of a ruleset in an order that is none: tables and elements come back in another.
 func sorted(text string) string {
 	words := strings.Fields(strings.ReplaceAll(text, ",", " "))
-	for i := range words {
-		for j := i; j > 0 && words[j] < words[j-1]; j-- {
-			words[j], words[j-1] = words[j-1], words[j]
-		}
-	}
+	slices.Sort(words)
 	return strings.Join(words, "\n")
 }
 

@@ -27,6 +27,20 @@ func Into(folder string, packages ...string) error {
 	return nil
 }
 
+// Run runs a package's tests with a folder that prepare fills for them, and that is gone afterwards. It returns the exit status.
+func Run(m interface{ Run() int }, name string, prepare func(folder string) error) int {
+	folder, err := os.MkdirTemp("", "trestle-"+name+"-")
+	if err == nil {
+		defer os.RemoveAll(folder)
+		err = prepare(folder)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, name+":", err)
+		return 1
+	}
+	return m.Run()
+}
+
 func link(from, folder string, packages []string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err

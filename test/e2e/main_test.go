@@ -25,18 +25,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(toolsVar) != "" {
 		os.Exit(m.Run())
 	}
-	dir, err := os.MkdirTemp("", "trestle-e2e-")
-	if err == nil {
-		err = prepare(dir)
-	}
-	status := 1
-	if err == nil {
-		status = m.Run()
-	} else {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-	}
-	os.RemoveAll(dir)
-	os.Exit(status)
+	os.Exit(built.Run(m, "e2e", prepare))
 }
 
 // prepare builds what the scripts run, and leaves a PATH that holds iproute2, a shell and cnitool: no iptables, and no nft.

@@ -1,6 +1,7 @@
 package laws_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -79,20 +80,12 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil { // the kernel's grace periods are what takes the time, not the processor
 		panic(err)
 	}
-	dir, err := os.MkdirTemp("", "trestle-laws-")
-	if err == nil {
-		err = build(dir)
-	}
-	status := 1
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "laws:", err)
-	} else {
-		os.Setenv(pathVar, dir)
-		os.Setenv(bundleVar, filepath.Join(dir, "bundle"))
-		status = m.Run()
-	}
-	os.RemoveAll(dir)
-	os.Exit(status)
+	os.Exit(built.Run(m, "laws", func(dir string) error {
+		if err := build(dir); err != nil {
+			return err
+		}
+		return errors.Join(os.Setenv(pathVar, dir), os.Setenv(bundleVar, filepath.Join(dir, "bundle")))
+	}))
 }
 
 func bePlugin(name string) {

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/trestle-cni/trestle/test/built"
 )
 
 // binVar is the folder with the programs, which the children that nstest starts find by it.
@@ -17,18 +19,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(binVar) != "" {
 		os.Exit(m.Run())
 	}
-	dir, err := os.MkdirTemp("", "trestle-hosts-")
-	if err == nil {
-		err = prepare(dir)
-	}
-	status := 1
-	if err == nil {
-		status = m.Run()
-	} else {
-		fmt.Fprintln(os.Stderr, "hosts:", err)
-	}
-	os.RemoveAll(dir)
-	os.Exit(status)
+	os.Exit(built.Run(m, "hosts", prepare))
 }
 
 // prepare builds the agent here, and the plugins in the product's module.
