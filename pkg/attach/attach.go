@@ -2,7 +2,6 @@
 package attach
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"net"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/digest"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/keys"
@@ -66,7 +66,7 @@ type Call struct {
 
 // MAC draws the Ethernet address of the part named: locally administered, unicast (IEEE 802, clause 8), the same for the same call.
 func (c Call) MAC(part string) net.HardwareAddr {
-	sum := sha256.Sum256(append(c.Seed[:], part...))
+	sum := digest.SHA256(string(c.Seed[:]) + part)
 	sum[0] = sum[0]&^1 | 2
 	return net.HardwareAddr(sum[:6])
 }

@@ -1,10 +1,11 @@
 package ipam
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
 	"time"
+
+	"github.com/trestle-cni/trestle/pkg/digest"
 )
 
 // An index answers at constant cost what would take a scan of the directory: what a holder holds, which address is the next
@@ -37,7 +38,7 @@ func (x *index) held() bitmap { return bitmap{&x.table, kindHeld} }
 func (x *index) busy() bitmap { return bitmap{&x.table, kindBusy} }
 
 func holderKey(h Holder, part int) key {
-	sum := sha256.Sum256([]byte(h.encode()))
+	sum := digest.SHA256(h.encode())
 	return key{kindHolder, byte(part), [16]byte(sum[:16])}
 }
 

@@ -5,10 +5,11 @@
 package owner
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/digest"
 )
 
 // ID is the identity of one attachment, as machines compare it. The zero ID belongs to nobody.
@@ -26,13 +27,13 @@ type Owner struct {
 // Of returns the owner of the attachment. No name may contain a slash; the CNI specification's rules for them see to that.
 func Of(network, containerID, ifName string) Owner {
 	text := network + "/" + containerID + "/" + ifName
-	sum := sha256.Sum256([]byte(text))
+	sum := digest.SHA256(text)
 	return Owner{ID: ID{Network: Network(network), Owner: [11]byte(sum[:11])}, Text: text}
 }
 
 // Network returns the hash by which the objects of one network are recognised.
 func Network(name string) [8]byte {
-	sum := sha256.Sum256([]byte(name))
+	sum := digest.SHA256(name)
 	return [8]byte(sum[:8])
 }
 
@@ -90,7 +91,7 @@ func (o Owner) HostLink() string {
 // Key returns the 128 bits under which the attachment's part in one role (masquerade, publish ...) is found in a packet filter.
 // Each role has its own, because each is written and removed by another plugin.
 func (o Owner) Key(role string) [16]byte {
-	sum := sha256.Sum256([]byte(role + "/" + hex.EncodeToString(o.ID.Owner[:])))
+	sum := digest.SHA256(role + "/" + hex.EncodeToString(o.ID.Owner[:]))
 	return [16]byte(sum[:16])
 }
 

@@ -2,13 +2,13 @@ package step
 
 import (
 	"context"
-	"crypto/sha512"
 	"encoding/hex"
 	"net"
 	"strings"
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/trestle-cni/trestle/pkg/digest"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
@@ -38,7 +38,7 @@ func MirrorNames(o owner.Owner) []string {
 }
 
 func mirrorName(of string) string {
-	sum := sha512.Sum512([]byte(of))
+	sum := digest.SHA512(of)
 	return "bwp" + hex.EncodeToString(sum[:])[:12]
 }
 

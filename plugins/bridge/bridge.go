@@ -3,10 +3,10 @@
 package bridge
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 
 	"github.com/trestle-cni/trestle/pkg/attach"
+	"github.com/trestle-cni/trestle/pkg/digest"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
 )
@@ -25,6 +25,6 @@ func Kind() attach.Kind[Config] {
 
 // vlanPeer names the bridge's port behind the gateway's interface on a VLAN. It follows from that interface's name.
 func vlanPeer(c Config) string {
-	sum := sha256.Sum256([]byte(c.vlanLink()))
+	sum := digest.SHA256(c.vlanLink())
 	return "veth" + hex.EncodeToString(sum[:])[:11]
 }

@@ -1,11 +1,11 @@
 package iptables
 
 import (
-	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
 	"strings"
 
+	"github.com/trestle-cni/trestle/pkg/digest"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
@@ -34,7 +34,7 @@ func namesOf(o owner.Owner) (n names, known bool) {
 		return names{sum: sum}, known && len(sum) == sumRoom
 	}
 	n = names{network: network, container: container}
-	sum := sha512.Sum512([]byte(network + container)) // there is no separator: the name is an interface
+	sum := digest.SHA512(network + container) // there is no separator: the name is an interface
 	n.sum = hex.EncodeToString(sum[:])[:sumRoom]
 	return n, true
 }

@@ -8,7 +8,6 @@ package reference
 
 import (
 	"context"
-	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/digest"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -122,11 +122,11 @@ func (n names) find(conn *nftables.Conn, tables []*nftables.Table, c firewall.Cl
 
 // isMasq says whether the comment begins with the two hashes of the attachment. The names after them may have been cut.
 func (n names) isMasq(comment string) bool {
-	return strings.HasPrefix(comment, digest(n.network)+"-"+digest(n.ifName+":"+n.container))
+	return strings.HasPrefix(comment, short(n.network)+"-"+short(n.ifName+":"+n.container))
 }
 
-func digest(text string) string {
-	sum := sha512.Sum512([]byte(text))
+func short(text string) string {
+	sum := digest.SHA512(text)
 	return hex.EncodeToString(sum[:])[:16]
 }
 
