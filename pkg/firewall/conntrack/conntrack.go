@@ -38,9 +38,7 @@ func (t *Table) Close() error { return t.conn.Close() }
 
 // Ready returns nil where flows can be found and removed here, else a fault with code NoService.
 func (t *Table) Ready() error {
-	// The answer is marked as one of several, whose end never comes; the acknowledgement does.
-	_, err := t.execute(unix.AF_UNSPEC, msgStats, netlink.Request|netlink.Acknowledge, netlink.NewAttributeEncoder())
-	if err != nil {
+	if _, err := t.stats(); err != nil {
 		return fault.New(fault.NoService, "load the kernel's module nf_conntrack_netlink; the plugin needs CAP_NET_ADMIN",
 			"connection tracking: the kernel does not answer: %w", err)
 	}
@@ -69,7 +67,8 @@ type group struct {
 	family, protocol uint8
 }
 
-func (t *Table) remove(ports []firewall.Port, wrong func(firewall.Port, flow) bool) (removed int, err error) {
+// groups sorts the ports, those whose flows have to be removed, by what one dump is asked for and by the port.
+func groups(ports []firewall.Port) map[group]map[uint16][]firewall.Port {
 	groups := make(map[group]map[uint16][]firewall.Port)
 	for _, p := range ports {
 		if !Tracked(p.Protocol) {
@@ -80,6 +79,17 @@ func (t *Table) remove(ports []firewall.Port, wrong func(firewall.Port, flow) bo
 			groups[g] = make(map[uint16][]firewall.Port)
 		}
 		groups[g][p.HostPort] = append(groups[g][p.HostPort], p)
+	}
+	return groups
+}
+
+func (t *Table) remove(ports []firewall.Port, wrong func(firewall.Port, flow) bool) (removed int, err error) {
+	groups := groups(ports)
+	if len(groups) == 0 {
+		return 0, nil
+	}
+	if n, err := t.entries(); err == nil && n == 0 {
+		return 0, nil
 	}
 	for g, byPort := range groups {
 		flows, failed := t.dump(g, byPort)

@@ -226,6 +226,21 @@ func TestNothing(t *testing.T) {
 	})
 }
 
+// TestEntries counts the flows of the namespace: where there are none, none are looked for.
+func TestEntries(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		table := open(t)
+		for want, e := range []entry{{udp, "192.0.2.2:1", "192.0.2.1:53", "10.1.0.2:53"}, {udp, "[2001:db8::2]:1", "[2001:db8::1]:53", "[fd00:1::2]:53"}, {}} {
+			if n, err := table.entries(); n != uint32(want) || err != nil {
+				t.Errorf("%d entries, error %v, not %d", n, err, want)
+			}
+			if e.protocol != 0 {
+				must(t, e.add(table))
+			}
+		}
+	})
+}
+
 // TestReady tells a process without rights, to which the kernel does not answer, from one with them.
 func TestReady(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
