@@ -2,6 +2,7 @@ package step
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 
@@ -30,8 +31,11 @@ func (t Tap) kind() string { return "tuntap" }
 func (t Tap) hangs() bool { return false }
 
 func (t Tap) ready(*site.Side) error {
-	if _, err := os.Stat(tunDevice); err != nil {
-		return fault.New(fault.Unsupported, "modprobe tun", "tap: %w", err)
+	switch err := unix.Access(tunDevice, unix.R_OK|unix.W_OK); {
+	case errors.Is(err, unix.ENOENT):
+		return fault.New(fault.Unsupported, "modprobe tun", "tap: %s: %w", tunDevice, err)
+	case err != nil: // what runs in a container of its own, or without root where udev has not opened it to all
+		return fault.New(fault.Unsupported, "let the plugin open it: chmod 666 "+tunDevice, "tap: %s: %w", tunDevice, err)
 	}
 	if t.Label == "" {
 		return nil
