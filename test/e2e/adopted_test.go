@@ -20,12 +20,16 @@ import (
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/reference"
 	"github.com/trestle-cni/trestle/test/snapshot"
+	"github.com/trestle-cni/trestle/test/space"
 )
 
 // TestAdoptEverything is law 11 of every configuration that the laws hold, as far as the reference can run it: it attaches a container; then a flush of the
 // packet filter, REPAIR and a GC in any order leave it in peace and whole; our DEL ends it.
 func TestAdoptEverything(t *testing.T) {
 	t.Parallel()
+	if !space.Tun() { // nor may the reference
+		refused["82-guest.conflist/1.10.0, nftables"] = "failed to run command open"
+	}
 	for _, file := range networks(t) {
 		name := nameOf(file)
 		for build, from := range takenFrom() {

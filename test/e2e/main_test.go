@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,6 +25,10 @@ const (
 func TestMain(m *testing.M) {
 	if os.Getenv(toolsVar) != "" {
 		os.Exit(m.Run())
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil { // most of them wait for events, more than two processors have to do
+		panic(err)
 	}
 	os.Exit(built.Run(m, "e2e", prepare))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/space"
 )
 
 // TestScripts runs each script of testdata in a host of its own. Beside testscript's own commands a script has those of commands.
@@ -72,11 +73,14 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
-// condition is what a script may ask of the kernel: makes:KIND, whether it makes links of the kind.
+// condition is what a script may ask of the kernel: makes:KIND, whether it makes links of the kind, for whoever runs the tests.
 func condition(text string) (bool, error) {
 	kind, is := strings.CutPrefix(text, "makes:")
-	if !is {
+	switch {
+	case !is:
 		return false, fmt.Errorf("condition %q: unknown", text)
+	case kind == "tap": // asked for by a file
+		return space.Tun(), nil
 	}
 	conn, err := rtnl.Open()
 	if err != nil {

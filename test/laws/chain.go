@@ -135,6 +135,11 @@ func (c Chain) links() (kinds []string) {
 	return kinds
 }
 
+// opens says whether the network has links that are asked for by a device file.
+func (c Chain) opens() bool {
+	return slices.ContainsFunc(c.Plugins, func(p Config) bool { return p.Type() == "tap" })
+}
+
 // stdin returns what the runtime sends to plugin number member for the container.
 func (c Chain) stdin(call call) ([]byte, error) {
 	config := maps.Clone(c.Plugins[call.member])

@@ -108,32 +108,29 @@ func (w *World) references() (*killer, error) {
 	return k, nil
 }
 
-// verb kills the verb of one plugin at each moment that it has, and repairs in each way. In a short run the ways take turns, and whole chains
-// stand for lone plugins, which are killed at every other moment.
+// verb kills the verb of one plugin at each moment that it has, and repairs in each way. In a short run it is a sample of the moments, and the ways take turns.
 func (k *killer) verb(verb string, member int) error {
-	ways, stride := k.ways(verb), 1
-	if !k.Long && len(k.Plugins) == 1 {
-		stride = 2
-	}
-	for moment := 0; ; moment += stride {
-		ended := false
+	ways, turn := k.ways(verb), k.Turn
+	for moment, ended := 0, false; !ended; moment++ {
+		if !k.sampled(moment) {
+			continue
+		}
 		kill := func() (bool, error) {
 			killed, err := k.killed(verb, member, moment)
 			ended = !killed
 			return killed, err
 		}
 		for i, way := range ways {
-			if !k.Long && i != moment%len(ways) {
+			if !k.Long && i != turn%len(ways) {
 				continue
 			}
 			if err := way(k, kill); err != nil {
 				return fmt.Errorf("%s of %s killed at moment %d: %w", verb, k.Plugins[member].Type(), moment, err)
 			}
 		}
-		if ended {
-			return nil
-		}
+		turn++
 	}
+	return nil
 }
 
 // ways lists what repairs the host. A GC that was killed may have swept some of the ground.

@@ -15,11 +15,11 @@ import (
 
 // TestLaws holds every law against every configuration: law by law in a host of its own.
 func TestLaws(t *testing.T) {
-	for _, chain := range chains(t) {
+	for turn, chain := range chains(t) {
 		t.Run(filepath.Base(chain.File), func(t *testing.T) {
 			t.Parallel()
 			for _, law := range laws.Laws() {
-				t.Run(law.Name, func(t *testing.T) { hold(t, law, chain) })
+				t.Run(law.Name, func(t *testing.T) { hold(t, law, chain, func(w *laws.World) { w.Turn = turn }) })
 			}
 		})
 	}

@@ -14,7 +14,10 @@ import (
 // of the same network, or one that has lost nearly everything.
 func Other(w *World) error {
 	others := w.others()
-	for _, name := range slices.Sorted(maps.Keys(others)) {
+	for i, name := range slices.Sorted(maps.Keys(others)) {
+		if !w.sampled(i) {
+			continue
+		}
 		change := others[name]
 		own, other := call{of: w.one}, call{of: w.one, spoil: change}
 		if err := w.undoneBy(own, other); err != nil {

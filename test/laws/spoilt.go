@@ -17,7 +17,10 @@ func AnyRefused(w *World) error {
 	before := w.snapshot()
 	refused := 0
 	inputs := w.spoilt()
-	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+	for i, name := range slices.Sorted(maps.Keys(inputs)) {
+		if !w.sampled(i) {
+			continue
+		}
 		input := inputs[name]
 		input.of = w.one
 		_, err := w.addAs(w.inProcess, input, len(w.Plugins))

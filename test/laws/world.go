@@ -33,6 +33,7 @@ type World struct {
 	Path   string  // CNI_PATH: the folder of the built plugins
 	Plant  Rewrite // a fault in all plans, for the test of the laws; nil: none
 	Long   bool    // all cases where a sample is usual
+	Turn   int     // of several networks, which it is: each has a sample of its own
 	Crowd  int     // how many ADDs at the same time law 8 is about
 	Rounds int     // how often they come; 0: once
 
@@ -192,6 +193,16 @@ func (w *World) keepBooks() (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// sampled says whether a law's case with that number is tried: all are in a long run; otherwise every other one for a whole chain, every fourth for a
+// plugin alone, and which these are differs from one network to the next, so that the networks together have them all.
+func (w *World) sampled(number int) bool {
+	every := 2
+	if len(w.Plugins) == 1 {
+		every = 4
+	}
+	return w.Long || (number+w.Turn)%every == 0
 }
 
 func is[T any](step plan.Step) bool {

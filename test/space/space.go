@@ -5,6 +5,7 @@ package space
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -41,15 +42,46 @@ func Settle() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("mounts: %w", err)
 	}
-	for _, dir := range []string{"/run", "/var/lib", "/etc/cni"} {
-		if _, err := os.Stat(dir); err != nil {
-			continue // /etc/cni need not exist, and an ordinary user cannot make it
-		}
+	for _, dir := range []string{"/run", "/var/lib"} {
 		if err := empty(dir); err != nil {
 			return fmt.Errorf("mount %s: %w", dir, err)
 		}
 	}
-	return errors.Join(os.MkdirAll(Names, 0o755), linkUp("lo"))
+	return errors.Join(settings(), os.MkdirAll(Names, 0o755), linkUp("lo"))
+}
+
+// settings makes /etc/cni an empty folder. Where the machine has none, which only root could make and which would stay, /etc as a whole is one of the host's own,
+// of links to all that the machine has there.
+func settings() error {
+	const own, machines = "/etc/cni", "/run/etc"
+	if _, err := os.Stat(own); err == nil {
+		return empty(own)
+	}
+	entries, err := os.ReadDir("/etc")
+	if err == nil {
+		err = os.Mkdir(machines, 0o755)
+	}
+	if err == nil {
+		err = unix.Mount("/etc", machines, "", unix.MS_BIND|unix.MS_REC, "")
+	}
+	if err == nil {
+		err = empty("/etc")
+	}
+	if err != nil {
+		return fmt.Errorf("a folder /etc: %w", err)
+	}
+	for _, entry := range entries {
+		target := filepath.Join(machines, entry.Name())
+		if entry.Type() == fs.ModeSymlink { // it may lead from /etc to elsewhere
+			if target, err = os.Readlink(target); err != nil {
+				return err
+			}
+		}
+		if err := os.Symlink(target, filepath.Join("/etc", entry.Name())); err != nil {
+			return err
+		}
+	}
+	return os.Mkdir(own, 0o755)
 }
 
 func empty(dir string) error {
@@ -151,3 +183,6 @@ func In(path string, f func() error) error {
 		return f()
 	})
 }
+
+// Tun says whether the caller may ask for tap links. A machine's udev lets everybody, a container's folder of devices often nobody but root.
+func Tun() bool { return unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK) == nil }
