@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -304,6 +305,17 @@ func TestMemberOutlivesTheAPI(t *testing.T) {
 		}},
 		"busy at first":   {func(a *apitest.API) { a.Then(apitest.Fails(http.StatusTooManyRequests, "TooManyRequests", "")) }, (*apitest.API).Tear},
 		"without streams": {func(a *apitest.API) { a.NoStream = true }, (*apitest.API).Expire},
+		"a list that is torn": {func(a *apitest.API) {
+			half := func(w http.ResponseWriter) { fmt.Fprint(w, `{"kind":"NodeList","metadata":{"resourceVersion":"1"},"items":[`) }
+			a.NoStream = true
+			a.Then(apitest.Fails(http.StatusUnprocessableEntity, "Invalid", ""), half, half)
+		}, (*apitest.API).Tear},
+		"in pages": {func(a *apitest.API) {
+			a.NoStream, a.NoMemory = true, true
+			for i := range 1200 { // of 500 each; ours is in the last
+				a.Put(fmt.Sprintf("a%d", i), fmt.Sprintf("10.%d.%d.0/24", 10+i/256, i%256))
+			}
+		}, (*apitest.API).Expire},
 		"not allowed yet": {func(a *apitest.API) {
 			a.Then(apitest.Fails(http.StatusForbidden, "Forbidden", ""), apitest.Fails(http.StatusForbidden, "Forbidden", ""))
 		}, (*apitest.API).Tear},

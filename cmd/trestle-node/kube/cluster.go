@@ -75,9 +75,22 @@ func (c *Cluster) Follow(ctx context.Context, changed func(), heard func(error))
 }
 
 func (c *Cluster) ask(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	list, err := c.request(options).Do(ctx).Get()
+	list, err := c.list(ctx, options)
 	c.heard(cause(err))
 	return list, err
+}
+
+func (c *Cluster) list(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	text, err := c.request(options).Stream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer text.Close()
+	list, err := readList(text)
+	if err != nil {
+		return nil, err // a list of nothing is no nil
+	}
+	return list, nil
 }
 
 func (c *Cluster) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {

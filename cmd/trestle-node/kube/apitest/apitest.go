@@ -4,9 +4,11 @@ package apitest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +21,7 @@ import (
 type API struct {
 	*httptest.Server
 	NoStream bool // as before Kubernetes 1.34: no list as a stream
+	NoMemory bool // as one that asks etcd each time: a list comes in pages
 
 	mutex   sync.Mutex
 	version int
@@ -186,14 +189,25 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case trouble != nil:
 		trouble(w)
 	case q.Get("watch") == "":
-		items := []any{}
-		for _, n := range a.nodes {
-			items = append(items, n)
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "NodeList", "apiVersion": "v1", "metadata": map[string]any{"resourceVersion": strconv.Itoa(a.version)}, "items": items})
+		_ = json.NewEncoder(w).Encode(a.list(q))
 	default:
 		a.watch(w, r, since, q.Get("sendInitialEvents") != "")
 	}
+}
+
+// list is a page where one is asked for and the server makes pages, else all.
+func (a *API) list(q url.Values) map[string]any {
+	names := slices.Sorted(maps.Keys(a.nodes))
+	first, _ := slices.BinarySearch(names, q.Get("continue"))
+	meta, names := map[string]any{"resourceVersion": strconv.Itoa(a.version)}, names[first:]
+	if limit, _ := strconv.Atoi(q.Get("limit")); a.NoMemory && limit > 0 && limit < len(names) {
+		meta["continue"], names = names[limit], names[:limit]
+	}
+	items := []any{}
+	for _, name := range names {
+		items = append(items, a.nodes[name])
+	}
+	return map[string]any{"kind": "NodeList", "apiVersion": "v1", "metadata": meta, "items": items}
 }
 
 // watch is called and returns with the lock.
