@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -104,7 +105,7 @@ func (k *kernel) readNeighbours(have Set, tunnel int) error {
 		case index != tunnel:
 		case item.End != End{}:
 			have.Ends[item.End] = true
-		case item.Hop != Hop{}:
+		case item.Hop.MAC != MAC{}:
 			have.Hops[item.Hop] = true
 		}
 	}
@@ -114,7 +115,7 @@ func (k *kernel) readNeighbours(have Set, tunnel int) error {
 // ndaIfIndex is NDA_IFINDEX of include/uapi/linux/neighbour.h.
 const ndaIfIndex = 8
 
-// neighbour is either; neither where it is none that stays.
+// neighbour is either. Where it is none that stays it is a Hop without a MAC, or nothing.
 type neighbour struct {
 	Hop Hop
 	End End
@@ -126,12 +127,9 @@ func neighbourOf(body []byte) (n neighbour, index int) {
 		return n, 0
 	}
 	index = int(int32(binary.NativeEndian.Uint32(body[4:])))
-	if binary.NativeEndian.Uint16(body[8:])&netlink.NUD_PERMANENT == 0 {
-		return n, index
-	}
 	var addr netip.Addr
 	var mac MAC
-	whole := false
+	whole, stays := false, binary.NativeEndian.Uint16(body[8:])&netlink.NUD_PERMANENT != 0
 	attributes(body[unix.SizeofNdMsg:], func(kind uint16, value []byte) {
 		switch kind {
 		case unix.NDA_DST:
@@ -140,12 +138,15 @@ func neighbourOf(body []byte) (n neighbour, index int) {
 			whole = copy(mac[:], value) == len(mac)
 		}
 	})
-	switch {
-	case !whole || !addr.IsValid():
-	case body[0] == unix.AF_BRIDGE:
+	switch stays = stays && whole; {
+	case !addr.IsValid():
+	case body[0] == unix.AF_BRIDGE && stays:
 		n.End = End{mac, addr.Unmap()}
-	default:
+	case body[0] == unix.AF_BRIDGE:
+	case stays:
 		n.Hop = Hop{addr.Unmap(), mac}
+	default:
+		n.Hop.Addr = addr.Unmap()
 	}
 	return n, index
 }
@@ -164,9 +165,8 @@ func (k *kernel) readOwn(have Set, tunnel int) error {
 // piece is how many changes are sent at once: the kernel's answers to them must have room in the socket.
 const piece = 100
 
-// apply makes the change.
-func (k *kernel) apply(c Change, tunnel int) error {
-	var all []request
+// changes are the requests that make the change.
+func (k *kernel) changes(c Change, tunnel int) (all []request) {
 	for _, r := range c.Unroute {
 		all = append(all, request{"- " + r.String(), k.delRoute(r)})
 	}
@@ -191,7 +191,7 @@ func (k *kernel) apply(c Change, tunnel int) error {
 	for _, r := range c.Route {
 		all = append(all, request{"+ " + r.String(), k.newRoute(r, r.Link == tunnel)})
 	}
-	return k.send(all)
+	return all
 }
 
 // request is one change, with what it is in words.
@@ -200,24 +200,36 @@ type request struct {
 	*nl.NetlinkRequest
 }
 
-// send sends all, in pieces. Of a piece in which one was refused each is sent again alone, so that the error has a name; that it was done before is none.
-func (k *kernel) send(all []request) error {
+// apply makes the change, in pieces. Of a piece in which one was refused each is sent again alone, so that the error has a name; that it was done before is none.
+func (k *kernel) apply(c Change, tunnel int) error {
 	var errs []error
-	for len(all) > 0 {
-		n := min(piece, len(all))
-		bare := make([]*nl.NetlinkRequest, n)
-		for i := range bare {
-			bare[i] = all[i].NetlinkRequest
+	for some := range slices.Chunk(k.changes(c, tunnel), piece) {
+		if k.send(some) != nil {
+			errs = append(errs, k.sendEach(some)...)
 		}
-		if err := k.Send(bare...); err != nil {
-			errs = append(errs, k.sendEach(all[:n])...)
-		}
-		all = all[n:]
 	}
 	if n := len(errs); n > 3 {
 		errs = append(errs[:3], fmt.Errorf("and %d more", n-3))
 	}
 	return errors.Join(errs...)
+}
+
+// restore makes a change of which each part is new to the kernel; it ends with the first piece in which one was not, or was refused.
+func (k *kernel) restore(c Change, tunnel int) error {
+	for some := range slices.Chunk(k.changes(c, tunnel), piece) {
+		if err := k.send(some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *kernel) send(some []request) error {
+	bare := make([]*nl.NetlinkRequest, len(some))
+	for i := range bare {
+		bare[i] = some[i].NetlinkRequest
+	}
+	return k.Send(bare...)
 }
 
 func (k *kernel) sendEach(some []request) (errs []error) {

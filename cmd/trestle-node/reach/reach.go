@@ -43,6 +43,8 @@ type Reach struct {
 	blocks []agent.Neighbour
 	told   bool // blocks are known
 	seen   seen
+	due    due
+	quiet  time.Time // until which not all is looked at
 	said   map[string]bool
 }
 
@@ -76,7 +78,8 @@ func (r *Reach) Set(_ context.Context, blocks []agent.Neighbour) error {
 	return r.repair()
 }
 
-// rest is for how long events are left to gather after a repair: who removes routes all the time has not the whole processor of us.
+// rest is for how long events are left to gather after a repair. After a look at all there is none for as long as that took: who spoils things all the time
+// has not the whole processor of us.
 const rest = 20 * time.Millisecond
 
 // Run repairs what others change until ctx ends, and then changes nothing: routes stay.
@@ -87,7 +90,7 @@ func (r *Reach) Run(ctx context.Context) {
 	go r.events.each(func(e event) {
 		r.mutex.Lock()
 		defer r.mutex.Unlock()
-		if r.seen.concerned(e) {
+		if r.seen.hear(e, &r.due) {
 			agent.Pull(r.pulled)
 		}
 	})
@@ -97,29 +100,60 @@ func (r *Reach) Run(ctx context.Context) {
 			return
 		case <-r.pulled:
 		}
-		began := time.Now()
-		if err := r.again(); err != nil && ctx.Err() == nil {
+		switch looked, err := r.again(); {
+		case err != nil && ctx.Err() == nil:
 			failures++
 			r.Log("reachability: %v; is tried again", err)
-			time.AfterFunc(min(100*time.Millisecond<<min(failures, 8), 30*time.Second), func() { agent.Pull(r.pulled) })
-		} else {
+			r.later(min(100*time.Millisecond<<min(failures, 8), 30*time.Second))
+		case looked:
 			failures = 0
 		}
-		agent.Sleep(ctx, max(rest, time.Since(began)))
+		agent.Sleep(ctx, rest)
 	}
 }
 
-func (r *Reach) again() error {
+// later has it done again after that time, if nothing else has it done before.
+func (r *Reach) later(after time.Duration) {
+	time.AfterFunc(after, func() { agent.Pull(r.pulled) })
+}
+
+// again does what is due, and says whether it looked at all.
+func (r *Reach) again() (looked bool, err error) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	if !r.told {
-		return nil
+		return false, nil
 	}
-	return r.repair()
+	if r.restore() != nil {
+		r.due.all = true
+	}
+	if wait := time.Until(r.quiet); !r.due.all || wait > 0 {
+		if r.due.all {
+			r.later(wait)
+		}
+		return false, nil
+	}
+	began := time.Now()
+	err = r.repair()
+	r.quiet, r.due.all = time.Now().Add(time.Since(began)), err != nil
+	return true, err
 }
 
-// repair brings the kernel to what is wanted.
+// restore puts back what went, and asks the kernel nothing: among ten thousand routes one is back as soon as among ten. Where it does not fit somebody else has
+// taken the place, or the way is gone: then all has to be looked at.
+func (r *Reach) restore() error {
+	change := Diff(Set{}, r.due.lost)
+	r.due.lost = Set{}
+	err := r.kernel.restore(change, r.seen.tunnel)
+	if change.Len() > 0 && err == nil {
+		r.Log("reachability: %s", change)
+	}
+	return err
+}
+
+// repair brings the kernel to what is wanted, whatever it has.
 func (r *Reach) repair() error {
+	r.due = due{}
 	g, noTunnel := r.ground()
 	want, complaints := r.plan(r.blocks, g)
 	have, foreign, err := r.kernel.read(g.Tunnel)

@@ -52,6 +52,8 @@ func newSet() Set {
 	return Set{make(map[Route]bool), make(map[Hop]bool), make(map[End]bool), make(map[netip.Prefix]bool)}
 }
 
+func (s Set) len() int { return len(s.Routes) + len(s.Hops) + len(s.Ends) + len(s.Own) }
+
 // Change is what leads from one set to another, in its order: what is wrong goes before what is right comes, so that nothing is ever sent by two ways; a
 // route comes when all that it needs is there, and goes first.
 type Change struct {

@@ -1,0 +1,113 @@
+package reach
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// seen is what the last repair went by: what is heard is held against it.
+type seen struct {
+	want     Set
+	routes   map[netip.Prefix]Route
+	hops     map[netip.Addr]MAC
+	paths    map[netip.Addr]Path
+	links    map[int]bool // by which others are reached
+	tunnel   int
+	name     string // the tunnel's, where there is to be one
+	protocol uint8
+}
+
+// due is what is to be repaired: what went of ours, which is put back from memory; or all, after a look at what there is.
+type due struct {
+	all  bool
+	lost Set
+}
+
+func see(want Set, g Ground, c Config) seen {
+	s := seen{want: want, routes: make(map[netip.Prefix]Route, len(want.Routes)), hops: make(map[netip.Addr]MAC, len(want.Hops)), paths: g.Paths,
+		links: make(map[int]bool), tunnel: g.Tunnel, protocol: uint8(c.Protocol)}
+	if c.Mode.tunnels() {
+		s.name = c.name()
+	}
+	for route := range want.Routes {
+		s.routes[route.Dst] = route
+	}
+	for hop := range want.Hops {
+		s.hops[hop.Addr] = hop.MAC
+	}
+	for _, path := range g.Paths {
+		s.links[path.Link] = true
+	}
+	return s
+}
+
+// hear notes what is due after the event, and says whether that is anything. What we have done ourselves comes back as it was wanted.
+func (s *seen) hear(e event, d *due) bool {
+	if d.lost.Routes == nil {
+		d.lost = newSet()
+	}
+	was := d.lost.len()
+	switch e.kind {
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+		if e.table == unix.RT_TABLE_MAIN {
+			s.hearRoute(e, d)
+		}
+	case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH:
+		if e.link == s.tunnel && s.tunnel != 0 {
+			s.hearNeighbour(e, d)
+		}
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		d.all = d.all || e.link == s.tunnel && s.tunnel != 0
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		if e.name == s.name && s.name != "" || s.links[e.link] {
+			s.forget(d)
+		}
+	}
+	if e.lost {
+		s.forget(d)
+	}
+	return d.all || d.lost.len() > was
+}
+
+// forget is for what may be about how others are reached: the paths are not known any more.
+func (s *seen) forget(d *due) { s.paths, d.all = nil, true }
+
+func (s *seen) hearRoute(e event, d *due) {
+	wanted, ok := s.routes[e.route.Dst]
+	ours, gone := e.proto == s.protocol, e.kind == unix.RTM_DELROUTE
+	switch {
+	case ours && gone: // one that is not as it is to be we have taken ourselves, or are glad of it
+		if ok && e.route == wanted {
+			d.lost.Routes[wanted] = true
+		}
+	case ok:
+		d.all = d.all || !ours || e.route != wanted
+	case ours:
+		d.all = true
+	default:
+		for addr := range s.paths {
+			if e.route.Dst.Contains(addr) {
+				s.forget(d)
+				return
+			}
+		}
+	}
+}
+
+// hearNeighbour is about the tunnel. Of a neighbour that goes the kernel says first that it has failed.
+func (s *seen) hearNeighbour(e event, d *due) {
+	gone, hop, end := e.kind == unix.RTM_DELNEIGH, e.near.Hop, e.near.End
+	switch mac, wanted := s.hops[hop.Addr]; {
+	case wanted:
+		if gone || hop.MAC != mac {
+			d.lost.Hops[Hop{hop.Addr, mac}] = true
+		}
+	case hop.Addr.IsValid():
+		d.all = d.all || !gone && hop.MAC != MAC{}
+	case gone && s.want.Ends[end]:
+		d.lost.Ends[end] = true
+	case !gone && !s.want.Ends[end]:
+		d.all = true
+	}
+}
