@@ -6,8 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/trestle-cni/trestle/test/nstest"
 )
@@ -49,6 +52,51 @@ func TestDemand(t *testing.T) {
 		}
 	})
 }
+
+// An ADD whose ranges are in a file asks for that file, and for nothing else that it would not ask without: so it costs what four calls of the kernel cost.
+func TestDemandOfRanges(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		without := files(t, `"subnet": "10.1.0.0/24"`)
+		with := files(t, `"rangesFrom": "DIR/ranges"`)
+		ofFile := func(call string) bool { return strings.Contains(call, "DIR/ranges") }
+		about := len(with)
+		with = slices.DeleteFunc(with, ofFile)
+		if about -= len(with); about == 0 || about > 4 {
+			t.Errorf("of the file is asked %d times", about)
+		}
+		if diff := cmp.Diff(without, with); diff != "" {
+			t.Errorf("beside the file (-without +with it):\n%s", diff)
+		}
+	})
+}
+
+// files are the names of the calls by which host-local's ADD reads and writes files and directories, but its own binary and the kernel's.
+func files(t *testing.T, ranges string) (calls []string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/ranges", []byte(`{"ranges": [[{"subnet": "10.1.0.0/24"}]]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("strace", "-f", "-y", "-qq", "-o", dir+"/trace", "-e", "trace=%file,read,write,close,flock,fsync,fdatasync,getdents64", os.Getenv(pluginsVar)+"/host-local")
+	cmd.Env = []string{"CNI_COMMAND=ADD", "CNI_CONTAINERID=c", "CNI_NETNS=/none", "CNI_IFNAME=eth0", "CNI_PATH=/none"}
+	cmd.Stdin = strings.NewReader(strings.ReplaceAll(`{"cniVersion": "1.0.0", "name": "net", "type": "bridge", "ipam": {"type": "host-local", "dataDir": "DIR/books", `+ranges+`}}`, "DIR", dir))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	text, err := os.ReadFile(dir + "/trace")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, call, _ := strings.Cut(line, " "); strings.Contains(call, dir) && !strings.Contains(call, "execve") {
+			calls = append(calls, changing.ReplaceAllString(strings.ReplaceAll(strings.TrimSpace(call), dir, "DIR"), "N"))
+		}
+	}
+	return calls
+}
+
+// changing is what is another number each time.
+var changing = regexp.MustCompile(`0x[0-9a-f]+|[0-9]{3,}`)
 
 var demands = regexp.MustCompile(`(?m)^\d+ +(socket|execve|write|sendto|sendmsg)\((?:\d+<([A-Z]+))?`)
 

@@ -9,6 +9,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 )
 
 // Kind is the kind of a JSON value.
@@ -31,6 +33,9 @@ type Node struct {
 	Text         string
 	Items        []*Node  // of an array
 	Members      []Member // of an object, in their order
+
+	read  bool  // whether named is known
+	named *Node // of a file's name: what is in it
 }
 
 // Member is a key with its value.
@@ -52,6 +57,19 @@ func (n *Node) Get(key string) *Node {
 		}
 	}
 	return found
+}
+
+// Named is what is in the file that the string names, read once however often it is asked for; nil where it cannot be read, or is not JSON.
+func (n *Node) Named() *Node {
+	if !n.read {
+		n.read = true
+		if data, err := plainfile.Read(n.Text); err == nil {
+			if root, bad := parse(data); bad == nil {
+				n.named = root
+			}
+		}
+	}
+	return n.named
 }
 
 // At returns the value at a path as package keys writes it (ipam.ranges[0][0].subnet), or the deepest that is there.

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
 )
@@ -153,21 +152,20 @@ func isTrue(n *conflist.Node, key string) bool {
 	return value != nil && value.Kind == conflist.Bool && value.Text == "true"
 }
 
+// Reserves says whether the entry's address plugin reserves addresses in files.
+func Reserves(entry *conflist.Node) bool { return Of(Type(entry.Get("ipam"))).Ranges }
+
 // RangesOf are the objects in which the entry's address plugin is told its ranges, by sets whose ranges stand in for each other, be it in the file that
 // it names; none where it reads them otherwise, or the file cannot be read.
 func RangesOf(entry *conflist.Node) (sets [][]*conflist.Node) {
 	ipam := entry.Get("ipam")
-	if !Of(Type(ipam)).Ranges {
+	if !Reserves(entry) {
 		return nil
 	}
 	sets = append(sets, []*conflist.Node{ipam})
 	from := ipam
-	if path := text(ipam, "rangesFrom"); path != "" {
-		content, err := plainfile.Read(path)
-		if err != nil {
-			return sets
-		}
-		from = conflist.Parse(path, content).Root
+	if file := ipam.Get("rangesFrom"); file != nil && file.Text != "" {
+		from = file.Named()
 	}
 	if ranges := from.Get("ranges"); ranges != nil {
 		for _, set := range ranges.Items {

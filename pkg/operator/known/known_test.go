@@ -1,6 +1,8 @@
 package known_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -31,6 +33,23 @@ func told(text string) string {
 		}
 	}
 	return strings.Join(said, " ")
+}
+
+// The file that has the ranges is read once for an entry, and not to know whether it reserves.
+func TestRangesAreReadOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ranges")
+	entry := conflist.Parse("a.conf", []byte(`{"type": "ptp", "ipam": {"type": "host-local", "rangesFrom": "`+file+`"}}`)).Root
+	for i, text := range []string{`{"ranges": [[{"subnet": "10.1.0.0/24"}]]}`, `{"ranges": [[{"subnet": "10.2.0.0/24"}]]}`, "torn"} {
+		if i == 0 && !known.Reserves(entry) {
+			t.Error("it reserves")
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if sets := known.RangesOf(entry); len(sets) != 2 || sets[1][0].Get("subnet").Text != "10.1.0.0/24" {
+			t.Errorf("after %s: %d sets", text, len(sets))
+		}
+	}
 }
 
 func TestEntries(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/order"
 )
 
@@ -20,6 +21,7 @@ type Options struct {
 	Netns    []string              // directories in which namespaces have names; nil: Directories
 	Results  string                // where runtimes keep their results; empty: cache.Dir
 	Configs  string                // where the networks' configurations are; empty: Configs
+	Files    []*conflist.File      // the configurations, where they were read; nil: they are read
 	DataDirs []string              // directories of host-local's reservations; nil: the default and those that the results name
 	Progress func(done, total int) // called after each namespace; nil: not at all
 	// Check is what the plugins' own CHECK says of an attachment that lives; nil where it could not be asked. A nil Check asks nobody, and what is

@@ -75,7 +75,7 @@ func (m *memory) add(entry *conflist.Node, capabilities map[string]json.RawMessa
 		m.Masked = m.Masked || known.Masquerades(entry)
 		m.Settings = append(m.Settings, known.SettingsOf(entry, capabilities)...)
 		m.Resized = m.Resized || known.ResizedBy(entry)
-		m.reserves = m.reserves || known.RangesOf(entry) != nil
+		m.reserves = m.reserves || known.Reserves(entry)
 		m.gateway = m.gateway || known.GatewayOf(entry)
 		m.Bridge = cmp.Or(m.Bridge, known.BridgeOf(entry))
 	}

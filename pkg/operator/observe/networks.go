@@ -44,9 +44,12 @@ func (h *Host) Network(name string) *Network {
 
 // readNetworks puts together what configurations, runtimes, attachments and reservations say of networks.
 func (r *reader) readNetworks() {
-	files, err := conflist.Load(r.options.Configs)
-	if err != nil {
-		r.problem("configurations", err, "read them as root")
+	files := r.options.Files
+	if files == nil {
+		var err error
+		if files, err = conflist.Load(r.options.Configs); err != nil {
+			r.problem("configurations", err, "read them as root")
+		}
 	}
 	for _, f := range files {
 		if f.Name != "" && f.Root != nil {

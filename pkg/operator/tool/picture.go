@@ -43,16 +43,17 @@ func (e *examination) picture(ctx context.Context, bundle plugin.Bundle) (*docto
 	if _, err := os.Stat(e.configs); e.asked && err != nil {
 		return nil, fault.New(fault.IO, "name the runtime's directory of configurations", "--conf-dir: %w", err)
 	}
-	host, err := observe.Read(ctx, observe.Options{Results: e.results, Check: checkBy(bundle)})
+	configs, err := networks.Load(e.configs)
+	if err != nil {
+		return nil, fault.New(fault.IO, "read it as root", "%w", err)
+	}
+	host, err := observe.Read(ctx, observe.Options{Results: e.results, Configs: e.configs, Files: configs, Check: checkBy(bundle)})
 	if err != nil {
 		return nil, err
 	}
-	p := &doctor.Picture{Host: host, Dirs: e.plugins, Plugins: make(map[string]doctor.Plugin)}
+	p := &doctor.Picture{Host: host, Configs: configs, Dirs: e.plugins, Plugins: make(map[string]doctor.Plugin)}
 	if release, err := procfile.Read("/proc/sys/kernel/osrelease"); err == nil { // unknown: nothing is said of its age
 		p.Release = strings.TrimSpace(string(release))
-	}
-	if p.Configs, err = networks.Load(e.configs); err != nil {
-		return nil, fault.New(fault.IO, "read it as root", "%w", err)
 	}
 	if p.IPTables() != "" {
 		p.Programs = ruleset.Programs()
