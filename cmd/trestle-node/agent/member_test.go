@@ -306,7 +306,9 @@ func TestMemberOutlivesTheAPI(t *testing.T) {
 		"busy at first":   {func(a *apitest.API) { a.Then(apitest.Fails(http.StatusTooManyRequests, "TooManyRequests", "")) }, (*apitest.API).Tear},
 		"without streams": {func(a *apitest.API) { a.NoStream = true }, (*apitest.API).Expire},
 		"a list that is torn": {func(a *apitest.API) {
-			half := func(w http.ResponseWriter) { fmt.Fprint(w, `{"kind":"NodeList","metadata":{"resourceVersion":"1"},"items":[`) }
+			half := func(w http.ResponseWriter) {
+				fmt.Fprint(w, `{"kind":"NodeList","metadata":{"resourceVersion":"1"},"items":[`)
+			}
 			a.NoStream = true
 			a.Then(apitest.Fails(http.StatusUnprocessableEntity, "Invalid", ""), half, half)
 		}, (*apitest.API).Tear},
