@@ -7,6 +7,7 @@ package owner
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"strconv"
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/digest"
@@ -104,4 +105,27 @@ func (o Owner) Names() (network, containerID, ifName string, whole bool) {
 		return "", "", "", false
 	}
 	return parts[0], parts[1], parts[2], true
+}
+
+// Beside says whether both are attachments of one container. Where the other's text was cut short, as that of a tag may be, it has to be one of the
+// interfaces that runtimes make.
+func (o Owner) Beside(other Owner) bool {
+	_, id, ifName, whole := o.Names()
+	if !whole || o.ID == other.ID {
+		return false
+	}
+	if _, with, _, whole := other.Names(); whole {
+		return with == id
+	}
+	network, _, _ := strings.Cut(other.Text, "/")
+	if Of(network, id, ifName).ID == other.ID {
+		return true
+	}
+	for i := range 16 {
+		n := strconv.Itoa(i)
+		if Of(network, id, "eth"+n).ID == other.ID || Of(network, id, "net"+n).ID == other.ID {
+			return true
+		}
+	}
+	return false
 }

@@ -97,3 +97,30 @@ func TestNames(t *testing.T) {
 		t.Errorf("a text that was cut to %q counts as whole", cut.Text)
 	}
 }
+
+// Attachments of one container are told from others, also where a tag has cut a text short.
+func TestBeside(t *testing.T) {
+	id := strings.Repeat("0123456789abcdef", 4)
+	o := Of("net", id, "eth0")
+	for _, v := range []struct {
+		other  Owner
+		beside bool
+	}{
+		{o, false},
+		{Of("net", id, "eth1"), true},
+		{Of("other", id, "eth0"), true},
+		{Of("other", id, "any"), true},
+		{Of(strings.Repeat("n", 40), id, "eth0"), true},
+		{Of(strings.Repeat("n", 40), id, "net3"), true},
+		{Of(strings.Repeat("n", 40), id[:60]+"ffff", "eth0"), false},
+		{Of("net", id[:63], "eth1"), false},
+	} {
+		read, _ := Parse(v.other.Tag(CommentRoom))
+		if got := o.Beside(read); got != v.beside {
+			t.Errorf("%s beside %s: %t, want %t", read, o, got, v.beside)
+		}
+	}
+	if read, _ := Parse(o.Tag(MinRoom + 8)); read.Beside(o) {
+		t.Error("who is cut short himself is beside nobody")
+	}
+}

@@ -46,7 +46,7 @@ func script(t *testing.T, file string, setup func(*testscript.Env) error) {
 
 // TestScriptsUnderIPTables runs those scripts again that say nothing of a backend, with iptables in all their configurations.
 func TestScriptsUnderIPTables(t *testing.T) {
-	for _, name := range []string{"del", "gc"} {
+	for _, name := range []string{"del", "gc", "twofold"} {
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile("testdata/" + name + ".txtar")
 			must(t, err)

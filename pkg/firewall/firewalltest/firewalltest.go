@@ -35,6 +35,7 @@ func Run(t *testing.T, b Backend) {
 		"bad claims":       badClaims,
 		"other owner":      otherOwner,
 		"take-over":        takeOver,
+		"one container":    oneContainer,
 		"one address":      oneAddress,
 		"specific address": specificAddress,
 		"exactly":          exactly,

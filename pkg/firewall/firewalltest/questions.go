@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -137,6 +138,33 @@ func takeOver(h *host) {
 		h.must(h.Held(h.Context(), a(), one))
 		h.gone(ghost, publish(port(tcp, 8081, "10.1.0.3:81")))
 		h.must(h.Drop(h.Context(), a(), empty(firewall.Publish)))
+	}
+}
+
+// oneContainer: a container on several networks, to each of which its runtime gives the same ports, has them by the first; the others have nothing in the way, and nobody
+// else gets them. Where the first goes, asking again gives them to another.
+func oneContainer(h *host) {
+	long := strings.Repeat("a-network-of-a-team-", 3) // whose text is cut short in a tag
+	first, second := owner.Of(long, "one", "eth0"), owner.Of("net", "one", "eth1")
+	claims := map[owner.ID]firewall.Claim{
+		first.ID:  publish(port(6, 8080, "10.1.0.2:80"), port(6, 8080, "[fd00:1::2]:80"), on("192.0.2.1", port(17, 53, "10.1.0.2:53"))),
+		second.ID: publish(port(6, 8080, "10.2.0.2:80"), port(6, 8080, "[fd00:2::2]:80"), on("192.0.2.1", port(17, 53, "10.2.0.2:53")), port(6, 8081, "10.2.0.2:81")),
+	}
+	for _, order := range [][]owner.Owner{{first, second}, {second, first}} {
+		x, y := order[0], order[1]
+		h.hold(x, claims[x.ID], true)
+		h.hold(y, claims[y.ID], true)
+		h.must(h.Held(h.Context(), x, claims[x.ID]))
+		_, err := h.Hold(h.Context(), owner.Of("net", "two", "eth0"), publish(port(6, 8080, "10.1.0.9:80")), alive)
+		h.wantCode(err, fault.Taken, "8080")
+		h.must(h.Drop(h.Context(), x, empty(firewall.Publish)))
+		if _, err := h.Hold(h.Context(), y, claims[y.ID], alive); err != nil {
+			h.Fatal(err)
+		}
+		h.must(h.Held(h.Context(), y, claims[y.ID]))
+		h.must(h.Drop(h.Context(), y, empty(firewall.Publish)))
+		h.gone(x, claims[x.ID])
+		h.gone(y, claims[y.ID])
 	}
 }
 

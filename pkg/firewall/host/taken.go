@@ -62,12 +62,12 @@ func (f *Filter) elsewhere(ctx context.Context, o owner.Owner, c firewall.Claim,
 	return nil
 }
 
-// of says whether the port is the owner's own.
+// of says whether the port is the owner's own, or the same container's by another network.
 func (q other) of(o owner.Owner) bool {
 	if q.by != nil {
-		return q.holder.ID == o.ID
+		return q.holder.ID == o.ID || o.Beside(q.holder.Owner)
 	}
-	return strings.HasPrefix(o.Text, q.network+"/"+q.container+"/") || q.network == "" && strings.Contains(o.Text, "/"+q.container+"/")
+	return strings.Contains(o.Text, "/"+q.container+"/")
 }
 
 // died says whether who has the port is provably dead.

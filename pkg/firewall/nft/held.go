@@ -45,6 +45,7 @@ func (f *Filter) missing(w *want) (list []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	there = w.yield(there)
 	for i, e := range w.all() {
 		found := there[i]
 		expected, have := w.show(e.val, w.owner.Text), "nothing"

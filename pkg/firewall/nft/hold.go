@@ -78,6 +78,7 @@ func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) ([]change
 	if err != nil {
 		return nil, err
 	}
+	there = w.yield(there)
 	for i, e := range w.all() {
 		found := there[i]
 		switch {

@@ -2,7 +2,6 @@ package nft
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -26,6 +25,7 @@ type want struct {
 	attachment entry
 	entries    []entry
 	rules      []rule          // of ports with conditions
+	linked     bool            // as the claim says
 	admin      string          // the operator's chain; empty: the claim names none
 	seen       map[string]bool // the names of the entries
 }
@@ -37,6 +37,7 @@ type entry struct {
 	end      []byte // the last key of a range; empty where the set has none
 	probe    []byte // a key in a range, by which one that is narrower or wider is found, too
 	title    string // what it is to people, as in `host port 8080/tcp`
+	port     bool   // it leads a port of the host to the container
 }
 
 // parse turns a claim into what it wants. All errors that are the claim's own are found here.
@@ -64,7 +65,8 @@ func parse(o owner.Owner, c firewall.Claim) (*want, error) {
 	if err != nil {
 		return nil, fault.New(fault.Config, "mend the claim", "%s: %w", c.Role, err)
 	}
-	w.attachment.val = binary.BigEndian.AppendUint16(nil, tally(len(w.entries)+len(w.rules), c.Linked))
+	w.linked = c.Linked
+	w.count()
 	return w, nil
 }
 
@@ -201,7 +203,7 @@ func (w *want) port(p firewall.Port) error {
 	if p.HostIP.IsValid() && !p.HostIP.IsUnspecified() {
 		set, key = set+"ip", append(p.HostIP.AsSlice(), key...)
 	}
-	if !w.add(entry{set: w.table.set(set), key: key, val: address(p.Target), title: name}) {
+	if !w.add(entry{set: w.table.set(set), key: key, val: address(p.Target), title: name, port: true}) {
 		return fmt.Errorf("%s: listed twice", name)
 	}
 	w.snat(p)
