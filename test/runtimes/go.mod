@@ -7,6 +7,7 @@ require (
 	github.com/vishvananda/netlink v1.3.1
 	golang.org/x/sys v0.45.0
 	google.golang.org/grpc v1.75.1
+	google.golang.org/protobuf v1.36.6
 	k8s.io/cri-api v0.34.4
 )
 
@@ -20,7 +21,6 @@ require (
 	golang.org/x/sync v0.19.0 // indirect
 	golang.org/x/text v0.32.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20250707201910-8d1bb00bc6a7 // indirect
-	google.golang.org/protobuf v1.36.6 // indirect
 )
 
 replace github.com/trestle-cni/trestle => ../..

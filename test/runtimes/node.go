@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -44,6 +45,16 @@ type node struct {
 	socket     string
 	connection *grpc.ClientConn
 	runtime    cri.RuntimeServiceClient
+	trace      string // that its client's calls are part of, as W3C's traceparent has it
+}
+
+// context is that of a call.
+func (n *node) context() (context.Context, context.CancelFunc) {
+	ctx := context.Background()
+	if n.trace != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "traceparent", n.trace)
+	}
+	return context.WithTimeout(ctx, patience())
 }
 
 func (n *node) Start() error {
@@ -83,7 +94,7 @@ func sandbox(p *Pod) *cri.PodSandboxConfig {
 }
 
 func (n *node) Run(p *Pod) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience())
+	ctx, cancel := n.context()
 	defer cancel()
 	config := sandbox(p)
 	box, err := n.runtime.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{Config: config})
@@ -121,14 +132,14 @@ func (n *node) find(p *Pod) {
 }
 
 func (n *node) Stop(p *Pod) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience())
+	ctx, cancel := n.context()
 	defer cancel()
 	_, err := n.runtime.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: p.id})
 	return err
 }
 
 func (n *node) Remove(p *Pod) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience())
+	ctx, cancel := n.context()
 	defer cancel()
 	_, err := n.runtime.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: p.id})
 	return err

@@ -58,21 +58,29 @@ func (t *Trial) on(network string, host uint16, more ...string) (*Pod, string, e
 // ownNetworks: the default network as the runtime writes it, and two that it is told to make, with nothing but these plugins in the directory: ports,
 // an address and an Ethernet address that were asked for, and no way from one network to the other; stopped and started, restarted, and whatever else the engine can do to it.
 func ownNetworks(t *Trial) error {
+	network, bridge, isolated := t.Runtime.(engine).habits()
+	err := t.withLabs(isolated, func() error {
+		return errors.Join(t.byDefault(network), t.clear(), t.onOwn(t.Runtime.(engine)))
+	})
+	_, deleted := program("ip", "link", "delete", bridge)
+	return errors.Join(err, deleted, unisolated())
+}
+
+// withLabs has the runtime make the networks lab98 and lab99, with further words, for as long as f runs.
+func (t *Trial) withLabs(more []string, f func() error) error {
 	e := t.Runtime.(engine)
-	network, bridge, isolated := e.habits()
 	for _, lab := range []string{"98", "99"} {
-		create := append([]string{"network", "create", "--subnet", "10." + lab + ".0.0/24"}, isolated...)
+		create := append([]string{"network", "create", "--subnet", "10." + lab + ".0.0/24"}, more...)
 		if _, err := e.tool(append(create, "lab"+lab)...); err != nil {
 			return err
 		}
 	}
-	err := errors.Join(t.byDefault(network), t.clear(), t.onOwn(e), t.clear())
+	err := errors.Join(f(), t.clear())
 	for _, lab := range []string{"98", "99"} {
 		_, removed := e.tool("network", "rm", "lab"+lab)
 		err = errors.Join(err, removed)
 	}
-	_, deleted := program("ip", "link", "delete", bridge)
-	return errors.Join(err, deleted, unisolated())
+	return err
 }
 
 // unisolated takes away what the plugin firewall keeps of bridges, gone or not: its ground. Of containers nothing may be there.

@@ -55,7 +55,9 @@ func (p *podman) habits() (network, bridge string, isolated []string) {
 	return "podman", "cni-podman0", []string{"--opt", "isolate=true"}
 }
 
-func (p *podman) more() [][]string { return [][]string{{"network reload"}} }
+func (p *podman) more() [][]string {
+	return [][]string{{"network reload"}, {"network disconnect lab99", "network connect --ip " + ownAddress + " --mac-address " + ownMAC + " lab99"}}
+}
 
 func (p *podman) Stop(pod *Pod) error {
 	_, err := program("podman", "stop", "--time", "5", pod.Name)

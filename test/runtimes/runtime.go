@@ -58,6 +58,7 @@ const (
 	Mapper                    // publishes ports without portmap
 	Wary                      // asks for CHECK after each ADD, and for STATUS and GC when it starts
 	Compose                   // starts what a compose file describes
+	Traced                    // sends its spans to a collector
 	Strict                    // does nothing while any list is broken
 )
 

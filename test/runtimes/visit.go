@@ -125,7 +125,7 @@ func candidates(work string) map[string]candidate {
 	old, now := containerd{image: image}, containerd{image: image, bin: filepath.Join(work, "containerd2")}
 	return map[string]candidate{
 		"containerd-1.6": {&node{daemon: &old, socket: socket}, Daemon | Ports | Redo | Node | Early},
-		"containerd-2.4": {&node{daemon: &now, socket: socket}, Daemon | Ports | Redo | Node | Status},
+		"containerd-2.4": {&node{daemon: &now, socket: socket}, Daemon | Ports | Redo | Node | Status | Traced},
 		"crio":           {&node{daemon: &crio{work: work, image: image}, socket: crioSocket}, Daemon | Redo | Node | Mapper | Wary},
 		"nerdctl":        {&nerdctl{old, filepath.Join(work, "nerdctl")}, Daemon | Ports | Own | Compose | Strict},
 		"ctr":            {&ctr{old}, 0},
