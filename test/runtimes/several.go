@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 )
@@ -14,41 +15,38 @@ func onTwo(t *Trial) error {
 }
 
 func (t *Trial) onBoth() error {
-	p, home, err := t.on("lab99", 18089, "--network", "lab98")
+	p, _, err := t.on("lab99", 18089, "--network", "lab98")
 	_, near, err2 := t.on("lab99", 0)
 	_, far, err3 := t.on("lab98", 0)
 	if err := errors.Join(err, err2, err3); err != nil {
 		return err
 	}
-	e := t.Runtime.(engine)
-	for _, verb := range []string{"run", "stop", "start"} {
-		if verb != "run" {
-			if _, err := e.tool(verb, p.Name); err != nil {
-				return err
-			}
-		}
-		if verb == "stop" {
-			continue
-		}
-		if home, err = p.namespace(); err != nil {
+	whole := func() error {
+		four, err := addressesOf(p)
+		return errors.Join(err, reachable(p, 18089), answersAt(far, four[0], p), answersAt(near, four[1], p))
+	}
+	if err := whole(); err != nil {
+		return err
+	}
+	for _, verb := range []string{"stop", "start"} {
+		if _, err := t.Runtime.(engine).tool(verb, p.Name); err != nil {
 			return err
-		}
-		var four [2]string
-		err := in(home, func() (err error) {
-			for i, name := range []string{"eth0", "eth1"} {
-				err = errors.Join(err, firstAddress(name, &four[i]))
-			}
-			return err
-		})
-		if four[0] > four[1] { // nobody says which network is first
-			four[0], four[1] = four[1], four[0]
-		}
-		err = errors.Join(err, reachable(p, 18089), answersAt(far, four[0], p), answersAt(near, four[1], p))
-		if err != nil {
-			return fmt.Errorf("after %s: %v: %w", verb, four, err)
 		}
 	}
-	return nil
+	return whole()
+}
+
+// addressesOf are those that the container has on lab98 and lab99; which of them is on eth0, nobody says.
+func addressesOf(p *Pod) (four [2]string, err error) {
+	home, err := p.namespace()
+	if err != nil {
+		return four, err
+	}
+	err = in(home, func() error {
+		return errors.Join(firstAddress("eth0", &four[0]), firstAddress("eth1", &four[1]))
+	})
+	slices.Sort(four[:])
+	return four, err
 }
 
 func firstAddress(name string, four *string) error {
