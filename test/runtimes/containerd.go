@@ -65,6 +65,7 @@ func (c *containerd) Start() error {
 }
 
 func (c *containerd) Quit() error { return quit(c.daemon, syscall.SIGTERM) }
+func (c *containerd) Kill() error { return quit(c.daemon, syscall.SIGKILL) }
 
 // ctr is `ctr run --cni`, in the foreground, since containerd 1.6 forgets the network of a container that it was told to detach. It
 // ends with its daemon, so nothing can be restarted.

@@ -79,3 +79,4 @@ func (c *crio) Start() error {
 }
 
 func (c *crio) Quit() error { return quit(c.daemon, syscall.SIGTERM) }
+func (c *crio) Kill() error { return quit(c.daemon, syscall.SIGKILL) }

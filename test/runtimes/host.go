@@ -86,7 +86,7 @@ func ground() error {
 			return fmt.Errorf("%s: %w", dir, err)
 		}
 	}
-	for _, dir := range []string{"/run/home", "/run/tmp", netns, confDir, binDir, topDir + "/real", topDir + "/fail", "/var/lib/cni"} {
+	for _, dir := range []string{"/run/home", "/run/tmp", netns, confDir, binDir, topDir + "/real", topDir + "/fail", topDir + "/hold", "/var/lib/cni"} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}

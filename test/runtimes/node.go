@@ -17,6 +17,7 @@ import (
 type daemon interface {
 	Start() error
 	Quit() error
+	Kill() error // ends it as a crash does
 }
 
 // serve starts a daemon, whose words go to the file.
@@ -74,6 +75,10 @@ func (n *node) Start() error {
 
 func (n *node) Quit() error {
 	return errors.Join(n.connection.Close(), n.daemon.Quit())
+}
+
+func (n *node) Kill() error {
+	return errors.Join(n.connection.Close(), n.daemon.Kill())
 }
 
 func sandbox(p *Pod) *cri.PodSandboxConfig {

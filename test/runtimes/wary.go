@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,18 +46,13 @@ func (t *Trial) outliving() error {
 		return err
 	}
 	daemon := t.Runtime.(*node)
-	if err := errors.Join(daemon.kill(), serving(p), daemon.Start()); err != nil {
+	if err := errors.Join(daemon.Kill(), serving(p), daemon.Start()); err != nil {
 		return err
 	}
 	asked := eventually(func() error {
 		return errors.Join(calledFor("STATUS", "bridge", "portmap"), calledFor("GC", "bridge", "portmap"))
 	})
 	return errors.Join(asked, left(before, patience()), serving(p), t.reached(p), t.gone(p))
-}
-
-// kill ends the daemon as a crash does.
-func (n *node) kill() error {
-	return errors.Join(n.connection.Close(), quit(n.daemon.(*crio).daemon, syscall.SIGKILL))
 }
 
 // stranger attaches a namespace to the other network, and returns what takes it away.

@@ -1,6 +1,8 @@
 // Command recorder stands in a plugin's place: it has the plugin's name in the runtime's directory, runs the real plugin of that name from the
 // directory `real` beside it, and appends what passed to the file `calls`. So what a runtime really sends is known, not believed.
 //
+// A pipe `hold/<VERB>-<plugin>` makes a call of that plugin wait, when it has been done, until whoever opened its other end closes it.
+//
 // A file `fail/<VERB>-<plugin>` makes one call of that plugin fail, and is used up by it: an ADD when it has been done, the worst moment; any
 // other before.
 package main
@@ -35,6 +37,7 @@ func main() {
 	if !spoil || call.Verb == "ADD" {
 		run(filepath.Join(top, "real", name), &call)
 	}
+	os.ReadFile(filepath.Join(top, "hold", call.Verb+"-"+name)) // mostly there is none
 	if spoil {
 		call.Status, call.Stdout = 1, []byte(`{"cniVersion":"1.0.0","code":999,"msg":"`+name+`: made to fail"}`)
 	}
