@@ -29,7 +29,7 @@ type Entry struct {
 	Network      string
 	ContainerID  string
 	IfName       string
-	Netns        string                     // as it was given to the plugins; files of older versions of libcni have none
+	Netns        string                     // as it was given to the plugins, or as the result has it: older versions of libcni (containerd 1.6's) write no more
 	Args         string                     // CNI_ARGS
 	List         json.RawMessage            // the conflist, or the configuration of a single plugin
 	Capabilities map[string]json.RawMessage // capability arguments, as the runtime gave them
@@ -133,8 +133,12 @@ func readFile(path string) (Entry, error) {
 	if r.NetworkName == "" || r.ContainerID == "" || r.IfName == "" {
 		return Entry{}, errors.New("no network, container or interface named")
 	}
-	return Entry{File: path, Network: r.NetworkName, ContainerID: r.ContainerID, IfName: r.IfName, Netns: r.Netns, Args: arguments(r.CniArgs),
-		List: r.Config, Capabilities: r.CapabilityArgs, Result: r.Result}, nil
+	e := Entry{File: path, Network: r.NetworkName, ContainerID: r.ContainerID, IfName: r.IfName, Netns: r.Netns, Args: arguments(r.CniArgs),
+		List: r.Config, Capabilities: r.CapabilityArgs, Result: r.Result}
+	if e.Netns == "" {
+		e.Netns = e.sandbox()
+	}
+	return e, nil
 }
 
 // arguments writes the pairs as CNI_ARGS has them.
@@ -168,14 +172,31 @@ func PodOf(args string) string {
 
 // HostLinks returns the host's ends of the veth pairs in the result.
 func (e Entry) HostLinks() (names []string) {
-	var result struct {
-		Interfaces []struct{ Name, Sandbox string }
-	}
-	_ = json.Unmarshal(e.Result, &result) // a result that cannot be read names none
-	for _, link := range result.Interfaces {
-		if link.Sandbox == "" && strings.HasPrefix(link.Name, "veth") {
-			names = append(names, link.Name)
+	for _, l := range e.links() {
+		if l.Sandbox == "" && strings.HasPrefix(l.Name, "veth") {
+			names = append(names, l.Name)
 		}
 	}
 	return names
+}
+
+// link is an interface of a result.
+type link struct{ Name, Sandbox string }
+
+// links are those of the result; one that cannot be read names none, as those before 0.3.0 do.
+func (e Entry) links() []link {
+	var result struct{ Interfaces []link }
+	_ = json.Unmarshal(e.Result, &result)
+	return result.Interfaces
+}
+
+// sandbox returns the path of the namespace that the result's interfaces are in: all those of one container are in one. A virtual machine's
+// has an identifier there, which is no path.
+func (e Entry) sandbox() string {
+	for _, l := range e.links() {
+		if filepath.IsAbs(l.Sandbox) {
+			return l.Sandbox
+		}
+	}
+	return ""
 }

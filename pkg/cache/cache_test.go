@@ -65,6 +65,28 @@ func TestReadBeside(t *testing.T) {
 	}
 }
 
+// Older versions of libcni do not write the namespace, so it is read out of the result.
+func TestNamespaceOfTheResult(t *testing.T) {
+	for name, c := range map[string]struct{ result, want string }{
+		"lo":              {`{"interfaces":[{"name":"lo","sandbox":"/var/run/netns/c1"}]}`, "/var/run/netns/c1"},
+		"pair":            {`{"interfaces":[{"name":"br0"},{"name":"veth1"},{"name":"eth0","sandbox":"/run/netns/c1"}]}`, "/run/netns/c1"},
+		"virtual machine": {`{"interfaces":[{"name":"tap0"},{"name":"eth0","sandbox":"vm-1"}]}`, ""},
+		"before 0.3.0":    {`{"cniVersion":"0.2.0","ip4":{"ip":"10.1.0.2/24"}}`, ""},
+		"no result":       {`null`, ""},
+		"not readable":    {`{"interfaces":7}`, ""},
+	} {
+		dir := t.TempDir()
+		write(t, dir, "net-c1-eth0", `{"kind":"cniCacheV1","containerId":"c1","ifName":"eth0","networkName":"net","result":`+c.result+`}`)
+		entries, err := Read(dir)
+		if err != nil || len(entries) != 1 {
+			t.Fatalf("%s: %+v, %v", name, entries, err)
+		}
+		if got := entries[0].Netns; got != c.want {
+			t.Errorf("%s: expected %q, found %q", name, c.want, got)
+		}
+	}
+}
+
 func TestNoDirectory(t *testing.T) {
 	if entries, err := Read(filepath.Join(t.TempDir(), "none")); len(entries) != 0 || err != nil {
 		t.Errorf("%+v, %v", entries, err)

@@ -73,7 +73,7 @@ func (f *file) compareLinks(h *Host, note func(string, ...any)) {
 	if n := h.Namespace(f.Namespace); n != nil && n.Closed == "" && f.Link == "" && f.alone() && slices.Contains(f.memory.addressed, f.IfName) {
 		note("link %s: not found in the container", f.IfName)
 	}
-	if f.Namespace == "" && f.alone() && !f.lives() { // no link of the host's tells of it
+	if f.Namespace == "" && f.Netns != "" && f.alone() && !f.lives() { // no link of the host's tells of it
 		note("network namespace %s: gone", f.Netns)
 	}
 	if f.Promise.Bridge == "" {

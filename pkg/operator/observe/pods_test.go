@@ -116,3 +116,30 @@ func TestNamespaceIsGone(t *testing.T) {
 		}
 	})
 }
+
+// Files of an older libcni, as containerd 1.6 has it, do not say which namespace was given. What a result says of it is taken, and of what nothing says it
+// nothing is claimed: one that is not known is not one that is gone.
+func TestNamespaceIsNotWritten(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		for name, kind := range map[string]string{"lo": "loopback", "macvlan": "macvlan", "stranger": "sriov", "old": "macvlan"} {
+			path := nstest.Namespace(t, name)
+			result := fmt.Sprintf(`{"interfaces": [{"name": "lo", "sandbox": %q}]}`, path)
+			if name == "old" {
+				result = `{"cniVersion": "0.2.0"}`
+			}
+			remembers(t, "net", name, "lo", "", fmt.Sprintf(`{"plugins": [{"type": %q}]}`, kind), "", result)
+			if out, err := exec.Command("/usr/sbin/ip", "-n", name, "link", "set", "lo", "up").CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		}
+		list := read(t).Attachments
+		if len(list) != 4 {
+			t.Errorf("%d attachments, want four", len(list))
+		}
+		for _, a := range list {
+			if a.State != Whole || (a.Namespace == "") != (a.ContainerID == "old") {
+				t.Errorf("%s: %s %v in %q, want whole", a.ID, a.State, a.Why, a.Namespace)
+			}
+		}
+	})
+}
