@@ -1,29 +1,26 @@
-# trestle-node as the only CNI of a cluster: kube-controller-manager gives the Node its CIDR, and the node is ready when the agent has made a network of it, and
-# not before; a pod has an address of the CIDR, and keeps it while the agent and the API server's word of it are gone.
+# trestle-node as the only CNI of a cluster: kube-controller-manager gives the Nodes their CIDRs, and the node is ready when the agent has made a network of its
+# own, and not before; its pod and one on another node answer each other; and a pod keeps what it has when the agent goes.
 . /run/test/kubernetes/machine
 machine
-apt containerd
-sed -i 's,/usr/lib/cni,/opt/cni/bin,' /etc/containerd/config.toml
-mkdir -p /etc/cni/net.d
-systemctl enable --now containerd
-images
-quiet ctr --namespace k8s.io images import /run/release/trestle-image-*.tar
+runtime
 rm $kubernetes/kube-controller-manager
-cat >$kubernetes/kube-controller-manager <<-'E'
+cat >$kubernetes/kube-controller-manager <<-'END'
 	#!/bin/sh
 	exec /run/tools/kube-controller-manager "$@" --allocate-node-cidrs --cluster-cidr=10.244.0.0/16
-E
+END
 chmod +x $kubernetes/kube-controller-manager
 page 'A cluster to try it with'
 page 'The kubelet'
 same '' "$(ls /etc/cni/net.d)"
-tar -C /tmp -xzf /run/release/trestle-kubernetes-*.tgz
 
-ours() { kubectl --namespace kube-system "$@"; }
+# What kube-proxy does for the one service that the agent asks for, which is the API server's.
+nft "add table ip proxy; add chain ip proxy output { type nat hook output priority -100; }
+	add rule ip proxy output ip daddr 10.96.0.1 tcp dport 443 dnat to $address:6443"
+
 ours apply -k /tmp/cni
 page 'The node is ready'
 cidr=$(kubectl get node "$node" --output jsonpath='{.spec.podCIDR}')
-grep -q "\"subnet\": \"$cidr\"" /run/cni/blocks/pods.json
+grep -q "\"subnet\": *\"$cidr\"" /run/cni/blocks/pods.json
 same 10-pods.conflist "$(ls /etc/cni/net.d)"
 ours rollout status daemonset/trestle-node --timeout=3m
 same ok "$(curl --silent http://127.0.0.1:9498/readyz)"
@@ -34,10 +31,19 @@ same yes "$(kubectl auth can-i watch nodes $as)"
 same no "$(kubectl auth can-i get pods $as || true)"
 same no "$(kubectl auth can-i patch nodes $as || true)"
 
-trestle() { /opt/cni/bin/trestle "$@"; }
 page 'A pod that answers'
 answers 8080
-same "${cidr%.*}" "$(kubectl get pod web --output jsonpath='{.status.podIP}' | sed 's/\.[0-9]*$//')"
+web=$(kubectl get pod web --output jsonpath='{.status.podIP}')
+same "${cidr%.*}" "${web%.*}"
+
+# A node more: from the start of its agent to the answer of its first pod to the other node.
+. /run/test/kubernetes/second
+echo "a new node's first pod answered another node $took ms after its agent's start"
+same answer "$(pod curl --silent --show-error --max-time 5 "http://$web/")"
+ip route show proto 118 | grep -q "^$theirs via 192.0.2.2 "
+kubectl delete node two
+within 20 sh -c '! ip route show proto 118 | grep -q via'
+answers 8080
 
 ours delete -k /tmp/cni --wait
 answers 8080
