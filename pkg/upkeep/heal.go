@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/firewall/conntrack"
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/gone"
 	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
@@ -92,6 +93,7 @@ func (w *watch) restore(ctx context.Context) (nft.Restored, error) {
 	}
 	defer a.end()
 	done, err := w.keeper.Restore(ctx, nft.Restoring{Admit: a.admits, Leave: w.leaves})
+	w.lead(done)
 	for _, id := range a.dead {
 		w.keeper.DropOwner(id)
 	}
@@ -113,8 +115,24 @@ func (w *watch) restoreOne(ctx context.Context, id owner.ID) {
 	defer a.end()
 	only := func(other owner.ID, linked bool) bool { return other == id && a.admits(other, linked) }
 	done, err := w.keeper.Restore(ctx, nft.Restoring{Admit: only, Leave: w.leaves})
+	w.lead(done)
 	if err == nil && !done.Nothing() {
 		w.say("made again: %s, when the verb that was at work had ended", told(done))
+	}
+}
+
+// lead has flows that began while the rules were away begin anew, by the rules: the kernel asks about the first packet of a flow only.
+func (w *watch) lead(done nft.Restored) {
+	if len(done.Ports)+len(done.Masqueraded) == 0 {
+		return
+	}
+	table, err := conntrack.Open()
+	if err == nil {
+		defer table.Close()
+		_, err = table.Astray(done.Ports, done.Masqueraded)
+	}
+	if err != nil {
+		w.say("flows that began meanwhile go on as they began: %v", err)
 	}
 }
 

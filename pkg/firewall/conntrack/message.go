@@ -47,6 +47,7 @@ const (
 type flow struct {
 	protocol        uint8
 	original, reply tuple
+	status          uint32
 	name            []netlink.Attribute // what the kernel tells it from all others by, as it sent it
 	id              uint32
 	counts          [2]Count // of both directions, where the kernel counts (net.netfilter.nf_conntrack_acct)
@@ -174,6 +175,9 @@ func parse(data []byte) (f flow, err error) {
 			d.Nested(func(d *netlink.AttributeDecoder) error { return f.reply.parse(d, &f.protocol) })
 		case ctaCounts, ctaCountsBack:
 			d.Nested(f.counts[d.Type()-ctaCounts].parse)
+			continue
+		case ctaStatus:
+			f.status = binary.BigEndian.Uint32(append(d.Bytes(), 0, 0, 0, 0))
 			continue
 		case ctaID:
 			f.id = binary.BigEndian.Uint32(append(d.Bytes(), 0, 0, 0, 0))

@@ -2,10 +2,13 @@ package nft
 
 import (
 	"context"
+	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -24,6 +27,9 @@ type Restored struct {
 	Rules    int
 	Owners   map[owner.ID]bool
 	Foreign  bool // something is in the way, that somebody else has by now
+
+	Ports       []firewall.Port // that lead somewhere again
+	Masqueraded []netip.Addr    // addresses that are so again
 }
 
 // Nothing says that nothing was missing.
@@ -63,8 +69,21 @@ func (r *Restored) add(more Restored) {
 	r.Elements += more.Elements
 	r.Rules += more.Rules
 	r.Foreign = r.Foreign || more.Foreign
+	r.Ports = append(r.Ports, more.Ports...)
+	r.Masqueraded = append(r.Masqueraded, more.Masqueraded...)
 	for id := range more.Owners {
 		r.Owners[id] = true
+	}
+}
+
+// note notes an element of the set that is put back.
+func (r *Restored) note(set string, e kept) {
+	r.Owners[e.owner] = true
+	if strings.HasPrefix(set, "dnat") {
+		r.Ports = append(r.Ports, portIn(element{SetElement: e.SetElement}))
+	}
+	if addr, ok := netip.AddrFromSlice(e.Key); ok && strings.HasPrefix(set, "masq") {
+		r.Masqueraded = append(r.Masqueraded, addr)
 	}
 }
 
@@ -95,7 +114,7 @@ func (k *Keeper) lack(t *table, how Restoring, done *Restored) (changes []change
 			case how.Leave(whatElement(s, t, e.Key)):
 			case e.owner == owner.ID{} || how.Admit(e.owner, linked[e.owner]):
 				put = append(put, e.SetElement)
-				done.Owners[e.owner] = true
+				done.note(s.Name, e)
 			}
 		}
 		done.Elements += len(put)
