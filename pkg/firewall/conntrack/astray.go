@@ -23,6 +23,9 @@ const (
 // masqueraded, with that address. Whoever sends again, as TCP does by itself, begins anew. Those that somebody answered stay: they have found their
 // way. It returns how many were removed.
 func (t *Table) Astray(ports []firewall.Port, masqueraded []netip.Addr) (removed int, err error) {
+	if n, err := t.entries(); err == nil && n == 0 {
+		return 0, nil
+	}
 	targets, sources := make(map[uint16][]firewall.Port), make(map[netip.Addr]bool)
 	for _, p := range ports {
 		targets[p.HostPort] = append(targets[p.HostPort], p)
