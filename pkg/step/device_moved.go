@@ -2,9 +2,12 @@ package step
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -60,10 +63,16 @@ func (m Moved) Guard(ctx context.Context, s *site.Site) error {
 // Ready says whether the device can be had.
 func (m Moved) Ready(_ context.Context, s *site.Site) error {
 	link, err := m.Device.find(s.Host)
-	if err != nil || m.Force {
+	if err != nil {
 		return err
 	}
 	a := link.Attrs()
+	if a.Flags&net.FlagLoopback != 0 {
+		return fault.New(fault.Config, "name another", "device %s: the loopback, of which each namespace has its own", a.Name)
+	}
+	if m.Force {
+		return nil
+	}
 	if a.MasterIndex != 0 {
 		return fault.New(fault.Config, "take it off, or say force: true", "device %s: a port of %s", a.Name, masterName(s.Host, link))
 	}
@@ -104,7 +113,11 @@ func (m Moved) Apply(_ context.Context, s *site.Site) (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	return true, s.Host.Conn.Send(rtnl.Move(link.Attrs().Index, container.NS, m.IfName, now.Name))
+	err = s.Host.Conn.Send(rtnl.Move(link.Attrs().Index, container.NS, m.IfName, now.Name))
+	if errors.Is(err, unix.EINVAL) {
+		err = fault.New(fault.Config, "name another", "device %s: the kernel keeps it in its namespace: %w", now.Name, err)
+	}
+	return true, err
 }
 
 // note is what the device is like.

@@ -184,5 +184,8 @@ func repairOne(ctx context.Context, bundle plugin.Bundle, host *observe.Host, e 
 		}
 	}
 	o.made, o.err = r.call(ctx, bundle, "REPAIR")
+	if o.err == nil && a.State == observe.Broken { // nor is it whole without what REPAIR does not look at, as its reservation
+		_, o.err = r.call(ctx, bundle, "CHECK")
+	}
 	return o
 }
