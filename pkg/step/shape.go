@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
-	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
@@ -29,6 +28,8 @@ type Shape struct {
 
 	Latency int // milliseconds that a packet may wait before it is dropped; 0: latency
 
+	Inside bool // it is done at the interface itself, which need be no end of a pair: the two directions change places
+
 	Unshaped []netip.Prefix // what comes from or goes to these goes as fast as it can
 	Only     []netip.Prefix // nothing else is slowed down
 }
@@ -42,41 +43,6 @@ const (
 	classHandle = rootHandle | 1
 	leafHandle  = 2 << 16
 )
-
-// hostEnd returns the other end of the container's interface, which must be one that the plugins before made.
-func (s Shape) hostEnd(at *site.Site) (netlink.Link, error) {
-	container, err := inside(at)
-	if err != nil {
-		return nil, err
-	}
-	link, err := need(container, s.IfName)
-	if err != nil {
-		return nil, err
-	}
-	if !rtnl.Paired(link) {
-		return nil, fault.New(fault.Unsupported, "take it out of the list, or shape inside the container", "interface %s: %s: only one end of a pair can be shaped from the host",
-			s.IfName, link.Type())
-	}
-	host, err := at.Host.LinkByIndex(link.Attrs().ParentIndex)
-	if absentLink(err) || err == nil && !slices.Contains(s.Hosts, host.Attrs().Name) {
-		return nil, fault.New(fault.Config, "put the plugin after the one that makes the interface", "interface %s: its other end is none of the links of prevResult: %v", s.IfName, s.Hosts)
-	}
-	return host, err
-}
-
-// left returns the host's end for an Undo, which may have no namespace nor result: nil where it is gone.
-func (s Shape) left(at *site.Site) (netlink.Link, error) {
-	if at.Container != nil && s.IfName != "" {
-		link, err := find(at.Container, s.IfName)
-		if err == nil && link != nil && rtnl.Paired(link) {
-			host, err := at.Host.LinkByIndex(link.Attrs().ParentIndex)
-			if !absentLink(err) {
-				return host, err
-			}
-		}
-	}
-	return find(at.Host, s.Owner.HostLink())
-}
 
 // tbf is the queue that the reference makes.
 func (s Shape) tbf(link int) *netlink.Tbf {
@@ -93,11 +59,11 @@ func (s Shape) tbf(link int) *netlink.Tbf {
 
 // queue makes the link's root queue so, and says whether it was not. What somebody else made there stays.
 func (s Shape) queue(at *site.Site, link netlink.Link) (bool, error) {
-	h, err := at.Host.Handle()
+	h, err := s.on(at).Handle()
 	if err != nil {
 		return false, err
 	}
-	root, err := at.Host.Conn.Queue(link.Attrs().Index, netlink.HANDLE_ROOT)
+	root, err := s.on(at).Conn.Queue(link.Attrs().Index, netlink.HANDLE_ROOT)
 	if err != nil || s.same(root, link) == nil {
 		return false, err
 	}
@@ -141,7 +107,7 @@ func (s Shape) classes(h *netlink.Handle, link netlink.Link) error {
 	if err := h.ClassReplace(s.class(index)); err != nil {
 		return fmt.Errorf("htb: class: %w", err)
 	}
-	for _, f := range s.apart(index, rootHandle, source, 1) {
+	for _, f := range s.apart(index, rootHandle, s.theirs(source, destination), 1) {
 		f.ClassId = rootHandle
 		if len(s.Only) > 0 {
 			f.ClassId = classHandle
@@ -157,14 +123,6 @@ func (s Shape) class(link int) *netlink.HtbClass {
 	return netlink.NewHtbClass(netlink.ClassAttrs{LinkIndex: link, Parent: rootHandle, Handle: classHandle},
 		netlink.HtbClassAttrs{Rate: s.Rate, Buffer: uint32(s.Burst / 8), Cbuffer: 1600, Quantum: 1600})
 }
-
-// far is which of a packet's two addresses is not the container's, as offsets in a header of IPv4 and of IPv6.
-type far struct{ v4, v6 int32 }
-
-var (
-	source      = far{12, 8}
-	destination = far{16, 24}
-)
 
 // apart are filters that find what is treated apart, each with the priority of its family from first on. What to do with it is for the caller to say.
 func (s Shape) apart(link int, parent uint32, which far, first uint16) (list []*netlink.U32) {
@@ -195,14 +153,14 @@ func unsupported(what string, err error) error {
 
 // verify compares the link's queue with what was made.
 func (s Shape) verify(at *site.Site, link netlink.Link) error {
-	root, err := at.Host.Conn.Queue(link.Attrs().Index, netlink.HANDLE_ROOT)
+	root, err := s.on(at).Conn.Queue(link.Attrs().Index, netlink.HANDLE_ROOT)
 	if err != nil {
 		return err
 	}
 	if err := s.same(root, link); err != nil || root.Type() != "htb" {
 		return err
 	}
-	h, err := at.Host.Handle()
+	h, err := s.on(at).Handle()
 	if err != nil {
 		return err
 	}
@@ -253,11 +211,11 @@ func told(q *netlink.Tbf) string {
 
 // unqueue removes a root queue of ours.
 func (s Shape) unqueue(at *site.Site, link netlink.Link) error {
-	root, err := at.Host.Conn.Queue(link.Attrs().Index, netlink.HANDLE_ROOT)
+	root, err := s.on(at).Conn.Queue(link.Attrs().Index, netlink.HANDLE_ROOT)
 	if err != nil || root == nil || root.Attrs().Handle != rootHandle || root.Type() != "tbf" && root.Type() != "htb" {
 		return err
 	}
-	h, err := at.Host.Handle()
+	h, err := s.on(at).Handle()
 	if err != nil {
 		return err
 	}

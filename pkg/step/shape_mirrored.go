@@ -23,7 +23,12 @@ type Mirrored struct {
 	MAC  net.HardwareAddr
 }
 
-func (m Mirrored) String() string { return "rate from " + m.IfName }
+func (m Mirrored) String() string {
+	if m.Inside {
+		return "rate to " + m.IfName
+	}
+	return "rate from " + m.IfName
+}
 
 // Mendable says that what somebody removed is made again by Apply.
 func (m Mirrored) Mendable() {}
@@ -47,15 +52,15 @@ func (m Mirrored) Guard(_ context.Context, at *site.Site) error {
 	if m.Rate == 0 {
 		return nil
 	}
-	host, err := m.hostEnd(at)
+	host, err := m.end(at)
 	if err != nil {
 		return err
 	}
-	link, err := find(at.Host, m.Name)
+	link, err := find(m.on(at), m.Name)
 	if err != nil || link == nil {
 		return err
 	}
-	is, err := led(at, host, link.Attrs().Index)
+	is, err := led(m.on(at), host, link.Attrs().Index)
 	if is {
 		err = m.exists(m.Name)
 	}
@@ -67,7 +72,7 @@ func (m Mirrored) Apply(_ context.Context, at *site.Site) (bool, error) {
 	if m.Rate == 0 {
 		return false, nil
 	}
-	host, err := m.hostEnd(at)
+	host, err := m.end(at)
 	if err != nil {
 		return false, err
 	}
@@ -85,19 +90,19 @@ func (m Mirrored) Apply(_ context.Context, at *site.Site) (bool, error) {
 
 // link returns the link, up.
 func (m Mirrored) link(at *site.Site, host netlink.Link) (netlink.Link, bool, error) {
-	link, err := find(at.Host, m.Name)
+	link, err := find(m.on(at), m.Name)
 	if err != nil || link != nil && isUp(link) {
 		return link, false, err
 	}
 	if link == nil {
-		err = at.Host.Conn.Send(rtnl.NewIFB(m.Name, m.MAC, host.Attrs().MTU), rtnl.SetAlias(m.Name, m.Owner.Tag(owner.AliasRoom)), rtnl.SetUp(m.Name))
+		err = m.on(at).Conn.Send(rtnl.NewIFB(m.Name, m.MAC, host.Attrs().MTU), rtnl.SetAlias(m.Name, m.Owner.Tag(owner.AliasRoom)), rtnl.SetUp(m.Name))
 		if err != nil {
 			return nil, true, unsupported("ifb", err)
 		}
-	} else if err := at.Host.Conn.Send(rtnl.SetUp(m.Name)); err != nil {
+	} else if err := m.on(at).Conn.Send(rtnl.SetUp(m.Name)); err != nil {
 		return nil, true, err
 	}
-	link, err = need(at.Host, m.Name)
+	link, err = need(m.on(at), m.Name)
 	return link, true, err
 }
 
@@ -108,8 +113,16 @@ func (m Mirrored) all() Shape {
 	return s
 }
 
-// Undo removes the way, the queue and the link. A link without a mark is the reference's, which has one a container.
+// Undo removes the way, the queue and the link, on whichever side they are. A link without a mark is the reference's, which has one a container.
 func (m Mirrored) Undo(_ context.Context, at *site.Site) error {
+	var errs []error
+	for _, m.Inside = range both(at) {
+		errs = append(errs, m.undo(at))
+	}
+	return fault.Join(errs...)
+}
+
+func (m Mirrored) undo(at *site.Site) error {
 	links, err := m.links(at)
 	if err != nil {
 		return err
@@ -117,13 +130,13 @@ func (m Mirrored) Undo(_ context.Context, at *site.Site) error {
 	host, err := m.left(at)
 	errs := []error{err}
 	if host != nil && len(links) == 0 {
-		errs = append(errs, unlead(at, host, 0))
+		errs = append(errs, unlead(m.on(at), host, 0))
 	}
 	for _, link := range links {
 		if host != nil {
-			errs = append(errs, unlead(at, host, link.Attrs().Index))
+			errs = append(errs, unlead(m.on(at), host, link.Attrs().Index))
 		}
-		errs = append(errs, remove(at.Host, link))
+		errs = append(errs, remove(m.on(at), link))
 	}
 	return fault.Join(errs...)
 }
@@ -135,7 +148,7 @@ func (m Mirrored) links(at *site.Site) (list []netlink.Link, err error) {
 		return m.marked(at)
 	}
 	for i, name := range names {
-		link, err := find(at.Host, name)
+		link, err := find(m.on(at), name)
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +168,7 @@ func (m Mirrored) links(at *site.Site) (list []netlink.Link, err error) {
 
 // marked looks for an owner whose names are not known.
 func (m Mirrored) marked(at *site.Site) (list []netlink.Link, err error) {
-	links, err := at.Host.LinkList()
+	links, err := m.on(at).LinkList()
 	if err != nil {
 		return nil, err
 	}
@@ -172,11 +185,11 @@ func (m Mirrored) Verify(_ context.Context, at *site.Site) error {
 	if m.Rate == 0 {
 		return nil
 	}
-	host, err := m.hostEnd(at)
+	host, err := m.end(at)
 	if err != nil {
 		return asDrift(err)
 	}
-	link, err := need(at.Host, m.Name)
+	link, err := need(m.on(at), m.Name)
 	if err != nil {
 		return err
 	}
@@ -184,7 +197,7 @@ func (m Mirrored) Verify(_ context.Context, at *site.Site) error {
 	if !isUp(link) {
 		errs = append(errs, drift("link "+m.Name, "up", "down"))
 	}
-	is, err := led(at, host, link.Attrs().Index)
+	is, err := led(m.on(at), host, link.Attrs().Index)
 	if err == nil && !is {
 		err = drift("what comes in by "+host.Attrs().Name, "led to "+m.Name, "not led there")
 	}

@@ -34,7 +34,7 @@ func (m Mirrored) try(s *site.Site) error {
 	if err != nil {
 		return err
 	}
-	m.Rate, m.Burst = 8000000, 800000 // no packet will ever see it
+	m.Rate, m.Burst, m.Inside = 8000000, 800000, false // no packet will ever see it, and there is one side
 	m.Name, m.MAC = "bwp", net.HardwareAddr{2, 0, 0, 0, 0, 1}
 	if _, err := m.queue(s, lo); err != nil {
 		return err

@@ -13,7 +13,12 @@ import (
 // Shaped is the queue by which what goes to the container is slowed down.
 type Shaped struct{ Shape }
 
-func (s Shaped) String() string { return "rate to " + s.IfName }
+func (s Shaped) String() string {
+	if s.Inside {
+		return "rate from " + s.IfName
+	}
+	return "rate to " + s.IfName
+}
 
 // Mendable says that a queue that somebody removed is made again by Apply.
 func (s Shaped) Mendable() {}
@@ -23,11 +28,11 @@ func (s Shaped) Guard(_ context.Context, at *site.Site) error {
 	if s.Rate == 0 {
 		return nil
 	}
-	link, err := s.hostEnd(at)
+	link, err := s.end(at)
 	if err != nil {
 		return err
 	}
-	root, err := at.Host.Conn.Queue(link.Attrs().Index, netlink.HANDLE_ROOT)
+	root, err := s.on(at).Conn.Queue(link.Attrs().Index, netlink.HANDLE_ROOT)
 	if err == nil && root != nil && root.Attrs().Handle == rootHandle {
 		err = s.exists(link.Attrs().Name)
 	}
@@ -43,20 +48,24 @@ func (s Shaped) Apply(_ context.Context, at *site.Site) (bool, error) {
 	if s.Rate == 0 {
 		return false, nil
 	}
-	link, err := s.hostEnd(at)
+	link, err := s.end(at)
 	if err != nil {
 		return false, err
 	}
 	return s.queue(at, link)
 }
 
-// Undo removes the queue, where the host's end is still there.
+// Undo removes the queue, where the link that has it is still there, on whichever side that is.
 func (s Shaped) Undo(_ context.Context, at *site.Site) error {
-	link, err := s.left(at)
-	if err != nil || link == nil {
-		return err
+	var errs []error
+	for _, s.Inside = range both(at) {
+		link, err := s.left(at)
+		if err == nil && link != nil {
+			err = s.unqueue(at, link)
+		}
+		errs = append(errs, err)
 	}
-	return s.unqueue(at, link)
+	return fault.Join(errs...)
 }
 
 // Verify compares the queue.
@@ -64,7 +73,7 @@ func (s Shaped) Verify(_ context.Context, at *site.Site) error {
 	if s.Rate == 0 {
 		return nil
 	}
-	link, err := s.hostEnd(at)
+	link, err := s.end(at)
 	if err != nil {
 		return asDrift(err)
 	}

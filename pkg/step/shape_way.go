@@ -15,8 +15,8 @@ import (
 const beside = 49000
 
 // entrance returns the parent of the filters at the host's end, and the priority of ours; make says whether it is to be made. With somebody's clsact it is that.
-func entrance(at *site.Site, host netlink.Link, make bool) (parent uint32, priority uint16, err error) {
-	there, err := at.Host.Conn.Queue(host.Attrs().Index, netlink.HANDLE_INGRESS)
+func entrance(on *site.Side, host netlink.Link, make bool) (parent uint32, priority uint16, err error) {
+	there, err := on.Conn.Queue(host.Attrs().Index, netlink.HANDLE_INGRESS)
 	switch {
 	case err != nil:
 		return 0, 0, err
@@ -27,7 +27,7 @@ func entrance(at *site.Site, host netlink.Link, make bool) (parent uint32, prior
 	case !make:
 		return 0, 0, nil
 	}
-	h, err := at.Host.Handle()
+	h, err := on.Handle()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -40,11 +40,11 @@ func entrance(at *site.Site, host netlink.Link, make bool) (parent uint32, prior
 
 // lead leads to the link what comes in by the host's end, and says whether it was not led.
 func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
-	h, err := at.Host.Handle()
+	h, err := m.on(at).Handle()
 	if err != nil {
 		return false, err
 	}
-	parent, _, err := entrance(at, host, false)
+	parent, _, err := entrance(m.on(at), host, false)
 	if err != nil {
 		return false, err
 	}
@@ -52,11 +52,11 @@ func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
 		if is, err := ledFrom(h, host, parent, link.Attrs().Index); err != nil || is {
 			return false, err
 		}
-		if err := unlead(at, host, 0); err != nil { // to a link that is gone, where all is dropped
+		if err := unlead(m.on(at), host, 0); err != nil { // to a link that is gone, where all is dropped
 			return false, err
 		}
 	}
-	parent, priority, err := entrance(at, host, true)
+	parent, priority, err := entrance(m.on(at), host, true)
 	if err != nil {
 		return false, err
 	}
@@ -70,7 +70,7 @@ func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
 
 // ways are the filters at the host's end that lead to the link, after those for what is not to go there.
 func (m Mirrored) ways(host, link int, parent uint32, priority uint16) []*netlink.U32 {
-	list := m.apart(host, parent, destination, priority)
+	list := m.apart(host, parent, m.theirs(destination, source), priority)
 	if len(m.Only) == 0 {
 		last := priority
 		if len(list) > 0 {
@@ -89,12 +89,12 @@ func (m Mirrored) ways(host, link int, parent uint32, priority uint16) []*netlin
 }
 
 // led says whether what comes in by the host's end is led to the link of that index.
-func led(at *site.Site, host netlink.Link, to int) (bool, error) {
-	parent, _, err := entrance(at, host, false)
+func led(on *site.Side, host netlink.Link, to int) (bool, error) {
+	parent, _, err := entrance(on, host, false)
 	if err != nil || parent == 0 {
 		return false, err
 	}
-	h, err := at.Host.Handle()
+	h, err := on.Handle()
 	if err != nil {
 		return false, err
 	}
@@ -114,12 +114,12 @@ func ledFrom(h *netlink.Handle, host netlink.Link, parent uint32, to ...int) (bo
 }
 
 // unlead removes the ways to the link, and to any that is gone, and, where nothing else is there, what they were in.
-func unlead(at *site.Site, host netlink.Link, to int) error {
-	h, err := at.Host.Handle()
+func unlead(on *site.Side, host netlink.Link, to int) error {
+	h, err := on.Handle()
 	if err != nil {
 		return err
 	}
-	parent, _, err := entrance(at, host, false)
+	parent, _, err := entrance(on, host, false)
 	if err != nil || parent == 0 {
 		return err
 	}

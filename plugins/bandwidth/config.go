@@ -14,6 +14,7 @@ type Config struct {
 	Ingress, Egress Limit
 	Latency         int            // milliseconds; 0: the reference's
 	Unshaped, Only  []netip.Prefix // masked; not both
+	Inside          bool           // the interface itself is shaped
 }
 
 // Limit is the bound of one direction. The zero Limit is none.
@@ -33,6 +34,7 @@ func Parse(req *plugin.Request) (Config, error) {
 		Latency:  int(k.Int("latency", 0, 0, mostLatency)),
 		Unshaped: endpoint.Subnets(k, "unshapedSubnets"),
 		Only:     endpoint.Subnets(k, "shapedSubnets"),
+		Inside:   k.Bool("shapeInContainer", false),
 	}
 	if most := uint64(k.Int("maxBurst", 0, 0, mostBurst)); most != 0 {
 		if most < 8 {

@@ -13,16 +13,22 @@ import (
 
 // Plan says by which queues a container's traffic goes. It is pure.
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
-	shape := step.Shape{Owner: call.Owner, IfName: call.IfName, Hosts: hosts(call), Latency: c.Latency, Unshaped: c.Unshaped, Only: c.Only}
+	shape := step.Shape{Owner: call.Owner, IfName: call.IfName, Hosts: hosts(call), Latency: c.Latency, Unshaped: c.Unshaped, Only: c.Only,
+		Inside: c.Inside}
 	in, out := shape, shape
 	in.Rate, in.Burst = c.Ingress.Rate, c.Ingress.Burst
 	out.Rate, out.Burst = c.Egress.Rate, c.Egress.Burst
+	if c.Inside { // the interface sends what comes from the container
+		in, out = out, in
+	}
 	p := plan.Plan{
 		Footing: []plan.Footing{step.Standing{IfName: call.IfName, Hosts: call.HostEnds()}},
 		Result:  call.Result,
 	}
 	mirror := step.Mirrored{Shape: out}
-	if out.Rate != 0 && call.Result != nil {
+	if names := step.MirrorNames(call.Owner); c.Inside && len(names) > 0 {
+		mirror.Name = names[1] // nobody outside of the container sees it: the result says nothing of it
+	} else if out.Rate != 0 && call.Result != nil {
 		mirror.Name, mirror.MAC, p.Result = mirrorOf(call)
 	}
 	p.Steps = []plan.Step{step.Shaped{Shape: in}, mirror}

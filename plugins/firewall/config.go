@@ -42,7 +42,7 @@ const longestChain = 28
 // chainName says whether the name can be that of an operator's chain, to iptables and to nft.
 func chainName(name string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	own := nft.Reserved(name) || slices.Contains([]string{"INPUT", "OUTPUT", "FORWARD", "ACCEPT", "DROP", "QUEUE", "RETURN"}, name) ||
-		strings.HasPrefix(name, "CNI-FORWARD") || strings.HasPrefix(name, "CNI-ISOLATION-STAGE-")
+	own := nft.Reserved(name) || slices.Contains([]string{"INPUT", "OUTPUT", "FORWARD", "ACCEPT", "DROP", "QUEUE", "RETURN", firewall.ForwardChain, firewall.PublishedChain}, name) ||
+		strings.HasPrefix(name, "CNI-ISOLATION-STAGE-")
 	return !own && len(name) <= longestChain && strings.ContainsAny(name[:1], letters) && strings.Trim(name, letters+"0123456789-_./") == ""
 }

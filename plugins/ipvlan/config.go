@@ -2,11 +2,14 @@ package ipvlan
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
 	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
-	"github.com/trestle-cni/trestle/pkg/keys"
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/pkg/step"
 )
@@ -16,6 +19,7 @@ type Config struct {
 	endpoint.Lone
 	Parent step.Parent
 	Form   step.IPvlan
+	Before *types100.Result // addresses and routes of the plugin before, where no address plugin is named; nil: none
 }
 
 // Parse reads the configuration, and complains of all that is wrong with it at once.
@@ -35,16 +39,28 @@ func Parse(req *plugin.Request) (Config, error) {
 	if c.IPAM == "dhcp" {
 		k.Reject("ipam.type", c.IPAM, "cannot be used here: a server tells clients apart by Ethernet addresses, and these have their parent's")
 	}
-	if c.Parent.Name == "" && req.Command == "ADD" {
-		c.Parent.Name = before(k)
+	if req.Command == "ADD" {
+		err := c.chained(req)
+		return c, fault.Join(err, k.Err())
 	}
 	return c, k.Err()
 }
 
-// before is the only interface that a plugin before made, which is the parent then.
-func before(k *keys.Object) string {
-	if links := k.Object("prevResult").Objects("interfaces"); len(links) == 1 {
-		return links[0].String("name", "")
+// chained takes from the plugin before what the configuration leaves open: its only interface is the parent, its addresses and routes are the link's.
+func (c *Config) chained(req *plugin.Request) error {
+	prev, err := req.PrevResult()
+	if err != nil || prev == nil {
+		return err
 	}
-	return ""
+	switch links := prev.Interfaces; {
+	case c.Parent.Name != "":
+	case len(links) == 1:
+		c.Parent.Name = links[0].Name
+	default:
+		req.Keys.Reject("master", "", fmt.Sprintf("must name a link: the plugin before made %d", len(links)))
+	}
+	if c.IPAM == "" && len(prev.IPs) > 0 {
+		c.Before = &types100.Result{IPs: prev.IPs, Routes: prev.Routes}
+	}
+	return nil
 }

@@ -2,9 +2,12 @@
 package ipvlan
 
 import (
+	"cmp"
+
 	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
 	"github.com/trestle-cni/trestle/pkg/plan"
+	"github.com/trestle-cni/trestle/pkg/step"
 )
 
 // Kind is the plugin: its name, its parser and its planner.
@@ -17,10 +20,15 @@ func Kind() attach.Kind[Config] {
 	}
 }
 
-// Plan says what one container's attachment consists of. It is pure.
+// Plan says what one container's attachment consists of. It is pure. Without an address plugin there may be the addresses of the plugin before.
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
-	return c.Lone.Plan(call, endpoint.Hold{
+	hold := endpoint.Hold{
 		Kernel: true, Silent: c.Form.Mode != "l2",
 		Make: endpoint.Link(call, c.Form, c.Parent),
-	})
+	}
+	if c.IPAM == "" {
+		hold.Brings = new(step.Network)
+		call.Result = cmp.Or(call.Result, c.Before)
+	}
+	return c.Lone.Plan(call, hold)
 }
