@@ -183,7 +183,7 @@ func (p *Picture) portTaken() (found []Finding) {
 			packet.In = linkOf(uplinks[0])
 			v := host.Filter.Judge(ruleset.Prerouting, packet, eye{host})
 			now := netip.AddrPortFrom(v.Packet.Destination, v.Packet.DestinationPort)
-			if v.Action == ruleset.Accept && v.Translated && now != port.Target {
+			if v.Action == ruleset.Accept && v.Translated && now != port.Target && !p.leadsHome(a, now) {
 				found = append(found, Finding{Object: name(a),
 					What:   fmt.Sprintf("port %d/%s leads to %s and not to %s: %s", port.HostPort, port.Protocol, now, port.Target, v.By()),
 					Remedy: "publish another port, or remove that rule"})

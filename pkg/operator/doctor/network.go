@@ -139,6 +139,13 @@ func (p *Picture) living() (list []*observe.Attachment) {
 	return list
 }
 
+// leadsHome says whether the container has published there by another network: its runtime gives the same ports to each.
+func (p *Picture) leadsHome(a *observe.Attachment, to netip.AddrPort) bool {
+	return slices.ContainsFunc(p.living(), func(b *observe.Attachment) bool {
+		return b.ContainerID == a.ContainerID && slices.ContainsFunc(b.Ports, func(port observe.Port) bool { return port.Target == to })
+	})
+}
+
 // uplinks are the links by which the host's default routes go; where there is none, those with an address that no container is behind.
 func (p *Picture) uplinks() (list []*observe.Link) {
 	host, bridges := p.Host.Own(), p.bridges()

@@ -200,16 +200,19 @@ func matches(list []Thing, only Kind, name string) []Thing {
 	return nil
 }
 
-// merged leaves one of several things that have one page: the ports of one container's attachment, a namespace named as its container.
+// merged leaves one of several things that have one page: the ports of one container, with all of its attachments that have them, a namespace named as its container.
 func merged(found []Thing) []Thing {
 	var list []Thing
 	for _, t := range found {
-		twin := slices.ContainsFunc(list, func(o Thing) bool {
-			return t.Kind == KindPort && o.Kind == KindPort && o.Attachments[0] == t.Attachments[0] ||
+		twin := slices.IndexFunc(list, func(o Thing) bool {
+			return t.Kind == KindPort && o.Kind == KindPort && o.Attachments[0].ContainerID == t.Attachments[0].ContainerID ||
 				t.Kind == KindNamespace && o.Kind == KindContainer && t.Namespace.ID == o.Attachments[0].Namespace
 		})
-		if !twin {
+		switch {
+		case twin < 0:
 			list = append(list, t)
+		case t.Kind == KindPort && !slices.Contains(list[twin].Attachments, t.Attachments[0]):
+			list[twin].Attachments = append(list[twin].Attachments, t.Attachments[0])
 		}
 	}
 	return list
