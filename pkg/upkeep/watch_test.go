@@ -180,6 +180,28 @@ func TestHabit(t *testing.T) {
 	})
 }
 
+// TestOwnWork flushes a chain: to put it back the table is made anew, and that is nobody's removal.
+func TestOwnWork(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		run := t.TempDir()
+		f := nft.Open().Remember(run)
+		defer f.Close()
+		hold(t, f, 2)
+		said := begun(t, run, nothing)
+		for _, chain := range []string{"trestle postrouting", "trestle prerouting", "trestle output", "trestle egress4", "trestle egress6", "trestle_forward forward"} {
+			nftool(t, "flush chain inet "+chain)
+			if line := says(t, said, "made again: table inet "); !strings.Contains(line, "nft (process ") {
+				t.Errorf("chain %s: %s", chain, line)
+			}
+		}
+		nftool(t, "delete table bridge trestle")
+		if line := says(t, said, ""); !strings.HasPrefix(line, "made again: table bridge trestle") {
+			t.Errorf("of our own work was said: %s", line)
+		}
+	})
+}
+
 // TestPause asks for a rest, in which all stays as it is, and ends it.
 func TestPause(t *testing.T) {
 	t.Parallel()

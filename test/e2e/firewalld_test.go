@@ -42,22 +42,42 @@ Exec=/usr/sbin/firewalld --nofork --nopid --log-target=console --system-config=/
 // passes nothing on, and one more, pods, which passes all.
 func firewalldCmd(ts *testscript.TestScript, neg bool, args []string) {
 	plain(ts, neg, "firewalld", len(args) == 0)
-	for path, text := range busFiles {
-		ts.Check(errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)))
-	}
-	stop, err := startBus()
+	stop, err := startFirewalld()
 	ts.Defer(stop)
 	ts.Check(err)
+}
+
+// startFirewalld returns when firewalld filters the packets of this network namespace. It ends with its bus.
+func startFirewalld() (stop func(), err error) {
+	stop = func() {}
+	for path, text := range busFiles {
+		err = errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644))
+	}
+	if err != nil {
+		return stop, err
+	}
+	if stop, err = startBus(); err != nil {
+		return stop, err
+	}
+	if err := askFirewalld(); err != nil {
+		said, _ := os.ReadFile(busLog)
+		return stop, fmt.Errorf("firewalld: %w\n%s", err, said)
+	}
+	return stop, nil
+}
+
+// askFirewalld asks it for something: that starts it, and the answer comes when it is ready.
+func askFirewalld() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*soon()) // a program in Python, which makes some hundred rules
 	defer cancel()
 	conn, err := dbus.Open(ctx)
-	ts.Check(err)
-	defer conn.Close()
-	const name = "org.fedoraproject.FirewallD1" // whom to ask starts it, and the answer comes when it is ready
-	if _, err := conn.Call(name, "/org/fedoraproject/FirewallD1", name, "getDefaultZone"); err != nil {
-		said, _ := os.ReadFile(busLog)
-		ts.Fatalf("firewalld: %v\n%s", err, said)
+	if err != nil {
+		return err
 	}
+	defer conn.Close()
+	const name = "org.fedoraproject.FirewallD1"
+	_, err = conn.Call(name, "/org/fedoraproject/FirewallD1", name, "getDefaultZone")
+	return err
 }
 
 const busLog = "/run/dbus/log"

@@ -18,11 +18,26 @@ func (k *Keeper) Take(t *Told, ours bool) (swept bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.compat = k.compat || t.compat
+	anew := t.anew()
 	for _, m := range t.ours {
+		if ours && anew[m.table] && m.kind == unix.NFT_MSG_DELTABLE {
+			continue // what was in it went over
+		}
 		gone, failed := k.takeOne(m, ours)
 		swept, err = swept || gone, errors.Join(err, failed)
 	}
 	return swept, err
+}
+
+// anew are the tables that were made in the transaction, be it after they were deleted.
+func (t *Told) anew() map[*table]bool {
+	tables := make(map[*table]bool)
+	for _, m := range t.ours {
+		if m.kind == unix.NFT_MSG_NEWTABLE {
+			tables[m.table] = true
+		}
+	}
+	return tables
 }
 
 func (k *Keeper) takeOne(m message, ours bool) (swept bool, err error) {
@@ -40,9 +55,11 @@ func (k *Keeper) takeOne(m message, ours bool) (swept bool, err error) {
 			return false, k.takeRule(m)
 		}
 		return !ours && m.kind == unix.NFT_MSG_DELRULE && m.table.constant(m.name), nil
-	case unix.NFT_MSG_DELTABLE, unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_DELSET:
-		// Ours delete a table to make it anew, or when nobody holds anything in it.
-		if swept = !ours || len(k.held[keyOf(m.table, attachments)]) > 0; !swept && m.kind == unix.NFT_MSG_DELTABLE {
+	case unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_DELSET:
+		return !ours, nil // with ours something comes in its place, or the table goes
+	case unix.NFT_MSG_DELTABLE:
+		// Ours delete a table when nobody holds anything in it, if not to make it anew.
+		if swept = !ours || len(k.held[keyOf(m.table, attachments)]) > 0; !swept {
 			delete(k.known, m.table.String())
 		}
 	case unix.NFT_MSG_NEWTABLE:
