@@ -12,6 +12,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/phase"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/pkg/step"
 )
 
 // add is: guard, parse, IPAM, plan, apply, print. On an error all that was made is undone, and the error names the step.
@@ -66,7 +67,7 @@ func (v *verb) build(ctx context.Context, m *made) error {
 		return err
 	}
 	phase.End(ctx, "plan")
-	if err := p.Guard(ctx, v.site); err != nil {
+	if err := v.guard(ctx, p); err != nil {
 		return err
 	}
 	phase.End(ctx, "guard")
@@ -91,6 +92,24 @@ func (v *verb) build(ctx context.Context, m *made) error {
 	}
 	defer func() { phase.End(ctx, "result") }()
 	return v.req.Print(p.Result)
+}
+
+// guard is the plan's. What is left of an attachment of the same names goes first where that is provably gone: the reference's DEL knows nothing of it.
+func (v *verb) guard(ctx context.Context, p plan.Plan) error {
+	err := p.Guard(ctx, v.site)
+	if !errors.Is(err, step.ErrRemains) {
+		return err
+	}
+	left, err := v.config.plan(Call{Owner: v.call.Owner})
+	if err != nil {
+		return err
+	}
+	v.req.Logf("removes what is left of attachment %s: its link %s is gone", v.call.Owner, v.call.Owner.HostLink())
+	if err := v.undo(ctx, left, v.call.Owner, nil); err != nil {
+		return err
+	}
+	v.site.Arrive(v.call.Owner)
+	return p.Guard(ctx, v.site)
 }
 
 // reserve asks the IPAM plugin, before anything is made or, for one that wants to see the interface, after the links. It returns the plan

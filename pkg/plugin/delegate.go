@@ -132,7 +132,8 @@ func (r *Request) invoke(ctx context.Context, to callee, kind, command string, c
 	return out, nil
 }
 
-// resultOf reads what a plugin answered to an ADD. It may know fewer versions of the protocol than the configuration names, or more.
+// resultOf reads what an address plugin answered to an ADD. It may know fewer versions of the protocol than the configuration names, or more. It gives
+// addresses; which interface has them is the caller's to say, as in the reference.
 func (r *Request) resultOf(from callee, kind string, out []byte) (*types100.Result, error) {
 	version := versionOf(out)
 	if !slices.Contains(Versions(), version) { // the reference has it be the configuration's
@@ -141,6 +142,10 @@ func (r *Request) resultOf(from callee, kind string, out []byte) (*types100.Resu
 	result, err := ParseResult(out, version)
 	if err != nil {
 		return nil, fault.New(fault.Delegate, "is "+from.where+" a CNI plugin?", "%s: result: %w: %.200q", kind, err, out)
+	}
+	result.Interfaces = nil
+	for _, ip := range result.IPs {
+		ip.Interface = nil
 	}
 	return result, nil
 }

@@ -118,6 +118,21 @@ func TestAnswersOfEveryVersion(t *testing.T) {
 	}
 }
 
+// An address plugin gives addresses, and no interfaces: what it says of them is not taken for a previous plugin's word.
+func TestAnswerNamesNoInterface(t *testing.T) {
+	env := with("CNI_PATH="+ipamDir(t), "DELEGATE=versioned", `ANSWER={"cniVersion": "1.0.0", "interfaces": [{"name": "x"}], "ips": [{"address": "10.1.0.2/24", "interface": 0}]}`)
+	a := call(t, env, `{"cniVersion": "1.0.0", "name": "net"}`, func(ctx context.Context, r *Request) error {
+		result, err := r.Delegate(ctx, "ipam", "ADD")
+		if err == nil && (len(result.Interfaces) > 0 || len(result.IPs) != 1 || result.IPs[0].Interface != nil) {
+			t.Errorf("got %v", result)
+		}
+		return err
+	})
+	if a.status != 0 {
+		t.Error(a.out)
+	}
+}
+
 // Whoever calls itself, in this process or out of it, through others or not, is told so; a DEL has nothing to do.
 func TestGoesRound(t *testing.T) {
 	for _, command := range []string{"ADD", "CHECK", "STATUS", "GC", "DEL"} {

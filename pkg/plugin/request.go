@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -176,11 +177,26 @@ func ParseResult(raw []byte, version string) (*types100.Result, error) {
 			return nil, err
 		}
 	}
+	if err := members(raw); err != nil {
+		return nil, err
+	}
 	result, err := create.Create(version, raw)
 	if err != nil {
 		return nil, err
 	}
 	return types100.NewResultFromResult(result)
+}
+
+// members refuses null in the lists of a result, which the protocol's types can hold and their conversions cannot.
+func members(result []byte) error {
+	var lists struct{ IPs, Interfaces, Routes []json.RawMessage }
+	_ = json.Unmarshal(result, &lists) // what is not read here is refused by who reads all of it
+	for name, list := range map[string][]json.RawMessage{"ips": lists.IPs, "interfaces": lists.Interfaces, "routes": lists.Routes} {
+		if at := slices.IndexFunc(list, func(m json.RawMessage) bool { return string(m) == "null" }); at >= 0 {
+			return fmt.Errorf("%s[%d]: null: must be an object", name, at)
+		}
+	}
+	return nil
 }
 
 // versionOf returns the version that a result says it has; empty where it says none.

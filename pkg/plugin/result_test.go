@@ -56,6 +56,10 @@ func TestPrevResult(t *testing.T) {
 		{"1.0.0", `7`, "code 6"},
 		{"1.0.0", `{"ips": 7}`, "code 6"},
 		{"1.0.0", `{"cniVersion": "0.4.0", "ips": []}`, "code 6"},
+		{"1.1.0", `{"ips": [null]}`, "code 6"},
+		{"0.3.1", `{"ips": [{"version": "4", "address": "10.1.0.4/24"}, null]}`, "code 6"},
+		{"1.0.0", `{"Interfaces": [{"name": "eth0"}, null]}`, "code 6"},
+		{"0.4.0", `{"routes": [null]}`, "code 6"},
 	} {
 		config := `{"name": "net", "cniVersion": "` + c.version + `", "prevResult": ` + c.prev + `}`
 		got := "none"

@@ -3,6 +3,8 @@ package step
 import (
 	"cmp"
 	"context"
+	"errors"
+	"slices"
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
@@ -35,6 +37,10 @@ func (c Claim) String() string {
 	return string(c.Role)
 }
 
+// ErrRemains says of an owner that holds something already that what carried it is provably gone: who knew nothing of us has deleted the attachment, or nobody
+// has. Undone, it is in nobody's way.
+var ErrRemains = errors.New("of an attachment whose link is gone")
+
 // Guard refuses an owner that holds something in the role already: it was added before.
 func (c Claim) Guard(ctx context.Context, s *site.Site) error {
 	if c.idle() {
@@ -45,8 +51,14 @@ func (c Claim) Guard(ctx context.Context, s *site.Site) error {
 		return err
 	}
 	held, err := filter.Holds(ctx, c.Owner, c.Role)
-	if err == nil && held {
-		err = fault.New(fault.Taken, "delete it before you add it again", "attachment %s: exists already", c.Owner)
+	if err != nil || !held {
+		return err
+	}
+	err = fault.New(fault.Taken, "delete it before you add it again", "attachment %s: exists already", c.Owner)
+	holders, unread := filter.Owners(ctx, c.Role, c.Owner.ID.Network)
+	holders = slices.DeleteFunc(holders, func(h firewall.Holder) bool { return h.ID != c.Owner.ID })
+	if unread == nil && len(holders) > 0 && !slices.ContainsFunc(holders, func(h firewall.Holder) bool { return !Dead(s, h) }) {
+		err = fault.Join(err, ErrRemains)
 	}
 	return err
 }
@@ -61,7 +73,7 @@ func (c Claim) Apply(ctx context.Context, s *site.Site) (bool, error) {
 		return false, err
 	}
 	dead := func(h firewall.Holder) bool {
-		if !Dead(s, h) {
+		if !vacated(s, h) {
 			return false
 		}
 		s.Logf("%s: taken over from %s, whose link %s is gone", c, h, h.HostLink())
@@ -93,13 +105,26 @@ func (c Claim) barred(ctx context.Context, filter firewall.Filter) ([]string, er
 // Dead says whether an attachment is provably gone: its host link carried it, there is no such link, and no runtime remembers a network namespace of it
 // that is there, since somebody may have removed the link of a container that lives. No proof is not death.
 func Dead(s *site.Site, h firewall.Holder) bool {
+	return dead(s, h, func(cache.Entry) bool { return true })
+}
+
+func dead(s *site.Site, h firewall.Holder, tells func(cache.Entry) bool) bool {
 	if !h.Linked {
 		return false
 	}
 	if _, err := s.Host.Conn.LinkByName(h.HostLink()); !absentLink(err) { // as it is now
 		return false
 	}
-	return !cache.Remembers(cache.Dir, h.Text, func(e cache.Entry) bool { return owner.Of(e.Network, e.ContainerID, e.IfName).ID == h.ID })
+	return !cache.Remembers(cache.Dir, h.Text, func(e cache.Entry) bool { return owner.Of(e.Network, e.ContainerID, e.IfName).ID == h.ID && tells(e) })
+}
+
+// vacated says whether what the holder has is free to be taken: it is dead, or its link is gone, and by the runtime's word another link carries the container
+// that lives under its names now. That one is another suite's work, and none of it is what the holder has.
+func vacated(s *site.Site, h firewall.Holder) bool {
+	return dead(s, h, func(e cache.Entry) bool {
+		links := e.HostLinks()
+		return len(links) == 0 || slices.Contains(links, h.HostLink())
+	})
 }
 
 // Undo drops what the owner holds in the role, be the values known or not.

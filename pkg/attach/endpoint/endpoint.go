@@ -121,8 +121,8 @@ func (e *Endpoint) readAddresses(o Options, r *types100.Result, in int) error {
 			continue
 		}
 		a := Address{Prefix: attach.Prefix(ip.Address)}
-		if !a.Prefix.IsValid() {
-			return fault.New(fault.Delegate, "", "result of %s: %v: not an address", o.IPAM, ip.Address)
+		if at := a.Prefix.Addr(); !at.IsValid() || at.IsUnspecified() || at.IsMulticast() { // which a kernel takes, and has nothing of
+			return fault.New(fault.Delegate, "mend the ipam section", "result of %s: %s: must be an address that a container can have", o.IPAM, &ip.Address)
 		}
 		a.Gateway, _ = hop(ip.Gateway)
 		if gw := net.IP(ip.Gateway); e.Previous == nil && len(gw) > 0 && (gw.To4() != nil) != a.Prefix.Addr().Is4() {

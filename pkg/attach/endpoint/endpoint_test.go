@@ -67,6 +67,15 @@ func TestGateways(t *testing.T) {
 	}
 }
 
+// What the kernel takes for an address of a link, and has nothing of, is none: CHECK would miss it.
+func TestNoAddresses(t *testing.T) {
+	for _, address := range []string{"0.0.0.0/0", "0.0.0.0/24", "::/0", "::/64", "224.0.0.5/24", "ff02::5/64"} {
+		if _, err := read(t, `{"ips": [{"address": "`+address+`"}]}`, Options{}); fault.Code(err) != fault.Delegate {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
 // What each route of an IPAM plugin's becomes.
 func TestRoutes(t *testing.T) {
 	for route, want := range map[string]string{

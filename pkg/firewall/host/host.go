@@ -170,7 +170,7 @@ func (f *Filter) orOthers(ctx context.Context, o owner.Owner, c firewall.Claim, 
 	switch held, err := f.holdsAlike(ctx, o, c.Role); {
 	case err != nil:
 		return err // whose the rules are is not known
-	case held:
+	case held && !f.outdated(ctx, o, c.Role):
 		return drifted
 	case c.Role == firewall.Isolate:
 		return nil // the reference makes nothing of it
@@ -189,6 +189,17 @@ func (f *Filter) orOthers(ctx context.Context, o owner.Owner, c firewall.Claim, 
 		return drifted
 	}
 	return fault.New(fault.Drift, "delete the attachment and add it again", "packet filter, as another suite of plugins made it: %s", strings.Join(missing, "; "))
+}
+
+// outdated says whether all that the owner holds of ours is a ledger of iptables, which no packet meets, and the link that it tells of is gone. The reference,
+// which knows nothing of it, may have deleted what it was about, and made the attachment again.
+func (f *Filter) outdated(ctx context.Context, o owner.Owner, r firewall.Role) bool {
+	held, err := f.nft.Holds(ctx, o, r)
+	if err = f.tolerant(ctx, err); held || err != nil || r.Frames() {
+		return false
+	}
+	holders, err := f.iptables.Owners(ctx, r, o.ID.Network)
+	return err == nil && slices.ContainsFunc(holders, func(h firewall.Holder) bool { return h.ID == o.ID && h.Linked && absent(h.HostLink()) })
 }
 
 // holdsAlike says whether the owner holds anything of ours that one plugin claims.

@@ -185,10 +185,16 @@ func (f *Filter) dies(network, container string) bool {
 		}
 		for _, name := range entry.HostLinks() {
 			links++
-			if _, err := netlink.LinkByName(name); !errors.As(err, new(netlink.LinkNotFoundError)) {
+			if !absent(name) {
 				return false
 			}
 		}
 	}
 	return links > 0
+}
+
+// absent says whether there is no such link; what cannot be looked at may be there.
+func absent(link string) bool {
+	_, err := netlink.LinkByName(link)
+	return errors.As(err, new(netlink.LinkNotFoundError))
 }

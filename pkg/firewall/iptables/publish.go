@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -135,20 +136,27 @@ func (s *state) has(o owner.Owner, chain string) bool {
 // have one address: by an error if somebody lives who does, and else by deleting what he has. It returns whose mappings go.
 func (s *state) takeTargets(o owner.Owner, own names, c firewall.Claim, options Options) (ghosts []owner.ID, err error) {
 	for _, e := range s.entries {
-		if e.role != firewall.Publish || e.ID == o.ID || !slices.Contains(addrs(c), e.addr) {
+		n, _ := namesOf(e.Owner)
+		chain := n.dnatChain()
+		if e.role != firewall.Publish || e.ID == o.ID || !slices.Contains(addrs(c), e.addr) || !s.leadsTo(chain, e.addr) {
 			continue
 		}
 		if err := s.gives(e.Holder, "published address "+e.addr.String()); err != nil {
 			return nil, err
 		}
 		ghosts = append(ghosts, e.ID)
-		n, _ := namesOf(e.Owner)
-		if chain := n.dnatChain(); chain != own.dnatChain() && s.nat.has(chain) {
+		if chain != own.dnatChain() {
 			s.differs(fmt.Sprintf("published address %s: expected it for %s, found it for %s", e.addr, o, e.Text))
-			s.dropPublish(e.Owner, n, firewall.Claim{}, options)
+			his := firewall.Claim{Ports: []firewall.Port{{Target: netip.AddrPortFrom(e.addr, 0)}}} // not what another suite has made under his names since
+			s.dropPublish(e.Owner, n, his, options)
 		}
 	}
 	return ghosts, nil
+}
+
+// leadsTo says whether the chain publishes a port of the address.
+func (s *state) leadsTo(chain string, a netip.Addr) bool {
+	return slices.ContainsFunc(s.nat.mappings(chain), func(m mapping) bool { return m.target.Addr() == a })
 }
 
 // takePort sees to it that nobody else has the port: by an error if somebody lives who has it, and else by deleting that mapping.
