@@ -58,24 +58,28 @@ func listen() (*events, error) {
 // Close ends each.
 func (e *events) Close() { e.file.Close() }
 
-// each calls hear with every event until the socket is closed.
+// each calls hear with every event until the socket is closed. Once the kernel has dropped one it drops all, without another word, until what waits is heard:
+// so the loss is told then, and who looks at everything after that has missed nothing.
 func (e *events) each(hear func(event)) {
 	raw, err := e.file.SyscallConn()
 	if err != nil {
 		return
 	}
 	buffer := make([]byte, 64<<10)
-	for {
+	for dropped := false; ; {
 		var n int
 		var received error
 		err := raw.Read(func(fd uintptr) bool {
 			n, _, received = unix.Recvfrom(int(fd), buffer, 0)
-			return !errors.Is(received, unix.EAGAIN)
+			return dropped || !errors.Is(received, unix.EAGAIN)
 		})
 		switch {
 		case err != nil:
 			return
 		case errors.Is(received, unix.ENOBUFS):
+			dropped = true
+		case errors.Is(received, unix.EAGAIN):
+			dropped = false
 			hear(event{lost: true})
 		case received == nil:
 			take(buffer[:n], hear)
