@@ -39,9 +39,17 @@ func (a *Agent) hear(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	n := neighbours{dirty: make(chan struct{}, 1), blocks: make(map[protocol.Key]protocol.Entry)}
-	after := a.seen.Load()
+	known := protocol.Mark{}
+	if seen := a.seen.Load(); seen != nil {
+		known = *seen
+	}
+	after := known.Latest
 	if a.Reach != nil {
 		reply, err := a.Store.Do(ctx, protocol.Request{Verb: protocol.Look, Read: []protocol.Key{protocol.PoolKey()}, All: true})
+		if err == nil { // of a backup nothing is believed: blocks that it does not know have containers, to whom the ways stay
+			known.Latest = max(known.Latest, a.heard.Load())
+			err = sameStore(known, reply.Mark)
+		}
 		if err != nil {
 			return err
 		}
@@ -55,6 +63,7 @@ func (a *Agent) hear(ctx context.Context) error {
 		if e.Key.Kind != protocol.OfBlock {
 			Pull(a.told)
 		}
+		a.heard.Store(max(a.heard.Load(), e.Revision))
 		n.take(e)
 	})
 }
@@ -89,6 +98,7 @@ func (a *Agent) breathe(ctx context.Context) {
 		if err := a.Store.Breathe(ctx, a.node, a.boot, a.TTL); err != nil && ctx.Err() == nil {
 			a.Life.Failed("liveness", err)
 		}
+		Pull(a.told) // the lease went: how do things stand?
 		Sleep(ctx, pause(failures))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
@@ -29,7 +30,8 @@ type Host struct {
 	Ledger    *ledger.Ledger
 	MaxBlocks int // of a family
 
-	stale []pool.ID // open blocks whose keys say that this host is reached where it is not
+	heard atomic.Int64 // the latest revision of which the store told without being asked
+	stale []pool.ID    // open blocks whose keys say that this host is reached where it is not
 }
 
 func (h *Host) state() protocol.State { return h.Ledger.State }
@@ -40,7 +42,7 @@ func (h *Host) ask(ctx context.Context, q protocol.Request) (protocol.Reply, err
 	if err != nil {
 		return reply, err
 	}
-	if err := h.sameStore(reply.Mark); err != nil {
+	if err := sameStore(protocol.Mark{Cluster: h.Ledger.Cluster, Latest: max(h.Ledger.Revision, h.heard.Load())}, reply.Mark); err != nil {
 		return reply, err
 	}
 	next := h.Ledger.Content
@@ -55,14 +57,14 @@ func (h *Host) ask(ctx context.Context, q protocol.Request) (protocol.Reply, err
 const afterRestore = "docs/cluster.md, \"After a restore\", says what to do: freeze the pool, trestle-node reconcile --restored on each host, thaw it"
 
 // sameStore holds that the store is the one that answered before, and no earlier one: what came after a backup it does not know, others' claims among it.
-func (h *Host) sameStore(m protocol.Mark) error {
-	switch known := h.Ledger.Content; {
+func sameStore(known, m protocol.Mark) error {
+	switch {
 	case known.Cluster == 0:
 		return nil
 	case m.Cluster != known.Cluster:
 		return fault.New(fault.NoService, afterRestore, "etcd: is another cluster (%x) than the one that this host's blocks are from (%x)", m.Cluster, known.Cluster)
-	case m.Latest < known.Revision:
-		return fault.New(fault.NoService, afterRestore, "etcd: is at revision %d, and was at %d before: a backup was restored", m.Latest, known.Revision)
+	case m.Latest < known.Latest:
+		return fault.New(fault.NoService, afterRestore, "etcd: is at revision %d, and was at %d before: a backup was restored", m.Latest, known.Latest)
 	}
 	return nil
 }

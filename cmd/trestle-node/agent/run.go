@@ -35,7 +35,8 @@ type Agent struct {
 	node, boot string        // of the ledger, which others than Run must not read
 	pulled     chan struct{} // something has changed here
 	told       chan struct{} // something has changed in the store
-	seen       atomic.Int64  // the revision up to which the store was looked at
+	// seen is the store as far as it was looked at; nil: not yet.
+	seen atomic.Pointer[protocol.Mark]
 }
 
 // Blocks is the part of an agent that must be well before its host is ready, beside Ways where it has a Reach: what it asks of the store is answered, and it has
@@ -98,7 +99,7 @@ func (a *Agent) round(ctx context.Context, all, look bool) (later time.Time, err
 		if err := a.Join(ctx, all); err != nil {
 			return later, err
 		}
-		a.seen.Store(a.Ledger.Revision)
+		a.seen.Store(&protocol.Mark{Cluster: a.Ledger.Cluster, Latest: a.Ledger.Revision})
 		if err := a.Settle(ctx); err != nil {
 			return later, err
 		}

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -24,22 +25,31 @@ func (s *Store) Alive(ctx context.Context, node string) (boot string, err error)
 	return string(got.Kvs[0].Value), nil
 }
 
-// Breathe says that the boot lives, until ctx ends; then, and where it is not heard for as long as ttl, the word goes. It returns when the lease is lost.
+// Breathe says that the boot lives, until ctx ends; then, and where it is not heard for as long as ttl, the word goes. It returns when the lease is lost, or when
+// what answers has gone back: a restored backup, or a member that lags behind, and only a look tells which.
 func (s *Store) Breathe(ctx context.Context, node, boot string, ttl time.Duration) error {
 	lease, err := s.client.Grant(ctx, int64(ttl/time.Second))
 	if err != nil {
 		return s.explain(err)
 	}
-	if _, err := s.client.Put(ctx, s.keys.alive(node), boot, clientv3.WithLease(lease.ID)); err != nil {
+	put, err := s.client.Put(ctx, s.keys.alive(node), boot, clientv3.WithLease(lease.ID))
+	if err != nil {
 		return s.explain(err)
 	}
 	heard, err := s.client.KeepAlive(ctx, lease.ID)
 	if err != nil {
 		return s.explain(err)
 	}
-	for range heard { // until it is closed
+	for latest := put.Header.Revision; ; {
+		beat, ok := <-heard
+		switch {
+		case !ok:
+			return ctx.Err()
+		case beat.ClusterId != put.Header.ClusterId || beat.Revision < latest:
+			return fmt.Errorf("etcd: %s: was at revision %d, and is at %d", s.names, latest, beat.Revision)
+		}
+		latest = beat.Revision
 	}
-	return ctx.Err()
 }
 
 // Nodes are the records of all hosts, and the boots under which they are heard of.

@@ -68,7 +68,7 @@ func Open(ctx context.Context, places Places, node string) (*Ledger, error) {
 	}
 	if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		lock.Close()
-		return nil, fault.New(fault.Taken, "the agent does this itself while it runs; or wait for the other call", "ledger: %s: another trestle-node has it", places.Ledger)
+		return nil, fault.New(fault.Taken, "the agent does this itself while it runs, but what follows a restore: stop it for that; or wait for the other call", "ledger: %s: another trestle-node has it", places.Ledger)
 	}
 	l := &Ledger{places: places, lock: lock}
 	if err := l.begin(ctx, node); err != nil {

@@ -1,0 +1,105 @@
+package trial
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
+	"github.com/trestle-cni/trestle/test/slack"
+)
+
+// told is a Reach that hands on whose blocks it is told.
+type told chan string
+
+func (r told) Set(_ context.Context, neighbours []agent.Neighbour) error {
+	var names []string
+	for _, n := range neighbours {
+		names = append(names, n.Node)
+	}
+	slices.Sort(names)
+	r <- fmt.Sprint(names)
+	return nil
+}
+
+// While agents run etcd is put back to a backup that lacks a host's block. The agent says so, with the remedy, though nobody asks it for anything; what it has
+// goes on, and so do the ways to blocks that the backup does not know: their containers run.
+func TestRestoredWhileItRuns(t *testing.T) {
+	c, dir := startCluster(t, 1), memory(t)
+	c.define("pods", small)
+	ctx, stop := context.WithTimeout(context.Background(), slack.Of(time.Minute))
+	defer stop()
+	s := c.dial("pods", slack.Of(2*time.Second))
+	l, err := ledger.Open(ctx, placesIn(dir, "n1"), "n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	said, ways := make(lines, 100), make(told, 100)
+	a := &agent.Agent{
+		Host: agent.Host{Ledger: l}, Life: life.New(life.Log(said), agent.Blocks, agent.Ways), Reach: ways,
+		Store: s, Limits: agent.Limits{Spare: 1, MaxBlocks: 4, Rest: time.Hour}, TTL: 3 * time.Second,
+	}
+	ended := make(chan error, 1)
+	running, end := context.WithCancel(ctx)
+	go func() { ended <- a.Run(running) }()
+	until(ctx, t, ways, "[n1]")
+
+	m := c.members[0]
+	data := m.args[slices.Index(m.args, "--data-dir")+1]
+	m.kill()
+	backup := t.TempDir()
+	if err := os.CopyFS(backup, os.DirFS(data)); err != nil {
+		t.Fatal(err)
+	}
+	m.start(t)
+	two := openHost(t, s, placesIn(dir, "n2"), "n2")
+	for two.Join(ctx, true) != nil && ctx.Err() == nil { // until etcd is there
+	}
+	claim(t, two)
+	until(ctx, t, ways, "[n1 n2]")
+	before, err := os.ReadFile(placesIn(dir, "n1").Ranges)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	m.kill()
+	m.args[slices.Index(m.args, "--data-dir")+1] = backup
+	m.start(t)
+	until(ctx, t, said, "a backup was restored")
+	if err := a.Life.Ready(); err == nil {
+		t.Error("it is ready")
+	}
+	end()
+	<-ended
+	for len(ways) > 0 {
+		if names := <-ways; names != "[n1 n2]" {
+			t.Errorf("after the restore it goes by %s", names)
+		}
+	}
+	if after, err := os.ReadFile(placesIn(dir, "n1").Ranges); err != nil || string(after) != string(before) {
+		t.Errorf("what host-local reads has changed: %s, %v", after, err)
+	}
+}
+
+// until waits for a line that has this in it.
+func until(ctx context.Context, t *testing.T, from chan string, text string) {
+	t.Helper()
+	for {
+		select {
+		case line := <-from:
+			if strings.Contains(line, text) {
+				return
+			}
+			t.Log(line)
+		case <-ctx.Done():
+			t.Fatalf("%q was never said", text)
+		}
+	}
+}
