@@ -41,7 +41,7 @@ func (t *Trial) adopted(before string, install func() error) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return fmt.Errorf("by the reference: %w", err)
 	}
-	if err := errors.Join(serving(old), install(), serving(old), t.reached(old)); err != nil {
+	if err := errors.Join(serving(old), install(), serving(old), t.reached(old), t.again(old), serving(old), t.reached(old)); err != nil {
 		return err
 	}
 	young, err := t.pod(0)
@@ -54,6 +54,43 @@ func (t *Trial) adopted(before string, install func() error) error {
 		return err
 	}
 	return errors.Join(t.gone(old), t.gone(other), t.gone(young), eventually(func() error { return t.finish(before) }))
+}
+
+// again stops and starts a container, where the runtime can, else itself.
+func (t *Trial) again(p *Pod) error {
+	e, can := t.Runtime.(engine)
+	switch {
+	case can:
+		_, err1 := e.tool("stop", "--time", "5", p.Name)
+		_, err2 := e.tool("start", p.Name)
+		return errors.Join(err1, err2)
+	case t.traits&Daemon != 0:
+		return errors.Join(t.Quit(), t.Start())
+	}
+	return nil
+}
+
+// overwritten: a package of the reference is unpacked over these plugins, with a pod running, and then these over the reference. What lives goes on, a pod of either is
+// stopped and started, and deleted, by these. (The reference of Debian cannot delete one of these: it fails where it finds no chain of its own. So `trestle uninstall` refuses.)
+func overwritten(t *Trial) error {
+	before, err := state()
+	if err != nil {
+		return err
+	}
+	real, ours := filepath.Join(topDir, "real"), filepath.Join(topDir, "ours")
+	a, err := t.pod(0)
+	if err := errors.Join(err, serving(a), os.Rename(real, ours), os.CopyFS(real, os.DirFS(spare)), serving(a)); err != nil {
+		return err
+	}
+	b, err := t.pod(0)
+	err = errors.Join(err, serving(b), os.RemoveAll(real), os.Rename(ours, real))
+	for _, p := range []*Pod{a, b} {
+		err = errors.Join(err, serving(p), t.again(p), serving(p), t.gone(p))
+	}
+	for _, family := range []string{"ip", "ip6"} {
+		program("nft", "delete", "table", family, "nat") // the reference's
+	}
+	return errors.Join(err, started(t), t.collect(before))
 }
 
 // returned goes back to the reference: not while a pod of ours is there, and then without a trace of us.

@@ -34,9 +34,11 @@ func checks() []Check {
 		{"networks as the runtime writes them", Own, 0, ownNetworks},
 		{"a container on two networks", Own, 0, onTwo},
 		{"containers that share a namespace", Own, 0, sharing},
+		{"a pod of several containers", Silent, 0, podOfSeveral},
 		{"compose: two services that find each other", Compose, 0, composed},
 		{"the list in one plugin", Adopt, 0, onePlugin},
 		{"adoption: from the reference, and back", Adopt, 0, adoption},
+		{"the reference unpacked over it, and back", Adopt, 0, overwritten},
 
 		{"bad input: broken conflist beside a good one", 0, Strict, broken},
 		{"bad input: conflist renamed in", 0, 0, renamed},

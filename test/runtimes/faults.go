@@ -24,9 +24,12 @@ func conflict(t *Trial) error {
 	return errors.Join(reach(), t.refused(18081, "18081"), reach())
 }
 
-// crowd is eight pods at once: started, reached, and removed.
+// crowd is eight pods at once, or with TRESTLE_LONG twice as many: started, reached, and removed.
 func crowd(t *Trial) error {
-	const many = 8
+	many := 8
+	if os.Getenv("TRESTLE_LONG") != "" {
+		many = 16
+	}
 	pods := make([]*Pod, many)
 	for i := range pods {
 		t.made++
@@ -178,7 +181,7 @@ func orders(t *Trial) error {
 				return fmt.Errorf("%s: %s: %w", order, words[i], err)
 			}
 		}
-		if err := left(before, patience()); err != nil {
+		if err := left(before, t.settling()); err != nil {
 			return fmt.Errorf("%s: %w", order, err)
 		}
 	}

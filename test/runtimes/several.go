@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 )
@@ -80,6 +81,36 @@ func (t *Trial) shared() error {
 		_, err := e.tool("rm", "--force", "guest")
 		if err := errors.Join(err, reachable(p, 18089)); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// podOfSeveral: podman's pod has the network, and its containers share it; it is stopped and started as a whole, and by one container.
+func podOfSeveral(t *Trial) error {
+	return errors.Join(t.withLabs(nil, t.trio), unisolated())
+}
+
+func (t *Trial) trio() error {
+	p := &Pod{Name: "trio-server", Host: 18089}
+	for _, words := range []string{
+		"pod create --name trio --infra-image " + imageName + " --cgroup-parent /" + cgroup + " --network lab99 --publish 18089:8080",
+		"run --detach --pull never --pod trio --name trio-beside " + imageName + " pause",
+		"run --detach --pull never --pod trio --name trio-server " + imageName + " serve trio-server",
+		"", "restart trio-server",
+		"", "rm --force --time 5 trio-beside",
+		"", "pod restart trio",
+		"", "pod stop --time 5 trio", "pod start trio",
+		"", "pod rm --force --time 5 trio",
+	} {
+		err := error(nil)
+		if words == "" {
+			err = reachable(p, 18089)
+		} else {
+			_, err = program("podman", strings.Fields(words)...)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", words, err)
 		}
 	}
 	return nil

@@ -31,7 +31,7 @@ func (t *Trial) collect(before string) error {
 	if err := errors.Join(os.MkdirAll(dir, 0o755), write(dir+"/node.conflist", now)); err != nil {
 		return err
 	}
-	return eventually(func() error {
+	return within(t.settling(), func() error {
 		cmd := exec.Command(filepath.Join(t.work, "cnitool"), "gc", "node", outside)
 		cmd.Env = append(os.Environ(), "CNI_PATH="+binDir, "NETCONFPATH="+dir)
 		if out, err := cmd.CombinedOutput(); err != nil {

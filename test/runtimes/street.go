@@ -27,8 +27,10 @@ func patience() time.Duration { return slack.Of(10 * time.Second) }
 
 // eventually tries until it works. What is awaited happens in another program, which tells nobody (a server that begins to listen, a daemon
 // that reads a changed directory), so there is no event to wait for.
-func eventually(f func() error) error {
-	for deadline := time.Now().Add(patience()); ; time.Sleep(20 * time.Millisecond) {
+func eventually(f func() error) error { return within(patience(), f) }
+
+func within(long time.Duration, f func() error) error {
+	for deadline := time.Now().Add(long); ; time.Sleep(20 * time.Millisecond) {
 		err := f()
 		if err == nil || time.Now().After(deadline) {
 			return err

@@ -118,7 +118,7 @@ func (t *Trial) try(c Check) (v Verdict) {
 	earlier, _ := calls.Read(callsFile)
 	before, err := state()
 	if err == nil {
-		err = errors.Join(c.see(t), t.clear(), left(before, patience()))
+		err = errors.Join(c.see(t), t.clear(), left(before, t.settling()))
 	}
 	v = Verdict{Check: c.name, Passed: err == nil, Seconds: time.Since(began).Seconds(), Said: t.said}
 	t.said = nil
@@ -170,6 +170,15 @@ func state() (string, error) {
 		text += "host result " + filepath.Base(file) + "\n"
 	}
 	return text, err
+}
+
+// settling is how long something may still be there of who has gone. Of other plugins, which are only compared, what stays is not waited for so long: they leave
+// something in one check of two.
+func (t *Trial) settling() time.Duration {
+	if t.traits&Adopt == 0 {
+		return 5 * time.Second
+	}
+	return patience()
 }
 
 // left wants the state to be that of before. The kernel takes a dead container's links away some time after it died.
