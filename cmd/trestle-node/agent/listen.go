@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -10,39 +11,51 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
-// breath is for how long reservations are left to gather before they are counted.
+// breath is for how long what happens to files is left to gather before it is looked at.
 const breath = 50 * time.Millisecond
 
-// listen wakes the agent when reservations come or go: inotify(7) on their directory.
-func (a *Agent) listen(ctx context.Context) error {
-	dir := a.Ledger.Books()
-	fail := func(err error) error {
-		return fault.New(fault.IO, "is fs.inotify.max_user_instances used up, or dataDir no directory?", "reservations: %s: watch: %w", dir, err)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fail(err)
-	}
+// happenings are what is heard of a directory: a file in it comes, goes or is written, or the directory itself goes.
+const happenings = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_CLOSE_WRITE | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
+
+// listen wakes who waits at the channel when something happens in the directories: inotify(7). One that is not there is made; one that somebody removes, too.
+func listen(ctx context.Context, pulled chan struct{}, dirs ...string) error {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		return fail(err)
+		return fault.New(fault.IO, "raise fs.inotify.max_user_instances", "inotify: %w", err)
 	}
 	file := os.NewFile(uintptr(fd), "inotify")
-	if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_CREATE|unix.IN_DELETE|unix.IN_MOVED_TO|unix.IN_MOVED_FROM|unix.IN_ONLYDIR); err != nil {
+	if err := watchAll(file, dirs); err != nil {
 		file.Close()
-		return fail(err)
+		return err
 	}
-	go func() {
-		<-ctx.Done()
-		file.Close()
-	}()
+	context.AfterFunc(ctx, func() { file.Close() })
 	go func() {
 		for events := make([]byte, 64<<10); ; {
 			if _, err := file.Read(events); err != nil {
 				return
 			}
 			Sleep(ctx, breath)
-			Pull(a.pulled)
+			_ = watchAll(file, dirs) // what has become of it shows when the files are written
+			Pull(pulled)
 		}
 	}()
+	return nil
+}
+
+// watchAll watches the directories as they are now.
+func watchAll(file *os.File, dirs []string) error {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		watched := os.MkdirAll(dir, 0o755)
+		if watched == nil {
+			err = raw.Control(func(fd uintptr) { _, watched = unix.InotifyAddWatch(int(fd), dir, happenings) })
+		}
+		if err := errors.Join(err, watched); err != nil {
+			return fault.New(fault.IO, "is it a directory, and writable? Is fs.inotify.max_user_watches used up?", "%s: watch: %w", dir, err)
+		}
+	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -46,9 +47,12 @@ const (
 // MemberParts are all of them.
 var MemberParts = []string{API, Addresses, Ways, List}
 
-// Run keeps the host as its Node says until ctx ends, and then changes nothing. While the API server is not heard, all stays as it is.
+// Run keeps the host, and the files that say so, as its Node says until ctx ends, and then changes nothing. While the API server is not heard, all stays as it is.
 func (m *Member) Run(ctx context.Context) error {
 	pulled := make(chan struct{}, 1)
+	if err := listen(ctx, pulled, m.Grant.Dir(), filepath.Dir(m.Network.Conflist)); err != nil {
+		return err
+	}
 	go m.Cluster.Follow(ctx, func() { Pull(pulled) }, func(err error) {
 		if err != nil {
 			err = fault.New(fault.NoService, "is the API server there, and may this account list and watch nodes?", "kubernetes: %w", err)

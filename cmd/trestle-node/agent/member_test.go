@@ -280,6 +280,42 @@ func TestMemberOverlap(t *testing.T) {
 	}
 }
 
+// What somebody removes or spoils of the files by which the runtime and host-local go is there again, though no Node says anything.
+func TestMemberMendsItsFiles(t *testing.T) {
+	a, h := apitest.Start(t, ""), newHost(t)
+	a.Put("n1", "10.0.1.0/24")
+	h.start(a)
+	h.hear(listed)
+	ranges, list := h.ranges(), h.list()
+	folder, net := filepath.Dir(h.places.Ranges), filepath.Dir(h.member.Network.Conflist)
+	for _, c := range []struct {
+		what  string
+		spoil func() error
+		said  string
+	}{
+		{"ranges removed", func() error { return os.Remove(h.places.Ranges) }, "containers get addresses of"},
+		{"ranges torn", func() error { return os.WriteFile(h.places.Ranges, []byte(ranges[:20]), 0o600) }, "containers get addresses of"},
+		{"ranges a link to nowhere", func() error {
+			return errors.Join(os.Remove(h.places.Ranges), os.Symlink("/none", h.places.Ranges))
+		}, "containers get addresses of"},
+		{"ranges of others", func() error {
+			return os.WriteFile(h.places.Ranges, []byte(strings.ReplaceAll(ranges, "10.0.1.", "10.0.2.")), 0o600)
+		}, "containers get addresses of"},
+		{"their folder removed", func() error { return os.RemoveAll(folder) }, "containers get addresses of"},
+		{"ranges removed from the new one", func() error { return os.Remove(h.places.Ranges) }, "containers get addresses of"},
+		{"list removed", func() error { return os.Remove(h.member.Network.Conflist) }, listed},
+		{"list torn", func() error { return os.WriteFile(h.member.Network.Conflist, []byte(list[:20]), 0o600) }, listed},
+		{"its folder removed", func() error { return os.RemoveAll(net) }, listed},
+	} {
+		if err := c.spoil(); err != nil {
+			t.Fatal(err)
+		}
+		for said := ""; h.ranges() != ranges || h.list() != list || said == ""; said = c.said { // what is taken first is given in a second step
+			h.hear(c.said)
+		}
+	}
+}
+
 // Whatever the API server does, the next change is seen.
 func TestMemberOutlivesTheAPI(t *testing.T) {
 	for name, c := range map[string]struct {

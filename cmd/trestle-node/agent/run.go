@@ -48,7 +48,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.Host.Store, a.MaxBlocks = a.Store, a.Limits.MaxBlocks
 	a.node, a.boot = a.Ledger.State.Node, a.Ledger.State.Boot
 	a.pulled, a.told = make(chan struct{}, 1), make(chan struct{}, 1)
-	if err := a.listen(ctx); err != nil {
+	if err := listen(ctx, a.pulled, a.Ledger.Dirs()...); err != nil {
 		return err
 	}
 	all, look := true, true
@@ -93,8 +93,11 @@ func (a *Agent) ready() error {
 	return a.Ready(a.Ledger.Pool)
 }
 
-// round brings the host to what it should have.
+// round brings the host to what it should have; first the files, which somebody may have removed or spoiled.
 func (a *Agent) round(ctx context.Context, all, look bool) (later time.Time, err error) {
+	if err := a.Ledger.Keep(ctx, a.Ledger.Content); err != nil {
+		return later, err
+	}
 	if look {
 		if err := a.Join(ctx, all); err != nil {
 			return later, err

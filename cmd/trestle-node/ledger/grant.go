@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -48,16 +49,19 @@ func OpenGrant(places Places, node string) (*Grant, error) {
 // Close lets others have it.
 func (g *Grant) Close() error { return g.lock.Close() }
 
+// Dir is the directory of what host-local reads.
+func (g *Grant) Dir() string { return filepath.Dir(g.places.Ranges) }
+
 // Set lets host-local hand out of these CIDRs and no others, each with its first address for the gateway. What it is to hand out of no more is taken away
 // under its lock: a call that was under way has its reservation by then.
 func (g *Grant) Set(ctx context.Context, cidrs []netip.Prefix) (changed bool, err error) {
-	there, known := g.there()
-	if known && slices.Equal(there, cidrs) {
-		return false, nil
-	}
 	r := ranges{Network: g.places.Network, Ranges: [][]pool.Range{}, Blocks: []pool.ID{}, Node: g.node, Boot: g.boot}
 	for _, cidr := range cidrs {
 		r.Ranges = append(r.Ranges, []pool.Range{{Subnet: cidr, Gateway: cidr.Addr().Next()}})
+	}
+	there, known := g.there()
+	if known && slices.Equal(there, cidrs) {
+		return false, r.write(g.places.Ranges) // what somebody has spoiled of the rest
 	}
 	if known && !slices.ContainsFunc(there, func(p netip.Prefix) bool { return !slices.Contains(cidrs, p) }) {
 		return true, r.write(g.places.Ranges)

@@ -165,8 +165,8 @@ func reserved(places Places) (all []netip.Addr, err error) {
 	return all, nil
 }
 
-// Books is the directory of the network's reservations.
-func (l *Ledger) Books() string { return l.places.books() }
+// Dirs are the directories in which what concerns the host happens: of the reservations, and of what host-local reads.
+func (l *Ledger) Dirs() []string { return []string{l.places.books(), filepath.Dir(l.places.Ranges)} }
 
 func (p Places) books() string { return filepath.Join(p.Data, p.Network) }
 

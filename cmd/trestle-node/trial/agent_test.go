@@ -5,10 +5,13 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
@@ -249,6 +252,7 @@ func TestAgentKeepsOneInHand(t *testing.T) {
 	}
 	reserve(t, p)
 	hear("claimed block")
+	mends(t, p.Ranges)
 	before, err := os.ReadFile(p.Ranges)
 	if err != nil {
 		t.Fatal(err)
@@ -259,6 +263,41 @@ func TestAgentKeepsOneInHand(t *testing.T) {
 	}
 	if after, err := os.ReadFile(p.Ranges); err != nil || string(after) != string(before) {
 		t.Errorf("a stop changed what host-local reads: %s, %v", after, err)
+	}
+}
+
+// mends holds that what somebody does to the file, or to its directory, is undone, though nothing else happens.
+func mends(t *testing.T, path string) {
+	t.Helper()
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spoil := range []func() error{
+		func() error { return os.Remove(path) },
+		func() error { return os.WriteFile(path, want[:20], 0o600) },
+		func() error { return errors.Join(os.Remove(path), os.Symlink("/none", path)) },
+		func() error { return os.RemoveAll(filepath.Dir(path)) },
+		func() error { return os.Remove(path) },
+	} {
+		fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+		if err == nil {
+			_, err = unix.InotifyAddWatch(fd, filepath.Dir(filepath.Dir(path)), unix.IN_CREATE)
+		}
+		if err == nil {
+			_, err = unix.InotifyAddWatch(fd, filepath.Dir(path), unix.IN_MOVED_TO)
+		}
+		if err == nil {
+			err = spoil()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for got, _ := os.ReadFile(path); string(got) != string(want); got, _ = os.ReadFile(path) {
+			_, _ = unix.Read(fd, make([]byte, 4096))
+			_, _ = unix.InotifyAddWatch(fd, filepath.Dir(path), unix.IN_MOVED_TO) // of the new one
+		}
+		unix.Close(fd)
 	}
 }
 
