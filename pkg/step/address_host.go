@@ -20,6 +20,7 @@ type HostEnd struct {
 	Link     string
 	Gateways []netip.Addr
 	Addrs    []netip.Addr // the container's
+	RPFilter string       // how sources of what comes in are judged: the value of rp_filter; empty: as the kernel does
 }
 
 func (h HostEnd) String() string { return "host's end " + h.Link }
@@ -66,6 +67,11 @@ func (h HostEnd) Apply(_ context.Context, s *site.Site) (bool, error) {
 		return false, err
 	}
 	index, created := link.Attrs().Index, false
+	if h.RPFilter != "" {
+		if err := set(s.Host, h.judges(), h.RPFilter); err != nil {
+			return false, err
+		}
+	}
 	if created, err = addAddrs(s.Host, index, h.gateways(), unix.IFA_F_NODAD, rtnl.Proto); err != nil {
 		return created, err
 	}
@@ -78,6 +84,9 @@ func (h HostEnd) Apply(_ context.Context, s *site.Site) (bool, error) {
 	}
 	return created, nil
 }
+
+// judges is the setting that RPFilter is of.
+func (h HostEnd) judges() string { return "net/ipv4/conf/" + h.Link + "/rp_filter" }
 
 // Undo removes what is known.
 func (h HostEnd) Undo(_ context.Context, s *site.Site) error {
@@ -108,6 +117,11 @@ func (h HostEnd) Verify(_ context.Context, s *site.Site) error {
 		return err
 	}
 	errs := []error{missingAddr(h.gateways(), have)}
+	if h.RPFilter != "" {
+		if is, _, err := s.Host.Sysctl(h.judges()); err != nil || is != h.RPFilter {
+			errs = append(errs, err, drift(h.judges(), h.RPFilter, is))
+		}
+	}
 	for _, a := range h.Addrs {
 		errs = append(errs, h.verifyPath(s, link.Attrs().Index, a))
 	}

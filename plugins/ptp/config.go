@@ -2,6 +2,7 @@ package ptp
 
 import (
 	"net/netip"
+	"strconv"
 
 	"github.com/containernetworking/cni/pkg/types"
 
@@ -24,6 +25,7 @@ type Config struct {
 	Late        bool           // it looks at the interface
 	DNS         *types.DNS
 	Sysctls     []step.Sysctl
+	RPFilter    string // of the host's end; empty: the kernel's default
 }
 
 // Parse reads the configuration, and complains of all that is wrong with it at once.
@@ -39,6 +41,9 @@ func Parse(req *plugin.Request) (Config, error) {
 		Late:        !attach.Early(k),
 		DNS:         endpoint.DNS(k),
 		Sysctls:     endpoint.LinkSysctls(k, req.IfName),
+	}
+	if k.Has("rpFilter") {
+		c.RPFilter = strconv.Itoa(k.Int("rpFilter", 0, 0, 2))
 	}
 	mode := k.String("gatewayMode", "address")
 	if c.Proxy = mode == "proxy"; !c.Proxy && mode != "address" {

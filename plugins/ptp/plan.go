@@ -67,7 +67,7 @@ func rest(c Config, call attach.Call, e *endpoint.Endpoint, pair step.Veth) []pl
 		steps = append(steps, e.Masquerade(call, c.MasqExclude))
 	}
 	steps = append(steps, e.Steps(true, use)...)
-	end := step.HostEnd{Link: pair.Host, Gateways: gateways(e), Addrs: e.Addrs()}
+	end := step.HostEnd{Link: pair.Host, Gateways: gateways(e), Addrs: e.Addrs(), RPFilter: c.RPFilter}
 	if c.Proxy {
 		steps = append(steps, step.Neighbours{IfName: call.IfName, Addrs: end.Gateways, MAC: pair.HostMAC})
 		end.Gateways = nil

@@ -109,6 +109,15 @@ func BridgeOf(entry *conflist.Node) string { return Of(Type(entry)).Bridge.of(en
 // ParentOf is the name of the host's link that the entry's links stand on; empty for none, or where the plugin finds it by itself.
 func ParentOf(entry *conflist.Node) string { return Of(Type(entry)).Parent.of(entry) }
 
+// TaggedOf is the name of the host's link whose VLANs the entry's links are; empty for those that are none.
+func TaggedOf(entry *conflist.Node) string {
+	p := Of(Type(entry))
+	if !slices.ContainsFunc(p.Links, func(l Link) bool { return l.Kind == KindVLAN }) {
+		return ""
+	}
+	return p.Parent.of(entry)
+}
+
 func (k Key) of(entry *conflist.Node) string {
 	if k.Name == "" {
 		return ""

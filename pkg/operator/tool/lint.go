@@ -23,7 +23,7 @@ func lintCommand(bundle plugin.Bundle) *cobra.Command {
 		Short: "Check network configurations as runtimes and plugins would, without running anything",
 		Long: "Names all that is wrong with each file at once, with line and column, and hints at what is most often a slip of the pen: keys that no\n" +
 			"plugin reads or that are given twice, plugins and capabilities of which nobody has heard, what will publish nothing, bursts of more than\n" +
-			"a second, and settings that this machine's own list does not allow. Plugins that are not of this binary are not looked into. - is standard input. The status is 1 if anything is wrong; hints alone are no error.",
+			"a second, parents that move, and settings that this machine's own list does not allow. Plugins that are not of this binary are not looked into. - is standard input. The status is 1 if anything is wrong; hints alone are no error.",
 		Example: "  trestle lint /etc/cni/net.d/*.conflist\n  cat /etc/cni/net.d/*.conflist | trestle lint -",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {

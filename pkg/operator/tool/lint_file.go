@@ -43,6 +43,7 @@ func (l *linter) file(data []byte, names map[string]string) {
 		l.list(f.List, data, true)
 	} else {
 		l.plugin(f.Root, data, true)
+		l.parent(f.Root)
 	}
 	order.By(l.remarks, func(a, b remark) int {
 		return cmp.Or(l.other(a)-l.other(b), a.Line-b.Line, a.Column-b.Column)
@@ -90,6 +91,9 @@ func (l *linter) list(list *conflist.Node, object []byte, outermost bool) {
 	for i, node := range list.Items {
 		if i < len(raw.Plugins) && node.Kind == conflist.Object {
 			l.plugin(node, raw.Plugins[i], outermost && i == 0)
+			if i == 0 { // of another, what came before may be it
+				l.parent(node)
+			}
 		}
 	}
 }

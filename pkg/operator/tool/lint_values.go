@@ -33,6 +33,19 @@ func (l *linter) values(node *conflist.Node) {
 	}
 }
 
+// parent hints at a parent that moves, and at one of this machine's that can do more by itself.
+func (l *linter) parent(node *conflist.Node) {
+	key := known.Of(known.Type(node)).Parent.Name
+	if link, on := known.LanOf(node); on && link == "" {
+		l.hint(node, key+": not named: each container hangs on the link of the default route at its time, be that a VPN's")
+	}
+	if link := known.TaggedOf(node); link != "" {
+		if on, _ := plainfile.Read("/sys/class/net/" + link + "/bridge/vlan_filtering"); strings.TrimSpace(string(on)) == "1" {
+			l.hint(node.Get(key), fmt.Sprintf("%s: %s is a bridge that tells VLANs apart: as its ports, with the key vlan, several containers may have one", key, link))
+		}
+	}
+}
+
 // allowList reads an operator's list, and says what is wrong with its lines: a line matches anywhere in a name, so that one that is not tied to its beginning and
 // its end allows more than it seems to. Without the file all is allowed.
 func (l *linter) allowList(file string) (list []*regexp.Regexp, there bool) {
