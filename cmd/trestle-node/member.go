@@ -62,7 +62,9 @@ func runMember(ctx context.Context, c config) error {
 	m := agent.Member{Name: c.node, Cluster: cluster, Grant: grant, Network: c.member.network, Life: l}
 	m.Network.Ranges = c.places.Ranges
 	if c.reach.Mode != reach.None {
-		m.Reach = func(ctx context.Context, via []netip.Addr) (agent.Reach, int, error) { return c.openReach(ctx, l, via) }
+		m.Reach = func(ctx context.Context, via []netip.Addr) (agent.Reach, agent.MTU, error) {
+			return c.openReach(ctx, l, via)
+		}
 	}
 	return m.Run(ctx)
 }

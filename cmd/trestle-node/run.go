@@ -25,21 +25,20 @@ func begin(ctx context.Context, c config, parts []string) (*life.Life, error) {
 	return l, err
 }
 
-// openReach begins to make others reachable, from the first of these addresses where the file does not name another, and says what MTU that leaves.
-func (c config) openReach(ctx context.Context, l *life.Life, via []netip.Addr) (agent.Reach, int, error) {
+// openReach begins to make others reachable, from the first of these addresses where the file does not name another.
+func (c config) openReach(ctx context.Context, l *life.Life, via []netip.Addr) (agent.Reach, agent.MTU, error) {
 	if !c.reach.Local.IsValid() {
-		c.reach.Local = via[0]
+		c.reach.Local, c.reach.Follow = via[0], true
 	}
 	c.reach.Log = l.Sayf
 	r, err := reach.Open(c.reach)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
-	mtu, err := r.MTU()
-	if err != nil {
+	if _, err := r.MTU(); err != nil {
 		r.Close()
-		return nil, 0, err
+		return nil, nil, err
 	}
 	go r.Run(ctx)
-	return r, mtu, nil
+	return r, r.MTU, nil
 }

@@ -224,7 +224,7 @@ func runAgent(ctx context.Context, conf config) error {
 		return err
 	}
 	a := &agent.Agent{Host: agent.Host{Ledger: l}, Store: s, Limits: conf.limits(), TTL: ttl, Life: seen}
-	mtu := 0
+	mtu := agent.WholeMTU
 	if conf.reach.Mode != reach.None {
 		if a.Reach, mtu, err = conf.openReach(ctx, seen, conf.via); err != nil {
 			return err
@@ -237,10 +237,14 @@ func runAgent(ctx context.Context, conf config) error {
 }
 
 // publish writes the network's list for the runtime: to what of the pool there is nothing is masqueraded.
-func (c config) publish(d pool.Definition, mtu int, seen *life.Life) error {
+func (c config) publish(d pool.Definition, mtu agent.MTU, seen *life.Life) error {
+	left, err := mtu()
+	if err != nil {
+		return err
+	}
 	n := c.member.network
 	n.Ranges, n.Exclude = c.places.Ranges, d.CIDRs
-	changed, err := n.Put(network.Host{Node: c.node, CIDRs: d.CIDRs, MTU: mtu})
+	changed, err := n.Put(network.Host{Node: c.node, CIDRs: d.CIDRs, MTU: left})
 	if changed {
 		seen.Did("the runtime has the network's list", "file", n.Conflist)
 	}

@@ -24,6 +24,12 @@ type Reach interface {
 	Set(ctx context.Context, neighbours []Neighbour) error
 }
 
+// MTU says what a Reach leaves of the underlay's: 0 for all.
+type MTU func() (int, error)
+
+// WholeMTU is where nothing is taken of it.
+func WholeMTU() (int, error) { return 0, nil }
+
 // follow hears what changes in the store: what is ours wakes the agent, whose blocks are which goes to Reach. What cannot be heard any more is looked at anew.
 func (a *Agent) follow(ctx context.Context) {
 	for failures := 1; ctx.Err() == nil; failures++ {

@@ -30,10 +30,10 @@ type Member struct {
 	Network network.Network
 	Life    *life.Life
 	// Reach begins to make others' blocks reachable from these addresses of this host's; nil where something else does.
-	Reach func(ctx context.Context, via []netip.Addr) (Reach, int, error)
+	Reach func(ctx context.Context, via []netip.Addr) (Reach, MTU, error)
 
 	reach Reach
-	mtu   int // what it leaves of the underlay's, 0: all
+	mtu   MTU
 }
 
 // Parts of a member that must be well.
@@ -96,12 +96,23 @@ func (m *Member) become(ctx context.Context, v View, hosts int) bool {
 		m.Life.Told(Addresses, err)
 		return false
 	}
-	changed, err := m.Network.Put(network.Host{Node: m.Name, CIDRs: v.CIDRs, MTU: m.mtu})
+	changed, err := m.publish(v.CIDRs)
 	m.Life.Told(List, err)
 	if changed {
 		m.Life.Did("the runtime has the network's list", "file", m.Network.Conflist)
 	}
 	return err == nil
+}
+
+// publish writes the list, with the MTU as it is now.
+func (m *Member) publish(cidrs []netip.Prefix) (changed bool, err error) {
+	host := network.Host{Node: m.Name, CIDRs: cidrs}
+	if m.mtu != nil {
+		if host.MTU, err = m.mtu(); err != nil {
+			return false, err
+		}
+	}
+	return m.Network.Put(host)
 }
 
 // take takes everything from host-local where something of it is the host's no more.

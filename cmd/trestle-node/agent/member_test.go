@@ -234,7 +234,10 @@ func TestMemberIsReadyLast(t *testing.T) {
 	}
 	way := make(ways, 10)
 	way <- errors.New("no way yet")
-	h.member.Reach = func(context.Context, []netip.Addr) (Reach, int, error) { return way, 1450, nil }
+	mtu := 1450
+	h.member.Reach = func(context.Context, []netip.Addr) (Reach, MTU, error) {
+		return way, func() (int, error) { return mtu, nil }, nil
+	}
 	a.Put("n1", "10.0.1.0/24")
 	a.Put("n2", "10.0.2.0/24")
 	h.start(a)
@@ -252,6 +255,12 @@ func TestMemberIsReadyLast(t *testing.T) {
 	close(way)
 	h.hear(listed)
 	if !strings.Contains(h.list(), `"mtu": 1450`) {
+		t.Errorf("the tunnel's MTU is not in %s", h.list())
+	}
+	mtu = 1350 // of whom the underlay is another now
+	a.Put("n2", "10.0.3.0/24")
+	h.hear(listed)
+	if !strings.Contains(h.list(), `"mtu": 1350`) {
 		t.Errorf("the tunnel's MTU is not in %s", h.list())
 	}
 }
@@ -381,7 +390,9 @@ func TestHeartbeatsAreQuiet(t *testing.T) {
 	a, h := apitest.Start(t, ""), newHost(t)
 	a.Put("n1", "10.0.1.0/24")
 	told := make(chan bool, 100)
-	h.member.Reach = func(context.Context, []netip.Addr) (Reach, int, error) { return counted(told), 0, nil }
+	h.member.Reach = func(context.Context, []netip.Addr) (Reach, MTU, error) {
+		return counted(told), WholeMTU, nil
+	}
 	h.start(a)
 	h.hear(listed)
 	for range 50 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/slack"
@@ -178,6 +179,39 @@ func whole(k *kernel, r *Reach) bool {
 	want, _ := r.plan(others, g)
 	have, _, err := k.read(g.Tunnel)
 	return err == nil && Diff(have, want).Len() == 0
+}
+
+// A host that gets another address has its end of the tunnel there as soon as its own blocks say so, and what its link's MTU leaves.
+func TestMovedUnderlay(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		stage(t)
+		c := conf(VXLAN)
+		said := make(chan string, 100)
+		c.Follow, c.Log = true, func(format string, args ...any) { said <- fmt.Sprintf(format, args...) }
+		r, err := Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		far := block("10.64.1.0/26", "n2", 2, "192.0.2.2")
+		set(t, r, []agent.Neighbour{block("10.64.0.0/26", "n1", 1, "192.0.2.1"), far})
+		script(t, "ip address add 192.0.2.7/24 dev eth0\nip address del 192.0.2.1/24 dev eth0\nip address replace 192.0.2.7/24 dev eth0\nip link set eth0 mtu 1400")
+		set(t, r, []agent.Neighbour{block("10.64.0.0/26", "n1", 1, "192.0.2.7"), far})
+		link := do(t, "ip -d link show vxlan.118")
+		if mtu, err := r.MTU(); err != nil || mtu != 1350 || !strings.Contains(link, "local 192.0.2.7") || !strings.Contains(link, "mtu 1350") {
+			t.Errorf("%d, %v: %s", mtu, err, link)
+		}
+		if got := do(t, "ip route show proto 118"); !strings.Contains(got, "10.64.1.0/26 via 10.64.1.0 dev vxlan.118") {
+			t.Errorf("routes: %s", got)
+		}
+		if _, err := exec.Command("ip", "link", "add", "other", "type", "vxlan", "id", "118", "dstport", "4789").CombinedOutput(); err == nil {
+			t.Error("the kernel has two tunnels of one number")
+		}
+		script(t, "ip link del vxlan.118\nip link add other type vxlan id 118 dstport 4789")
+		if err := r.Set(context.Background(), []agent.Neighbour{far}); err == nil || fault.Hint(err) == "" || !strings.Contains(err.Error(), "link vxlan.118") {
+			t.Errorf("another's tunnel of that number: %v (%s)", err, fault.Hint(err))
+		}
+	})
 }
 
 // What goes and comes: a link, others' routes, blocks; nothing of anybody else's is touched.

@@ -25,6 +25,7 @@ type Config struct {
 	Node     string // this host's name
 	Mode     Mode
 	Local    netip.Addr // at which others reach this host: the tunnel's end
+	Follow   bool       // Local is what this host's own blocks say, and may change
 	Protocol int
 	VNI      int
 	Port     int // of UDP
@@ -75,6 +76,11 @@ func (r *Reach) Set(_ context.Context, blocks []agent.Neighbour) error {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	r.blocks, r.told = blocks, true
+	for _, b := range blocks {
+		if r.Follow && b.Node == r.Node && len(b.Via) > 0 {
+			r.Local = b.Via[0]
+		}
+	}
 	return r.repair()
 }
 
