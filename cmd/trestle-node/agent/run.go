@@ -99,7 +99,10 @@ func (a *Agent) round(ctx context.Context, all, look bool) (later time.Time, err
 		return later, err
 	}
 	if look {
-		if err := a.Join(ctx, all); err != nil {
+		had := a.state().Blocks
+		err := a.Join(ctx, all)
+		a.mourn(had)
+		if err != nil {
 			return later, err
 		}
 		a.seen.Store(&protocol.Mark{Cluster: a.Ledger.Cluster, Latest: a.Ledger.Revision})
@@ -121,6 +124,17 @@ func (a *Agent) round(ctx context.Context, all, look bool) (later time.Time, err
 		}
 	}
 	return later, nil
+}
+
+// mourn says which open blocks the store has not got under this host's name any more, which nothing does that we have: its containers must hear of it from somebody.
+func (a *Agent) mourn(had []protocol.Block) {
+	for _, b := range had {
+		if b.Phase == protocol.Open && a.state().Block(b.ID).Phase == 0 {
+			prefix, _ := a.Ledger.Pool.Prefix(b.ID)
+			a.Life.Failed("lost", fault.New(fault.Taken, "end the containers that have addresses of it: trestle ls; then ask who wrote to the store",
+				"block %s (%s): is not this host's any more: somebody has taken it away in the store, and its addresses may be others' soon", b.ID, prefix))
+		}
+	}
 }
 
 func (a *Agent) grant(ctx context.Context, w Wishes) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
 	"github.com/trestle-cni/trestle/test/slack"
 )
 
@@ -86,6 +87,43 @@ func TestRestoredWhileItRuns(t *testing.T) {
 	if after, err := os.ReadFile(placesIn(dir, "n1").Ranges); err != nil || string(after) != string(before) {
 		t.Errorf("what host-local reads has changed: %s, %v", after, err)
 	}
+}
+
+// Somebody deletes a block's key while its host's agent runs: nothing more is handed out of it, another one is claimed, and the agent says what is to be done.
+func TestBlockTakenAway(t *testing.T) {
+	c, dir := startCluster(t, 1), memory(t)
+	c.define("pods", small)
+	ctx, stop := context.WithTimeout(context.Background(), slack.Of(time.Minute))
+	defer stop()
+	s := c.dial("pods", slack.Of(2*time.Second))
+	p := placesIn(dir, "n1")
+	l, err := ledger.Open(ctx, p, "n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	said := make(lines, 100)
+	a := &agent.Agent{
+		Host: agent.Host{Ledger: l}, Life: life.New(life.Log(said), agent.Blocks),
+		Store: s, Limits: agent.Limits{Spare: 1, MaxBlocks: 4, Rest: time.Hour}, TTL: 3 * time.Second,
+	}
+	ended := make(chan error, 1)
+	running, end := context.WithCancel(ctx)
+	go func() { ended <- a.Run(running) }()
+	until(ctx, t, said, `"well"`)
+	content, err := ledger.Read(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := protocol.BlockKey(content.State.Blocks[0].ID)
+	if _, err := s.Do(ctx, protocol.Request{Verb: protocol.GiveBack, Delete: &key}); err != nil {
+		t.Fatal(err)
+	}
+	c.define("pods", small) // it looks when something is said of the pool
+	until(ctx, t, said, "is not this host's any more")
+	until(ctx, t, said, "claimed block")
+	end()
+	<-ended
 }
 
 // until waits for a line that has this in it.
