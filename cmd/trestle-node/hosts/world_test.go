@@ -3,6 +3,7 @@ package hosts
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -41,6 +42,7 @@ type host struct {
 	holder *exec.Cmd
 	agent  *exec.Cmd
 	ended  chan struct{} // the agent's output has ended
+	ports  string        // what commands are told that publish some
 
 	mutex sync.Mutex
 	said  []string // by its agent
@@ -218,7 +220,7 @@ func (h *host) file() string { return filepath.Join(h.w.dir, h.name+".json") }
 // command is one that runs on the host.
 func (h *host) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("nsenter", append([]string{"--target", fmt.Sprint(h.holder.Process.Pid), "--net", "--mount"}, args...)...)
-	cmd.Env = append(os.Environ(), "CNI_PATH="+os.Getenv(binVar), "NETCONFPATH="+h.lists())
+	cmd.Env = append(os.Environ(), "CNI_PATH="+os.Getenv(binVar), "NETCONFPATH="+h.lists(), cmp.Or(h.ports, "CAP_ARGS="))
 	return cmd
 }
 
