@@ -42,6 +42,13 @@ func MirrorNames(o owner.Owner) []string {
 	return []string{mirrorName(network + id), mirrorName(network + id + ifName)}
 }
 
+// MirrorMAC is an Ethernet address for the link of that name, of which no result tells: the number in the name, locally administered, unicast.
+func MirrorMAC(name string) net.HardwareAddr {
+	mac, _ := hex.DecodeString(strings.TrimPrefix(name, "bwp")) // a name of mirrorName's
+	mac[0] = mac[0]&^1 | 2
+	return mac
+}
+
 func mirrorName(of string) string {
 	sum := digest.SHA512(of)
 	return "bwp" + hex.EncodeToString(sum[:])[:12]

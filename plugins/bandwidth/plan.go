@@ -27,7 +27,7 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	}
 	mirror := step.Mirrored{Shape: out}
 	if names := step.MirrorNames(call.Owner); c.Inside && len(names) > 0 {
-		mirror.Name = names[1] // nobody outside of the container sees it: the result says nothing of it
+		mirror.Name, mirror.MAC = names[1], step.MirrorMAC(names[1]) // nobody outside of the container sees it: the result says nothing of it
 	} else if out.Rate != 0 && call.Result != nil {
 		mirror.Name, mirror.MAC, p.Result = mirrorOf(call)
 	}
