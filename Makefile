@@ -155,7 +155,7 @@ test-release:
 	@go build -o .tools/tally ./test/tally && cd deploy && ../.tools/tally -count=1 ./... && cd kubernetes && ../../.tools/tally -count=1 ./...
 
 test-cluster:
-	@test/need git debootstrap
+	@test/need git debootstrap gcc libc6-dev libsqlite3-dev
 	@deploy/test/kubernetes/run
 
 clean:
