@@ -54,7 +54,7 @@ func replay(t *testing.T, file string) {
 			}
 		}
 		if call.Config["prevResult"] != nil {
-			call.Config["prevResult"] = results[id]
+			call.Config["prevResult"] = results[id+call.Env["CNI_IFNAME"]]
 		}
 		config, err := json.Marshal(call.Config)
 		must(t, err)
@@ -64,7 +64,7 @@ func replay(t *testing.T, file string) {
 			t.Fatalf("call %d: %s %s: status %d, want %d:\n%s", i, call.Verb, call.Plugin, r.Status, call.Status, r.Out)
 		}
 		if call.Verb == "ADD" && call.Plugin != "loopback" {
-			results[id] = r.Out
+			results[id+call.Env["CNI_IFNAME"]] = r.Out
 			adds++
 			if diff := cmp.Diff(call.IPs, given(t, r.Out)); diff != "" {
 				t.Fatalf("call %d: %s %s: addresses:\n%s", i, call.Verb, call.Plugin, diff)
