@@ -28,15 +28,6 @@ func (p published) who(s *state) string {
 	return "a container of another suite of plugins, " + s.commentOf(p.chain)
 }
 
-// beside says whether the mapping is the same container's, by another network: the first gets the packets, as in the reference.
-func (p published) beside(s *state, o owner.Owner) bool {
-	if p.known {
-		return o.Beside(p.Owner)
-	}
-	_, id, _, whole := o.Names()
-	return whole && strings.HasSuffix(s.commentOf(p.chain), fmt.Sprintf("id: %q", id))
-}
-
 // published lists all mappings that packets can get to.
 func (s *state) published() (list []published) {
 	seen := make(map[string]bool)

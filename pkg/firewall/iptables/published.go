@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -36,6 +37,15 @@ func (f *Filter) Published(ctx context.Context, o owner.Owner, c firewall.Claim)
 		}
 	}
 	return ports, nil
+}
+
+// beside says whether the mapping is the same container's, by another network: the first gets the packets, as in the reference.
+func (p published) beside(s *state, o owner.Owner) bool {
+	if p.known {
+		return o.Beside(p.Owner)
+	}
+	_, id, _, whole := o.Names()
+	return whole && strings.HasSuffix(s.commentOf(p.chain), fmt.Sprintf("id: %q", id))
 }
 
 // Foreign is a port that somebody has.
