@@ -151,7 +151,7 @@ func lacks(have []rtnl.Addr, p netip.Prefix) bool {
 // addressError says what an operator can do about an address that the kernel refuses.
 func addressError(p netip.Prefix, err error) error {
 	if p.Addr().Is6() && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL)) {
-		return fault.New(fault.Unsupported, "is IPv6 disabled? see net.ipv6.conf.*.disable_ipv6 and the kernel's ipv6.disable",
+		return fault.New(fault.Unsupported, "is IPv6 disabled, or the link's MTU below 1280? see net.ipv6.conf.*.disable_ipv6 and the kernel's ipv6.disable",
 			"address %s: %w", p, err)
 	}
 	return fmt.Errorf("address %s: %w", p, err)

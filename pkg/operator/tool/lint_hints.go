@@ -52,8 +52,12 @@ func (l *linter) capabilities(node *conflist.Node, readers []*keys.Object, first
 			}
 		}
 	}
-	if p := known.Of(kind); p.Needs != "" && !declares(declared, p.Needs) {
+	p := known.Of(kind)
+	if p.Needs != "" && !declares(declared, p.Needs) {
 		l.hint(node, fmt.Sprintf(`%s: %s "capabilities": {"%s": true}`, kind, p.Idle, p.Needs))
+	}
+	if first && p.Part == known.Chained {
+		l.hint(node, kind+": is first, and every ADD fails: it goes on with what a plugin before it has made")
 	}
 }
 
