@@ -145,11 +145,6 @@ func (s *state) takeTargets(o owner.Owner, own names, c firewall.Claim, options 
 	return ghosts, nil
 }
 
-// leadsTo says whether the chain publishes a port of the address.
-func (s *state) leadsTo(chain string, a netip.Addr) bool {
-	return slices.ContainsFunc(s.nat.mappings(chain), func(m mapping) bool { return m.target.Addr() == a })
-}
-
 // takePort sees to it that nobody else has the port: by an error if somebody lives who has it, and else by deleting that mapping.
 func (s *state) takePort(o owner.Owner, chain string, port firewall.Port, wanted mapping, there []published) error {
 	found := "nothing"

@@ -163,6 +163,11 @@ func (s *state) gives(h firewall.Holder, title string) error {
 	return fault.New(fault.Taken, "delete that attachment, or ask for something else", "%s: held by %s", title, h.Text)
 }
 
+// leadsTo says whether the chain publishes a port of the address.
+func (s *state) leadsTo(chain string, a netip.Addr) bool {
+	return slices.ContainsFunc(s.nat.mappings(chain), func(m mapping) bool { return m.target.Addr() == a })
+}
+
 // differs notes for people what is not as it should be.
 func (s *state) differs(text string) { s.differences = append(s.differences, text) }
 
