@@ -31,6 +31,8 @@ func TestWishes(t *testing.T) {
 		{"one is empty", []time.Duration{time.Hour, time.Hour}, []int{13, 0}, limits, "nothing"},
 		{"two are empty, and rested", []time.Duration{2 * time.Hour, time.Hour}, []int{0, 0}, limits, "release [4/00000001]"},
 		{"two are empty, one has not rested", []time.Duration{time.Hour, 4 * time.Minute}, []int{0, 0}, limits, "later 6m0s"},
+		{"the clock was put back", []time.Duration{-time.Hour, -time.Hour}, []int{0, 0}, limits, "later 1h10m0s"},
+		{"the clock was put back, and all is used", []time.Duration{-time.Hour}, []int{13}, limits, "claim [4]"},
 		{"nothing to spare, the first", nil, nil, Limits{MaxBlocks: 4}, "claim [4]"},
 		{"nothing to spare, room for one", []time.Duration{0}, []int{12}, Limits{MaxBlocks: 4}, "nothing"},
 		{"nothing to spare, full", []time.Duration{0}, []int{13}, Limits{MaxBlocks: 4}, "claim [4]"},
