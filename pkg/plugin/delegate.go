@@ -24,9 +24,10 @@ import (
 // Self in CNI_PATH stands for the plugins that this binary holds. The operator's tool calls plugins so.
 const Self = "/proc/self/exe"
 
-// Delegate calls the plugin kind, found in CNI_PATH, with this request's environment and configuration and another command. The result
-// is nil for every command but ADD. Where the file found is this very binary, the plugin is called in this process, with nothing of an
-// exec missing: an environment, streams and an error object of its own.
+// Delegate calls the address plugin kind, found in CNI_PATH, with this request's environment and configuration and another command. The result
+// is nil for every command but ADD, and has no interfaces: which of them has the addresses is the caller's to say, as in the reference. Where
+// the file found is this very binary, the plugin is called in this process, with nothing of an exec missing: an environment, streams and an error object of
+// its own.
 func (r *Request) Delegate(ctx context.Context, kind, command string) (*types100.Result, error) {
 	none := GivesNone(kind)
 	if none != nil && command == "DEL" {
@@ -43,7 +44,15 @@ func (r *Request) Delegate(ctx context.Context, kind, command string) (*types100
 	if err != nil || command != "ADD" {
 		return nil, err
 	}
-	return r.resultOf(to, kind, out)
+	result, err := r.resultOf(to, kind, out)
+	if err != nil {
+		return nil, err
+	}
+	result.Interfaces = nil
+	for _, ip := range result.IPs {
+		ip.Interface = nil
+	}
+	return result, nil
 }
 
 func (r *Request) delegate(kind string) (callee, error) {
@@ -132,8 +141,7 @@ func (r *Request) invoke(ctx context.Context, to callee, kind, command string, c
 	return out, nil
 }
 
-// resultOf reads what an address plugin answered to an ADD. It may know fewer versions of the protocol than the configuration names, or more. It gives
-// addresses; which interface has them is the caller's to say, as in the reference.
+// resultOf reads what a plugin answered to an ADD. It may know fewer versions of the protocol than the configuration names, or more.
 func (r *Request) resultOf(from callee, kind string, out []byte) (*types100.Result, error) {
 	version := versionOf(out)
 	if !slices.Contains(Versions(), version) { // the reference has it be the configuration's
@@ -142,10 +150,6 @@ func (r *Request) resultOf(from callee, kind string, out []byte) (*types100.Resu
 	result, err := ParseResult(out, version)
 	if err != nil {
 		return nil, fault.New(fault.Delegate, "is "+from.where+" a CNI plugin?", "%s: result: %w: %.200q", kind, err, out)
-	}
-	result.Interfaces = nil
-	for _, ip := range result.IPs {
-		ip.Interface = nil
 	}
 	return result, nil
 }
