@@ -53,14 +53,15 @@ func Settle() error {
 // settings makes /etc/cni an empty folder. Where the machine has none, which only root could make and which would stay, /etc as a whole is one of the host's own,
 // of links to all that the machine has there.
 func settings() error {
-	const own, machines = "/etc/cni", "/run/etc"
+	const own = "/etc/cni"
 	if _, err := os.Stat(own); err == nil {
 		return empty(own)
 	}
-	entries, err := os.ReadDir("/etc")
-	if err == nil {
-		err = os.Mkdir(machines, 0o755)
+	machines, err := unused()
+	if err != nil {
+		return err
 	}
+	entries, err := os.ReadDir("/etc")
 	if err == nil {
 		err = unix.Mount("/etc", machines, "", unix.MS_BIND|unix.MS_REC, "")
 	}
@@ -82,6 +83,17 @@ func settings() error {
 		}
 	}
 	return os.Mkdir(own, 0o755)
+}
+
+// unused finds an empty folder of the machine's, which nobody hides: a host may make hosts of its own, with another /run.
+func unused() (string, error) {
+	list := []string{"/mnt", "/media", "/srv"}
+	for _, dir := range list {
+		if entries, err := os.ReadDir(dir); err == nil && len(entries) == 0 {
+			return dir, nil
+		}
+	}
+	return "", fmt.Errorf("of %q none is an empty folder", list)
 }
 
 func empty(dir string) error {
