@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -72,18 +73,21 @@ func ownLinks(t *testing.T) string {
 	return strings.Join(kept, "")
 }
 
-// flipping makes a symbolic link lead to one path and to the other in turn until stop is called.
+// flipping makes a symbolic link lead to one path and to the other in turn, several times a millisecond, until stop is called. Not without a pause: each
+// renaming holds up whoever looks for a path on the machine.
 func flipping(t *testing.T, link string, paths ...string) (stop func()) {
 	t.Helper()
 	must(t, os.Symlink(paths[0], link))
 	done, stopped := make(chan struct{}), make(chan error)
 	go func() {
+		pause := time.NewTicker(200 * time.Microsecond)
+		defer pause.Stop()
 		for i := 0; ; i++ {
 			select {
 			case <-done:
 				stopped <- nil
 				return
-			default:
+			case <-pause.C:
 			}
 			next := filepath.Join(filepath.Dir(link), "next")
 			if err := os.Symlink(paths[i%len(paths)], next); err != nil {
