@@ -39,7 +39,7 @@ help:
 	@echo 'make build      the plugins into bin/, cnitool into .tools/'
 	@echo 'make demo       the tutorial of container networking as a run, under 30 seconds'
 	@echo 'make demo-cluster  three hosts that share a pool through etcd, and whose containers answer each other, under a minute'
-	@echo 'make test       every test; needs no root, five to ten minutes on two processors at rest, forty at the most on a busy machine'
+	@echo 'make test       every test; needs no root, a quarter of an hour on two processors at rest, forty minutes at the most on a busy machine'
 	@echo 'make test-long  the same tests at full size, end to end for the bundle too'
 	@echo "make test-kernels    what must hold on any kernel, on Debian's $(KERNEL) in an emulator; KERNEL=6.1 PART=laws RUN=TestX: some of it"
 	@echo 'make test-kernels-ci a selection of it, with all that the kernel here cannot'
