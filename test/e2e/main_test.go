@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil { // most of them wait for events, more than two processors have to do
+	if err := flag.Set("test.parallel", "4"); err != nil { // most of them wait for events, more than two processors have to do
 		panic(err)
 	}
 	os.Exit(built.Run(m, "e2e", prepare))

@@ -99,6 +99,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"outside":  outsideCmd,
 		"veth":     vethCmd,
 		"leases":   leasesCmd,
+		"probed":   probedCmd,
 		"snapshot": snapshotCmd,
 		"same":     sameCmd,
 		"differs":  differsCmd,
