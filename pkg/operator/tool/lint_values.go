@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
@@ -39,11 +41,16 @@ func (l *linter) parent(node *conflist.Node) {
 	if link, on := known.LanOf(node); on && link == "" {
 		l.hint(node, key+": not named: each container hangs on the link of the default route at its time, be that a VPN's")
 	}
-	if link := known.TaggedOf(node); link != "" {
-		if on, _ := plainfile.Read("/sys/class/net/" + link + "/bridge/vlan_filtering"); strings.TrimSpace(string(on)) == "1" {
-			l.hint(node.Get(key), fmt.Sprintf("%s: %s is a bridge that tells VLANs apart: as its ports, with the key vlan, several containers may have one", key, link))
-		}
+	if link := known.TaggedOf(node); link != "" && filters(link) {
+		l.hint(node.Get(key), fmt.Sprintf("%s: %s is a bridge that tells VLANs apart: as its ports, with the key vlan, several containers may have one", key, link))
 	}
+}
+
+// filters says whether the link, of the namespace that the tool is in, is a bridge that tells VLANs apart.
+func filters(name string) bool {
+	link, err := netlink.LinkByName(name)
+	bridge, is := link.(*netlink.Bridge)
+	return err == nil && is && bridge.VlanFiltering != nil && *bridge.VlanFiltering
 }
 
 // allowList reads an operator's list, and says what is wrong with its lines: a line matches anywhere in a name, so that one that is not tied to its beginning and
