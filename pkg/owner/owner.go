@@ -110,8 +110,11 @@ func (o Owner) Names() (network, containerID, ifName string, whole bool) {
 // Beside says whether both are attachments of one container. Where the other's text was cut short, as that of a tag may be, it has to be one of the
 // interfaces that runtimes make.
 func (o Owner) Beside(other Owner) bool {
+	if o.ID == other.ID {
+		return false
+	}
 	_, id, ifName, whole := o.Names()
-	if !whole || o.ID == other.ID {
+	if !whole {
 		return false
 	}
 	if _, with, _, whole := other.Names(); whole {

@@ -118,18 +118,25 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 // has says whether anybody but the owner has a part in the chain, who may have asked for ports of which nothing is in it.
 func (s *state) has(o owner.Owner, chain string) bool {
 	return slices.ContainsFunc(s.entries, func(e entry) bool {
+		if e.role != firewall.Publish || e.ID == o.ID {
+			return false // before its names, which are hashes: of entries there may be thousands
+		}
 		n, named := namesOf(e.Owner)
-		return named && e.role == firewall.Publish && e.ID != o.ID && n.dnatChain() == chain
+		return named && n.dnatChain() == chain
 	})
 }
 
 // takeTargets sees to it that nobody else publishes ports of the container's addresses, since the host's routes lead to one of two containers that
 // have one address: by an error if somebody lives who does, and else by deleting what he has. It returns whose mappings go.
 func (s *state) takeTargets(o owner.Owner, own names, c firewall.Claim, options Options) (ghosts []owner.ID, err error) {
+	claimed := addrs(c)
 	for _, e := range s.entries {
+		if e.role != firewall.Publish || e.ID == o.ID || !slices.Contains(claimed, e.addr) {
+			continue
+		}
 		n, _ := namesOf(e.Owner)
 		chain := n.dnatChain()
-		if e.role != firewall.Publish || e.ID == o.ID || !slices.Contains(addrs(c), e.addr) || !s.leadsTo(chain, e.addr) {
+		if !s.leadsTo(chain, e.addr) {
 			continue
 		}
 		if err := s.gives(e.Holder, "published address "+e.addr.String()); err != nil {
