@@ -29,7 +29,7 @@ func (f *Filter) Published(ctx context.Context, o owner.Owner, c firewall.Claim)
 				if p, ok := ledBy(e.rule.Exprs); ok {
 					ports = append(ports, p)
 				}
-			} else if strings.HasPrefix(e.set.Name, "dnat") {
+			} else if publishes(e.set.Name) {
 				ports = append(ports, portIn(e))
 			}
 		}
@@ -76,6 +76,9 @@ func (f *Filter) Ports(ctx context.Context) (ports []HeldPort, err error) {
 	})
 	return ports, err
 }
+
+// publishes says whether the set of that name leads ports of the host to containers.
+func publishes(set string) bool { return strings.HasPrefix(set, "dnat") }
 
 // portIn reads `protocol . host port : target`, with a host address before it or none.
 func portIn(e element) firewall.Port {

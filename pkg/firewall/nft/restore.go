@@ -79,7 +79,7 @@ func (r *Restored) add(more Restored) {
 // note notes an element of the set that is put back.
 func (r *Restored) note(set string, e kept) {
 	r.Owners[e.owner] = true
-	if strings.HasPrefix(set, "dnat") {
+	if publishes(set) {
 		r.Ports = append(r.Ports, portIn(element{SetElement: e.SetElement}))
 	}
 	if addr, ok := netip.AddrFromSlice(e.Key); ok && strings.HasPrefix(set, "masq") {

@@ -37,7 +37,6 @@ type entry struct {
 	end      []byte // the last key of a range; empty where the set has none
 	probe    []byte // a key in a range, by which one that is narrower or wider is found, too
 	title    string // what it is to people, as in `host port 8080/tcp`
-	port     bool   // it leads a port of the host to the container
 }
 
 // parse turns a claim into what it wants. All errors that are the claim's own are found here.
@@ -203,7 +202,7 @@ func (w *want) port(p firewall.Port) error {
 	if p.HostIP.IsValid() && !p.HostIP.IsUnspecified() {
 		set, key = set+"ip", append(p.HostIP.AsSlice(), key...)
 	}
-	if !w.add(entry{set: w.table.set(set), key: key, val: address(p.Target), title: name, port: true}) {
+	if !w.add(entry{set: w.table.set(set), key: key, val: address(p.Target), title: name}) {
 		return fmt.Errorf("%s: listed twice", name)
 	}
 	w.snat(p)

@@ -19,7 +19,7 @@ func (w *want) yield(found []*nftables.SetElement) []*nftables.SetElement {
 	entries, rest := w.entries[:0:0], found[:1:1]
 	for i, e := range w.entries {
 		has := found[i+1]
-		if e.port && has != nil && !dying(has) {
+		if publishes(e.set.Name) && has != nil && !dying(has) {
 			if other, ours := owner.Parse(has.Comment); ours && w.owner.Beside(other) {
 				continue
 			}
