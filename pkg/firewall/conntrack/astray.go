@@ -3,7 +3,6 @@ package conntrack
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net/netip"
 
 	"github.com/mdlayher/netlink"
@@ -23,7 +22,7 @@ const (
 // masqueraded, with that address. Whoever sends again, as TCP does by itself, begins anew. Those that somebody answered stay: they have found their
 // way. It returns how many were removed.
 func (t *Table) Astray(ports []firewall.Port, masqueraded []netip.Addr) (removed int, err error) {
-	if n, err := t.entries(); err == nil && n == 0 {
+	if t.empty() {
 		return 0, nil
 	}
 	targets, sources := make(map[uint16][]firewall.Port), make(map[netip.Addr]bool)
@@ -59,23 +58,11 @@ func (f flow) past(ports []firewall.Port) (past bool) {
 }
 
 // unanswered are the flows of both families that nobody has answered.
-func (t *Table) unanswered() (flows []flow, err error) {
+func (t *Table) unanswered() ([]flow, error) {
 	e := netlink.NewAttributeEncoder()
 	e.ByteOrder = binary.BigEndian
 	e.Uint32(ctaStatus, 0)
 	e.Uint32(ctaStatusMask, answered)
-	messages, err := t.execute(unix.AF_UNSPEC, msgGet, netlink.Request|netlink.Dump, e)
-	if err != nil {
-		return nil, fmt.Errorf("conntrack: dump: %w", err)
-	}
-	for _, m := range messages {
-		f, err := parse(m.Data)
-		if err != nil {
-			return nil, fmt.Errorf("conntrack: flow: %w", err)
-		}
-		if f.status&answered == 0 {
-			flows = append(flows, f)
-		}
-	}
-	return flows, nil
+	answers, err := t.execute(unix.AF_UNSPEC, msgGet, netlink.Request|netlink.Dump, e)
+	return parseAll(answers, err, func(f flow) bool { return f.status&answered == 0 })
 }

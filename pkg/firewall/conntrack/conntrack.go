@@ -85,10 +85,7 @@ func groups(ports []firewall.Port) map[group]map[uint16][]firewall.Port {
 
 func (t *Table) remove(ports []firewall.Port, wrong func(firewall.Port, flow) bool) (removed int, err error) {
 	groups := groups(ports)
-	if len(groups) == 0 {
-		return 0, nil
-	}
-	if n, err := t.entries(); err == nil && n == 0 {
+	if len(groups) == 0 || t.empty() {
 		return 0, nil
 	}
 	for g, byPort := range groups {

@@ -62,20 +62,24 @@ type tuple struct{ source, destination netip.AddrPort }
 // dump returns the flows of the group that were begun to one of the ports.
 func (t *Table) dump(g group, byPort map[uint16][]firewall.Port) ([]flow, error) {
 	answers, err := t.ask(g, byPort)
+	return parseAll(answers, err, func(f flow) bool { return byPort[f.original.destination.Port()] != nil })
+}
+
+// parseAll reads what a dump answered, and keeps those that are wanted.
+func parseAll(answers []netlink.Message, err error, wanted func(flow) bool) (list []flow, _ error) {
 	if err != nil {
 		return nil, fmt.Errorf("conntrack: dump: %w", err)
 	}
-	var flows []flow
 	for _, m := range answers {
 		f, err := parse(m.Data)
 		if err != nil {
 			return nil, fmt.Errorf("conntrack: flow: %w", err)
 		}
-		if _, wanted := byPort[f.original.destination.Port()]; wanted {
-			flows = append(flows, f)
+		if wanted(f) {
+			list = append(list, f)
 		}
 	}
-	return flows, nil
+	return list, nil
 }
 
 // ask has the kernel send the flows of the group: those to the port where there is one alone; for several there is one dump all the same.
@@ -101,6 +105,12 @@ func (t *Table) ask(g group, byPort map[uint16][]firewall.Port) ([]netlink.Messa
 		return nil
 	})
 	return t.execute(g.family, msgGet, netlink.Request|netlink.Dump, e)
+}
+
+// empty says whether the namespace has no flow at all, so that none need be looked for.
+func (t *Table) empty() bool {
+	n, err := t.entries()
+	return err == nil && n == 0
 }
 
 // entries returns how many flows the namespace has. A dump walks the table that it shares with all others, however few are its own: that may take milliseconds.
