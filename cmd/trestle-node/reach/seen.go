@@ -8,9 +8,9 @@ import (
 
 // seen is what the last repair went by: what is heard is held against it.
 type seen struct {
-	want     Set
 	routes   map[netip.Prefix]Route
 	hops     map[netip.Addr]MAC
+	ends     map[End]bool
 	paths    map[netip.Addr]Path
 	links    map[int]bool // by which others are reached
 	tunnel   int
@@ -25,7 +25,7 @@ type due struct {
 }
 
 func see(want Set, g Ground, c Config) seen {
-	s := seen{want: want, routes: make(map[netip.Prefix]Route, len(want.Routes)), hops: make(map[netip.Addr]MAC, len(want.Hops)), paths: g.Paths,
+	s := seen{routes: make(map[netip.Prefix]Route, len(want.Routes)), hops: make(map[netip.Addr]MAC, len(want.Hops)), ends: want.Ends, paths: g.Paths,
 		links: make(map[int]bool), tunnel: g.Tunnel, protocol: uint8(c.Protocol)}
 	if c.Mode.tunnels() {
 		s.name = c.name()
@@ -105,9 +105,9 @@ func (s *seen) hearNeighbour(e event, d *due) {
 		}
 	case hop.Addr.IsValid():
 		d.all = d.all || !gone && hop.MAC != MAC{}
-	case gone && s.want.Ends[end]:
+	case gone && s.ends[end]:
 		d.lost.Ends[end] = true
-	case !gone && !s.want.Ends[end]:
+	case !gone && !s.ends[end]:
 		d.all = true
 	}
 }
