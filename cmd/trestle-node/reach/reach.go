@@ -46,6 +46,7 @@ type Reach struct {
 	seen   seen
 	due    due
 	quiet  time.Time // until which not all is looked at
+	retry  <-chan time.Time
 	said   map[string]bool
 }
 
@@ -105,7 +106,9 @@ func (r *Reach) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.pulled:
+		case <-r.retry:
 		}
+		r.retry = nil
 		switch looked, err := r.again(); {
 		case err != nil && ctx.Err() == nil:
 			failures++
@@ -118,10 +121,8 @@ func (r *Reach) Run(ctx context.Context) {
 	}
 }
 
-// later has it done again after that time, if nothing else has it done before.
-func (r *Reach) later(after time.Duration) {
-	time.AfterFunc(after, func() { agent.Pull(r.pulled) })
-}
+// later has it done again after that time, if nothing else has it done before. Only Run calls it.
+func (r *Reach) later(after time.Duration) { r.retry = time.After(after) }
 
 // again does what is due, and says whether it looked at all.
 func (r *Reach) again() (looked bool, err error) {

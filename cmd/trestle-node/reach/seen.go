@@ -42,12 +42,14 @@ func see(want Set, g Ground, c Config) seen {
 	return s
 }
 
-// hear notes what is due after the event, and says whether that is anything. What we have done ourselves comes back as it was wanted.
+// hear notes what is due after the event, and says whether any of that is by this one: what failed is not tried again because of others'. What we have done
+// ourselves comes back as it was wanted.
 func (s *seen) hear(e event, d *due) bool {
 	if d.lost.Routes == nil {
 		d.lost = newSet()
 	}
-	was := d.lost.len()
+	all, lost := d.all, d.lost.len()
+	d.all = false
 	switch e.kind {
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 		if e.table == unix.RT_TABLE_MAIN {
@@ -67,7 +69,9 @@ func (s *seen) hear(e event, d *due) bool {
 	if e.lost {
 		s.forget(d)
 	}
-	return d.all || d.lost.len() > was
+	more := d.all || d.lost.len() > lost
+	d.all = d.all || all
+	return more
 }
 
 // forget is for what may be about how others are reached: the paths are not known any more.
