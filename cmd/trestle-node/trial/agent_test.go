@@ -231,20 +231,7 @@ func TestAgentKeepsOneInHand(t *testing.T) {
 	ended := make(chan error, 1)
 	life, end := context.WithCancel(ctx)
 	go func() { ended <- a.Run(life) }()
-	hear := func(text string) {
-		t.Helper()
-		for {
-			select {
-			case line := <-said:
-				if strings.Contains(line, text) {
-					return
-				}
-				t.Log(line)
-			case <-ctx.Done():
-				t.Fatalf("%q was never said", text)
-			}
-		}
-	}
+	hear := func(text string) { t.Helper(); until(ctx, t, said, text) }
 	hear("claimed block")
 	hear(`"well"`)
 	if err := a.Life.Ready(); err != nil {
