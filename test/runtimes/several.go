@@ -11,8 +11,11 @@ import (
 
 // onTwo: a container on two of the runtime's networks at once has an interface on each, is a neighbour on both, and is reached by its port; so it is once it was stopped and
 // started, and nothing is left of it on either.
-func onTwo(t *Trial) error {
-	return errors.Join(t.withLabs(nil, t.onBoth), unisolated())
+func onTwo(t *Trial) error { return t.onLabs(t.onBoth) }
+
+// onLabs has the networks for as long as f runs, and leaves nothing of them.
+func (t *Trial) onLabs(f func() error) error {
+	return errors.Join(t.withLabs(nil, f), unisolated())
 }
 
 func (t *Trial) onBoth() error {
@@ -29,10 +32,8 @@ func (t *Trial) onBoth() error {
 	if err := whole(); err != nil {
 		return err
 	}
-	for _, verb := range []string{"stop", "start"} {
-		if _, err := t.Runtime.(engine).tool(verb, p.Name); err != nil {
-			return err
-		}
+	if err := t.again(p); err != nil {
+		return err
 	}
 	return whole()
 }
@@ -64,9 +65,7 @@ func firstAddress(name string, four *string) error {
 }
 
 // sharing: what joins a container's namespace gets no network of its own, and takes none away when it goes.
-func sharing(t *Trial) error {
-	return errors.Join(t.withLabs(nil, t.shared), unisolated())
-}
+func sharing(t *Trial) error { return t.onLabs(t.shared) }
 
 func (t *Trial) shared() error {
 	p, _, err := t.on("lab99", 18089)
@@ -87,9 +86,7 @@ func (t *Trial) shared() error {
 }
 
 // podOfSeveral: podman's pod has the network, and its containers share it; it is stopped and started as a whole, and by one container.
-func podOfSeveral(t *Trial) error {
-	return errors.Join(t.withLabs(nil, t.trio), unisolated())
-}
+func podOfSeveral(t *Trial) error { return t.onLabs(t.trio) }
 
 func (t *Trial) trio() error {
 	p := &Pod{Name: "trio-server", Host: 18089}
