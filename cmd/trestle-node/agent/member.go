@@ -106,13 +106,11 @@ func (m *Member) become(ctx context.Context, v View, hosts int) bool {
 
 // publish writes the list, with the MTU as it is now.
 func (m *Member) publish(cidrs []netip.Prefix) (changed bool, err error) {
-	host := network.Host{Node: m.Name, CIDRs: cidrs}
-	if m.mtu != nil {
-		if host.MTU, err = m.mtu(); err != nil {
-			return false, err
-		}
+	mtu, err := m.mtu()
+	if err != nil {
+		return false, err
 	}
-	return m.Network.Put(host)
+	return m.Network.Put(network.Host{Node: m.Name, CIDRs: cidrs, MTU: mtu})
 }
 
 // take takes everything from host-local where something of it is the host's no more.
@@ -138,6 +136,7 @@ func (m *Member) set(ctx context.Context, cidrs []netip.Prefix) error {
 // ways makes others reachable, where that is ours to do.
 func (m *Member) ways(ctx context.Context, v View) (err error) {
 	if m.Reach == nil {
+		m.mtu = WholeMTU
 		return nil
 	}
 	if m.reach == nil {
