@@ -87,7 +87,7 @@ func settings() error {
 
 // unused finds an empty folder of the machine's, which nobody hides: a host may make hosts of its own, with another /run.
 func unused() (string, error) {
-	list := []string{"/mnt", "/media", "/srv"}
+	list := []string{"/srv", "/media"}
 	for _, dir := range list {
 		if entries, err := os.ReadDir(dir); err == nil && len(entries) == 0 {
 			return dir, nil
