@@ -53,12 +53,16 @@ func TestTop(t *testing.T) {
 		if len(first.Interfaces) != 2 || len(first.Unseen) != 1 || first.Unseen[0].Object != "packets that our rules drop" {
 			t.Fatalf("%+v", first)
 		}
+		published := uint64(0) // headers are counted: how many there are is up to how the sender's kernel cuts the stream
 		for network, to := range map[string]string{"front": "192.0.2.1:8080", "lan": "192.0.2.9:80"} {
 			was := first.of(network)
 			out, back := transfer(t, map[string]string{"front": "web", "lan": "lan"}[network], to, 20<<20)
 			now := await(t, next, func(c topCounts) bool { return c.of(network).Received.Bytes-was.Received.Bytes >= out*98/100 }).of(network)
 			near(t, network+" received", now.Received.Bytes-was.Received.Bytes, out)
 			near(t, network+" sent", now.Sent.Bytes-was.Sent.Bytes, back)
+			if network == "front" {
+				published = out
+			}
 		}
 		must(t, in(outsider, func() error {
 			_, err := peer.Flows("tcp", "192.0.2.1:8080", 9, soon())
@@ -68,7 +72,7 @@ func TestTop(t *testing.T) {
 		if front.Connections.Count != 10 || front.Ports[0].Connections.Count != 10 {
 			t.Errorf("%+v, want ten connections", front)
 		}
-		near(t, "the port", front.Ports[0].Received.Bytes, 20<<20)
+		near(t, "the port", front.Ports[0].Received.Bytes, published)
 		seen := topAsNobody(t)
 		if front := seen.of("front"); front.Received == nil || front.Received.Bytes < 20<<20 || front.Connections != nil || len(seen.Unseen) < 3 {
 			t.Errorf("without root: %+v", seen)
