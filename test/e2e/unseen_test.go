@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -59,6 +60,9 @@ func (s *settled) blind() {
 			strings.Contains(text, "leaked") || err == nil && args[0] == "gc" {
 			s.Errorf("%v: %v\n%s", args, err, text)
 		}
+	}
+	if out, err := s.asNobody("context", strconv.Itoa(os.Getpid())); err == nil || !strings.Contains(string(out), "may not be looked at") {
+		s.Errorf("context of a process of another's: %v\n%s", err, out)
 	}
 	if diff := snapshot.Diff(before, snapshot.Take(s)); diff != "" {
 		s.Errorf("changed:\n%s", diff)

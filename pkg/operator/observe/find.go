@@ -2,7 +2,9 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,13 +47,18 @@ func nsfs(path string) (uint64, bool) {
 	return stat.Ino, true
 }
 
-// InodeOf returns the inode number of the network namespace that the process is in, by the process's number. It says false where there is no such
-// process, or where it may not be looked at.
-func InodeOf(process string) (uint64, bool) {
-	if _, err := strconv.Atoi(process); err != nil {
-		return 0, false
+// InodeOf returns the inode number of the network namespace that the process is in, by the process's number: 0 where there is no such process, and
+// an error of the system where there is one that the caller may not look at.
+func InodeOf(process string) (uint64, error) {
+	if _, err := strconv.ParseUint(process, 10, 31); err != nil {
+		return 0, nil
 	}
-	return nsfs(filepath.Join("/proc", process, "ns/net"))
+	path := filepath.Join("/proc", process, "ns/net")
+	inode, _ := nsfs(path)
+	if _, err := os.Stat(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	return inode, nil
 }
 
 // directory collects namespaces, each once however many names it has.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/page"
 	"github.com/trestle-cni/trestle/pkg/plugin"
@@ -70,7 +71,11 @@ func (v viewing) run(ctx context.Context, out, complaints io.Writer, bundle plug
 
 // namespace is the one that the words name. A picture has the first few processes of each; the kernel knows of any which it is in.
 func namespace(host *observe.Host, words string) (*observe.Namespace, error) {
-	if inode, ok := observe.InodeOf(words); ok {
+	inode, err := observe.InodeOf(words)
+	if err != nil {
+		return nil, fault.New(fault.Namespace, "trestle context as root", "process %s: its network namespace may not be looked at: %w", words, err)
+	}
+	if inode != 0 {
 		words = strconv.FormatUint(inode, 10)
 	}
 	return page.Namespace(host, words)
