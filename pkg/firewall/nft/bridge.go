@@ -27,11 +27,11 @@ func bridge() *table {
 // ports, of which one may lead to the network's own router, are left alone.
 func bridgeChains(t *table) {
 	t.chain("fromport",
-		when("iifname . ether saddr != @mac drop", load(iifname(), etherFrom()), notIn("mac"), verdict(expr.VerdictDrop)))
+		when("iifname . ether saddr != @mac counter drop", load(iifname(), etherFrom()), notIn("mac"), drop()))
 	t.chain("ipv6router", control(134), control(137)) // a router's advertisement, a redirect
 	t.chain("ipv4router", control(5))                 // a redirect
 	t.chain("tagged",
-		when("@nh,0,16 & 0xfff == 0x0 drop", load(payload(expr.PayloadBaseNetworkHeader, 0, 2)), masked(0x0f, 0xff), equal(0, 0), verdict(expr.VerdictDrop)))
+		when("@nh,0,16 & 0xfff == 0x0 counter drop", load(payload(expr.PayloadBaseNetworkHeader, 0, 2)), masked(0x0f, 0xff), equal(0, 0), drop()))
 	t.chain("advertised",
 		when("meta l4proto ipv6-icmp jump ipv6router", load(l4proto()), equal(unix.IPPROTO_ICMPV6), jump("ipv6router")),
 		when("meta l4proto icmp jump ipv4router", load(l4proto()), equal(unix.IPPROTO_ICMP), jump("ipv4router")),
@@ -46,7 +46,7 @@ func bridgeChains(t *table) {
 // control drops the messages of one type, of the protocol that was looked at before. What nft(8) makes of `icmpv6 type` looks at the frame's type too,
 // which is another where it has a tag of a VLAN; so does a neighbour that has no VLAN look at what is tagged with number 0.
 func control(kind byte) rule {
-	return when(fmt.Sprintf("@th,0,8 %#x drop", kind), load(payload(expr.PayloadBaseTransportHeader, 0, 1)), equal(kind), verdict(expr.VerdictDrop))
+	return when(fmt.Sprintf("@th,0,8 %#x counter drop", kind), load(payload(expr.PayloadBaseTransportHeader, 0, 1)), equal(kind), drop())
 }
 
 // again looks at a frame that has a tag below the first one, which the kernel has taken off. Below tags that number no VLAN whoever gets the frame

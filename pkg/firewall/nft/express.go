@@ -165,6 +165,9 @@ func masquerade() []expr.Any { return []expr.Any{&expr.Masq{}} }
 //go:noinline
 func verdict(kind expr.VerdictKind) []expr.Any { return []expr.Any{&expr.Verdict{Kind: kind}} }
 
+// drop ends a packet, and counts it: what our rules drop is the first thing that somebody asks whom they are in the way of.
+func drop() []expr.Any { return append([]expr.Any{&expr.Counter{}}, verdict(expr.VerdictDrop)...) }
+
 //go:noinline
 func jump(chain string) []expr.Any {
 	return []expr.Any{&expr.Verdict{Kind: expr.VerdictJump, Chain: chain}}

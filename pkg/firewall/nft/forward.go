@@ -48,8 +48,8 @@ func forwardChains(t *table) {
 		when("jump "+guests, jump(guests)), when("meta mark set meta mark & 0xfeffffff", setMark(false)))
 	t.chain("pass", when("meta mark set meta mark | 0x01000000 accept", setMark(true), verdict(expr.VerdictAccept)))
 	t.base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, filter-10,
-		when("iifname @isolated oifname @isolated iifname . oifname != @within drop", load(iifname()), in("isolated"), load(oifname()), in("isolated"),
-			load(iifname(), oifname()), notIn("within"), verdict(expr.VerdictDrop)),
+		when("iifname @isolated oifname @isolated iifname . oifname != @within counter drop", load(iifname()), in("isolated"), load(oifname()), in("isolated"),
+			load(iifname(), oifname()), notIn("within"), drop()),
 		when("jump admin", jump("admin")),
 		when("ip saddr @pass4 jump pass", v4.only(), load(v4.saddr()), in("pass4"), jump("pass")),
 		when("ip6 saddr @pass6 jump pass", v6.only(), load(v6.saddr()), in("pass6"), jump("pass")),
@@ -72,8 +72,8 @@ func apart() *table {
 func apartChains(t *table) {
 	const filter = -200
 	t.base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, filter,
-		when("iifname @alone drop", load(iifname()), in("alone"), verdict(expr.VerdictDrop)),
-		when("oifname @alone drop", load(oifname()), in("alone"), verdict(expr.VerdictDrop)))
+		when("iifname @alone counter drop", load(iifname()), in("alone"), drop()),
+		when("oifname @alone counter drop", load(oifname()), in("alone"), drop()))
 }
 
 // pass adds one address whose traffic passes.

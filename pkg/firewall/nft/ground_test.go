@@ -184,7 +184,7 @@ func TestVersions(t *testing.T) {
 
 // TestUpgrade begins with tables of older versions, as nft(8) listed them, with what somebody holds.
 func TestUpgrade(t *testing.T) {
-	for old, claims := range map[int][]firewall.Claim{1: three()[:2], 3: three()} { // the third is in the table bridge trestle
+	for old, claims := range map[int][]firewall.Claim{1: three()[:2], 3: three(), 5: three()} { // the third is in the table bridge trestle
 		t.Run(fmt.Sprint("v", old), func(t *testing.T) {
 			nstest.Run(t, func(t *testing.T) {
 				f := open(t)

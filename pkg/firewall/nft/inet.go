@@ -71,8 +71,8 @@ func inetChains(t *table) {
 	t.chain("stray",
 		when("ip saddr @masq4 jump stray4", v4.only(), load(v4.saddr()), in("masq4"), jump("stray4")),
 		when("ip6 saddr @masq6 jump stray6", v6.only(), load(v6.saddr()), in("masq6"), jump("stray6")))
-	t.chain("stray4", append(direct(v4), when("drop", verdict(expr.VerdictDrop)))...)
-	t.chain("stray6", append(direct(v6), when("drop", verdict(expr.VerdictDrop)))...)
+	t.chain("stray4", append(direct(v4), when("counter drop", drop()))...)
+	t.chain("stray6", append(direct(v6), when("counter drop", drop()))...)
 }
 
 // direct lets what a container may send under its own address return to the caller: what goes to groups, to its own subnet, and to the
@@ -91,12 +91,11 @@ func direct(f family) []rule {
 // needs, a neighbour could otherwise reach services bound to it (CVE-2020-8558). The kernel drops such packets of IPv6 itself, but only after
 // frames of a bridge have passed these chains (bridge-nf-call-ip6tables), in which ports published on ::1 would take them.
 func guard(v4, v6 family) []rule {
-	drop := verdict(expr.VerdictDrop)
 	return []rule{
-		when(`ip daddr 127.0.0.0/8 iif != "lo" drop`, v4.only(), loopback(v4.dest), foreign(), drop),
-		when(`ip saddr 127.0.0.0/8 iif != "lo" drop`, v4.only(), loopback(v4.source), foreign(), drop),
-		when(`ip6 daddr ::1 iif != "lo" drop`, v6.only(), load(v6.daddr()), loopback6(), foreign(), drop),
-		when(`ip6 saddr ::1 iif != "lo" drop`, v6.only(), load(v6.saddr()), loopback6(), foreign(), drop),
+		when(`ip daddr 127.0.0.0/8 iif != "lo" counter drop`, v4.only(), loopback(v4.dest), foreign(), drop()),
+		when(`ip saddr 127.0.0.0/8 iif != "lo" counter drop`, v4.only(), loopback(v4.source), foreign(), drop()),
+		when(`ip6 daddr ::1 iif != "lo" counter drop`, v6.only(), load(v6.daddr()), loopback6(), foreign(), drop()),
+		when(`ip6 saddr ::1 iif != "lo" counter drop`, v6.only(), load(v6.saddr()), loopback6(), foreign(), drop()),
 	}
 }
 

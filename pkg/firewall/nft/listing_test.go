@@ -99,10 +99,11 @@ func TestListing(t *testing.T) {
 		inetText, bridgeText := nftool(t, "list", "table", "inet", "trestle"), nftool(t, "list", "table", "bridge", "trestle")
 		golden(t, "testdata/inet.nft", inetText)
 		golden(t, "testdata/bridge.nft", bridgeText)
+		listed := strings.ReplaceAll(inetText+bridgeText, "counter packets 0 bytes 0", "counter")
 		for _, tab := range []*table{inet(), bridge()} {
 			for _, c := range tab.laid() {
 				for _, r := range c.rules {
-					if !strings.Contains(inetText+bridgeText, "\t\t"+r.text+"\n") {
+					if !strings.Contains(listed, "\t\t"+r.text+"\n") {
 						t.Errorf("chain %s: nft(8) does not list %q", c.Name, r.text)
 					}
 				}

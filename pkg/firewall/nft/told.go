@@ -59,7 +59,7 @@ type Reader struct {
 }
 
 // NewReader returns a reader of what comes by Listen.
-func NewReader() *Reader { return &Reader{tables: append([]*table{inet()}, occasional()...)} }
+func NewReader() *Reader { return &Reader{tables: everyTable()} }
 
 // Next takes a message. It returns a transaction when that is whole, else nil; an error where the kernel's words cannot be read.
 func (r *Reader) Next(m nlsocket.Message) (*Told, error) {

@@ -13,7 +13,8 @@ import (
 
 // Version 1 had sets local4 and local6, `subnet . destination`, that belonged to nobody. Version 2 has the same by container: what may
 // be sent directly, and who is near to a published address. Version 3 guards ::1, too. Version 4 drops what guarded
-// ports advertise, version 5 in tagged frames, too.
+// ports advertise, version 5 in tagged frames, too. Version 6 counts what
+// it drops.
 
 // fromV1 adds to the elements kept from a table of version 1 those that each owner has in version 2 instead, and counts them.
 func (f *Filter) fromV1(old []*nftables.Set, kept map[string][]nftables.SetElement) error {

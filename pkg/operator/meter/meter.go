@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
@@ -42,6 +43,7 @@ type Sample struct {
 	Interfaces []Interface
 	Heard      bool              // of connections
 	Counted    bool              // were bytes by connection, and so by published port
+	Dropped    []nft.Dropped     // by each rule of ours that drops
 	Unseen     []observe.Problem // what is not counted, and why
 }
 
@@ -53,6 +55,7 @@ type Meter struct {
 	picture *observe.Host
 	written time.Time // when a result was written or removed last
 	flows   *flows
+	filter  *nft.Filter
 }
 
 // Open begins to count the host that the process is on.
@@ -66,12 +69,13 @@ func Open(o observe.Options) (*Meter, error) {
 		conn.Close()
 		return nil, err
 	}
-	return &Meter{options: o, home: home, conn: conn, flows: listen()}, nil
+	return &Meter{options: o, home: home, conn: conn, flows: listen(), filter: nft.Open()}, nil
 }
 
 // Close ends it.
 func (m *Meter) Close() {
 	m.flows.close()
+	m.filter.Close()
 	m.conn.Close()
 	unix.Close(m.home)
 }
@@ -98,12 +102,12 @@ func (m *Meter) Read(ctx context.Context) (*Sample, error) {
 		}
 	}
 	m.flows.count(s)
-	s.Unseen = append(append(s.Unseen, dropped), m.picture.Problems...)
+	if s.Dropped, err = m.filter.Dropped(); err != nil {
+		s.Unseen = append(s.Unseen, observe.Problem{Object: "packets that our rules drop", Cause: err.Error(), Remedy: "ask as root", Hidden: true})
+	}
+	s.Unseen = append(s.Unseen, m.picture.Problems...)
 	return s, nil
 }
-
-// dropped is what nobody counts: our rules have no counters.
-var dropped = observe.Problem{Object: "packets that our rules drop", Cause: "the rules do not count", Remedy: "trestle trace FROM TO names the rule that drops one"}
 
 // stale says whether the picture is not the host's any more.
 func (m *Meter) stale(traffic map[int]rtnl.Traffic) bool {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/journal"
 	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
@@ -33,7 +34,7 @@ func metricsCommand(bundle plugin.Bundle) *cobra.Command {
 		Use:   "metrics",
 		Short: "Count attachments, addresses, findings and verbs, as Prometheus reads them",
 		Long: "Prints, in Prometheus' text format, the attachments by network and state, the addresses used and free of each range, doctor's findings\n" +
-			"by id, and, where the host keeps a log, the verbs in it with their times. Nothing is changed. A timer that runs it with --output\n" +
+			"by id, the packets that our rules have dropped, and, where the host keeps a log, the verbs in it with their times. Nothing is changed. A timer that runs it with --output\n" +
 			"into the directory of node_exporter's textfile collector is all that a node needs; the file is replaced whole.",
 		Example: "  trestle metrics\n  trestle metrics -o metrics.prom",
 		Args:    cobra.NoArgs,
@@ -56,6 +57,7 @@ func (m *metering) write(ctx context.Context, bundle plugin.Bundle, out io.Write
 	var text exposition
 	text.host(picture.Host)
 	text.findings(picture.Examine())
+	text.dropped()
 	if err := text.verbs(); err != nil {
 		return err
 	}
@@ -138,6 +140,20 @@ func (x *exposition) findings(found []doctor.Finding) {
 			count(f.ID, string(f.Severity))
 		}
 	})
+}
+
+// dropped is what our rules in nftables have dropped; nothing for who may not ask.
+func (x *exposition) dropped() {
+	filter := nft.Open()
+	defer filter.Close()
+	list, err := filter.Dropped()
+	if err != nil || len(list) == 0 {
+		return
+	}
+	x.family("trestle_dropped_packets", "Packets that rules of ours in nftables have dropped since their table was made.")
+	for _, d := range list {
+		x.sample("trestle_dropped_packets", float64(d.Packets), "table", d.Table, "chain", d.Chain, "rule", d.Rule, "reason", d.Reason)
+	}
 }
 
 // verbs are those that are in the host's log, as far back as it goes.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/operator/meter"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/order"
@@ -49,7 +50,8 @@ func topCommand() *cobra.Command {
 		Short: "Show who sends and receives how much, live",
 		Long: "Bytes, packets and new connections of each container's interface, and of its published ports, as the container sees them. Bytes and packets are\n" +
 			"those that links count anyway; of connections the kernel tells while this runs, those that the host tracks. Bytes of a published port are\n" +
-			"known where the kernel counts by connection (net.netfilter.nf_conntrack_acct). What cannot be seen, as without root, is named below.",
+			"known where the kernel counts by connection (net.netfilter.nf_conntrack_acct). What rules of ours in nftables drop stands below, and what cannot be\n" +
+			"seen, as without root.",
 		Example: "  trestle top --once --sort connections\n  trestle top --once --interval 100ms --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -121,13 +123,16 @@ func (t *topping) follow(ctx context.Context, m *meter.Meter, before *meter.Samp
 // answer compares two readings. Without the first nothing is known but what has gone in all.
 func (t *topping) answer(before, now *meter.Sample) topAnswer {
 	answer, was := topAnswer{Time: now.Time, Interfaces: []topLine{}, Unseen: some(slices.Clone(now.Unseen))}, make(map[string]*meter.Interface)
+	var dropped []nft.Dropped
 	if before != nil {
+		dropped = before.Dropped
 		answer.Seconds = now.Time.Sub(before.Time).Seconds()
 		for i := range before.Interfaces {
 			was[before.Interfaces[i].ID] = &before.Interfaces[i]
 		}
 	}
 	c := comparison{answer.Seconds, now.Heard, now.Counted}
+	answer.Dropped = c.dropped(dropped, now.Dropped)
 	for i := range now.Interfaces {
 		one := &now.Interfaces[i]
 		if t.network != "" && one.Network != t.network {

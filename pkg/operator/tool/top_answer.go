@@ -3,6 +3,7 @@ package tool
 import (
 	"time"
 
+	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/operator/meter"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 )
@@ -12,7 +13,8 @@ type topAnswer struct {
 	Time       time.Time         `json:"time"`
 	Seconds    float64           `json:"seconds"` // since the reading before: what is said of a second is an average of these
 	Interfaces []topLine         `json:"interfaces"`
-	Unseen     []observe.Problem `json:"unseen"` // what is not counted, so that something may be missing above
+	Dropped    []topDropped      `json:"dropped"` // by rules of ours in nftables, those that have dropped something
+	Unseen     []observe.Problem `json:"unseen"`  // what is not counted, so that something may be missing above
 }
 
 // topLine is one interface of a container.
@@ -34,6 +36,15 @@ type topPort struct {
 	Received    *topCount    `json:"received,omitempty"` // by the container, of connections that lived since top began; absent where the kernel does not count by connection
 	Sent        *topCount    `json:"sent,omitempty"`
 	Connections *topBegun    `json:"connections,omitempty"`
+}
+
+// topDropped is what a rule has dropped since its table was made. Whose packet it drops, `trestle trace` says.
+type topDropped struct {
+	Reason  string   `json:"reason"` // why, in the words of people
+	Table   string   `json:"table"`
+	Chain   string   `json:"chain"`
+	Rule    string   `json:"rule"`    // as nft(8) has it
+	Dropped topCount `json:"dropped"` // as the hook sees it: with the network header, in the bridge family less the frame's own
 }
 
 // topCount is how much has gone one way, in all and in a second.
@@ -94,6 +105,21 @@ func (c comparison) begun(was, now uint64) *topBegun {
 		return nil
 	}
 	return &topBegun{now, c.rate(was, now)}
+}
+
+// dropped is what the rules have dropped, less those that have dropped nothing. A rule is the same where it stands at the same place of a reading.
+func (c comparison) dropped(was, now []nft.Dropped) []topDropped {
+	list := []topDropped{}
+	for i, d := range now {
+		old := meter.Count{}
+		if i < len(was) && was[i].Chain == d.Chain && was[i].Rule == d.Rule {
+			old = meter.Count{Bytes: was[i].Bytes, Packets: was[i].Packets}
+		}
+		if d.Packets > 0 {
+			list = append(list, topDropped{d.Reason, d.Table, d.Chain, d.Rule, *c.count(old, meter.Count{Bytes: d.Bytes, Packets: d.Packets})})
+		}
+	}
+	return list
 }
 
 // rate is how much a counter has grown in a second; one that began anew began at nothing.

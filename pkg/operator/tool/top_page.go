@@ -23,6 +23,10 @@ func (d *display) page(width, height int) []string {
 		d.fit(width, cell{text: "in "}, cell{amount(in.BytesPerSecond, "B/s"), strong}, cell{text: "   out "}, cell{amount(out.BytesPerSecond, "B/s"), strong},
 			cell{text: "   packets " + amount(in.PacketsPerSecond, "/s") + "   new connections " + amount(begun.PerSecond, "/s")}), ""}
 	var foot []string
+	for _, r := range a.Dropped {
+		foot = append(foot, d.fit(width, cell{text: "dropped: "}, cell{strings.TrimSpace(amount(float64(r.Dropped.Packets), "")) + " packets", strong},
+			cell{text: "  " + amount(r.Dropped.PacketsPerSecond, "/s") + "  " + r.Reason + " (" + r.Table + ", " + r.Chain + ")"}))
+	}
 	for _, p := range a.Unseen {
 		foot = append(foot, d.fit(width, cell{strings.TrimSuffix("not seen: "+p.Object+": "+p.Cause+"; "+p.Remedy, "; "), faint}))
 	}

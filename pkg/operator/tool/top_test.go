@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/operator/meter"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 )
@@ -41,6 +42,8 @@ func readings() []*meter.Sample {
 		{Time: at, Interfaces: []meter.Interface{web(1e6, 5e6, 0), one("back", long, "shop/api", 100, 100, 0)}},
 		{Time: at.Add(2 * time.Second), Heard: true, Interfaces: []meter.Interface{web(1.5e6, 6e6, 4), one("back", long, "shop/api", 4.2e9, 100, 2)}},
 		{Time: at.Add(4 * time.Second), Heard: true, Interfaces: []meter.Interface{web(3e6, 46e6, 30), one("back", long, "shop/api", 4.3e9, 20e6, 2), hidden},
+			Dropped: []nft.Dropped{{Reason: "between isolated bridges", Table: "inet trestle_forward", Chain: "forward", Rule: "drop"},
+				{Reason: "from a MAC that is not the container's", Table: "bridge trestle", Chain: "fromport", Rule: "iifname . ether saddr != @mac counter drop", Packets: 1200, Bytes: 90e3}},
 			Unseen: []observe.Problem{{Object: "bytes of \x1b[31mports", Cause: "the kernel does not count by connection", Remedy: "sysctl -w net.netfilter.nf_conntrack_acct=1"}}},
 	}
 }
