@@ -17,16 +17,15 @@ type past struct {
 	wait  time.Duration
 }
 
-// often is how many times within the window something is made again; the next is left for patience, and each further one for twice as long, up to longest.
+// often is how many times within the window something is made again; the next is left for a time, and each further one for twice as long, up to longest.
 const (
-	often    = 3
-	window   = time.Minute
-	patience = time.Minute
-	longest  = time.Hour
+	often   = 3
+	window  = time.Minute
+	longest = time.Hour
 )
 
-// deleted notes that a program deleted something, and returns until when that is left alone; the zero Time: it is not.
-func (h habits) deleted(program, what string, now time.Time) time.Time {
+// deleted notes that a program deleted something, and returns until when that is left alone, at first for as long as the first time takes; the zero Time: it is not.
+func (h habits) deleted(program, what string, now time.Time, first time.Duration) time.Time {
 	p := h[habit{program, what}]
 	if p == nil {
 		p = &past{}
@@ -44,7 +43,7 @@ func (h habits) deleted(program, what string, now time.Time) time.Time {
 	if p.times = append(p.times, now); len(p.times) <= often && p.wait == 0 {
 		return time.Time{}
 	}
-	p.wait = min(max(2*p.wait, patience), longest)
+	p.wait = min(max(2*p.wait, first), longest)
 	p.until, p.times = now.Add(p.wait), nil
 	return p.until
 }

@@ -92,8 +92,7 @@ func (w *watch) restore(ctx context.Context) (nft.Restored, error) {
 		return nft.Restored{}, err
 	}
 	defer a.end()
-	done, err := w.keeper.Restore(ctx, nft.Restoring{Admit: a.admits, Leave: w.leaves})
-	w.lead(done)
+	done, err := w.restoreOf(ctx, a.admits)
 	for _, id := range a.dead {
 		w.keeper.DropOwner(id)
 	}
@@ -106,19 +105,21 @@ func (w *watch) restore(ctx context.Context) (nft.Restored, error) {
 // restoreOne puts back what is missing of one owner, once nobody is at work on him.
 func (w *watch) restoreOne(ctx context.Context, id owner.ID) {
 	a, err := admit(w.Run)
-	if err != nil {
-		return
-	}
-	if a.wait(ctx, id) != nil {
+	if err != nil || a.wait(ctx, id) != nil {
 		return // who holds it so long is looked after by the next repair
 	}
 	defer a.end()
-	only := func(other owner.ID, linked bool) bool { return other == id && a.admits(other, linked) }
-	done, err := w.keeper.Restore(ctx, nft.Restoring{Admit: only, Leave: w.leaves})
-	w.lead(done)
+	done, err := w.restoreOf(ctx, func(other owner.ID, linked bool) bool { return other == id && a.admits(other, linked) })
 	if err == nil && !done.Nothing() {
 		w.say("made again: %s, when the verb that was at work had ended", told(done))
 	}
+}
+
+// restoreOf puts back what is missing of those who are admitted.
+func (w *watch) restoreOf(ctx context.Context, admits func(owner.ID, bool) bool) (nft.Restored, error) {
+	done, err := w.keeper.Restore(ctx, nft.Restoring{Admit: admits, Leave: w.leaves})
+	w.lead(done)
+	return done, err
 }
 
 // lead has flows that began while the rules were away begin anew, by the rules: the kernel asks about the first packet of a flow only.

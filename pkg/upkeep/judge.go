@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,15 +15,15 @@ import (
 // heal makes again what the transactions removed.
 func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
 	var who []string
-	compat := false
+	compat, forwarded := false, false
 	for _, t := range causes {
-		what, by := w.judge(t, now)
-		who = append(who, by+" had removed "+what)
-		compat = compat || t.Compat()
+		said, left := w.judge(t, now)
+		who = append(who, said)
+		compat, forwarded = compat || t.Compat() && !left, forwarded || t.Forwarded && !left
 	}
 	slices.Sort(who)
 	done, err := w.restore(ctx)
-	if anchored, failed := w.anchorIf(ctx, causes); anchored || failed != nil {
+	if anchored, failed := w.anchorIf(ctx, forwarded); anchored || failed != nil {
 		err = errors.Join(err, failed)
 		done.Rules++
 	}
@@ -38,32 +39,38 @@ func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
 	}
 }
 
-// anchorIf makes the anchor again where one of the transactions changed the chain that it is in.
-func (w *watch) anchorIf(ctx context.Context, causes []nft.Told) (bool, error) {
-	if !slices.ContainsFunc(causes, func(t nft.Told) bool { return t.Forwarded }) || !w.keeper.Forwards() {
+// anchorIf makes the anchor again where the chain that it is in was changed, but for what somebody deletes on purpose.
+func (w *watch) anchorIf(ctx context.Context, forwarded bool) (bool, error) {
+	if !forwarded || !w.keeper.Forwards() || w.leaves(nft.WhatAnchor("ip")) || w.leaves(nft.WhatAnchor("ip6")) {
 		return false, nil
 	}
 	return w.anchor(ctx)
 }
 
-// judge says what went and who did it, and notes a habit.
-func (w *watch) judge(t nft.Told, now time.Time) (what, by string) {
-	by = fmt.Sprintf("%s (process %d)", t.Name, t.Process)
+// judge says what went and who did it, notes a habit, and says whether it is left alone.
+func (w *watch) judge(t nft.Told, now time.Time) (said string, left bool) {
+	by := fmt.Sprintf("%s (process %d)", t.Name, t.Process)
 	if t.Name == "" {
 		by = "somebody, of whom the kernel says nothing,"
 	}
-	what = t.What()
+	what := t.What()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if what == "" || strings.HasPrefix(what, "table ") && w.none() {
-		w.habits.forgive()
-		return "tables " + strings.Join(t.Tables(), ", "), by
+	switch {
+	case len(t.Removed) == 0:
+		return by + " had changed the chain FORWARD", false
+	case what == "" || t.Made || strings.HasPrefix(what, "table ") && w.none():
+		w.habits.forgive() // a flush, or a ruleset that was loaded, is against nobody
+		return by + " had removed tables " + strings.Join(t.Tables(), ", "), false
+	case !t.Ours():
+		return by + " had removed " + what, false
 	}
-	if until := w.habits.deleted(t.Name, what, now); !until.IsZero() {
-		w.say("leaves alone until %s: %s, which %s removes again and again; trestle repair makes it again, trestle pause keeps all of it as it is",
+	until := w.habits.deleted(t.Name, what, now, cmp.Or(w.Patience, window))
+	if !until.IsZero() {
+		w.say("leaves alone until %s: %s, which %s removes again and again; trestle resume makes it again, trestle pause keeps all of it as it is",
 			until.Format(time.TimeOnly), what, by)
 	}
-	return what, by
+	return by + " had removed " + what, !until.IsZero()
 }
 
 // none says whether the namespace has no tables left: who deletes the last one may have flushed all.

@@ -82,13 +82,20 @@ func (w *watch) awaitPause(events *os.File) {
 	}
 }
 
-// Resume ends the rest, and says whether there was one.
+// Resume ends the rest, and says whether there was one. Without one a watch hears of it all the same: what it leaves alone it makes again.
 func Resume(run string) (was bool, err error) {
 	err = os.Remove(pausePath(run))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err == nil, err
 	}
-	return err == nil, err
+	sign := filepath.Join(run, folder, "resumed")
+	if err = plainfile.Write(sign, nil); err == nil {
+		err = os.Remove(sign)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // nobody has ever watched, or another has just done the same
+	}
+	return false, err
 }
 
 // Paused returns the rest that there is at the time, nil for none. A file that cannot be read is a rest without an end: somebody meant something.

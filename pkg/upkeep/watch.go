@@ -27,6 +27,8 @@ type Options struct {
 	Repair func(context.Context) error // asks the plugins of every attachment
 	Say    func(string)                // a line for the operator
 	Ready  func()                      // from now on nothing is missed; nil: nobody wants to know
+
+	Patience time.Duration // for which what somebody deletes on purpose is left alone at first; 0: a minute
 }
 
 // watch is one that runs.
@@ -196,9 +198,7 @@ func (w *watch) rests(now time.Time) bool {
 		w.due.Reset(time.Until(p.Until))
 	}
 	if ended := w.resting && p == nil; ended {
-		w.mu.Lock()
-		w.habits.forgive()
-		w.mu.Unlock()
+		w.forgive()
 		w.say("goes on after a rest")
 		w.ask("the rest is over")
 	} else if p != nil && !w.resting {
@@ -208,11 +208,19 @@ func (w *watch) rests(now time.Time) bool {
 	return w.resting
 }
 
-// rest begins a rest, or makes again what went in one.
+// rest begins a rest, or makes again what went in one, and what was left alone.
 func (w *watch) rest(ctx context.Context) {
-	if was := w.resting; !w.rests(time.Now()) && was {
+	if !w.rests(time.Now()) {
+		w.forgive()
 		w.settle(ctx)
 	}
+}
+
+// forgive has what was left alone made again.
+func (w *watch) forgive() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.habits.forgive()
 }
 
 // settle makes again what is owed, now or when it is time.

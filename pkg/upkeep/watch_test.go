@@ -59,12 +59,19 @@ func hold(t testing.TB, f *nft.Filter, n int) owner.Owner {
 // begun is a watch that runs until the test ends. said gets its lines.
 func begun(t *testing.T, run string, repair func(context.Context) error) (said chan string) {
 	t.Helper()
+	return patient(t, run, 0, repair)
+}
+
+// patient is begun, by a watch that leaves alone for so long what is deleted on purpose.
+func patient(t *testing.T, run string, patience time.Duration, repair func(context.Context) error) (said chan string) {
+	t.Helper()
 	comm, err := os.ReadFile("/proc/self/comm")
 	must(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	said, ready, ended := make(chan string, 1000), make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- Run(ctx, Options{Run: run, Names: []string{strings.TrimSpace(string(comm))}, Repair: repair, Say: func(s string) { said <- s }, Ready: func() { close(ready) }})
+		ended <- Run(ctx, Options{Run: run, Names: []string{strings.TrimSpace(string(comm))}, Repair: repair, Say: func(s string) { said <- s }, Ready: func() { close(ready) },
+			Patience: patience})
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -280,6 +287,8 @@ func TestWhat(t *testing.T) {
 		"rule of chain a of table inet x":   {{Table: "inet x", Chain: "a"}},
 		"element 0a of set s of table ip x": {{Table: "ip x", Set: "s", Key: "0a"}},
 		"set s of table ip x":               {{Table: "ip x", Set: "s", Key: "0a"}, {Table: "ip x", Set: "s", Key: "0b"}},
+		"chain b of table inet x":           {{Table: "inet x", Chain: "b"}, {Table: "inet x", Chain: "b"}},
+		"table ip y":                        {{Table: "ip y", Chain: "a"}, {Table: "ip y", Chain: "b"}},
 		"table ip x":                        {{Table: "ip x", Set: "s", Key: "0a"}, {Table: "ip x", Chain: "a"}},
 	} {
 		told := nft.Told{Removed: removed}
@@ -298,7 +307,7 @@ func TestHabits(t *testing.T) {
 	h, now := make(habits), time.Now()
 	del := func(program, what string, after time.Duration) time.Duration {
 		now = now.Add(after)
-		until := h.deleted(program, what, now)
+		until := h.deleted(program, what, now, time.Minute)
 		if until.IsZero() {
 			return 0
 		}

@@ -45,8 +45,14 @@ const (
 // amend looks, decides and commits in one transaction, until nobody else committed in between. decide reads through f.conn; it is
 // called again in every attempt. How says what becomes of the constant part.
 func (f *Filter) amend(ctx context.Context, t *table, how manner, decide func() ([]change, error)) error {
+	_, err := f.rebuild(ctx, t, how, decide)
+	return err
+}
+
+// rebuild is amend, and says whether the constant part had to be made.
+func (f *Filter) rebuild(ctx context.Context, t *table, how manner, decide func() ([]change, error)) (built bool, err error) {
 	if err := f.connect(); err != nil {
-		return explain(err)
+		return false, explain(err)
 	}
 	ctx, stop := deadline.Begin(ctx)
 	defer stop()
@@ -58,17 +64,17 @@ func (f *Filter) amend(ctx context.Context, t *table, how manner, decide func() 
 		built, err := f.attempt(t, how, decide)
 		switch {
 		case err == nil:
-			return nil
+			return built, nil
 		case misses(err) && built && again:
-			return fault.New(fault.Unsupported, "load the kernel's modules nft_nat, nft_masq, nft_ct and nft_fib_inet",
+			return false, fault.New(fault.Unsupported, "load the kernel's modules nft_nat, nft_masq, nft_ct and nft_fib_inet",
 				"table %s: the kernel lacks a part of it: %w", t, err)
 		case misses(err) && how == keep:
 			how = mend
 		case !passing(err):
-			return explain(err)
+			return false, explain(err)
 		}
 		if why := over(ctx); why != nil {
-			return late(why, err)
+			return false, late(why, err)
 		}
 		again = built
 	}

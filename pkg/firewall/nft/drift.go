@@ -90,6 +90,9 @@ func (f *Filter) chainDrift(t *table) (drift []string, err error) {
 	for _, want := range t.laid() {
 		have := found[want.Name]
 		delete(found, want.Name)
+		if want.left {
+			continue
+		}
 		if have == nil {
 			drift = append(drift, fmt.Sprintf("table %s: chain %s: expected, found none", t, want.Name))
 			continue

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 type Restoring struct {
 	// Admit says whether the owner's rules may be put back: he is locked, and no DEL of his has begun. linked says that he lives only if his host link does.
 	Admit func(id owner.ID, linked bool) bool
-	// Leave says whether to leave what is gone as it is: a table, or an element, in the words of Told.What.
+	// Leave says whether to leave what is gone as it is: a table, a chain, a set, a rule or an element, in the words of Told.What.
 	Leave func(what string) bool
 }
 
@@ -41,17 +42,13 @@ func (k *Keeper) Restore(ctx context.Context, how Restoring) (Restored, error) {
 	done := Restored{Owners: make(map[owner.ID]bool)}
 	defer k.filter.lock()()
 	for _, t := range everyTable() {
-		if !k.knows(t) || how.Leave("table "+t.String()) {
+		if !k.knows(t) || how.Leave(t.what()) {
 			continue
 		}
+		t.spare(how.Leave)
 		var draft Restored
-		built := false
-		err := k.filter.amend(ctx, t, mend, func() (changes []change, err error) {
+		built, err := k.filter.rebuild(ctx, t, mend, func() ([]change, error) {
 			draft = Restored{Owners: make(map[owner.ID]bool)}
-			drift, err := k.filter.drift(t)
-			if built = len(drift) > 0; err != nil {
-				return nil, err
-			}
 			return k.lack(t, how, &draft)
 		})
 		if err != nil {
@@ -111,7 +108,7 @@ func (k *Keeper) lack(t *table, how Restoring, done *Restored) (changes []change
 			switch {
 			case barred[e.owner]:
 				done.Foreign = true
-			case how.Leave(whatElement(s, t, e.Key)):
+			case how.Leave(t.whatSet(s.Name)) || how.Leave(t.whatElement(s.Name, fmt.Sprintf("%x", e.Key))):
 			case e.owner == owner.ID{} || how.Admit(e.owner, linked[e.owner]):
 				put = append(put, e.SetElement)
 				done.note(s.Name, e)
@@ -175,7 +172,7 @@ func (k *Keeper) lackRules(t *table, how Restoring, linked, barred map[owner.ID]
 	k.mu.Lock()
 	known := slices.Clone(k.rules[t.String()])
 	k.mu.Unlock()
-	if len(known) == 0 {
+	if len(known) == 0 || how.Leave(t.whatChain(conditionals)) {
 		return nil, nil
 	}
 	there, _, err := k.filter.conditionalRules(t)
@@ -184,7 +181,7 @@ func (k *Keeper) lackRules(t *table, how Restoring, linked, barred map[owner.ID]
 	}
 	for _, r := range known {
 		is := func(other *nftables.Rule) bool { return r.alike(t, other) }
-		if slices.ContainsFunc(there, is) || barred[r.owner] || !how.Admit(r.owner, linked[r.owner]) {
+		if slices.ContainsFunc(there, is) || barred[r.owner] || how.Leave(t.whatRule(r.Rule)) || !how.Admit(r.owner, linked[r.owner]) {
 			continue
 		}
 		done.Rules++

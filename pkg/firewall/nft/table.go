@@ -33,6 +33,7 @@ type table struct {
 type chain struct {
 	nftables.Chain
 	rules []rule
+	left  bool // however it is, it is right: somebody means it
 }
 
 // rule is a rule in the words of nft(8), for messages, and in the kernel's.

@@ -23,9 +23,11 @@ type Told struct {
 	Name       string // of its program, at most 15 bytes
 	Removed    []Removed
 	Forwarded  bool // something of iptables-nft's chains FORWARD was changed, in which our anchor is
+	Made       bool // something was made, too: a ruleset was loaded, or a rule replaced
 
 	compat bool      // a chain of package iptables was made
 	ours   []message // about our tables, in their order
+	rule   message   // the first rule that went
 }
 
 // Removed is one object that went.
@@ -44,7 +46,7 @@ type message struct {
 	name     string // of the set, or of the rule's chain
 	elements []nftables.SetElement
 	handle   uint64 // of the rule
-	raw      []byte // of a rule that belongs to somebody: all that was said
+	raw      []byte // of a rule that belongs to somebody, or went first: all that was said
 }
 
 // Listen subscribes to the transactions of the calling thread's network namespace.
@@ -132,16 +134,32 @@ func (t *Told) take(tables []*table, kind int, data []byte, ad *netlink.Attribut
 	t.note(kind, familyName(family)+" "+name, second, third, own.elements)
 	t.compat = t.compat || kind == unix.NFT_MSG_NEWCHAIN && strings.HasPrefix(third, compatChains)
 	t.Forwarded = t.Forwarded || name == "filter" && (second == "FORWARD" || third == "FORWARD")
-	if own.name = second; isRule && second == conditionals {
-		own.raw = bytes.Clone(data)
+	own.name = second
+	t.about(tables, own.of(name, family), data)
+	return nil
+}
+
+// about keeps what may be asked for later: what is about tables of ours, and the first rule that went.
+func (t *Told) about(tables []*table, m message, data []byte) {
+	first := m.kind == unix.NFT_MSG_DELRULE && len(t.Removed) == 1
+	if first || m.name == conditionals && (m.kind == unix.NFT_MSG_NEWRULE || m.kind == unix.NFT_MSG_DELRULE) {
+		m.raw = bytes.Clone(data)
 	}
-	for _, of := range tables {
-		if of.Name == name && byte(of.Family) == family {
-			own.table = of
-			t.ours = append(t.ours, own)
+	for _, known := range tables {
+		if known.is(m.table.Table) {
+			m.table = known
+			t.ours = append(t.ours, m)
 		}
 	}
-	return nil
+	if first {
+		t.rule = m
+	}
+}
+
+// of is the message with its table, be that one of others'.
+func (m message) of(name string, family byte) message {
+	m.table = &table{Table: &nftables.Table{Name: name, Family: nftables.TableFamily(family)}}
+	return m
 }
 
 // note adds what went to the list.
@@ -162,47 +180,10 @@ func (t *Told) note(kind int, table, second, third string, elements []nftables.S
 			gone.Key += fmt.Sprintf("%x", e.Key)
 		}
 	default:
+		t.Made = true
 		return
 	}
 	t.Removed = append(t.Removed, gone)
-}
-
-// What names all that went: the element, chain, set or table that has all of it; empty where that is more than one table.
-func (t *Told) What() string {
-	if len(t.Removed) == 0 {
-		return ""
-	}
-	all := t.Removed[0]
-	for _, r := range t.Removed {
-		switch {
-		case r.Table != all.Table:
-			return ""
-		case r.Chain != all.Chain || r.Set != all.Set || r.Whole && r.Chain+r.Set == "":
-			all.Chain, all.Set, all.Key, all.Whole = "", "", "", true
-		case r.Key != all.Key || r.Whole != all.Whole:
-			all.Key, all.Whole = "", true
-		}
-	}
-	switch {
-	case all.Key != "":
-		return elementOf(all.Key, all.Set, all.Table)
-	case all.Set != "":
-		return fmt.Sprintf("set %s of table %s", all.Set, all.Table)
-	case all.Chain != "" && !all.Whole:
-		return fmt.Sprintf("rule of chain %s of table %s", all.Chain, all.Table)
-	case all.Chain != "":
-		return fmt.Sprintf("chain %s of table %s", all.Chain, all.Table)
-	}
-	return "table " + all.Table
-}
-
-func elementOf(key, set, table string) string {
-	return fmt.Sprintf("element %s of set %s of table %s", key, set, table)
-}
-
-// whatElement is how What names an element that went alone.
-func whatElement(s *nftables.Set, t *table, key []byte) string {
-	return elementOf(fmt.Sprintf("%x", key), s.Name, t.String())
 }
 
 // Tables are the names of those of which something went, as nft(8) has them.
@@ -212,19 +193,6 @@ func (t *Told) Tables() (names []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// compatChains is how the names of package iptables' chains begin, which are in nf_tables where the tool of the host is iptables-nft.
-const compatChains = "TRESTLE-"
-
-// Compat says whether something of iptables-nft's went that package iptables may have made: a chain of its own, a rule in one of the kernel's, or a table.
-func (t *Told) Compat() bool {
-	return slices.ContainsFunc(t.Removed, func(r Removed) bool {
-		family, name, _ := strings.Cut(r.Table, " ")
-		builtin := slices.Contains([]string{"", "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"}, r.Chain)
-		return (family == "ip" || family == "ip6") && slices.Contains([]string{"filter", "nat", "mangle", "raw"}, name) &&
-			(builtin || strings.HasPrefix(r.Chain, compatChains))
-	})
 }
 
 // familyName is the family in the words of nft(8).

@@ -61,7 +61,7 @@ func resumeCommand() *cobra.Command {
 			}
 			text := "repair --watch goes on"
 			if !was {
-				text = "there is no rest"
+				text = "there is no rest; what repair --watch leaves alone is made again"
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), text)
 			return err

@@ -1,0 +1,171 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+
+	"github.com/trestle-cni/trestle/pkg/checksum"
+	"github.com/trestle-cni/trestle/pkg/firewall"
+)
+
+// What names all that went: the rule, element, chain, set or table that has all of it; empty where that is more than one table.
+func (t *Told) What() string {
+	if len(t.Removed) == 0 {
+		return ""
+	}
+	all := t.Removed[0]
+	for _, r := range t.Removed[1:] {
+		switch {
+		case r.Table != all.Table:
+			return ""
+		case r.Chain != all.Chain || r.Set != all.Set || r.Whole && r.Chain+r.Set == "":
+			all.Chain, all.Set = "", ""
+		}
+		all.Key, all.Whole = "", true
+	}
+	at := named(all.Table)
+	switch {
+	case all.Key != "":
+		return at.whatElement(all.Set, all.Key)
+	case all.Set != "":
+		return at.whatSet(all.Set)
+	case all.Chain != "" && !all.Whole:
+		return t.whatRule(all)
+	case all.Chain != "":
+		return at.whatChain(all.Chain)
+	}
+	return at.what()
+}
+
+// named is a table's name as nft(8) has it. What went is said alike of what the kernel told and of what is known.
+type named string
+
+func (n named) what() string                  { return "table " + string(n) }
+func (n named) whatSet(set string) string     { return fmt.Sprintf("set %s of table %s", set, n) }
+func (n named) whatChain(chain string) string { return fmt.Sprintf("chain %s of table %s", chain, n) }
+
+func (n named) whatElement(set, key string) string {
+	return fmt.Sprintf("element %s of set %s of table %s", key, set, n)
+}
+
+func (n named) whatRule(words, chain string) string {
+	return fmt.Sprintf("rule %sof chain %s of table %s", words, chain, n)
+}
+
+func (t *table) what() string                       { return named(t.String()).what() }
+func (t *table) whatSet(set string) string          { return named(t.String()).whatSet(set) }
+func (t *table) whatChain(chain string) string      { return named(t.String()).whatChain(chain) }
+func (t *table) whatElement(set, key string) string { return named(t.String()).whatElement(set, key) }
+
+func (t *table) whatRule(r *nftables.Rule) string {
+	return named(t.String()).whatRule(t.words(r), r.Chain.Name)
+}
+
+// whatRule names the rule that went alone. Its number is another each time that it is made again, so it is known by what it does.
+func (t *Told) whatRule(r Removed) string {
+	words := ""
+	if rule, err := t.loneRule(); err == nil {
+		words = t.rule.table.words(rule)
+	}
+	return named(r.Table).whatRule(words, r.Chain)
+}
+
+// loneRule reads the rule that went first.
+func (t *Told) loneRule() (*nftables.Rule, error) {
+	if t.rule.raw == nil {
+		return nil, errors.New("the kernel told of no rule")
+	}
+	return t.rule.rule()
+}
+
+// words are a rule as the table has it, or its comment where that is the anchor's; else a number that only such a rule has.
+func (t *table) words(r *nftables.Rule) string {
+	for _, c := range t.constants() {
+		for _, own := range c.rules {
+			if same, err := sameRule(byte(t.Family), own.exprs, r.Exprs); c.Name == r.Chain.Name && err == nil && same {
+				return fmt.Sprintf("%q ", own.text)
+			}
+		}
+	}
+	for _, comment := range []string{firewall.Anchor, firewall.AnchorAdmin} {
+		if told(r, comment) {
+			return fmt.Sprintf("%q ", comment)
+		}
+	}
+	record := slices.Clone(r.UserData)
+	for _, e := range r.Exprs {
+		bytes, err := expr.Marshal(byte(t.Family), e)
+		if err != nil {
+			return ""
+		}
+		record = append(record, bytes...)
+	}
+	return fmt.Sprintf("%08x ", checksum.Of(record))
+}
+
+// constants are the chains of a table of ours, as they are without anybody's leave; none of others'.
+func (t *table) constants() []*chain {
+	if t.lay == nil {
+		return nil
+	}
+	return t.laid()
+}
+
+// spare makes the table one of which nobody misses what is left: a chain however it is, and a rule that is not there.
+func (t *table) spare(leave func(what string) bool) {
+	for _, c := range t.laid() {
+		if c.left = leave(t.whatChain(c.Name)); c.left {
+			c.rules = nil
+		}
+		c.rules = slices.DeleteFunc(c.rules, func(r rule) bool {
+			return leave(named(t.String()).whatRule(fmt.Sprintf("%q ", r.text), c.Name))
+		})
+	}
+}
+
+// compatChains is how the names of package iptables' chains begin, which are in nf_tables where the tool of the host is iptables-nft; suiteChains those that it
+// shares with the reference.
+const compatChains, suiteChains = "TRESTLE-", "CNI-"
+
+func isCompat(chain string) bool {
+	return strings.HasPrefix(chain, compatChains) || strings.HasPrefix(chain, suiteChains)
+}
+
+// Compat says whether something of iptables-nft's went that package iptables may have made: a chain of its own, a rule in one of the kernel's, or a table.
+func (t *Told) Compat() bool {
+	return slices.ContainsFunc(t.Removed, func(r Removed) bool {
+		family, name, _ := strings.Cut(r.Table, " ")
+		builtin := slices.Contains([]string{"", "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"}, r.Chain)
+		return (family == "ip" || family == "ip6") && slices.Contains([]string{"filter", "nat", "mangle", "raw"}, name) && (builtin || isCompat(r.Chain))
+	})
+}
+
+// Ours says whether all that went is ours, so that who takes it again and again means us.
+func (t *Told) Ours() bool {
+	for _, r := range t.Removed {
+		known := slices.ContainsFunc(everyTable(), func(own *table) bool { return own.String() == r.Table })
+		if !known && !isCompat(r.Chain) && !(len(t.Removed) == 1 && t.leadsToUs()) {
+			return false
+		}
+	}
+	return true
+}
+
+// leadsToUs says whether the rule that went is the anchor, or led to a chain of ours.
+func (t *Told) leadsToUs() bool {
+	r, err := t.loneRule()
+	return err == nil && (isAnchor(r) || slices.ContainsFunc(r.Exprs, func(e expr.Any) bool {
+		v, is := e.(*expr.Verdict)
+		return is && isCompat(v.Chain)
+	}))
+}
+
+// WhatAnchor is how What names the anchor of one of the families ip and ip6.
+func WhatAnchor(family string) string {
+	return named(family+" filter").whatRule(fmt.Sprintf("%q ", firewall.Anchor), "FORWARD")
+}
