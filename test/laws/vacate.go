@@ -1,37 +1,35 @@
 package laws
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/step"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
-// vacate is a runtime's part: of an attachment that is not valid it has done away with the container, and with its namespace goes what is in it alone, to
-// which no GC comes: a link without another end, and rules.
+// within says whether what the step makes is in the container's namespace alone, and ends with it: no GC looks for it, nor need it.
+func within(s plan.Step) bool {
+	mirror, leads := plan.As[step.Mirrored](s)
+	shim, ways := plan.As[step.Shim](s)
+	return is[step.Lone](s) || is[step.Sourced](s) || leads && mirror.Inside || ways && !shim.Wanted
+}
+
+// vacate is a runtime's part: of an attachment that is not valid it has done away with the container, and with its namespace goes what is within that alone:
+// links without another end, and rules.
 func (w *World) vacate(valid []attachment) error {
-	lone, err := w.makes(is[step.Lone])
-	if err != nil {
-		return err
-	}
-	sourced, err := w.makes(is[step.Sourced])
-	if err != nil {
+	if some, err := w.makes(within); err != nil || !some {
 		return err
 	}
 	for _, c := range []Container{w.one, w.other} {
 		if slices.Contains(valid, attachment{c.ID, ifName}) {
 			continue
 		}
-		if lone {
-			err = nstest.In(c.Netns, unlink)
-		}
-		if sourced && err == nil {
-			err = nstest.In(c.Netns, unrule)
-		}
-		if err != nil {
+		if err := nstest.In(c.Netns, func() error { return errors.Join(unlink(), unrule()) }); err != nil {
 			return err
 		}
 	}
@@ -64,11 +62,11 @@ func unrule() error {
 	return err
 }
 
-// unlink removes the links of a namespace.
+// unlink removes the links of a namespace that have no other end: one end of a pair is the host's, too, and a GC's work.
 func unlink() error {
 	links, err := netlink.LinkList()
 	for _, link := range links {
-		if link.Attrs().Name != "lo" && err == nil {
+		if link.Attrs().Name != "lo" && !rtnl.Paired(link) && err == nil {
 			err = netlink.LinkDel(link)
 		}
 	}

@@ -19,7 +19,6 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
-	"github.com/trestle-cni/trestle/pkg/step"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/snapshot"
 	"github.com/trestle-cni/trestle/test/space"
@@ -171,13 +170,8 @@ func (w *World) keepsBooks(c call) (bool, error) {
 		return true, nil
 	}
 	p, err := w.planned(c)
+	keeps := func(s plan.Step) bool { return is[plan.Ledger](s) && !within(s) }
 	return err != nil || slices.ContainsFunc(p.Steps, keeps) || w.reserves(c), err
-}
-
-// keeps says whether the step's work is found on the host. A way of the host's that is not wanted is looked for, too, and not there.
-func keeps(s plan.Step) bool {
-	shim, ok := plan.As[step.Shim](s)
-	return is[plan.Ledger](s) && (!ok || shim.Wanted)
 }
 
 // reserves says whether the address plugin writes down what it gives.
