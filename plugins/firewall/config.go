@@ -7,7 +7,6 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
-	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -27,7 +26,7 @@ func Parse(req *plugin.Request) (Config, error) {
 	}
 	c.Admin = cmp.Or(k.String("iptablesAdminChainName", ""), firewall.AdminChain)
 	if !chainName(c.Admin) {
-		k.Reject("iptablesAdminChainName", c.Admin, "must be the name of a chain that is none of the filter's own: a letter, then up to 27 letters, digits and signs of - _ . /")
+		k.Reject("iptablesAdminChainName", c.Admin, "must be the name that a chain of yours can have under iptables: at most 28 bytes, no blank, no quotation mark, not - or ! first, and none of the filter's own")
 	}
 	c.Ingress = firewall.Ingress(cmp.Or(k.String("ingressPolicy", ""), string(firewall.Open)))
 	if !slices.Contains([]firewall.Ingress{firewall.Open, firewall.SameBridge, firewall.Isolated}, c.Ingress) {
@@ -39,10 +38,10 @@ func Parse(req *plugin.Request) (Config, error) {
 // longestChain is how long the name of a chain of iptables may be, in bytes (XT_EXTENSION_MAXNAMELEN, less the final zero).
 const longestChain = 28
 
-// chainName says whether the name can be that of an operator's chain, to iptables and to nft.
+// chainName says whether the name can be that of an operator's chain, to iptables. Under nftables it is written as nft can (package nft).
 func chainName(name string) bool {
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	own := nft.Reserved(name) || slices.Contains([]string{"INPUT", "OUTPUT", "FORWARD", "ACCEPT", "DROP", "QUEUE", "RETURN", firewall.ForwardChain, firewall.PublishedChain}, name) ||
+	own := slices.Contains([]string{"INPUT", "OUTPUT", "FORWARD", "ACCEPT", "DROP", "QUEUE", "RETURN", firewall.ForwardChain, firewall.PublishedChain}, name) ||
 		strings.HasPrefix(name, "CNI-ISOLATION-STAGE-")
-	return !own && len(name) <= longestChain && strings.ContainsAny(name[:1], letters) && strings.Trim(name, letters+"0123456789-_./") == ""
+	unwritten := func(r rune) bool { return r <= ' ' || r == '"' || r == 0x7f }
+	return !own && len(name) <= longestChain && !strings.ContainsAny(name[:1], "-!") && !strings.ContainsFunc(name, unwritten)
 }

@@ -110,10 +110,10 @@ func (f *Filter) passStates(ctx context.Context, o owner.Owner, c firewall.Claim
 
 // passFrame notes what is missing to the chains that all containers share. Isolation comes before what accepts: its jump, if there is one, is first.
 func (s *state) passFrame(admin string) {
-	for _, chain := range []string{forwardChain, admin} {
-		if !s.filter.has(chain) {
-			s.toFilter = append(s.toFilter, ":"+chain+" - [0:0]")
-			s.differs(fmt.Sprintf("chain %s: expected, found none", chain))
+	for _, chain := range [][2]string{{forwardChain, ":" + forwardChain + " - [0:0]"}, {admin, "-N " + admin}} { // -N alone refuses what is a target's name
+		if !s.filter.has(chain[0]) {
+			s.toFilter = append(s.toFilter, chain[1])
+			s.differs(fmt.Sprintf("chain %s: expected, found none", chain[0]))
 		}
 	}
 	s.stageFirst()

@@ -3,7 +3,7 @@ package nft
 import (
 	"fmt"
 	"net/netip"
-	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -15,9 +15,20 @@ import (
 // guests is the chain that leads to those of the operator's that a configuration names in place of firewall.AdminChain.
 const guests = "guests"
 
-// Reserved says whether a chain of the name is one of ours, which no operator's can be.
-func Reserved(name string) bool {
-	return slices.ContainsFunc(forward().laid(), func(c *chain) bool { return c.Name == name && name != firewall.AdminChain })
+// written is the operator's chain of that name as nft can write it. What begins with no letter, or has other signs than names have there, cannot be written, and what
+// has no capital letter may be a word of nft's own, or a chain of ours: such a name has an underscore before it, and one in place of each such sign.
+func written(name string) string {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	plain := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(letters+"0123456789-_./", r) {
+			return r
+		}
+		return '_'
+	}, name)
+	if plain == name && (name == "" || strings.Contains(letters, name[:1]) && strings.ToLower(name) != name) {
+		return name
+	}
+	return "_" + plain
 }
 
 // forward returns the table by which containers' traffic passes the host, and bridges are kept from each other.

@@ -54,7 +54,7 @@ func parse(o owner.Owner, c firewall.Claim) (*want, error) {
 	for _, s := range c.Spoof {
 		err = errors.Join(err, w.spoof(s))
 	}
-	w.admin = c.Admin
+	w.admin = written(c.Admin)
 	for _, a := range c.Pass {
 		err = errors.Join(err, w.pass(a))
 	}
