@@ -9,6 +9,8 @@ import (
 	"github.com/trestle-cni/trestle/pkg/attach"
 	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/pkg/step"
 )
@@ -19,7 +21,7 @@ type Config struct {
 	Backend     host.Backend
 	MasqExclude []netip.Prefix // masked
 	MTU         int            // bytes, both ends; 0: the kernel's default
-	Netkit      bool           // the pair is of that kind
+	Kind        string         // of the pair; empty: veth
 	Proxy       bool           // the gateways are nobody's addresses: the container knows at which Ethernet address they are
 	IPAM        string         // empty: a pair of links without addresses
 	Late        bool           // it looks at the interface
@@ -36,7 +38,7 @@ func Parse(req *plugin.Request) (Config, error) {
 		Backend:     host.Parse(k, "ipMasqBackend"),
 		MasqExclude: endpoint.Exclude(k),
 		MTU:         endpoint.MTU(k),
-		Netkit:      k.Bool("netkit", false),
+		Kind:        kind(k),
 		IPAM:        endpoint.IPAM(k),
 		Late:        !attach.Early(k),
 		DNS:         endpoint.DNS(k),
@@ -50,4 +52,17 @@ func Parse(req *plugin.Request) (Config, error) {
 		k.Reject("gatewayMode", mode, "must be address or proxy")
 	}
 	return c, k.Err()
+}
+
+// kind is what pair of links is asked for.
+func kind(k *keys.Object) string {
+	switch kind := k.String("linkType", ""); kind {
+	case "", rtnl.VethKind:
+		return ""
+	case step.Netkit:
+		return kind
+	default:
+		k.Reject("linkType", kind, "must be veth or netkit")
+		return ""
+	}
 }

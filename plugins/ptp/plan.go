@@ -19,10 +19,7 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 		return plan.Plan{}, err
 	}
 	name, mac := endpoint.HostEnd(call, "")
-	pair := step.Veth{Owner: call.Owner, Host: name, IfName: call.IfName, HostMAC: mac, MAC: e.MAC, MTU: c.MTU, ContainerMTU: e.MTU}
-	if c.Netkit {
-		pair.Kind = step.Netkit
-	}
+	pair := step.Veth{Owner: call.Owner, Host: name, IfName: call.IfName, Kind: c.Kind, HostMAC: mac, MAC: e.MAC, MTU: c.MTU, ContainerMTU: e.MTU}
 	p := plan.Plan{Ground: ground(c, &e), Steps: []plan.Step{pair}}
 	if c.IPAM != "" && c.Late { // a delegate that looks at the interface finds its other end up
 		p.Steps = append(p.Steps, step.Up{Host: name})

@@ -128,8 +128,8 @@ func (c Chain) links() (kinds []string) {
 		if slices.Contains([]string{"dummy", "ipvlan", "vlan", "vrf"}, p.Type()) {
 			kinds = append(kinds, p.Type())
 		}
-		if string(p[step.Netkit]) == "true" {
-			kinds = append(kinds, step.Netkit)
+		if kind := text(p["linkType"]); kind == step.Netkit {
+			kinds = append(kinds, kind)
 		}
 	}
 	return kinds
