@@ -145,7 +145,7 @@ func (s others) chosen(plugin laws.Config) {
 
 // spare takes away the keys that the suite does not know, and what makes its result another one; CHECK rightly misses that.
 func (s others) spare(plugin laws.Config) {
-	for _, key := range []string{"acceptRA", "unshapedSubnets", "shapedSubnets", "maxBurst", "latency", "shapeInContainer", "netkit", "gatewayMode", "rpFilter", "hostShim", "restore"} {
+	for _, key := range []string{"acceptRA", "unshapedSubnets", "shapedSubnets", "maxBurst", "latency", "shapeInContainer", "linkType", "gatewayMode", "rpFilter", "hostShim", "restore"} {
 		delete(plugin, key)
 	}
 	if s.dir == reference.Debian.Dir {
