@@ -59,7 +59,11 @@ func runMember(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	m := agent.Member{Name: c.node, Cluster: cluster, Grant: grant, Network: c.member.network, Life: l}
+	machine, err := agent.ThisMachine()
+	if err != nil {
+		return err
+	}
+	m := agent.Member{Name: c.node, Cluster: cluster, Grant: grant, Network: c.member.network, Life: l, Machine: machine}
 	m.Network.Ranges = c.places.Ranges
 	if c.reach.Mode != reach.None {
 		m.Reach = func(ctx context.Context, via []netip.Addr) (agent.Reach, agent.MTU, error) {

@@ -31,9 +31,12 @@ type Member struct {
 	Life    *life.Life
 	// Reach begins to make others' blocks reachable from these addresses of this host's; nil where something else does.
 	Reach func(ctx context.Context, via []netip.Addr) (Reach, MTU, error)
+	// Machine is this one, which the Node must be.
+	Machine Machine
 
-	reach Reach
-	mtu   MTU
+	identity identity
+	reach    Reach
+	mtu      MTU
 }
 
 // Parts of a member that must be well.
@@ -59,6 +62,7 @@ func (m *Member) Run(ctx context.Context) error {
 		}
 		m.Life.Told(API, err)
 	})
+	m.identity.Machine = m.Machine
 	failures, again := 0, (<-chan time.Time)(nil)
 	for {
 		select {
@@ -75,13 +79,18 @@ func (m *Member) Run(ctx context.Context) error {
 }
 
 // become brings the host to what the view says, and says whether nothing is left to be tried again. What is taken from it goes first; what it is given comes
-// when others are reachable, and the list last: a runtime that sees it has a network.
+// when others are reachable, and the list last: a runtime that sees it has a network. While the Node is another machine it is given nothing, and its ways stay
+// as they are: the addresses are the other's.
 func (m *Member) become(ctx context.Context, v View, hosts int) bool {
 	m.Life.Gauge(life.Hosts, float64(hosts))
+	another := m.identity.own(v.Own, time.Now())
+	if another != nil {
+		v.CIDRs, v.Trouble = nil, another
+	}
 	m.Life.Gauge(life.Blocks, float64(len(v.CIDRs)))
 	err := m.take(ctx, v.CIDRs)
 	m.Life.Told(Addresses, cmp.Or(err, v.Trouble))
-	if err != nil {
+	if err != nil || another != nil {
 		return false
 	}
 	err = m.ways(ctx, v)
@@ -140,10 +149,10 @@ func (m *Member) ways(ctx context.Context, v View) (err error) {
 		return nil
 	}
 	if m.reach == nil {
-		if len(v.Via) == 0 {
+		if len(v.Own.Via) == 0 {
 			return fault.New(fault.TryLater, "its kubelet or the cloud's controller has to say one", "node %s: has no InternalIP yet", m.Name)
 		}
-		if m.reach, m.mtu, err = m.Reach(ctx, v.Via); err != nil {
+		if m.reach, m.mtu, err = m.Reach(ctx, v.Own.Via); err != nil {
 			return err
 		}
 	}

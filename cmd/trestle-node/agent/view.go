@@ -13,8 +13,8 @@ import (
 
 // View is what follows for a host from the Nodes of its cluster.
 type View struct {
+	Own        kube.Node      // its own Node; of one that is not there only the name
 	CIDRs      []netip.Prefix // out of which it hands out
-	Via        []netip.Addr   // its own addresses
 	Neighbours []Neighbour    // all blocks whose owner is beyond doubt, its own among them
 	Trouble    error          // why it hands out nothing, or what is wrong beside it
 }
@@ -29,7 +29,7 @@ func ViewOf(name string, nodes []kube.Node) (v View) {
 	} else {
 		v.Trouble = fault.New(fault.NoService, "register it (restart its kubelet), or mend the key node: the Node's name is wanted", "node %s: the cluster has no Node of that name", name)
 	}
-	v.Via = own.Via
+	v.Own = own
 	lost, complaints := disputes(nodes, name)
 	if v.Trouble == nil && !slices.ContainsFunc(own.CIDRs, func(p netip.Prefix) bool { return lost[block{name, p}] }) {
 		v.CIDRs = own.CIDRs

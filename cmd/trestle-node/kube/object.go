@@ -1,5 +1,5 @@
-// Package kube follows the Nodes of a cluster: of each it keeps a name, an age, the CIDRs of its pods and its addresses, and nothing else that the API server
-// sends. It writes nothing there; list and watch of nodes are all the rights that it needs.
+// Package kube follows the Nodes of a cluster: of each it keeps a name, an age, the CIDRs of its pods, its addresses and which machine it is, and nothing else that
+// the API server sends. It writes nothing there; list and watch of nodes are all the rights that it needs.
 package kube
 
 import (
@@ -21,6 +21,10 @@ type object struct {
 	} `json:"spec"`
 	Status struct {
 		Addresses []address `json:"addresses"`
+		Info      struct {
+			Boot string `json:"bootID"`
+			UUID string `json:"systemUUID"`
+		} `json:"nodeInfo"`
 	} `json:"status"`
 }
 
@@ -77,12 +81,14 @@ type Node struct {
 	Created time.Time
 	CIDRs   []netip.Prefix // of its pods; one of each family at the most
 	Via     []netip.Addr   // its own addresses
-	Wrong   string         // a CIDR that is none
+	Boot    string         // which machine its kubelet says it is, and under which boot; "": no kubelet has
+	UUID    string
+	Wrong   string // a CIDR that is none
 }
 
 // node parses the object.
 func (o *object) node() Node {
-	n := Node{Name: o.Metadata.Name, Created: o.Metadata.CreationTimestamp.Time}
+	n := Node{Name: o.Metadata.Name, Created: o.Metadata.CreationTimestamp.Time, Boot: o.Status.Info.Boot, UUID: o.Status.Info.UUID}
 	texts := o.Spec.PodCIDRs
 	if len(texts) == 0 && o.Spec.PodCIDR != "" { // as before Kubernetes 1.16, or by hand
 		texts = []string{o.Spec.PodCIDR}
@@ -104,5 +110,6 @@ func (o *object) node() Node {
 }
 
 func (n Node) equal(o Node) bool {
-	return n.Name == o.Name && n.Created.Equal(o.Created) && slices.Equal(n.CIDRs, o.CIDRs) && slices.Equal(n.Via, o.Via) && n.Wrong == o.Wrong
+	return n.Name == o.Name && n.Created.Equal(o.Created) && slices.Equal(n.CIDRs, o.CIDRs) && slices.Equal(n.Via, o.Via) &&
+		n.Boot == o.Boot && n.UUID == o.UUID && n.Wrong == o.Wrong
 }

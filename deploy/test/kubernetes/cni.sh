@@ -45,6 +45,16 @@ kubectl delete node two
 within 20 sh -c '! ip route show proto 118 | grep -q via'
 answers 8080
 
+# A report of another machine under this Node's name, over which the kubelet writes its own: nothing is handed out, and what runs answers.
+boot=$(cat /proc/sys/kernel/random/boot_id)
+same "$boot" "$(kubectl get node "$node" --output jsonpath='{.status.nodeInfo.bootID}')"
+kubectl patch node "$node" --subresource=status --type=merge --patch '{"status": {"nodeInfo": {"bootID": "another"}}}'
+within 20 sh -c "curl --silent http://127.0.0.1:9498/readyz | grep -q 'another machine'"
+within 40 kubectl wait --for=jsonpath="{.status.nodeInfo.bootID}=$boot" "node/$node" --timeout=30s
+curl --silent http://127.0.0.1:9498/readyz | grep 'was another machine within 1m0s, and here is boot'
+same '' "$(grep subnet /run/cni/blocks/pods.json)"
+answers 8080
+
 ours delete -k /tmp/cni --wait
 answers 8080
 same 10-pods.conflist "$(ls /etc/cni/net.d)"

@@ -92,9 +92,22 @@ func (a *API) Put(name, cidrs string, via ...string) {
 	for _, addr := range via {
 		addresses = append(addresses, map[string]any{"type": "InternalIP", "address": addr})
 	}
-	n["status"] = map[string]any{"addresses": addresses}
+	status := map[string]any{"addresses": addresses}
+	if was, there := n["status"].(map[string]any); there && was["nodeInfo"] != nil {
+		status["nodeInfo"] = was["nodeInfo"]
+	}
+	n["status"] = status
 	a.nodes[name] = n
 	a.tell(kind, n)
+}
+
+// Report says which machine a Node is, as its kubelet does.
+func (a *API) Report(name, boot, uuid string) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	n := a.nodes[name]
+	n["status"].(map[string]any)["nodeInfo"] = map[string]any{"bootID": boot, "systemUUID": uuid, "machineID": "m", "kernelVersion": "6.1"}
+	a.tell("MODIFIED", n)
 }
 
 // Remove deletes a Node.
