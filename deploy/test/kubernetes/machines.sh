@@ -95,17 +95,22 @@ done
 run() {
 	quiet on "$1" "$2" run --detach --cgroup-parent "/$GROUP/$3" --name "$3" --network pods --publish "$4:80" web:1 \
 		/bin/busybox sh -c "/bin/busybox mkdir -p /w && echo $3 >/w/index.html && exec /bin/busybox httpd -f -h /w"
-	echo "$1 $2 $3 $(on "$1" "$2" inspect --format '{{.NetworkSettings.Networks}}' "$3" | grep -o '10\.[0-9.]*' | head -n 1) $4" >>$work/all
+	echo "$* $(on "$1" "$2" inspect --format '{{.State.Pid}} {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$3")" >>$work/all
+}
+# asks wants a name from an address, with what is to be asked with in front.
+asks() {
+	wanted=$1 address=$2
+	shift 2
+	within 20 "$@" curl --silent --show-error --fail --max-time 5 "http://$address/"
+	same "$wanted" "$(cat /tmp/said)"
 }
 # mesh holds that each container is answered by each, and the outside by each through its machine's port.
 mesh() {
-	while read -r n runtime from _ port; do
-		while read -r _ _ to address _; do
-			within 20 on "$n" "$runtime" exec "$from" /bin/busybox wget -q -T 5 -O - "http://$address/"
-			same "$to" "$(cat /tmp/said)"
+	while read -r n _ name port pid _; do
+		while read -r _ _ to _ _ address; do
+			asks "$to" "$address" nsenter --target "$pid" --net
 		done <$work/all
-		within 20 ip netns exec outside curl --silent --fail --max-time 5 "http://192.0.2.$n:$port/"
-		same "$from" "$(cat /tmp/said)"
+		asks "$name" "192.0.2.$n:$port" ip netns exec outside
 	done <$work/all
 }
 run 1 podman one 8080
@@ -113,8 +118,7 @@ run 2 nerdctl two 8080
 run 3 podman three 8080
 run 3 nerdctl four 8081
 mesh
-same 4 "$(cut -d ' ' -f 4 $work/all | sort -u | wc -l)"
-on 1 trestle-node list | grep m3
+same 4 "$(cut -d ' ' -f 6 $work/all | grep '^10\.' | sort -u | wc -l)"
 
 # A member is gone, and the others answer for it; then all are, and nobody asks.
 kill -9 "$(cat $work/etcd2)"
