@@ -6,12 +6,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/trestle-cni/trestle/test/built"
 	"github.com/trestle-cni/trestle/test/tally/sum"
 )
+
+// finding lets one kernel be found at a time: apt has a lock on its lists, and does not wait for it.
+var finding sync.Mutex
 
 // boot finds a kernel of the series and boots it.
 func (o order) boot(series string) (*machine, error) {
@@ -19,37 +24,63 @@ func (o order) boot(series string) (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
+	finding.Lock()
 	k, err := find(series, cache)
+	finding.Unlock()
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
-	m, err := boot(k, o.deadline)
+	m, err := boot(k, o.processors(), o.deadline)
 	if err == nil {
 		fmt.Printf("kernel %s: %s, up in %v, of the processor %v\n", series, k.Package, time.Since(began).Round(time.Second), m.spent().Round(time.Second))
 	}
 	return m, err
 }
 
-// test runs the tests in each kernel in turn. All of them are heard, even where one does not come up: that is a failure, too.
+// processors is how many each machine has: all together no more than there are, since those that wait for each other are emulated at each other's cost; and
+// two at the most, which is enough for what happens at the same time.
+func (o order) processors() int { return max(1, min(2, runtime.NumCPU()/len(o.series))) }
+
+// verdict is what a kernel's tests said.
+type verdict struct {
+	tally *sum.Tally
+	err   error // why they are not all
+}
+
+// test runs the tests in all kernels at the same time.
 func (o order) test() (int, error) {
 	programs, err := o.build()
 	if err != nil {
 		return 1, err
 	}
-	began, t, well := time.Now(), sum.New(os.Stdout), true
-	for _, series := range o.series {
-		if err := o.testIn(series, programs, t); err != nil {
-			well = false
-			fmt.Fprintln(os.Stderr, "kernels:", err)
+	began, verdicts, all := time.Now(), make([]verdict, len(o.series)), sync.WaitGroup{}
+	for i, series := range o.series {
+		all.Go(func() {
+			runtime.LockOSThread() // the emulator ends with the thread that started it
+			t := sum.New(os.Stdout)
+			verdicts[i] = verdict{t, o.testIn(series, programs, t)}
+		})
+	}
+	all.Wait()
+	status := o.report(verdicts)
+	fmt.Printf("on the kernels %s, in %v\n", strings.Join(o.series, " and "), time.Since(began).Round(time.Second))
+	return status, nil
+}
+
+// report prints all verdicts, also where one kernel did not come up: that is a failure, too.
+func (o order) report(verdicts []verdict) (status int) {
+	for i, v := range verdicts {
+		fmt.Printf("\nkernel %s:\n", o.series[i])
+		v.tally.Report()
+		if v.err != nil {
+			fmt.Fprintln(os.Stderr, "kernels:", v.err)
+		}
+		if _, failed := v.tally.Count(); failed > 0 || v.err != nil {
+			status = 1
 		}
 	}
-	t.Report()
-	fmt.Printf("on the kernels %s, in %v\n", strings.Join(o.series, " and "), time.Since(began).Round(time.Second))
-	if _, failed := t.Count(); failed > 0 || !well {
-		return 1, nil
-	}
-	return 0, nil
+	return status
 }
 
 // build compiles what tests run; the tests themselves `go test` compiles.
@@ -87,7 +118,6 @@ func (o order) testIn(series, programs string, t *sum.Tally) error {
 	}
 	defer m.end()
 	var errs []error
-	before := total(t)
 	for _, b := range batches {
 		ran := total(t)
 		began, spent := time.Now(), m.spent()
@@ -98,7 +128,7 @@ func (o order) testIn(series, programs string, t *sum.Tally) error {
 		}
 		errs = append(errs, err)
 	}
-	if total(t) == before {
+	if total(t) == 0 {
 		errs = append(errs, fmt.Errorf("kernel %s: no test was run", series))
 	}
 	return errors.Join(errs...)

@@ -1,7 +1,7 @@
 // Command kernels boots kernels of Debian, found by name in its archive, in QEMU without hardware help, and runs tests in them that are compiled
 // outside. The guest has this machine's root below a layer of its own: it can use every program, and change nothing.
 //
-//	kernels [-ci] [-part REGEXP] [-run REGEXP] KERNEL...    the tests that must hold on any kernel, in each of the kernels in turn; KERNEL is a series: 6.1
+//	kernels [-ci] [-part REGEXP] [-run REGEXP] KERNEL...    the tests that must hold on any kernel, in all these kernels at the same time; KERNEL is a series: 6.1
 //	kernels -beside COMMAND KERNEL                          runs a shell's COMMAND beside the booted kernel; in it, `$ENTER COMMAND` runs in the guest
 package main
 
