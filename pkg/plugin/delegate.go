@@ -143,6 +143,9 @@ func (r *Request) invoke(ctx context.Context, to callee, kind, command string, c
 
 // resultOf reads what a plugin answered to an ADD. It may know fewer versions of the protocol than the configuration names, or more.
 func (r *Request) resultOf(from callee, kind string, out []byte) (*types100.Result, error) {
+	if result, ok := decode(out, r.Version); ok {
+		return result, nil
+	}
 	version := versionOf(out)
 	if !slices.Contains(Versions(), version) { // the reference has it be the configuration's
 		version = r.Version

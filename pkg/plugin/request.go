@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
-	"github.com/containernetworking/cni/pkg/types/create"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
@@ -167,63 +165,6 @@ func (r *Request) PrevResult() (*types100.Result, error) {
 		return nil, fault.New(fault.Decoding, "pass the result of the last ADD", "prevResult: %w", err)
 	}
 	return result, nil
-}
-
-// ParseResult reads a result; one without a version has the version given.
-func ParseResult(raw []byte, version string) (*types100.Result, error) {
-	if versionOf(raw) == "" {
-		var err error
-		if raw, err = withVersion(raw, version); err != nil {
-			return nil, err
-		}
-	}
-	if err := members(raw); err != nil {
-		return nil, err
-	}
-	result, err := create.Create(version, raw)
-	if err != nil {
-		return nil, err
-	}
-	return types100.NewResultFromResult(result)
-}
-
-// members refuses null in the lists of a result, which the protocol's types can hold and their conversions cannot.
-func members(result []byte) error {
-	if !bytes.Contains(result, []byte("null")) { // nearly always: each ADD after another plugin comes here
-		return nil
-	}
-	var lists struct{ IPs, Interfaces, Routes []json.RawMessage }
-	_ = json.Unmarshal(result, &lists) // what is not read here is refused by who reads all of it
-	for name, list := range map[string][]json.RawMessage{"ips": lists.IPs, "interfaces": lists.Interfaces, "routes": lists.Routes} {
-		if at := slices.IndexFunc(list, func(m json.RawMessage) bool { return string(m) == "null" }); at >= 0 {
-			return fmt.Errorf("%s[%d]: null: must be an object", name, at)
-		}
-	}
-	return nil
-}
-
-// versionOf returns the version that a result says it has; empty where it says none.
-func versionOf(result []byte) string {
-	var own struct {
-		Version string `json:"cniVersion"`
-	}
-	if json.Unmarshal(result, &own) != nil {
-		return ""
-	}
-	return own.Version
-}
-
-// withVersion returns a result with the version in the place of its own.
-func withVersion(raw []byte, version string) ([]byte, error) {
-	var head map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &head); err != nil {
-		return nil, err
-	}
-	if head == nil {
-		return raw, nil // null
-	}
-	head["cniVersion"], _ = json.Marshal(version)
-	return json.Marshal(head)
 }
 
 // Print writes the result of an ADD in the configuration's version. It fails before writing anything where that version cannot
