@@ -32,6 +32,8 @@ type Device struct {
 	Index       int            `json:"index"`
 	MAC         string         `json:"mac,omitempty"`
 	Up          bool           `json:"up,omitempty"`
+	Promisc     bool           `json:"promisc,omitempty"`
+	AllMulti    bool           `json:"allmulti,omitempty"`
 	Dies        bool           `json:"dies,omitempty"` // with the namespace that it is in: it is of a kind that somebody makes, and no hardware
 	MTU         int            `json:"mtu"`
 	TxQLen      int            `json:"txQLen"`

@@ -1,8 +1,10 @@
 package step
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -50,7 +52,9 @@ func (m Moved) restore(s *site.Site, link netlink.Link, was *lent.Device) error 
 			return fmt.Errorf("name %s: %w", name, err)
 		}
 	}
-	if err := s.Host.Conn.Send(rtnl.Fit(index, nil, was.MTU, 0), rtnl.SetTxQLen(name, was.TxQLen)); err != nil {
+	addressed(s, link, was)
+	err := s.Host.Conn.Send(rtnl.Fit(index, nil, was.MTU, 0), rtnl.SetTxQLen(name, was.TxQLen), rtnl.SetPromisc(name, was.Promisc), rtnl.SetAllMulti(name, was.AllMulti))
+	if err != nil {
 		return err
 	}
 	if was.Up {
@@ -62,6 +66,17 @@ func (m Moved) restore(s *site.Site, link netlink.Link, was *lent.Device) error 
 		return err
 	}
 	return lent.Remove(was.Owner().ID)
+}
+
+// addressed gives it its own Ethernet address back, if it may have another: not every driver lets it.
+func addressed(s *site.Site, link netlink.Link, was *lent.Device) {
+	mac, err := net.ParseMAC(was.MAC)
+	if err != nil || bytes.Equal(mac, link.Attrs().HardwareAddr) {
+		return
+	}
+	if err := s.Host.Conn.Send(rtnl.Fit(link.Attrs().Index, mac, 0, 0)); err != nil {
+		s.Logf("device %s: keeps the address %s that it was given, and has not its own, %s: %v", was.Name, link.Attrs().HardwareAddr, mac, err)
+	}
 }
 
 // Undo brings the device home: out of the container, by whatever name it is there, or on the host where the kernel has left it.
@@ -155,8 +170,8 @@ func (m Moved) fetch(s *site.Site, was *lent.Device) error {
 	return s.Container.Conn.Send(rtnl.SetDown(link.Attrs().Name), rtnl.Move(link.Attrs().Index, host, name, alias))
 }
 
-// seek finds the device in the container, and the name that it has on the host: the interface, or another by its mark or by its Ethernet address, which what hangs
-// on it may have, too.
+// seek finds the device in the container, and the name that it has on the host: by two of its mark, its Ethernet address, and its name or number there, since what hangs
+// on it may have one of them, and whoever is in there may change any.
 func (m Moved) seek(container *site.Side, was *lent.Device) (netlink.Link, string, error) {
 	link, err := find(container, m.IfName)
 	if err != nil {
@@ -189,6 +204,7 @@ func (m Moved) seek(container *site.Side, was *lent.Device) (netlink.Link, strin
 		func(l netlink.Link) bool {
 			return like(l) && (l.Attrs().Name == m.IfName || l.Attrs().Index == was.Index)
 		},
+		func(l netlink.Link) bool { return l.Attrs().Name == m.IfName && l.Attrs().Index == was.Index },
 	} {
 		if i := slices.IndexFunc(all, is); i >= 0 {
 			return all[i], was.Name, nil

@@ -86,7 +86,12 @@ func (l lack) mend(conn *rtnl.Conn) error {
 		}
 	}
 	for _, h := range l.routes {
-		if err := send(conn, h.Add()); err != nil {
+		err := send(conn, h.Add())
+		if errors.Is(err, unix.EINVAL) && h.Src.Is6() { // an address that waits for a carrier is nobody's source yet, and will be by itself
+			h.Src = netip.Addr{}
+			err = send(conn, h.Add())
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", heldText(h), err)
 		}
 	}

@@ -222,11 +222,14 @@ func (v sourcing) concerns(h rtnl.Held, src Source) bool {
 	return in(src) || !slices.ContainsFunc(v.Sources, in)
 }
 
-// hints are the ways to the subnets that main lacks.
+// hints are the ways to the subnets, on the link, that main lacks. One of IPv6 may have no source (mend).
 func (v sourcing) hints() (list []rtnl.Held) {
 	for _, src := range v.Sources {
 		h := v.own(src, main)
-		there := func(o rtnl.Held) bool { return o.Table == main && o.Link == h.Link && o.Dst == h.Dst && o.Src == h.Src }
+		there := func(o rtnl.Held) bool {
+			own := o.Src == h.Src || o.Protocol == rtnl.Proto && !o.Src.IsValid()
+			return o.Table == main && o.Link == h.Link && o.Dst == h.Dst && !o.Via.IsValid() && own
+		}
 		if v.Hints && !slices.ContainsFunc(v.routes, there) {
 			list = append(list, h)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/backup"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
@@ -195,4 +196,13 @@ func (b Backup) Owners(_ context.Context, s *site.Site, network [8]byte) (holder
 func number(text string) int {
 	n, _ := strconv.Atoi(text) // which was parsed
 	return n
+}
+
+// retuned says whether the plugin tuning has changed the MTU of the owner's interface, by its backup: then it is tuning's to look at.
+func retuned(o owner.Owner) bool {
+	network, id, ifName, whole := o.Names()
+	return whole && slices.ContainsFunc(backup.Dirs(network, ""), func(dir string) bool {
+		f, err := backup.Read(backup.Path(dir, id, ifName))
+		return err == nil && f != nil && f.MTU != 0
+	})
 }

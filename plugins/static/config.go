@@ -133,7 +133,7 @@ func (c config) reject(r *plugin.Request, k *keys.Object) {
 		if slices.ContainsFunc(c.grants[:i], func(o grant.Grant) bool { return o.Addr.Addr() == g.Addr.Addr() }) {
 			k.Reject("addresses", g.Addr.String(), "must be there once")
 		}
-		if r.Command != "CHECK" && g.Gateway.IsValid() && !g.Addr.Contains(g.Gateway) && !c.onLink(g.Gateway) {
+		if r.Command != "CHECK" && g.Gateway.IsValid() && !c.reaches(g) {
 			k.Reject("addresses", g.Gateway.String(), "must be a gateway in "+g.Addr.Masked().String()+", or have a route of scope 253 (link) that leads to it")
 		}
 	}
@@ -145,10 +145,9 @@ func (c config) reject(r *plugin.Request, k *keys.Object) {
 	}
 }
 
-// onLink says whether a configured route makes the gateway a neighbour.
-func (c config) onLink(gateway netip.Addr) bool {
+// reaches says whether the gateway is a neighbour: it is in the address's subnet, or IPv6's link-local one, or a configured route makes it one.
+func (c config) reaches(g grant.Grant) bool {
 	const link = 253 // RT_SCOPE_LINK, rtnetlink(7)
-	return slices.ContainsFunc(c.routes, func(r *types.Route) bool {
-		return r.Scope != nil && *r.Scope == link && r.Dst.Contains(gateway.AsSlice())
-	})
+	return g.Addr.Contains(g.Gateway) || g.Addr.Addr().Is6() && g.Gateway.Is6() && g.Gateway.IsLinkLocalUnicast() ||
+		slices.ContainsFunc(c.routes, func(r *types.Route) bool { return r.Scope != nil && *r.Scope == link && r.Dst.Contains(g.Gateway.AsSlice()) })
 }

@@ -33,6 +33,10 @@ var sources = []struct{ config, args, want string }{
 	{`"ipam": {}`, "IP=10.1.0.7/24", "10.1.0.7/24 -"},
 	{`"ipam": {}, "runtimeConfig": {"ips": ["192.0.2.1/32"]}`, "", "192.0.2.1/32 -"},
 	{`"ipam": {"addresses": [{"address": "10.1.0.5/24", "gateway": "0.0.0.0"}]}`, "", "10.1.0.5/24 -"},
+	{`"ipam": {"addresses": [{"address": "fd00::5/64", "gateway": "fe80::1"}]}`, "", "fd00::5/64 fe80::1"},
+	{`"ipam": {"addresses": [{"address": "fd00::5/128", "gateway": "fe80::1"}]}, "runtimeConfig": {"ips": ["fd00::5/128"]}`, "", "fd00::5/128 fe80::1"},
+	{`"ipam": {"addresses": [{"address": "10.1.0.5/24", "gateway": "fe80::1"}]}`, "",
+		`ipam.addresses: "fe80::1": must be a gateway in 10.1.0.0/24, or have a route of scope 253 (link) that leads to it`},
 	{`"ipam": {"addresses": [{"address": "10.1.0.5/32", "gateway": "10.9.0.1"}], "routes": [{"dst": "10.9.0.1/32", "scope": 253}]}`, "", "10.1.0.5/32 10.9.0.1"},
 
 	{`"ipam": {}`, "", `ipam.addresses: null: must have an address, as in [{"address": "10.1.0.5/24"}], unless the runtime asks for one`},

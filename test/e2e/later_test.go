@@ -1,0 +1,65 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/snapshot"
+)
+
+// laterFirst make the interface, each on links that are there.
+var laterFirst = map[string]string{
+	"ptp":         `"type": "ptp", "mtu": 1400`,
+	"bridge":      `"type": "bridge", "bridge": "br0", "isGateway": true, "mtu": 1400`,
+	"macvlan":     `"type": "macvlan", "master": "wire", "mtu": 1400`,
+	"tap":         `"type": "tap", "mtu": 1400`,
+	"host-device": `"type": "host-device", "device": "nic"`,
+}
+
+// laterThen change what the first has made.
+var laterThen = map[string]string{
+	"mtu":     `"type": "tuning", "mtu": 1300`,
+	"all":     `"type": "tuning", "mac": "02:00:00:00:00:55", "promisc": true, "allmulti": true, "txQLen": 5, "sysctl": {"net.ipv4.conf.IFNAME.arp_notify": "0"}`,
+	"sourced": `"type": "sbr"`,
+	"hinted":  `"type": "sbr", "addSourceHints": true`,
+}
+
+// TestLaterPlugins: no CHECK misses what a later plugin of the same list has changed, and a DEL takes it all back. Devices and taps have no carrier, so their IPv6
+// addresses are nobody's yet.
+func TestLaterPlugins(t *testing.T) {
+	for first, keys := range laterFirst {
+		t.Run(first, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				nstest.Namespace(t, "c1")
+				shell(t, `ip link add wire type veth peer name far; ip link set wire up; ip link set far up; ip link add nic type veth peer name port
+					ip netns exec c1 sh -c 'echo 0 > /proc/sys/net/ipv6/conf/default/dad_transmits'`)
+				one := fmt.Sprintf(`{"cniVersion": "1.1.0", "name": "net", %s, "ipam": {"type": "static", "addresses": [{"address": "10.1.0.2/24", "gateway": "10.1.0.1"},
+					{"address": "fd00:1::2/64", "gateway": "fd00:1::1"}], "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}}`, keys)
+				succeed(t, "ADD", first, "c1", one)
+				succeed(t, "DEL", first, "c1", one)
+				before := snapshot.Take(t, netnsDir+"c1")
+				for name, then := range laterThen {
+					two := `{"cniVersion": "1.1.0", "name": "net", ` + then + `}`
+					second := strings.Split(then, `"`)[3]
+					result := succeed(t, "ADD", first, "c1", one).Out
+					result = succeed(t, "ADD", second, "c1", after(two, result)).Out
+					succeed(t, "CHECK", first, "c1", after(one, result))
+					succeed(t, "CHECK", second, "c1", after(two, result))
+					succeed(t, "DEL", second, "c1", two)
+					succeed(t, "DEL", first, "c1", one)
+					if diff := snapshot.Diff(before, snapshot.Take(t, netnsDir+"c1")); diff != "" {
+						t.Errorf("%s, then %s: not as it was:\n%s", first, name, diff)
+					}
+				}
+			})
+		})
+	}
+}
+
+// after is the configuration, closed by a brace, of a plugin that comes after others, with their result.
+func after(config string, result []byte) string {
+	return strings.TrimSuffix(config, "}") + `, "prevResult": ` + string(result) + "}"
+}
