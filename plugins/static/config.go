@@ -149,5 +149,7 @@ func (c config) reject(r *plugin.Request, k *keys.Object) {
 func (c config) reaches(g grant.Grant) bool {
 	const link = 253 // RT_SCOPE_LINK, rtnetlink(7)
 	return g.Addr.Contains(g.Gateway) || g.Addr.Addr().Is6() && g.Gateway.Is6() && g.Gateway.IsLinkLocalUnicast() ||
-		slices.ContainsFunc(c.routes, func(r *types.Route) bool { return r.Scope != nil && *r.Scope == link && r.Dst.Contains(g.Gateway.AsSlice()) })
+		slices.ContainsFunc(c.routes, func(r *types.Route) bool {
+			return r.Scope != nil && *r.Scope == link && r.Dst.Contains(g.Gateway.AsSlice())
+		})
 }
