@@ -119,6 +119,10 @@ func (o order) testIn(series, programs string, t *sum.Tally) error {
 	defer m.end()
 	var errs []error
 	for _, b := range batches {
+		if m.ended() {
+			errs = append(errs, fmt.Errorf("kernel %s: the machine ended before %s", series, b.name))
+			break
+		}
 		ran := total(t)
 		began, spent := time.Now(), m.spent()
 		err := b.in(m, t, append(os.Environ(), deskVar+"="+m.file("desk"), built.Outside+"="+programs, seriesVar+"="+series))

@@ -84,6 +84,16 @@ func (m *machine) console() string {
 	return strings.Join(lines[max(0, len(lines)-30):], "\n")
 }
 
+// ended says whether the emulator has.
+func (m *machine) ended() bool {
+	select {
+	case <-m.dead:
+		return true
+	default:
+		return false
+	}
+}
+
 // furnish makes what the machine is made of.
 func (m *machine) furnish() error {
 	image, err := m.kernel.initramfs(initScript, needed)

@@ -74,6 +74,9 @@ func ended(t *testing.T, m *machine) {
 	case <-time.After(slack.Of(10 * time.Second)):
 		t.Error("the emulator lives")
 	}
+	if !m.ended() {
+		t.Error("nobody is told that the emulator has ended")
+	}
 	if status, ok := m.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
 		t.Errorf("it ended by itself: %v", m.cmd.ProcessState)
 	}
