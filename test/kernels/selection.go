@@ -103,9 +103,9 @@ func (o order) batches(series string) (list []batch, err error) {
 	return list, nil
 }
 
-// flags are what `go test` is told of the batch.
+// flags are what `go test` is told of the batch. Two at once, also on one processor: while one waits for what is to come, the other works.
 func (b batch) flags() (list []string) {
-	list = append(list, "-timeout="+b.patience().String())
+	list = append(list, "-timeout="+b.patience().String(), "-parallel=2")
 	if b.run != "" {
 		list = append(list, "-run="+b.run)
 	}
