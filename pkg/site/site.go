@@ -118,8 +118,15 @@ func (s *Side) Do(f func() error) error {
 	if s.NS < 0 {
 		return f()
 	}
-	return netns.Do(s.NS, s.home, f)
+	return s.enter(func() error {
+		if err := s.Conn.Open(); err != nil { // not within f, which would find itself at home afterwards
+			return err
+		}
+		return f()
+	})
 }
+
+func (s *Side) enter(f func() error) error { return netns.Do(s.NS, s.home, f) }
 
 // Watch subscribes to events of the namespace, as rtnl.Watch.
 func (s *Side) Watch(group uint) (events *rtnl.Events, err error) {
@@ -194,7 +201,8 @@ func openHost(sys *sysctls) (*Side, error) {
 	return &Side{Conn: conn, NS: -1, name: "host", sys: sys}, err
 }
 
-// openContainer opens a side at a namespace other than the process's.
+// openContainer opens a side at a namespace other than the process's. Who has opened it has looked whether it is one, and often nothing is asked there
+// then: most plugins of a list work on the host alone.
 func openContainer(o Options, sys *sysctls) (*Side, error) {
 	ns, err := unix.FcntlInt(uintptr(o.Opened), unix.F_DUPFD_CLOEXEC, 0)
 	if o.Opened <= 0 {
@@ -209,10 +217,15 @@ func openContainer(o Options, sys *sysctls) (*Side, error) {
 		return nil, err
 	}
 	s := &Side{NS: ns, name: o.Netns, home: home, sys: sys}
-	err = s.Do(func() (err error) {
-		s.Conn, err = rtnl.Open()
-		return err
+	s.Conn = rtnl.Later(func(open func() error) error {
+		if err := s.enter(open); err != nil {
+			return fmt.Errorf("sandbox %s: %w", s, err)
+		}
+		return nil
 	})
+	if o.Opened <= 0 {
+		err = s.Do(func() error { return nil })
+	}
 	if err != nil {
 		s.close()
 	}

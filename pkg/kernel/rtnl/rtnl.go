@@ -14,7 +14,8 @@ import (
 
 // Conn is one rtnetlink socket. It is not for use by several goroutines at once.
 type Conn struct {
-	sock    *nlsocket.Conn
+	sock    *nlsocket.Conn           // nil: not opened yet
+	enter   func(func() error) error // where it is to be opened then
 	changes int
 	spend   func(bytes int) error // nil: what is read has no bound
 	over    error                 // the bound was met
@@ -22,18 +23,47 @@ type Conn struct {
 
 // Open opens a socket in the calling thread's network namespace, where it stays.
 func Open() (*Conn, error) {
+	c := &Conn{}
+	return c, c.Open()
+}
+
+// Later is a connection that is opened by its first request, or by Open, if there is any: enter then calls a function in the namespace where it is to be.
+func Later(enter func(func() error) error) *Conn { return &Conn{enter: enter} }
+
+// Open opens the socket in the calling thread's network namespace, unless it is open.
+func (c *Conn) Open() error {
+	if c.sock != nil {
+		return nil
+	}
 	sock, err := nlsocket.Open(unix.NETLINK_ROUTE)
 	if err != nil {
-		return nil, fmt.Errorf("rtnetlink: %w", err)
+		return fmt.Errorf("rtnetlink: %w", err)
 	}
 	// Extended acknowledgements carry the kernel's own words; strict checking makes it honour a dump's filter.
 	sock.Set(unix.NETLINK_EXT_ACK)
 	sock.Set(unix.NETLINK_GET_STRICT_CHK)
-	return &Conn{sock: sock}, nil
+	c.sock = sock
+	return nil
+}
+
+// ready opens the socket where it is to be, unless it is open.
+func (c *Conn) ready() error {
+	switch {
+	case c.sock != nil:
+		return nil
+	case c.enter == nil:
+		return unix.EBADF // closed before it was opened
+	}
+	return c.enter(c.Open)
 }
 
 // Close closes the socket.
-func (c *Conn) Close() { c.sock.Close() }
+func (c *Conn) Close() {
+	if c.sock != nil {
+		c.sock.Close()
+	}
+	c.enter = nil
+}
 
 // Bound has spend told of every answer that is read from now on. With its first error reading is over, and so is the connection.
 func (c *Conn) Bound(spend func(bytes int) error) { c.spend = spend }
@@ -49,6 +79,9 @@ func (c *Conn) LinkChanges() int { return c.changes }
 // Send sends the requests in one datagram. The kernel carries them out one after the other before the send returns, so a signal that
 // ends the process cannot come between them. An error is that of the first request that failed; later ones were tried all the same.
 func (c *Conn) Send(requests ...*nl.NetlinkRequest) error {
+	if err := c.ready(); err != nil {
+		return err
+	}
 	var datagram []byte
 	waiting := make(map[uint32]bool, len(requests))
 	for _, r := range requests {
@@ -93,6 +126,9 @@ func (c *Conn) Read(request *nl.NetlinkRequest) ([][]byte, error) {
 func (c *Conn) read(request *nl.NetlinkRequest) (bodies [][]byte, err error) {
 	if c.over != nil {
 		return nil, c.over
+	}
+	if err := c.ready(); err != nil {
+		return nil, err
 	}
 	request.Seq = c.sock.Next()
 	request.Flags &^= unix.NLM_F_ACK
