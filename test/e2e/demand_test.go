@@ -46,11 +46,37 @@ func TestDemand(t *testing.T) {
 			{"DEL", "ctr2", demand{sockets: 3, requests: 12, programs: 1}},
 			{"DEL", "ctr2", demand{sockets: 3, requests: 7, programs: 1}}, // a runtime's second
 		} {
-			if got := counted(t, c.verb, c.container); !got.within(c.most) {
+			if got := counted(t, "bridge", c.verb, c.container, demandConfig); !got.within(c.most) {
 				t.Errorf("%s: %+v, want %+v at the most", c.verb, got, c.most)
 			}
 		}
+		for _, c := range []struct {
+			plugin string
+			most   demand
+		}{{"tuning", demand{sockets: 1, requests: 0}}, {"firewall", demand{sockets: 2, requests: 19}}, {"portmap", demand{sockets: 2, requests: 16}}} {
+			chained(t, c.plugin, "ADD", "ctr0") // what attachments share is there from now on
+			if got := counted(t, c.plugin, "ADD", "ctr1", afterBridge(t, c.plugin, "ctr1")); !got.within(c.most) {
+				t.Errorf("%s: ADD: %+v, want %+v at the most", c.plugin, got, c.most)
+			}
+		}
 	})
+}
+
+// afterBridge is a plugin's configuration in a list, after what the bridge has made for the container.
+func afterBridge(t *testing.T, plugin, container string) string {
+	t.Helper()
+	port := map[string]string{"ctr0": "8080", "ctr1": "8081"}[container]
+	address := map[string]string{"ctr0": "10.1.0.2/24", "ctr1": "10.1.0.3/24"}[container]
+	return fmt.Sprintf(`{"cniVersion": "1.0.0", "name": "net", "type": %q, "runtimeConfig": {"portMappings": [{"hostPort": %s, "containerPort": 80, "protocol": "tcp"}]},
+		"prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": "%s%s"}], "ips": [{"address": %q, "interface": 0}]}}`,
+		plugin, port, netnsDir, container, address)
+}
+
+func chained(t *testing.T, plugin, verb, container string) {
+	t.Helper()
+	if r, err := invoke(verb, plugin, container, afterBridge(t, plugin, container)); err != nil || r.Status != 0 {
+		t.Fatalf("%s: %v %+v", plugin, err, r)
+	}
 }
 
 // An ADD whose ranges are in a file asks for that file, and for nothing else that it would not ask without: so it costs what four calls of the kernel cost.
@@ -101,14 +127,14 @@ var changing = regexp.MustCompile(`0x[0-9a-f]+|[0-9]{3,}`)
 var demands = regexp.MustCompile(`(?m)^\d+ +(socket|execve|write|sendto|sendmsg)\((?:\d+<([A-Z]+))?`)
 
 // counted calls the plugin and counts.
-func counted(t *testing.T, verb, container string) (c demand) {
+func counted(t *testing.T, plugin, verb, container, config string) (c demand) {
 	t.Helper()
 	trace := filepath.Join(t.TempDir(), "trace")
-	cmd := exec.Command("strace", "-f", "-yy", "-qq", "-o", trace, "-e", "trace=socket,execve,write,sendto,sendmsg", os.Getenv(pluginsVar)+"/bridge")
+	cmd := exec.Command("strace", "-f", "-yy", "-qq", "-o", trace, "-e", "trace=socket,execve,write,sendto,sendmsg", os.Getenv(pluginsVar)+"/"+plugin)
 	cmd.Env = []string{
 		"CNI_COMMAND=" + verb, "CNI_CONTAINERID=" + container, "CNI_NETNS=" + netnsDir + container, "CNI_IFNAME=eth0", "CNI_PATH=" + os.Getenv(pluginsVar),
 	}
-	cmd.Stdin = strings.NewReader(demandConfig)
+	cmd.Stdin = strings.NewReader(config)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
