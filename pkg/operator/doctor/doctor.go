@@ -144,23 +144,37 @@ func (p *Picture) Examine() []Finding {
 		for _, id := range c.covered {
 			covers = append(covers, found[id]...)
 		}
-		own := slices.DeleteFunc(slices.Clone(found[c.ID]), func(f Finding) bool { return f.explained(covers) })
+		own := slices.DeleteFunc(slices.Clone(found[c.ID]), suffering(covers).explain)
 		all = append(all, gather(own)...)
 	}
 	order.By(all, func(a, b Finding) int { return cmp.Compare(a.Severity.rank(), b.Severity.rank()) })
 	return all
 }
 
-// explained says whether other findings explain this one: about all that suffer, or about everybody.
-func (f Finding) explained(by []Finding) bool {
-	var suffer []*observe.Attachment
-	for _, other := range by {
-		if other.about == nil || f.about == nil {
-			return true
+// sufferers are those that findings are about.
+type sufferers struct {
+	all  bool // everybody
+	some bool // somebody
+	of   map[*observe.Attachment]bool
+}
+
+func suffering(list []Finding) sufferers {
+	s := sufferers{some: len(list) > 0, of: make(map[*observe.Attachment]bool)}
+	for _, f := range list {
+		s.all = s.all || f.about == nil
+		for _, a := range f.about {
+			s.of[a] = true
 		}
-		suffer = append(suffer, other.about...)
 	}
-	return f.about != nil && !slices.ContainsFunc(f.about, func(a *observe.Attachment) bool { return !slices.Contains(suffer, a) })
+	return s
+}
+
+// explain says whether what they suffer from explains another finding: about some of them, or about everybody.
+func (s sufferers) explain(f Finding) bool {
+	if s.all || f.about == nil {
+		return s.some
+	}
+	return !slices.ContainsFunc(f.about, func(a *observe.Attachment) bool { return !s.of[a] })
 }
 
 // gather makes one finding of all that have one cause: the first, with how many more there are.
