@@ -31,11 +31,12 @@ type architecture struct {
 	setting []string // what Go has to be told besides
 	packed  string   // as nfpm has it, where that is another
 	variant string   // as the image index has it
+	narrow  bool     // a number is of 32 bits
 }
 
 // arm is that of the oldest board with hardware floating point, which is what Debian calls armhf less its newer instructions.
 var architectures = []architecture{
-	{name: "amd64"}, {name: "arm64"}, {name: "arm", setting: []string{"GOARM=6"}, packed: "arm6", variant: "v6"}, {name: "ppc64le"},
+	{name: "amd64"}, {name: "arm64"}, {name: "arm", setting: []string{"GOARM=6"}, packed: "arm6", variant: "v6", narrow: true}, {name: "ppc64le"},
 	{name: "s390x"}, {name: "riscv64"}, {name: "loong64"}, {name: "mips64le"},
 }
 
@@ -67,7 +68,14 @@ func (r *release) build(arch string) (binaries, error) {
 	}
 	b.node = filepath.Join(r.stage, "node", arch, nodeName)
 	env := append(b.setting, "GOOS=linux", "GOARCH="+arch)
-	if err := r.compile(".", b.dir, "./cmd/...", env...); err != nil {
+	product := "."
+	if b.narrow {
+		var err error
+		if product, err = r.narrowed(); err != nil {
+			return b, err
+		}
+	}
+	if err := r.compile(product, b.dir, "./cmd/...", env...); err != nil {
 		return b, err
 	}
 	if err := r.compile(nodeModule, filepath.Dir(b.node), ".", env...); err != nil {

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// foreign are other architectures, one of them with the other order of bytes, and the emulator of each.
-var foreign = map[string]string{"arm64": "qemu-aarch64-static", "s390x": "qemu-s390x-static"}
+// foreign are other architectures, one of them with the other order of bytes and one with smaller numbers, and the emulator of each.
+var foreign = map[string]string{"arm": "qemu-arm-static", "arm64": "qemu-aarch64-static", "s390x": "qemu-s390x-static"}
 
 // The image is read by somebody else's program, for each architecture, and unpacked: two static binaries and the licences.
 func TestImage(t *testing.T) {

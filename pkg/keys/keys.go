@@ -146,11 +146,16 @@ func (o *Object) Bool(key string, def bool) bool { return get(o, key, def, "must
 
 // Int returns the key's whole number, which must lie between low and high.
 func (o *Object) Int(key string, def, low, high int) int {
+	return int(o.Large(key, int64(def), int64(low), int64(high)))
+}
+
+// Large is Int of a number that may be larger than a processor of 32 bits has room for.
+func (o *Object) Large(key string, def, low, high int64) int64 {
 	raw := o.Raw(key)
 	if raw == nil {
 		return def
 	}
-	var n int
+	var n int64
 	if err := json.Unmarshal(raw, &n); err != nil || n < low || n > high {
 		o.Reject(key, raw, fmt.Sprintf("must be a whole number from %d to %d", low, high))
 		return def

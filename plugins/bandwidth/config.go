@@ -36,7 +36,7 @@ func Parse(req *plugin.Request) (Config, error) {
 		Only:     endpoint.Subnets(k, "shapedSubnets"),
 		Inside:   k.Bool("shapeInContainer", false),
 	}
-	if most := uint64(k.Int("maxBurst", 0, 0, mostBurst)); most != 0 {
+	if most := uint64(k.Large("maxBurst", 0, 0, mostBurst)); most != 0 {
 		if most < 8 {
 			k.Reject("maxBurst", most, "must be 0, or 8 bits, a byte, at least")
 		}
@@ -55,7 +55,7 @@ const (
 )
 
 func limit(k *keys.Object, rateKey, burstKey string) Limit {
-	l := Limit{Rate: uint64(k.Int(rateKey, 0, 0, math.MaxInt64)), Burst: uint64(k.Int(burstKey, 0, 0, mostBurst))}
+	l := Limit{Rate: uint64(k.Large(rateKey, 0, 0, math.MaxInt64)), Burst: uint64(k.Large(burstKey, 0, 0, mostBurst))}
 	switch {
 	case l.Rate == 0 && l.Burst == 0:
 	case l.Burst == 0:

@@ -17,7 +17,7 @@ type Config struct {
 // Parse reads the configuration, and complains of all that is wrong with it at once.
 func Parse(req *plugin.Request) (Config, error) {
 	k := req.Keys
-	c := Config{Table: k.Int("table", 0, 1, math.MaxUint32), Hints: k.Bool("addSourceHints", false)}
+	c := Config{Table: int(k.Large("table", 0, 1, math.MaxUint32)), Hints: k.Bool("addSourceHints", false)}
 	has := make(map[bool]bool)
 	for _, text := range k.Strings("gateways") {
 		addr, err := netip.ParseAddr(text)

@@ -15,7 +15,7 @@ type Config struct {
 // Parse reads the configuration, and complains of all that is wrong with it at once.
 func Parse(req *plugin.Request) (Config, error) {
 	k := req.Keys
-	c := Config{Name: k.String("vrfname", ""), Table: k.Int("table", 0, 0, math.MaxUint32)}
+	c := Config{Name: k.String("vrfname", ""), Table: int(k.Large("table", 0, 0, math.MaxUint32))}
 	if !plugin.ValidLinkName(c.Name) {
 		k.Reject("vrfname", c.Name, "must be the name of a link: "+plugin.LinkNameRule)
 		c.Name = ""

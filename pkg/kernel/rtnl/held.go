@@ -12,7 +12,8 @@ import (
 // IPv4, where such a route cannot be taken apart, it has no link.
 type Held struct {
 	Family, Kind, Protocol, Scope, Tos uint8
-	Link, Table, Metric                int
+	Link, Table                        int
+	Metric                             uint32
 	Dst                                netip.Prefix
 	Via, Src                           netip.Addr // the zero Addr: none
 
@@ -41,7 +42,7 @@ func (c *Conn) Routes() (list []Held, err error) {
 func held(body []byte) []Held {
 	m, attrs := nl.DeserializeRtMsg(body), body[unix.SizeofRtMsg:]
 	h := Held{Family: m.Family, Kind: m.Type, Protocol: m.Protocol, Scope: m.Scope, Tos: m.Tos, flags: m.Flags & unix.RTNH_F_ONLINK}
-	h.Table, h.Metric, h.Link = int(m.Table), whole(attrs, unix.RTA_PRIORITY), whole(attrs, unix.RTA_OIF)
+	h.Table, h.Metric, h.Link = int(m.Table), uint32(whole(attrs, unix.RTA_PRIORITY)), whole(attrs, unix.RTA_OIF)
 	if table := whole(attrs, unix.RTA_TABLE); table != 0 {
 		h.Table = table
 	}
@@ -103,7 +104,7 @@ func (h Held) request(kind, flags int) *nl.NetlinkRequest {
 			q.AddData(nl.NewRtAttr(kind, addr.AsSlice()))
 		}
 	}
-	for kind, value := range map[int]int{unix.RTA_OIF: h.Link, unix.RTA_PRIORITY: h.Metric, unix.RTA_TABLE: h.Table} {
+	for kind, value := range map[int]int{unix.RTA_OIF: h.Link, unix.RTA_PRIORITY: int(h.Metric), unix.RTA_TABLE: h.Table} {
 		number(q, kind, value)
 	}
 	if len(h.rest) > 0 {
