@@ -27,6 +27,23 @@ cmp /usr/lib/cni/trestle /opt/cni/bin/bridge
 answers 8081
 start new 8082
 answers 8082
+
+# A later version, which has a plugin more, and the way back from it.
+dpkg-deb --raw-extract "$deb" /tmp/later
+sed -i 's/^Version: .*/Version: 9.9.9-1/' /tmp/later/DEBIAN/control
+cat >>/tmp/later/DEBIAN/postinst <<-'END'
+	for dir in /usr/lib/cni /opt/cni/bin; do
+		dpkg-divert --quiet --package trestle --no-rename --divert $dir/.trestle-replaced/later --add $dir/later
+		ln -f $dir/trestle $dir/later
+	done
+END
+quiet dpkg-deb --build /tmp/later /tmp/later.deb
+quiet dpkg --install /tmp/later.deb
+answers 8081
+answers 8082
+quiet dpkg --install "$deb"
+answers 8081
+answers 8082
 answers 8081
 quiet podman rm --force --time 1 old
 answers 8082

@@ -83,10 +83,9 @@ func since(next Content) map[pool.ID]time.Time {
 		if b.Phase != protocol.Open {
 			continue
 		}
-		if at, ok := next.Since[b.ID]; ok {
+		dates[b.ID] = time.Now().UTC().Truncate(time.Second)
+		if at, ok := next.Since[b.ID]; ok && at.Before(dates[b.ID]) { // a clock that was set back has some come to be open in a year
 			dates[b.ID] = at
-		} else {
-			dates[b.ID] = time.Now().UTC().Truncate(time.Second)
 		}
 	}
 	return dates
@@ -176,27 +175,5 @@ func durable(path string, text []byte) error {
 	if there, err := plainfile.Read(path); err == nil && bytes.Equal(there, text) {
 		return nil
 	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	half, err := os.OpenFile(path+".half", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = half.Write(text)
-	if err == nil {
-		err = half.Sync()
-	}
-	if err = errors.Join(err, half.Close()); err == nil {
-		err = os.Rename(half.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(half.Name()))
-	}
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return plainfile.Durable(path, text)
 }

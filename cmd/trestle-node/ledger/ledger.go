@@ -120,6 +120,9 @@ var errTorn = errors.New("is not whole")
 // Read reads the ledger as it is, for who only looks.
 func Read(places Places) (c Content, err error) {
 	text, err := plainfile.Read(places.Ledger)
+	if info, no := os.Lstat(places.Ledger); no == nil && err != nil && !info.Mode().IsRegular() && !errors.Is(err, fs.ErrNotExist) {
+		return c, fmt.Errorf("ledger: %s: %w: %w", places.Ledger, errTorn, err)
+	}
 	if err != nil {
 		return c, fault.New(fault.IO, ioHint, "ledger: %w", err)
 	}

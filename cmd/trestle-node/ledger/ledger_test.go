@@ -238,13 +238,13 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// full lets the next writing of the file end as on a disk that is full.
+// full lets no writing of the file begin, as on a disk that is full.
 func full(t *testing.T, path string, is bool) {
 	t.Helper()
 	half := path + ".half"
-	err := os.Remove(half)
+	err := os.RemoveAll(half)
 	if is {
-		err = os.Symlink("/dev/full", half)
+		err = os.MkdirAll(filepath.Join(half, "full"), 0o700)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ func TestPlanted(t *testing.T) {
 		"link to itself": func(path, _ string) error { return os.Symlink(path, path) },
 		"hard link":      func(path, victim string) error { return os.Link(victim, path) },
 		"pipe":           func(path, _ string) error { return unix.Mkfifo(path, 0o600) },
+		"empty folder":   func(path, _ string) error { return os.Mkdir(path, 0o700) },
 		"socket":         func(path, _ string) error { return unix.Mknod(path, unix.S_IFSOCK|0o600, 0) },
 		"torn":           func(path, _ string) error { return os.WriteFile(path, []byte("longer than what is to come"), 0o600) },
 	} {

@@ -162,8 +162,12 @@ func (i Installation) Uninstall() (did installAnswer, err error) {
 		return did, errors.Join(err, notDirectory(i.Dir, info))
 	}
 	did.Directory = i.Dir
+	names, err := i.every()
+	if err != nil {
+		return did, err
+	}
 	var errs []error
-	for _, name := range i.Names {
+	for _, name := range names {
 		if name != self && ours(i.path(name)) { // else it is gone, or somebody else's by now
 			errs = append(errs, i.restore(name, &did))
 		}
@@ -175,6 +179,17 @@ func (i Installation) Uninstall() (did installAnswer, err error) {
 		errs = append(errs, err)
 	}
 	return did, errors.Join(errs...)
+}
+
+// every lists the names that may be ours, those of another version among them.
+func (i Installation) every() (names []string, err error) {
+	files, err := os.ReadDir(i.Dir)
+	for _, f := range files {
+		if f.Type().IsRegular() || f.Type()&fs.ModeSymlink != 0 {
+			names = append(names, f.Name())
+		}
+	}
+	return names, err
 }
 
 func (i Installation) restore(name string, did *installAnswer) error {

@@ -128,6 +128,21 @@ func TestForeignPluginsAreKeptAside(t *testing.T) {
 	}
 }
 
+// What another version had, and this one does not know, goes too, and what it had put aside comes back.
+func TestUninstallOfAnotherVersion(t *testing.T) {
+	i := Installation{Dir: t.TempDir(), Names: append([]string{"future", "past"}, names...), Replace: true}
+	write(t, "theirs", i.Dir, "past")
+	install(t, i)
+	i.Names = names
+	install(t, i)
+	if _, err := i.Uninstall(); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, i.Dir); got != "past" || read(t, i.Dir, "past") != "theirs" {
+		t.Errorf("after uninstall: %s", got)
+	}
+}
+
 func TestUninstallLeavesWhatBecameForeign(t *testing.T) {
 	i := Installation{Dir: t.TempDir(), Names: names}
 	install(t, i)
