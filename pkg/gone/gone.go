@@ -34,6 +34,9 @@ func Begin(run string) error { return os.MkdirAll(filepath.Join(run, folder), 0o
 // End has them say nothing any more.
 func End(run string) error { return os.RemoveAll(filepath.Join(run, folder)) }
 
+// Watched says whether somebody watches.
+func Watched(run string) bool { return unix.Access(filepath.Join(run, folder), unix.F_OK) == nil }
+
 // Note says that a DEL of the attachment begins. Where nobody watches there is no directory, and nothing to be said.
 func Note(run string, id owner.ID) error {
 	fd, err := unix.Open(path(run, id), unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)

@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -85,21 +86,26 @@ func (a *admission) hasLink(name string) bool {
 	return a.links[name]
 }
 
-// restore puts back what is missing of our tables, but for what somebody deletes on purpose. Of owners on whom somebody is at work it does so when he is done.
-func (w *watch) restore(ctx context.Context) (nft.Restored, error) {
+// restore puts back what is missing of our tables, and of those of iptables where these were swept, but for what somebody deletes on purpose. Of owners on whom somebody
+// is at work it does so when he is done, or the plugins do. ask says that they are to be asked.
+func (w *watch) restore(ctx context.Context, compat bool) (done nft.Restored, ask bool, err error) {
 	a, err := admit(w.Run)
 	if err != nil {
-		return nft.Restored{}, err
+		return nft.Restored{}, compat, err
 	}
 	defer a.end()
-	done, err := w.restoreOf(ctx, a.admits)
+	done, err = w.restoreOf(ctx, a.admits)
+	if compat && w.keeper.IPTables() {
+		whole, failed := w.restoreTables(ctx, a, &done)
+		ask, err = !whole, errors.Join(err, failed)
+	}
 	for _, id := range a.dead {
 		w.keeper.DropOwner(id)
 	}
 	for _, id := range a.busy {
 		w.later.Go(func() { w.restoreOne(ctx, id) })
 	}
-	return done, err
+	return done, ask, err
 }
 
 // restoreOne puts back what is missing of one owner, once nobody is at work on him.

@@ -12,17 +12,34 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 )
 
+// owe notes what is to be made again. In a rest that may be much, of which the first is enough: then all is looked at.
+func (w *watch) owe(t nft.Told) {
+	if len(w.owed) < most {
+		w.owed = append(w.owed, t)
+	} else {
+		w.more = true
+	}
+}
+
+// most is how many transactions are remembered.
+const most = 64
+
 // heal makes again what the transactions removed.
 func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
 	var who []string
-	compat, forwarded := false, false
+	compat, forwarded, meant := w.more, w.more, false
 	for _, t := range causes {
 		said, left := w.judge(t, now)
 		who = append(who, said)
-		compat, forwarded = compat || t.Compat() && !left, forwarded || t.Forwarded && !left
+		compat, forwarded, meant = compat || t.Compat() && !left, forwarded || t.Forwarded && !left, meant || t.Compat() && left
 	}
-	slices.Sort(who)
-	done, err := w.restore(ctx)
+	if w.more = false; meant && !compat {
+		w.tables.Accept()
+	}
+	if slices.Sort(who); len(causes) == 0 {
+		who = []string{"it had been left as it was"}
+	}
+	done, ask, err := w.restore(ctx, compat)
 	if anchored, failed := w.anchorIf(ctx, forwarded); anchored || failed != nil {
 		err = errors.Join(err, failed)
 		done.Rules++
@@ -34,7 +51,7 @@ func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
 	case !done.Nothing():
 		w.say("made again: %s, in %d ms: %s", told(done), time.Since(now).Milliseconds(), why)
 	}
-	if err != nil || done.Foreign || compat && w.keeper.IPTables() || w.keeper.Guests(done.Tables) {
+	if err != nil || ask || done.Foreign || len(causes) == 0 && w.keeper.IPTables() || w.keeper.Guests(done.Tables) {
 		w.ask(why)
 	}
 }

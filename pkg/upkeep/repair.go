@@ -43,4 +43,5 @@ func (w *watch) repair(ctx context.Context, why string) {
 	if err := w.Repair(ctx); err != nil && ctx.Err() == nil {
 		w.say("repair, because %s: %v", why, err)
 	}
+	w.learns()
 }

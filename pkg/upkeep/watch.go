@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/trestle-cni/trestle/pkg/firewall/iptables"
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/gone"
 	"github.com/trestle-cni/trestle/pkg/kernel/nlsocket"
@@ -36,8 +37,10 @@ type watch struct {
 	Options
 	filter *nft.Filter
 	keeper *nft.Keeper
+	tables *iptables.Keeper
 	swept  chan nft.Told
-	lost   chan error // the reader's: events were lost (nlsocket.ErrLost), or it ended
+	lost   chan error    // the reader's: events were lost (nlsocket.ErrLost), or it ended
+	learn  chan struct{} // ours were at work in tables of iptables
 	mend   chan string
 	paused chan struct{} // a rest began or ended
 	later  sync.WaitGroup
@@ -47,6 +50,7 @@ type watch struct {
 
 	healed  time.Time // when the last one began
 	owed    []nft.Told
+	more    bool // than is owed
 	resting bool
 	due     *time.Timer
 }
@@ -56,11 +60,11 @@ const apart = 50 * time.Millisecond
 
 // Run watches the network namespace of the process until the context ends.
 func Run(ctx context.Context, o Options) error {
-	w := &watch{Options: o, filter: nft.Open().Remember(o.Run), habits: make(habits), swept: make(chan nft.Told, 64), lost: make(chan error, 1),
-		mend: make(chan string, 1), paused: make(chan struct{}, 1), due: time.NewTimer(time.Hour)}
+	w := &watch{Options: o, filter: nft.Open().Remember(o.Run), habits: make(habits), swept: make(chan nft.Told, 256), lost: make(chan error, 1),
+		mend: make(chan string, 1), learn: make(chan struct{}, 1), paused: make(chan struct{}, 1), due: time.NewTimer(time.Hour)}
 	w.due.Stop()
 	w.keeper = nft.Keep(w.filter)
-	defer func() { _ = w.filter.Close() }()
+	defer w.close()
 	if err := gone.Begin(o.Run); err != nil {
 		return err
 	}
@@ -74,6 +78,13 @@ func Run(ctx context.Context, o Options) error {
 	return w.loop(ctx)
 }
 
+func (w *watch) close() {
+	_ = w.filter.Close()
+	if w.tables != nil {
+		w.tables.Close()
+	}
+}
+
 // begin subscribes, looks what there is, and then has all that is missing made.
 func (w *watch) begin(ctx context.Context) error {
 	events, err := nft.Listen()
@@ -81,6 +92,9 @@ func (w *watch) begin(ctx context.Context) error {
 		return fmt.Errorf("nf_tables: %w", err)
 	}
 	context.AfterFunc(ctx, events.Close)
+	if w.tables, err = iptables.Keep(w.Run); err != nil {
+		return fmt.Errorf("nf_tables: %w", err)
+	}
 	pauses, err := w.awaitPauses(ctx)
 	if err != nil {
 		return err
@@ -163,10 +177,18 @@ func (w *watch) lose(err error) {
 
 // take takes in one transaction.
 func (w *watch) take(t *nft.Told) error {
-	ours := slices.Contains(w.Names, t.Name)
+	ours := slices.Contains(w.Names, t.Name) || t.Signed
 	swept, err := w.keeper.Take(t, ours)
+	change := iptables.Change{Ours: t.Signed, Swept: !ours && t.Compat(), Generation: t.Generation}
+	if t.Signed {
+		change.Gone = t.Chains()
+	}
+	w.tables.Take(change)
 	if swept || !ours && (t.Forwarded || t.Compat()) {
 		w.swept <- *t
+	}
+	if t.Signed {
+		w.learns()
 	}
 	return err
 }
@@ -177,12 +199,16 @@ func (w *watch) loop(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case t := <-w.swept:
-			w.owed = append(w.owed, t)
+			w.owe(t)
 			w.settle(ctx)
 		case <-w.due.C:
 			w.settle(ctx)
 		case <-w.paused:
 			w.rest(ctx)
+		case <-w.learn:
+			if err := w.learnTables(ctx); err != nil && ctx.Err() == nil {
+				w.say("what iptables has is not known: %v", err)
+			}
 		case err := <-w.lost:
 			if err := w.again(ctx, err); err != nil {
 				return err
@@ -229,7 +255,7 @@ func (w *watch) settle(ctx context.Context) {
 	for more := true; more; { // what came at once is one
 		select {
 		case t := <-w.swept:
-			w.owed = append(w.owed, t)
+			w.owe(t)
 		default:
 			more = false
 		}
@@ -260,8 +286,9 @@ func (w *watch) again(ctx context.Context, why error) error {
 	if !errors.Is(why, nlsocket.ErrLost) && errors.Is(why, os.ErrClosed) {
 		return why
 	}
+	w.tables.Forget()
 	missing, err := w.keeper.Look(ctx)
-	if err != nil || !missing {
+	if err != nil || !missing && !w.keeper.IPTables() {
 		return err
 	}
 	w.keeper.Forget()

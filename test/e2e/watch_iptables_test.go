@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,40 +19,93 @@ const tabled = `{"cniVersion": "1.1.0", "name": "net", "plugins": [{"type": "tre
 		"ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/16"}]]}},
 	{"type": "portmap", "backend": "iptables", "capabilities": {"portMappings": true}}]}]}`
 
-// TestWatchIPTables flushes where rules are those of iptables-nft: the plugins are asked, and the rules are as they were. In a long run it says how long that takes, beside one
-// iptables-restore of the same rules.
+// TestWatchIPTables flushes where rules are those of iptables-nft, in the ways in which people do: they are as they were, in no more than three times what one iptables-restore of
+// the same rules takes. That is judged in a long run, by the half of both.
 func TestWatchIPTables(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
-		list, err := libcni.ConfListFromBytes([]byte(tabled))
-		must(t, err)
-		s := &settled{newStreet(t), libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), list, "udp"}
-		many := size(2, 50)
-		for i := range many {
-			s.container(s.name(i))
-			_, err := s.cni.AddNetworkList(t.Context(), list, s.runtime(i))
-			must(t, err)
-		}
+		s := settleTabled(t, size(2, 50))
 		s.serve("c0", "udp", ":7")
-		rules, err := exec.Command("/usr/sbin/iptables-save").Output()
-		must(t, err)
-		sweep(t)
-		begun := time.Now()
-		restore := exec.Command("/usr/sbin/iptables-restore")
-		restore.Stdin = strings.NewReader(string(rules))
-		must(t, restore.Run())
-		one := time.Since(begun)
+		one := restores(t)
+		rules := saved(t)
 		w := s.watch()
-		w.says("the plugins have looked")
-		begun = time.Now()
-		sweep(t)
-		w.says("the plugins have looked")
-		t.Logf("%d containers: %s, where one iptables-restore takes %s", many, time.Since(begun), one)
+		w.says("knows what iptables has of ours")
+		var took []time.Duration
+		for i := range size(8, 80) {
+			begun := time.Now()
+			shell(t, []string{"nft flush ruleset", "iptables -t nat -F", "nft delete table ip nat",
+				`printf '*nat\nCOMMIT\n*raw\nCOMMIT\n' | iptables-restore`}[i%4])
+			w.until("the rules are there", func(line string) bool {
+				made := strings.HasPrefix(line, "made again: ") && strings.Contains(line, "table ip ")
+				if made && i%4 == 0 {
+					took = append(took, time.Since(begun))
+				}
+				return made && saved(t) == rules
+			})
+		}
+		half := median(took)
+		t.Logf("half of %d flushes are mended in %s, where one iptables-restore takes %s", len(took), half, one)
+		if size(0, 1) == 1 && half > 3*one {
+			t.Errorf("more than three times as long")
+		}
 		if !s.hears(outsider, "udp", "192.0.2.1:20000", "c0") {
 			t.Error("c0's port leads nowhere")
 		}
-		if after, err := exec.Command("/usr/sbin/iptables-save").Output(); err != nil || strings.Count(string(after), "net/") != strings.Count(string(rules), "net/") {
-			t.Errorf("not as before: %v\n%s\nbut:\n%s", err, rules, after)
-		}
 	})
+}
+
+// restores is how long one iptables-restore of what there is takes.
+func restores(t *testing.T) time.Duration {
+	t.Helper()
+	text, err := exec.Command("/usr/sbin/iptables-save").Output()
+	must(t, err)
+	var took []time.Duration
+	for range size(1, 20) {
+		sweep(t)
+		begun := time.Now()
+		restore := exec.Command("/usr/sbin/iptables-restore")
+		restore.Stdin = strings.NewReader(string(text))
+		must(t, restore.Run())
+		took = append(took, time.Since(begun))
+	}
+	return median(took)
+}
+
+func median(took []time.Duration) time.Duration {
+	slices.Sort(took)
+	return took[len(took)/2]
+}
+
+// settleTabled attaches so many containers by iptables.
+func settleTabled(t *testing.T, many int) *settled {
+	t.Helper()
+	list, err := libcni.ConfListFromBytes([]byte(tabled))
+	must(t, err)
+	s := &settled{newStreet(t), libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), list, "udp"}
+	for i := range many {
+		s.container(s.name(i))
+		_, err := s.cni.AddNetworkList(t.Context(), list, s.runtime(i))
+		must(t, err)
+	}
+	return s
+}
+
+// saved is what iptables has, without its counters and the time; chains are in an order that is none.
+func saved(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("/usr/sbin/iptables-save").Output()
+	must(t, err)
+	var chains, rules []string
+	for line := range strings.Lines(string(out)) {
+		switch {
+		case strings.HasPrefix(line, "-A"):
+			rules = append(rules, line)
+		case strings.HasPrefix(line, ":"):
+			chain, _, _ := strings.Cut(line, " ")
+			chains = append(chains, chain)
+		}
+	}
+	slices.Sort(chains)
+	slices.SortStableFunc(rules, func(a, b string) int { return strings.Compare(strings.Fields(a)[1], strings.Fields(b)[1]) })
+	return strings.Join(append(chains, rules...), "\n")
 }

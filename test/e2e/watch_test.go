@@ -29,7 +29,8 @@ type watched struct {
 	cmd   *exec.Cmd
 	lines chan string
 
-	before string // the ruleset, with all that is to be there
+	rules  func(*testing.T) string // what there is
+	before string                  // the same, with all that is to be there
 }
 
 func (s *settled) watch() *watched {
@@ -86,7 +87,7 @@ func (w *watched) until(what string, so func(line string) bool) {
 func (w *watched) lives(containers ...string) (rules string) {
 	w.Helper()
 	w.until("there is what belongs to all", func(string) bool {
-		rules = ruleset(w.T)
+		rules = w.rules(w.T)
 		return !slices.ContainsFunc(containers, func(name string) bool {
 			return strings.Count(rules, "net/"+name+"/eth0") < strings.Count(w.before, "net/"+name+"/eth0")
 		})
@@ -115,50 +116,65 @@ const few = `{"cniVersion": "1.1.0", "name": "net", "plugins": [
 		"ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.2", "rangeEnd": "10.1.0.4"}]]}},
 	{"type": "portmap", "capabilities": {"portMappings": true}}, {"type": "firewall"}]}`
 
+// fewTabled is the same with rules of iptables.
+var fewTabled = strings.NewReplacer(`"macspoofchk": true,`, `"ipMasqBackend": "iptables",`, `{"type": "portmap",`, `{"type": "portmap", "backend": "iptables",`,
+	`{"type": "firewall"}`, `{"type": "firewall", "backend": "iptables"}`).Replace(few)
+
 // TestWatchRevivesNobody deletes a container while everything is flushed, many times: of who is deleted nothing is made again, whoever is faster; who has his
 // address next has nothing of his, and the others have all that they had.
 func TestWatchRevivesNobody(t *testing.T) {
 	t.Parallel()
-	nstest.Run(t, func(t *testing.T) {
-		list, err := libcni.ConfListFromBytes([]byte(few))
+	for name, c := range map[string]struct {
+		list  string
+		rules func(*testing.T) string
+	}{"nftables": {few, ruleset}, "iptables": {fewTabled, saved}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) { revivesNobody(t, c.list, c.rules) })
+		})
+	}
+}
+
+func revivesNobody(t *testing.T, text string, rulesOf func(*testing.T) string) {
+	list, err := libcni.ConfListFromBytes([]byte(text))
+	must(t, err)
+	s := &settled{newStreet(t), libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), list, "udp"}
+	s.serve(outsider, "udp", ":7")
+	attach := func(i int) {
+		s.container(s.name(i))
+		_, err := s.cni.AddNetworkList(t.Context(), list, s.runtime(i))
 		must(t, err)
-		s := &settled{newStreet(t), libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), list, "udp"}
-		s.serve(outsider, "udp", ":7")
-		attach := func(i int) {
-			s.container(s.name(i))
-			_, err := s.cni.AddNetworkList(t.Context(), list, s.runtime(i))
-			must(t, err)
-		}
-		attach(0)
-		attach(1)
-		s.serve("c0", "udp", ":7")
-		w := s.watch()
-		w.before = ruleset(t)
-		for i := range size(12, 300) {
-			attach(2 + i)
-			var both sync.WaitGroup
-			both.Go(func() {
-				if err := s.cni.DelNetworkList(t.Context(), list, s.runtime(2+i)); err != nil {
-					t.Errorf("DEL: %v", err)
-				}
-			})
-			both.Go(func() { sweep(t) })
-			both.Wait()
-			w.lives("c0", "c1")
-			sweep(t) // whatever is known of him by now comes to light
-			if rules := w.lives("c0", "c1"); strings.Contains(rules, fmt.Sprintf("net/%s/", s.name(2+i))) {
-				t.Fatalf("round %d: made again of who is deleted:\n%s", i, rules)
+	}
+	attach(0)
+	attach(1)
+	s.serve("c0", "udp", ":7")
+	w := s.watch()
+	w.rules = rulesOf
+	w.before = rulesOf(t)
+	for i := range size(12, 300) {
+		attach(2 + i)
+		var both sync.WaitGroup
+		both.Go(func() {
+			if err := s.cni.DelNetworkList(t.Context(), list, s.runtime(2+i)); err != nil {
+				t.Errorf("DEL: %v", err)
 			}
-			nstest.Remove(t, netnsDir+s.name(2+i))
+		})
+		both.Go(func() { sweep(t) })
+		both.Wait()
+		w.lives("c0", "c1")
+		sweep(t) // whatever is known of him by now comes to light
+		if rules := w.lives("c0", "c1"); strings.Contains(rules, fmt.Sprintf("net/%s/", s.name(2+i))) {
+			t.Fatalf("round %d: made again of who is deleted:\n%s", i, rules)
 		}
-		if !s.hears("c0", "udp", "192.0.2.2:7", outsider) || !s.hears(outsider, "udp", "192.0.2.1:20000", "c0") {
-			t.Error("c0 is not what it was")
-		}
-		s.tool("repair")
-		if rules := ruleset(t); strings.Count(rules, "net/c") != strings.Count(w.before, "net/c") {
-			t.Errorf("not as before:\n%s\nbut:\n%s", w.before, rules)
-		}
-	})
+		nstest.Remove(t, netnsDir+s.name(2+i))
+	}
+	if !s.hears("c0", "udp", "192.0.2.2:7", outsider) || !s.hears(outsider, "udp", "192.0.2.1:20000", "c0") {
+		t.Error("c0 is not what it was")
+	}
+	s.tool("repair")
+	if rules := rulesOf(t); strings.Count(rules, "net/c") != strings.Count(w.before, "net/c") {
+		t.Errorf("not as before:\n%s\nbut:\n%s", w.before, rules)
+	}
 }
 
 // TestWatchLinks takes from links what others take, and wants it back; what plugins do to links by themselves is no reason to ask anybody.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/gone"
 	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 )
 
@@ -42,9 +45,13 @@ func (t *tool) write(ctx context.Context, lock *os.File, tables ...lines) error 
 // input is what the tool reads, a transaction from each asterisk to the COMMIT.
 func (t *tool) input(tables ...lines) string {
 	var text strings.Builder
+	sign := ""
+	if t.flavour == onNFT && gone.Watched(filepath.Dir(t.turn)) {
+		sign = "\n:" + firewall.Sign + " - [0:0]\n-X " + firewall.Sign
+	}
 	for _, l := range tables {
 		for some := range slices.Chunk(l.list, t.most(len(l.list))) {
-			text.WriteString("*" + l.table + "\n" + strings.Join(some, "\n") + "\nCOMMIT\n")
+			text.WriteString("*" + l.table + "\n" + strings.Join(some, "\n") + sign + "\nCOMMIT\n")
 		}
 	}
 	return text.String()

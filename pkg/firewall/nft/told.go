@@ -25,6 +25,8 @@ type Told struct {
 	Forwarded  bool // something of iptables-nft's chains FORWARD was changed, in which our anchor is
 	Made       bool // something was made, too: a ruleset was loaded, or a rule replaced
 
+	Signed bool // package iptables of ours did it, by the tool
+
 	compat bool      // a chain of package iptables was made
 	ours   []message // about our tables, in their order
 	rule   message   // the first rule that went
@@ -132,6 +134,7 @@ func (t *Told) take(tables []*table, kind int, data []byte, ad *netlink.Attribut
 		return err
 	}
 	t.note(kind, familyName(family)+" "+name, second, third, own.elements)
+	t.Signed = t.Signed || kind == unix.NFT_MSG_NEWCHAIN && third == firewall.Sign
 	t.compat = t.compat || kind == unix.NFT_MSG_NEWCHAIN && strings.HasPrefix(third, compatChains)
 	t.Forwarded = t.Forwarded || name == "filter" && (second == "FORWARD" || third == "FORWARD")
 	own.name = second

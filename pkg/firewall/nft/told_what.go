@@ -145,6 +145,19 @@ func (t *Told) Compat() bool {
 	})
 }
 
+// Chains are those of package iptables that went, with their tables.
+func (t *Told) Chains() (names []string) {
+	for _, r := range t.Removed {
+		if r.Whole && isCompat(r.Chain) {
+			names = append(names, r.Table+" "+r.Chain)
+		}
+	}
+	return names
+}
+
+// WhatChain is how What names a chain of a table, which is named as nft(8) has it.
+func WhatChain(table, chain string) string { return named(table).whatChain(chain) }
+
 // Ours says whether all that went is ours, so that who takes it again and again means us.
 func (t *Told) Ours() bool {
 	for _, r := range t.Removed {

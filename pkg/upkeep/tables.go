@@ -1,0 +1,46 @@
+package upkeep
+
+import (
+	"context"
+
+	"github.com/trestle-cni/trestle/pkg/firewall/iptables"
+	"github.com/trestle-cni/trestle/pkg/firewall/nft"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// learns has the tables of iptables read.
+func (w *watch) learns() {
+	select {
+	case w.learn <- struct{}{}:
+	default: // one look is enough
+	}
+}
+
+// learnTables reads what iptables has of ours, after the plugins have changed it.
+func (w *watch) learnTables(ctx context.Context) error {
+	if !w.keeper.IPTables() {
+		return nil
+	}
+	a, err := admit(w.Run)
+	if err != nil {
+		return err
+	}
+	defer a.end()
+	first, err := w.tables.Learn(ctx, func(id owner.ID) bool { return a.admits(id, false) })
+	if first && err == nil {
+		w.say("knows what iptables has of ours")
+	}
+	return err
+}
+
+// restoreTables puts back what others swept away of iptables' tables, and says whether nothing is missing then.
+func (w *watch) restoreTables(ctx context.Context, a *admission, done *nft.Restored) (whole bool, err error) {
+	made, err := w.tables.Restore(ctx, iptables.Restoring{Admit: a.admits, Link: a.hasLink,
+		Leave: func(table, chain string) bool { return w.leaves(nft.WhatChain(table, chain)) }})
+	done.Tables = append(done.Tables, made.Tables...)
+	done.Rules += made.Rules
+	for id := range made.Owners {
+		done.Owners[id] = true
+	}
+	return made.Whole, err
+}
