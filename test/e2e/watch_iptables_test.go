@@ -24,7 +24,7 @@ const tabled = `{"cniVersion": "1.1.0", "name": "net", "plugins": [{"type": "tre
 func TestWatchIPTables(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
-		s := settleTabled(t, size(2, 50))
+		s := settleTabled(t, size(2, 20)) // what more have the kernel does not take of iptables in one datagram here
 		s.serve("c0", "udp", ":7")
 		one := restores(t)
 		rules := saved(t)
