@@ -195,7 +195,7 @@ func (v Veth) undoUnmarked(s *site.Site) error {
 		return nil
 	}
 	link, err := find(s.Container, v.IfName)
-	if err != nil || link == nil || link.Type() != "veth" {
+	if err != nil || link == nil || !rtnl.Paired(link) {
 		return err
 	}
 	peer, err := s.Host.LinkByIndex(link.Attrs().ParentIndex)

@@ -31,16 +31,12 @@ func (o order) boot(series string) (*machine, error) {
 		return nil, err
 	}
 	began := time.Now()
-	m, err := boot(k, o.processors(), o.deadline)
+	m, err := boot(k, o.deadline)
 	if err == nil {
 		fmt.Printf("kernel %s: %s, up in %v, of the processor %v\n", series, k.Package, time.Since(began).Round(time.Second), m.spent().Round(time.Second))
 	}
 	return m, err
 }
-
-// processors is how many each machine has: all together no more than there are, since those that wait for each other are emulated at each other's cost; and
-// two at the most, which is enough for what happens at the same time.
-func (o order) processors() int { return max(1, min(2, runtime.NumCPU()/len(o.series))) }
 
 // verdict is what a kernel's tests said.
 type verdict struct {

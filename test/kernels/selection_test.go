@@ -3,7 +3,6 @@ package main
 import (
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -32,16 +31,6 @@ func TestEveryScriptHasItsPlace(t *testing.T) {
 		}
 		if len(in) != 1 {
 			t.Errorf("%s has %d places, %q: give it one in selection.go", name, len(in), in)
-		}
-	}
-}
-
-// TestProcessors asks that the machines together have no more processors than there are, and each one.
-func TestProcessors(t *testing.T) {
-	for kernels := 1; kernels < 5; kernels++ {
-		got := order{series: make([]string, kernels)}.processors()
-		if got < 1 || got > 2 || got > 1 && got*kernels > runtime.NumCPU() {
-			t.Errorf("%d kernels: %d processors each of %d", kernels, got, runtime.NumCPU())
 		}
 	}
 }

@@ -91,7 +91,7 @@ func (j *journey) cross(p *Place, l *link, next netip.Addr) *end {
 		return e
 	}
 	switch {
-	case l.kind == known.KindVeth:
+	case l.kind == known.KindVeth, l.kind == known.KindNetkit:
 	case known.Stacked(l.kind):
 		return j.byParent(p, l, next)
 	case l.kind == known.KindBridge && j.tag == 0:
