@@ -137,7 +137,9 @@ func (r Routes) Verify(_ context.Context, s *site.Site) error {
 	own := by(all, link.Attrs().Index)
 	want := r.Routes
 	for _, subnet := range r.Subnets {
-		want = append(want[:len(want):len(want)], Route{Dst: subnet.Masked()})
+		if routed(subnet.Masked()) {
+			want = append(want[:len(want):len(want)], Route{Dst: subnet.Masked()})
+		}
 	}
 	var errs []error
 	for _, route := range want {
@@ -150,6 +152,12 @@ func (r Routes) Verify(_ context.Context, s *site.Site) error {
 		}
 	}
 	return fault.Join(errs...)
+}
+
+// routed says whether the kernel makes a route to the subnet of an address: it makes none to a single address of IPv4, nor to the network zero
+// (fib_add_ifaddr, net/ipv4/fib_frontend.c).
+func routed(subnet netip.Prefix) bool {
+	return subnet.Addr().Is6() || !subnet.IsSingleIP() && subnet.Addr().As4()[0] != 0
 }
 
 // by returns the routes that lead out by the link. One with several next hops has its links there, not in itself.

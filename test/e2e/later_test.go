@@ -59,6 +59,33 @@ func TestLaterPlugins(t *testing.T) {
 	}
 }
 
+// TestWidths gives interfaces addresses of all widths: a CHECK looks for no route that the kernel does not make.
+func TestWidths(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		nstest.Namespace(t, "c1")
+		shell(t, `ip link add wire type veth peer name far; ip link set wire up; ip link set far up; ip link add nic type veth peer name port
+			ip netns exec c1 sh -c 'echo 0 > /proc/sys/net/ipv6/conf/default/dad_transmits'`)
+		for _, addresses := range []string{`{"address": "10.1.0.2/32"}`, `{"address": "10.1.0.2/31"}`, `{"address": "10.1.0.2/1"}`, `{"address": "0.1.0.2/8"}`,
+			`{"address": "10.1.0.2/32"}, {"address": "10.1.0.3/24"}, {"address": "10.1.0.4/24"}`, `{"address": "fd00::2/128"}`, `{"address": "fd00::2/127"}`, `{"address": "fd00::2/1"}`} {
+			for first, keys := range map[string]string{"macvlan": `"master": "wire"`, "tap": `"mtu": 0`, "host-device": `"device": "nic"`, "bridge": `"bridge": "br0"`, "ptp": `"mtu": 0`} {
+				config := fmt.Sprintf(`{"cniVersion": "1.1.0", "name": "net", "type": %q, %s, "ipam": {"type": "static", "addresses": [%s]}}`, first, keys, addresses)
+				got, err := invoke("ADD", first, "c1", config)
+				must(t, err)
+				if got.Status != 0 { // no plugin gives an address that no host can have
+					if !strings.Contains(addresses, "0.1.0.2") {
+						t.Errorf("%s, %s: %s", first, addresses, got.Msg)
+					}
+					continue
+				}
+				if got, err = invoke("CHECK", first, "c1", after(config, got.Out)); err != nil || got.Status != 0 {
+					t.Errorf("%s, %s: CHECK: %v: %s", first, addresses, err, got.Msg)
+				}
+				succeed(t, "DEL", first, "c1", config)
+			}
+		}
+	})
+}
+
 // after is the configuration, closed by a brace, of a plugin that comes after others, with their result.
 func after(config string, result []byte) string {
 	return strings.TrimSuffix(config, "}") + `, "prevResult": ` + string(result) + "}"
