@@ -18,6 +18,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/process"
 	"github.com/trestle-cni/trestle/pkg/keys"
 )
 
@@ -204,8 +205,7 @@ func asked(ctx context.Context) (context.Context, context.CancelFunc, time.Durat
 	return ctx, stop, max(wait, time.Millisecond) // none would be for ever
 }
 
-// exec calls the plugin in the file. This is the only place that runs a program. A cancelled context asks it to end and gives it time to
-// undo its work.
+// exec calls the plugin in the file. A cancelled context asks it to end and gives it time to undo its work; then it ends with all that it has started.
 func (r *Request) exec(file string) callee {
 	const first = 3 // of a process's further files, package os/exec
 	return callee{file, first, func(ctx context.Context, env map[string]string, config []byte) ([]byte, error) {
@@ -221,9 +221,7 @@ func (r *Request) exec(file string) callee {
 			defer sandbox.Close()
 			cmd.ExtraFiles = []*os.File{sandbox}
 		}
-		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-		cmd.WaitDelay = wait
-		err := cmd.Run()
+		err := process.Run(ctx, cmd, syscall.SIGTERM, wait)
 		_, _ = io.WriteString(r.Streams.Err, harmless(stderr.String())) // a delegate's log is ours, also where it failed
 		if err == nil {
 			return stdout.Bytes(), nil

@@ -15,6 +15,8 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/keys"
+	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // ipamDir is a directory with this test binary as the plugin ipam.
@@ -198,5 +200,42 @@ func TestDelegateIsLate(t *testing.T) {
 	r := &Request{Path: []string{dir}, Environ: map[string]string{}, Config: []byte(config), Streams: Streams{Err: &strings.Builder{}}}
 	if _, err := r.Delegate(ctx, "slow", "ADD"); fault.Code(err) != fault.TryLater || !strings.Contains(err.Error(), "lock: context canceled") {
 		t.Errorf("code %d: %v, want code 11", fault.Code(err), err)
+	}
+}
+
+// What a plugin has started ends with it, whichever verb it was called for.
+func TestDelegateEndsWhole(t *testing.T) {
+	for _, command := range []string{"ADD", "DEL", "CHECK", "STATUS", "GC"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			pipe := filepath.Join(dir, "pipe")
+			must(t, syscall.Mkfifo(pipe, 0o600))
+			must(t, os.WriteFile(filepath.Join(dir, "hangs"), []byte("#!/bin/sh\n(trap '' TERM; exec sleep 1000 >"+pipe+" 2>&1) & wait\n"), 0o700))
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() {
+				file, _ := os.Open(pipe) // waits for the child
+				cancel()
+				_, _ = file.Read(make([]byte, 1)) // and for its end
+				close(ended)
+			}()
+			k, err := keys.Parse([]byte(config))
+			must(t, err)
+			r := &Request{Path: []string{dir}, Command: command, Keys: k, Environ: map[string]string{}, Config: []byte(config), Streams: Streams{Err: &strings.Builder{}}}
+			if command == "GC" {
+				err = r.DelegateGC(ctx, "hangs", Valid{})
+			} else {
+				_, err = r.Delegate(ctx, "hangs", command)
+			}
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%v, want context.Canceled", err)
+			}
+			select {
+			case <-ended:
+			case <-time.After(slack.Of(5 * time.Second)):
+				t.Error("its child lives on")
+			}
+		})
 	}
 }

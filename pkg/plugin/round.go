@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/process"
 	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 )
 
@@ -28,7 +29,7 @@ func GivesNone(kind string) error {
 
 // callers is the variable that names the plugins within whose calls a call is, the outermost first. Others pass it on with the rest of the
 // environment. So whatever goes round ends, by whichever names and through whomever.
-const callers = "TRESTLE_CALLERS"
+const callers = process.Within
 
 // mostCallers is more than there can be: a list, a plugin of it, its address plugin, and what that may ask.
 const mostCallers = 6

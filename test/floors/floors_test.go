@@ -19,7 +19,7 @@ const module = "github.com/trestle-cni/trestle/"
 // floors lists the rooms from the ground up. A room may import rooms of lower floors only. A folder below a listed one is on its floor
 // unless it is listed itself.
 var floors = [][]string{
-	{"pkg/kernel/nlsocket", "pkg/kernel/procfile", "pkg/kernel/plainfile", "pkg/kernel/filelock", "pkg/kernel/xtables", "pkg/kernel/dbus", "pkg/kernel/netns", "pkg/order", "pkg/digest"},
+	{"pkg/kernel/nlsocket", "pkg/kernel/procfile", "pkg/kernel/plainfile", "pkg/kernel/filelock", "pkg/kernel/xtables", "pkg/kernel/dbus", "pkg/kernel/netns", "pkg/kernel/process", "pkg/order", "pkg/digest"},
 	{"pkg/kernel/rtnl", "pkg/kernel/nftconn"},
 	{"pkg/deadline", "pkg/fault", "pkg/owner", "pkg/cache", "pkg/phase", "pkg/checksum", "pkg/places", "pkg/operator/budget", "pkg/dhcp/call", "pkg/dhcp/packet", "pkg/dhcp/folder"},
 	{"pkg/keys", "pkg/firewall", "pkg/journal", "pkg/gone"},

@@ -113,7 +113,7 @@ func (r *readings) keep(name string, last reading) {
 
 // print runs the program.
 func (t *tool) print(ctx context.Context, table string) (*ruleset, error) {
-	out, err := t.run(exec.CommandContext(ctx, t.save, "-t", table))
+	out, err := output(ctx, exec.CommandContext(ctx, t.save, "-t", table))
 	if err != nil {
 		return nil, err
 	}

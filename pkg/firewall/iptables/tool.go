@@ -9,9 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/kernel/process"
 )
 
 // flavour is where the rules of a tool end up. The tables of one flavour are not seen by the other's tools, and packets pass both.
@@ -113,20 +117,23 @@ func flavourOf(ctx context.Context, program string) (flavour, error) {
 			return legacy, nil
 		}
 	}
-	out, err := exec.CommandContext(ctx, program, "--version").Output()
+	out, err := output(ctx, exec.CommandContext(ctx, program, "--version"))
 	if err != nil {
-		return "", fmt.Errorf("%s --version: %w", program, err)
+		return "", fmt.Errorf("--version: %w", err)
 	}
-	if bytes.Contains(out, []byte("nf_tables")) {
+	if strings.Contains(out, "nf_tables") {
 		return onNFT, nil
 	}
 	return legacy, nil // before 1.8 there was no other
 }
 
-func (t *tool) run(cmd *exec.Cmd) (string, error) {
+// lingers is how long a program, or what it runs (many hosts have a script in its place), is waited for that has been killed.
+const lingers = time.Second
+
+func output(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
-	if err := cmd.Run(); err != nil {
+	if err := process.Run(ctx, cmd, unix.SIGKILL, lingers); err != nil {
 		return "", fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, oneLine(complaint.String()))
 	}
 	return out.String(), nil

@@ -38,7 +38,7 @@ func (t *tool) write(ctx context.Context, lock *os.File, tables ...lines) error 
 	}
 	cmd := exec.CommandContext(ctx, t.restore, "--noflush", "--wait")
 	cmd.Stdin, cmd.ExtraFiles = strings.NewReader(text), []*os.File{lock}
-	_, err := t.run(cmd)
+	_, err := output(ctx, cmd)
 	return err
 }
 

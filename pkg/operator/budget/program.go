@@ -9,10 +9,16 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/kernel/process"
 )
 
 // Output runs the program and returns what it prints. It ends where it prints, or works, for more than there is.
 func (b *Budget) Output(cmd *exec.Cmd) ([]byte, error) {
+	signal := process.Group(cmd)
+	if cmd.Cancel != nil { // it has a context
+		cmd.Cancel = func() error { return signal(unix.SIGKILL) }
+	}
 	pipe, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -26,7 +32,7 @@ func (b *Budget) Output(cmd *exec.Cmd) ([]byte, error) {
 	}
 	out, over := b.drain(pipe)
 	if over != nil {
-		_ = cmd.Process.Kill() // it may have ended
+		_ = signal(unix.SIGKILL) // it may have ended
 	}
 	err = cmd.Wait()
 	switch {
