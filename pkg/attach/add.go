@@ -9,6 +9,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/phase"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
@@ -94,22 +95,33 @@ func (v *verb) build(ctx context.Context, m *made) error {
 	return v.req.Print(p.Result)
 }
 
-// guard is the plan's. What is left of an attachment of the same names goes first where that is provably gone: the reference's DEL knows nothing of it.
+// guard is the plan's. What is left of an attachment of the same names goes first where that is provably gone, whatever the list was then: the reference's
+// DEL knows nothing of it.
 func (v *verb) guard(ctx context.Context, p plan.Plan) error {
 	err := p.Guard(ctx, v.site)
+	if err == nil {
+		err = v.everything(plan.Plan{}, v.call.Owner).Guard(ctx, v.site)
+		if !errors.Is(err, step.ErrRemains) {
+			return nil // it is in nobody's way
+		}
+	}
 	if !errors.Is(err, step.ErrRemains) {
 		return err
 	}
-	left, err := v.config.plan(Call{Owner: v.call.Owner})
-	if err != nil {
-		return err
-	}
-	v.req.Logf("removes what is left of attachment %s: its link %s is gone", v.call.Owner, v.call.Owner.HostLink())
-	if err := v.undo(ctx, left, v.call.Owner, nil); err != nil {
+	v.req.Logf("removes what is left of an earlier attachment %s, which is gone", v.call.Owner)
+	if err := v.undo(ctx, v.remains(), v.call.Owner, nil); err != nil {
 		return err
 	}
 	v.site.Arrive(v.call.Owner)
 	return p.Guard(ctx, v.site)
+}
+
+// remains is what another's DEL leaves of an attachment: links and their addresses are gone with it.
+func (v *verb) remains() (p plan.Plan) {
+	for _, role := range firewall.Roles() {
+		p.Steps = append(p.Steps, step.Claim{Owner: v.call.Owner, Claim: firewall.Claim{Role: role}})
+	}
+	return p
 }
 
 // reserve asks the IPAM plugin, before anything is made or, for one that wants to see the interface, after the links. It returns the plan

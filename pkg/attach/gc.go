@@ -8,8 +8,10 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/pkg/site"
+	"github.com/trestle-cni/trestle/pkg/step"
 )
 
 // gc removes, of this network, every attachment that is not valid, and then the ground that nobody uses. It goes on after errors and
@@ -59,6 +61,7 @@ func (v *verb) collect(ctx context.Context, valid plugin.Valid) (kept plugin.Val
 			kept = v.unburied(kept, h)
 		}
 	}
+	errs = append(errs, v.shed(ctx, p))
 	if !v.req.DryRun() {
 		errs = append(errs, p.Sweep(ctx, v.site))
 	}
@@ -115,4 +118,36 @@ func (v *verb) bury(ctx context.Context, h firewall.Holder, proof string) error 
 	}
 	v.req.Logf("removes attachment %s: %s", h, proof)
 	return v.undo(ctx, p, h.Owner, nil)
+}
+
+// shed removes what another suite's DEL left of attachments that this suite has made again since, and which live, valid or not.
+func (v *verb) shed(ctx context.Context, p plan.Plan) error {
+	var errs []error
+	for _, s := range p.Steps {
+		c, ok := plan.As[step.Claim](s)
+		if !ok {
+			continue
+		}
+		relics, err := c.Relics(ctx, v.site, owner.Network(v.req.Network))
+		errs = append(errs, err)
+		for _, h := range relics {
+			errs = append(errs, v.shedOne(ctx, c, h.Owner))
+		}
+	}
+	return fault.Join(errs...)
+}
+
+func (v *verb) shedOne(ctx context.Context, c step.Claim, o owner.Owner) error {
+	what := fmt.Sprintf("%s of an earlier attachment %s: its link %s is gone, and another carries it", c, o, o.HostLink())
+	if v.req.DryRun() {
+		v.req.Logf("would remove %s", what)
+		return nil
+	}
+	lock, err := v.lockAmong(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	v.req.Logf("removes %s", what)
+	return c.Shed(ctx, v.site, o)
 }

@@ -37,9 +37,9 @@ func (c Claim) String() string {
 	return string(c.Role)
 }
 
-// ErrRemains says of an owner that holds something already that what carried it is provably gone: who knew nothing of us has deleted the attachment, or nobody
-// has. Undone, it is in nobody's way.
-var ErrRemains = errors.New("of an attachment whose link is gone")
+// ErrRemains says of an owner that holds something already that his attachment is provably gone: who knew nothing of us has deleted it, or nobody has. Undone,
+// it is in nobody's way.
+var ErrRemains = errors.New("of an attachment that is gone")
 
 // Guard refuses an owner that holds something in the role already: it was added before.
 func (c Claim) Guard(ctx context.Context, s *site.Site) error {
@@ -57,10 +57,21 @@ func (c Claim) Guard(ctx context.Context, s *site.Site) error {
 	err = fault.New(fault.Taken, "delete it before you add it again", "attachment %s: exists already", c.Owner)
 	holders, unread := filter.Owners(ctx, c.Role, c.Owner.ID.Network)
 	holders = slices.DeleteFunc(holders, func(h firewall.Holder) bool { return h.ID != c.Owner.ID })
-	if unread == nil && len(holders) > 0 && !slices.ContainsFunc(holders, func(h firewall.Holder) bool { return !Dead(s, h) }) {
+	if unread == nil && len(holders) > 0 && !slices.ContainsFunc(holders, func(h firewall.Holder) bool { return !Dead(s, h) && !c.forsaken(s, h) }) {
 		err = fault.Join(err, ErrRemains)
 	}
 	return err
+}
+
+// forsaken says whether an attachment that no link of the host's carried is gone: the container that is to get it has no such interface, and no runtime
+// remembers another network namespace of it.
+func (c Claim) forsaken(s *site.Site, h firewall.Holder) bool {
+	_, _, ifName, _ := c.Owner.Names()
+	if h.Linked || s.Container == nil {
+		return false
+	}
+	link, err := find(s.Container, ifName)
+	return err == nil && link == nil && !remembered(h, func(cache.Entry) bool { return true })
 }
 
 // Apply holds the claim, with what carries it. What a dead owner held is taken over.
@@ -115,7 +126,12 @@ func dead(s *site.Site, h firewall.Holder, tells func(cache.Entry) bool) bool {
 	if _, err := s.Host.Conn.LinkByName(h.HostLink()); !absentLink(err) { // as it is now
 		return false
 	}
-	return !cache.Remembers(cache.Dir, h.Text, func(e cache.Entry) bool { return owner.Of(e.Network, e.ContainerID, e.IfName).ID == h.ID && tells(e) })
+	return !remembered(h, tells)
+}
+
+// remembered says whether a runtime remembers a network namespace of the attachment that is there.
+func remembered(h firewall.Holder, tells func(cache.Entry) bool) bool {
+	return cache.Remembers(cache.Dir, h.Text, func(e cache.Entry) bool { return owner.Of(e.Network, e.ContainerID, e.IfName).ID == h.ID && tells(e) })
 }
 
 // vacated says whether what the holder has is free to be taken: it is dead, or its link is gone, and by the runtime's word another link carries the container
@@ -125,6 +141,31 @@ func vacated(s *site.Site, h firewall.Holder) bool {
 		links := e.HostLinks()
 		return len(links) == 0 || slices.Contains(links, h.HostLink())
 	})
+}
+
+// Relics lists who holds something on the network that is of a link that is gone, and lives by another suite's.
+func (c Claim) Relics(ctx context.Context, s *site.Site, network [8]byte) (list []firewall.Holder, err error) {
+	filter, err := s.Filter()
+	if err != nil {
+		return nil, err
+	}
+	if shedder, can := filter.(firewall.Shedder); can {
+		list, err = shedder.Relics(ctx, c.Role, network)
+	}
+	return slices.DeleteFunc(list, func(h firewall.Holder) bool { return !vacated(s, h) || Dead(s, h) }), err
+}
+
+// Shed drops it, under the owner's lock, if that is so still.
+func (c Claim) Shed(ctx context.Context, s *site.Site, o owner.Owner) error {
+	list, err := c.Relics(ctx, s, o.ID.Network)
+	if err != nil || !slices.ContainsFunc(list, func(h firewall.Holder) bool { return h.ID == o.ID }) {
+		return err
+	}
+	filter, err := s.Filter()
+	if err != nil {
+		return err
+	}
+	return filter.(firewall.Shedder).Shed(ctx, o, c.Role)
 }
 
 // Undo drops what the owner holds in the role, be the values known or not.

@@ -191,15 +191,12 @@ func (f *Filter) orOthers(ctx context.Context, o owner.Owner, c firewall.Claim, 
 	return fault.New(fault.Drift, "delete the attachment and add it again", "packet filter, as another suite of plugins made it: %s", strings.Join(missing, "; "))
 }
 
-// outdated says whether all that the owner holds of ours is a ledger of iptables, which no packet meets, and the link that it tells of is gone. The reference,
-// which knows nothing of it, may have deleted what it was about, and made the attachment again.
+// outdated says whether all that the owner holds of ours is of a link that is gone. The reference, which knows nothing of it, may have deleted what it was about,
+// and made the attachment again; its rules come before ours, and what is left of them is about an address that the container does not have. A GC takes it away.
 func (f *Filter) outdated(ctx context.Context, o owner.Owner, r firewall.Role) bool {
-	held, err := f.nft.Holds(ctx, o, r)
-	if err = f.tolerant(ctx, err); held || err != nil || r.Frames() {
-		return false
-	}
-	holders, err := f.iptables.Owners(ctx, r, o.ID.Network)
-	return err == nil && slices.ContainsFunc(holders, func(h firewall.Holder) bool { return h.ID == o.ID && h.Linked && absent(h.HostLink()) })
+	holders, err := f.Owners(ctx, r, o.ID.Network)
+	holders = slices.DeleteFunc(holders, func(h firewall.Holder) bool { return h.ID != o.ID })
+	return err == nil && len(holders) > 0 && absent(o.HostLink()) && !slices.ContainsFunc(holders, func(h firewall.Holder) bool { return !h.Linked })
 }
 
 // holdsAlike says whether the owner holds anything of ours that one plugin claims.
@@ -217,6 +214,17 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 		return f.unpass(ctx, o, c)
 	}
 	return fault.Join(f.tolerant(ctx, f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, f.nft.Conn, o, c))
+}
+
+// Relics are nft's. The chains that ours have under iptables have the reference's names, and a DEL of its removes them.
+func (f *Filter) Relics(ctx context.Context, r firewall.Role, network [8]byte) ([]firewall.Holder, error) {
+	holders, err := f.nft.Owners(ctx, r, network)
+	return holders, f.tolerant(ctx, err)
+}
+
+// Shed drops what the owner has under nft.
+func (f *Filter) Shed(ctx context.Context, o owner.Owner, r firewall.Role) error {
+	return f.tolerant(ctx, f.nft.Drop(ctx, o, firewall.Claim{Role: r}))
 }
 
 // others drops the claim under iptables. Frames are nft's alone.

@@ -36,6 +36,10 @@ func leftoverChecks() []Check {
 // leaked tells what is left of the dead: with a link, or without.
 func (p *Picture) leaked(link bool) (found []Finding) {
 	for _, a := range p.Host.Attachments {
+		if a.Relic != "" && !link {
+			found = append(found, Finding{Object: name(a), What: "rules of ours are left of an earlier attachment of that name, which another suite of plugins deleted; its link " +
+				a.Relic + " is gone", Remedy: "trestle gc --yes", Fix: &Fix{Kind: Collect}})
+		}
 		rules := len(a.Ports) > 0 || len(a.Masked) > 0
 		if a.State != observe.Leaked || (a.HostLink != "") != link || !link && !rules {
 			continue

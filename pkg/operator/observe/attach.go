@@ -22,6 +22,7 @@ type file struct {
 	owner    owner.ID
 	hostName string // of its host link, there or not
 	linked   bool   // where that link is gone, it is dead
+	ours     bool   // linked, by rules that no other suite has under the same names
 	lent     *lent.Device
 	memory   *memory
 	entry    cache.Entry // that the memory was read from
@@ -59,6 +60,7 @@ func (r *reader) attach(ctx context.Context) {
 	r.ask(ctx, all.list)
 	for _, f := range all.list {
 		f.judge(r)
+		f.Relic = f.relic(r.host)
 	}
 	order.By(r.host.Attachments, func(a, b *Attachment) int { return strings.Compare(a.ID, b.ID) })
 }
@@ -177,7 +179,7 @@ func (all *files) attachSign(s sign) {
 			f = all.of(owner.Of(s.network, s.container, s.ifName), Reference)
 		}
 	}
-	f.linked = f.linked || s.linked
+	f.linked, f.ours = f.linked || s.linked, f.ours || s.ours
 	if s.port != nil && !slices.Contains(f.Ports, *s.port) {
 		f.Ports = append(f.Ports, *s.port)
 	}

@@ -2,9 +2,11 @@ package observe
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
 // hidden is what a reader without the right to it did not see, beside namespaces, which say so themselves.
@@ -36,6 +38,15 @@ func (f *file) death(h *Host) string {
 		return "its link " + f.hostName + " and its network namespace are gone"
 	}
 	return ""
+}
+
+// relic is the link of an earlier attachment of the same names whose rules of ours are left: another suite deleted it, and made the one that lives.
+func (f *file) relic(h *Host) string {
+	link := owner.Owner{ID: f.owner}.HostLink()
+	if !f.ours || f.memory == nil || len(f.memory.hostLinks) == 0 || slices.Contains(f.memory.hostLinks, link) || h.Own().Named(link) != nil || !f.lives() {
+		return ""
+	}
+	return link
 }
 
 // paired says whether the host's link has its other end in another namespace, which is there as long as that is.

@@ -19,6 +19,7 @@ type sign struct {
 	port                       *Port
 	masked                     string // an address that leaves with the host's
 	linked                     bool   // where its link is gone, it is dead
+	ours                       bool   // linked, by a table of ours
 }
 
 // address is the container's that the sign tells, if it tells one.
@@ -72,6 +73,7 @@ func ownSigns(t *ruleset.Table) (list []sign) {
 			case "attachment":
 				value, _ := strconv.Atoi(data)
 				s.linked = value&linkedBit != 0
+				s.ours = s.linked
 			case "masq4", "masq6":
 				s.masked = key
 			case "dnat4", "dnat6", "dnat4ip", "dnat6ip":
