@@ -99,11 +99,8 @@ func (v *verb) build(ctx context.Context, m *made) error {
 // DEL knows nothing of it.
 func (v *verb) guard(ctx context.Context, p plan.Plan) error {
 	err := p.Guard(ctx, v.site)
-	if err == nil {
-		err = v.everything(plan.Plan{}, v.call.Owner).Guard(ctx, v.site)
-		if !errors.Is(err, step.ErrRemains) {
-			return nil // it is in nobody's way
-		}
+	if err == nil && v.place == First && v.filters {
+		err = step.Remains(ctx, v.site, v.call.Owner)
 	}
 	if !errors.Is(err, step.ErrRemains) {
 		return err

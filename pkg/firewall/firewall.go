@@ -225,6 +225,11 @@ type Publisher interface {
 	Published(ctx context.Context, o owner.Owner, c Claim) ([]Port, error)
 }
 
+// A Rememberer is a filter that says at little cost whether an owner holds anything, in whichever role.
+type Rememberer interface {
+	HoldsAnything(ctx context.Context, o owner.Owner) (bool, error)
+}
+
 // A Shedder is a filter with rules that no other suite of plugins has under the same names, so that an owner's can go, and what another suite made for the same
 // names since stays.
 type Shedder interface {

@@ -63,6 +63,28 @@ func (c Claim) Guard(ctx context.Context, s *site.Site) error {
 	return err
 }
 
+// Remains looks whether anything is left of an earlier attachment of the owner that is gone, in any role: then it says so, by ErrRemains. What is not known to be left is
+// in nobody's way.
+func Remains(ctx context.Context, s *site.Site, o owner.Owner) error {
+	filter, err := s.Filter()
+	if err != nil {
+		return err
+	}
+	looks, can := filter.(firewall.Rememberer)
+	if !can {
+		return nil
+	}
+	if held, err := looks.HoldsAnything(ctx, o); err != nil || !held {
+		return nil // what needs a packet filter will say what is wrong with it
+	}
+	for _, role := range firewall.Roles() {
+		if err := (Claim{Owner: o, Claim: firewall.Claim{Role: role}}).Guard(ctx, s); errors.Is(err, ErrRemains) {
+			return err
+		}
+	}
+	return nil
+}
+
 // forsaken says whether an attachment that no link of the host's carried is gone: the container that is to get it has no such interface, and no runtime
 // remembers another network namespace of it.
 func (c Claim) forsaken(s *site.Site, h firewall.Holder) bool {

@@ -42,7 +42,7 @@ func TestDemand(t *testing.T) {
 			verb, container string
 			most            demand
 		}{
-			{"ADD", "ctr2", demand{sockets: 3, requests: 33, programs: 1}},
+			{"ADD", "ctr2", demand{sockets: 3, requests: 37, programs: 1}}, // four of them to see that nothing is left of an earlier one
 			{"DEL", "ctr2", demand{sockets: 3, requests: 12, programs: 1}},
 			{"DEL", "ctr2", demand{sockets: 3, requests: 7, programs: 1}}, // a runtime's second
 		} {

@@ -20,6 +20,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/nftables"
+
 	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -237,6 +239,22 @@ func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (boo
 	defer k.close()
 	for _, p := range places() {
 		there, err := k.has(ctx, p, "raw", ledgerChain(o, r))
+		if there || err != nil {
+			return there, err
+		}
+	}
+	return false, nil
+}
+
+// HoldsIn says whether the owner has a ledger of any role, where it is known which tables nf_tables has.
+func (f *Filter) HoldsIn(ctx context.Context, tables []*nftables.Table, o owner.Owner) (bool, error) {
+	k, err := f.lookBy(func(*nftconn.Conn) ([]*nftables.Table, error) { return tables, nil })
+	if err != nil {
+		return false, err
+	}
+	defer k.close()
+	for _, p := range places() {
+		there, err := k.has(ctx, p, "raw", ledgerChain(o, firewall.Masquerade), ledgerChain(o, firewall.Publish), ledgerChain(o, firewall.Forward))
 		if there || err != nil {
 			return there, err
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/google/nftables"
 
@@ -108,6 +109,17 @@ func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (boo
 	if err := f.connect(); err != nil {
 		return false, explain(err)
 	}
+	found, err := f.find(w.attachment.set, w.attachment.key)
+	return belongs(found, o), explain(err)
+}
+
+// HoldsIn says so where it is known which tables there are.
+func (f *Filter) HoldsIn(tables []*nftables.Table, o owner.Owner, r firewall.Role) (bool, error) {
+	w, err := begin(o, r)
+	if err != nil || !slices.ContainsFunc(tables, w.table.is) {
+		return false, err
+	}
+	defer f.lock()()
 	found, err := f.find(w.attachment.set, w.attachment.key)
 	return belongs(found, o), explain(err)
 }
