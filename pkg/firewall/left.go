@@ -1,0 +1,21 @@
+package firewall
+
+import (
+	"context"
+
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// A Rememberer is a filter that says at little cost whether an owner holds anything, in whichever role.
+type Rememberer interface {
+	HoldsAnything(ctx context.Context, o owner.Owner) (bool, error)
+}
+
+// A Shedder is a filter with rules that no other suite of plugins has under the same names, so that an owner's can go, and what another suite made for the same
+// names since stays.
+type Shedder interface {
+	// Relics lists who holds something in the role by such rules.
+	Relics(ctx context.Context, r Role, network [8]byte) ([]Holder, error)
+	// Shed drops what the owner holds by them.
+	Shed(ctx context.Context, o owner.Owner, r Role) error
+}
