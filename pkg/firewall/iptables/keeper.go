@@ -233,7 +233,7 @@ func (t *tool) sheet(ctx context.Context) (sheet, error) {
 	if len(s) == 0 {
 		return s, nil
 	}
-	text, err := t.run(exec.CommandContext(ctx, t.save))
+	text, err := output(ctx, exec.CommandContext(ctx, t.save))
 	if err != nil {
 		return nil, err
 	}
