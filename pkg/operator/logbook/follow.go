@@ -95,18 +95,16 @@ func (t *tail) more(each func(line []byte) bool) (bool, error) {
 
 // next is the file under the name, if it is not the one that is open.
 func (t *tail) next() (*os.File, error) {
-	file, err := os.Open(t.path)
+	file, err := openFile(t.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil || t.file == nil {
 		return file, err
 	}
-	own, err1 := t.file.Stat()
-	named, err2 := file.Stat()
-	if err := errors.Join(err1, err2); err != nil || os.SameFile(own, named) {
+	if same(file, t.file) {
 		file.Close()
-		return nil, err
+		return nil, nil
 	}
 	return file, nil
 }
@@ -120,6 +118,7 @@ func (t *tail) drain(each func(line []byte) bool) (bool, error) {
 	for {
 		line, rest, whole := bytes.Cut(t.rest, []byte("\n"))
 		if !whole {
+			t.rest = t.rest[max(0, len(t.rest)-longest):] // what is longer is no line of ours
 			return true, nil
 		}
 		if t.rest = rest; !each(line) {

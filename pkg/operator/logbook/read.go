@@ -4,14 +4,18 @@ package logbook
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/journal"
@@ -55,8 +59,8 @@ func open(log journal.Log) (io.ReadCloser, error) {
 
 func openFiles(path string) (io.ReadCloser, error) {
 	var in files
-	for _, name := range []string{path + ".1", path} {
-		file, err := os.Open(name)
+	for _, name := range []string{path, path + ".1"} { // the newer first: what becomes the other meanwhile is read twice, and not lost
+		file, err := openFile(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -64,14 +68,39 @@ func openFiles(path string) (io.ReadCloser, error) {
 			in.Close()
 			return nil, fault.New(fault.IO, "read it as root", "%w", err)
 		}
+		if len(in.open) > 0 && same(file, in.open[0]) {
+			file.Close()
+			continue
+		}
 		in.open = append(in.open, file)
 	}
+	slices.Reverse(in.open)
 	var readers []io.Reader
 	for _, file := range in.open {
 		readers = append(readers, file)
 	}
 	in.Reader = io.MultiReader(readers...)
 	return &in, nil
+}
+
+// openFile opens a file of the log as plugins do: nothing but a regular one is one, and a pipe would wait for its writer.
+func openFile(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		file.Close()
+		return nil, &fs.PathError{Op: "read", Path: path, Err: cmp.Or(err, errors.New("not a regular file"))}
+	}
+	return file, nil
+}
+
+// same says whether both are one file.
+func same(a, b *os.File) bool {
+	one, err1 := a.Stat()
+	other, err2 := b.Stat()
+	return err1 == nil && err2 == nil && os.SameFile(one, other)
 }
 
 // files are read one after the other.
@@ -96,18 +125,23 @@ func openJournal() (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(out)), nil
 }
 
-// longest is the longest line that is read, in bytes: a hundred times longer than any is.
+// longest is the longest line that is read, in bytes: a hundred times longer than any is. What is longer is none, and what follows it is read.
 const longest = 1 << 20
 
 func scan(in io.Reader, q Query, each func(journal.Entry) bool) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, longest)
-	for lines.Scan() {
-		if e, ok := parse(lines.Bytes()); ok && q.Wants(&e) && !each(e) {
+	lines := bufio.NewReaderSize(in, longest)
+	for {
+		line, err := lines.ReadSlice('\n')
+		for errors.Is(err, bufio.ErrBufferFull) {
+			line, err = lines.ReadSlice('\n')
+		}
+		if e, ok := parse(line); ok && q.Wants(&e) && !each(e) || errors.Is(err, io.EOF) {
 			return nil
 		}
+		if err != nil {
+			return err
+		}
 	}
-	return lines.Err()
 }
 
 // beginning is how a line of the journal begins.

@@ -2,6 +2,7 @@ package tool
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -58,17 +59,15 @@ func (m *metering) write(ctx context.Context, bundle plugin.Bundle, out io.Write
 	text.host(picture.Host)
 	text.findings(picture.Examine())
 	text.dropped()
-	if err := text.verbs(); err != nil {
-		return err
-	}
+	unread := text.verbs() // a log that cannot be read is no reason to tell nothing of the host
 	if m.output == "" {
 		_, err = out.Write(text.Bytes())
-		return err
+		return cmp.Or(err, unread)
 	}
 	if err := plainfile.Publish(m.output, text.Bytes()); err != nil {
 		return fault.New(fault.IO, "name a file in a directory that can be written", "--output: %w", err)
 	}
-	return nil
+	return unread
 }
 
 // exposition is text in the format of Prometheus, version 0.0.4.
@@ -84,7 +83,7 @@ func (x *exposition) sample(name string, value float64, labels ...string) {
 	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 	var list []string
 	for i := 0; i < len(labels); i += 2 {
-		list = append(list, labels[i]+`="`+escape.Replace(labels[i+1])+`"`)
+		list = append(list, labels[i]+`="`+escape.Replace(strings.ToValidUTF8(labels[i+1], "\uFFFD"))+`"`)
 	}
 	fmt.Fprintf(x, "%s{%s} %s\n", name, strings.Join(list, ","), strconv.FormatFloat(value, 'g', -1, 64))
 }
