@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
+	"github.com/trestle-cni/trestle/pkg/gone"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
@@ -179,4 +181,26 @@ func anchored(t *testing.T) string {
 		t.Fatalf("no anchor: %s", nftool(t, "-a", "list", "chain", "ip", "filter", "FORWARD"))
 	}
 	return m[1]
+}
+
+// TestTwoWatches begins a second watch: it is refused, and the first goes on, to whom DELs still tell that they begin.
+func TestTwoWatches(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		run := t.TempDir()
+		f := nft.Open().Remember(run)
+		defer f.Close()
+		one := hold(t, f, 2)
+		hold(t, f, 3)
+		said := begun(t, run, nothing)
+		if err := Run(t.Context(), Options{Run: run, Repair: nothing, Say: func(string) {}}); !errors.Is(err, ErrOther) {
+			t.Errorf("a second one: %v", err)
+		}
+		must(t, gone.Note(run, one.ID))
+		nftool(t, "flush ruleset")
+		says(t, said, "made again", "of 1 attachments")
+		if text := nftool(t, "list", "ruleset"); strings.Contains(text, "net/c2/eth0") {
+			t.Errorf("a container that is deleted:\n%s", text)
+		}
+	})
 }

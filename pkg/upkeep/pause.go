@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 )
 
@@ -47,6 +48,25 @@ func (p Pause) Write(run string) error {
 		return err
 	}
 	return plainfile.Write(pausePath(run), append(text, '\n'))
+}
+
+// ErrOther says that another watches: the first to end would take away what the DELs tell both.
+var ErrOther = errors.New("another one watches already")
+
+// only sees to it that nobody else watches until the file is closed.
+func only(run string) (*os.File, error) {
+	file, err := filelock.Open(filepath.Join(run, "the-watch-at-work.lock")) // no link, whose lock is beside it, has so long a name
+	if err != nil {
+		return nil, err
+	}
+	if err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrOther
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
 }
 
 // awaitPauses subscribes to what becomes of the file.

@@ -8,6 +8,13 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
+func (w *watch) close() {
+	_ = w.filter.Close()
+	if w.tables != nil {
+		w.tables.Close()
+	}
+}
+
 // learns has the tables of iptables read.
 func (w *watch) learns() {
 	select {

@@ -65,6 +65,11 @@ func Run(ctx context.Context, o Options) error {
 	w.due.Stop()
 	w.keeper = nft.Keep(w.filter)
 	defer w.close()
+	alone, err := only(o.Run)
+	if err != nil {
+		return err
+	}
+	defer alone.Close()
 	if err := gone.Begin(o.Run); err != nil {
 		return err
 	}
@@ -76,13 +81,6 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	return w.loop(ctx)
-}
-
-func (w *watch) close() {
-	_ = w.filter.Close()
-	if w.tables != nil {
-		w.tables.Close()
-	}
 }
 
 // begin subscribes, looks what there is, and then has all that is missing made.

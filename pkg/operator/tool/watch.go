@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -32,6 +33,9 @@ func (r repairing) watch(ctx context.Context, out, complaints io.Writer, bundle 
 	say := func(line string) { fmt.Fprintln(out, safe(line)) }
 	err := upkeep.Run(ctx, upkeep.Options{Run: site.Run, Names: slices.Sorted(maps.Keys(bundle)), Say: say,
 		Repair: func(ctx context.Context) error { return r.once(ctx, complaints, say) }})
+	if errors.Is(err, upkeep.ErrOther) {
+		return fault.New(fault.TryLater, "leave that one at its work, or end it first", "repair --watch: %w", err)
+	}
 	if err != nil {
 		return fault.New(fault.Internal, "see whether nf_tables is in this kernel; trestle repair does it once", "repair --watch: %w", err)
 	}
