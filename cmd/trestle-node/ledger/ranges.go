@@ -75,7 +75,7 @@ func forgetful(path string) error {
 	if err != nil {
 		return fault.New(fault.IO, ioHint, "ranges: %s: %w", path, err)
 	}
-	if system.Type != unix.TMPFS_MAGIC && system.Type != unix.RAMFS_MAGIC {
+	if kind := uint32(system.Type); kind != unix.TMPFS_MAGIC && kind != unix.RAMFS_MAGIC { // of 32 bits with a sign on arm
 		return fault.New(fault.Config, "choose one below /run", "rangesFile: %s: must be on a tmpfs: what this boot may hand out must end with it", path)
 	}
 	return nil
