@@ -168,9 +168,9 @@ func revivesNobody(t *testing.T, text string, rulesOf func(*testing.T) string) {
 		}
 		nstest.Remove(t, netnsDir+s.name(2+i))
 	}
-	if !s.hears("c0", "udp", "192.0.2.2:7", outsider) || !s.hears(outsider, "udp", "192.0.2.1:20000", "c0") {
-		t.Error("c0 is not what it was")
-	}
+	w.until("c0 is what it was", func(string) bool { // iptables has the ledgers, in which the names are, before the rules
+		return s.hears("c0", "udp", "192.0.2.2:7", outsider) && s.hears(outsider, "udp", "192.0.2.1:20000", "c0")
+	})
 	s.tool("repair")
 	if rules := rulesOf(t); strings.Count(rules, "net/c") != strings.Count(w.before, "net/c") {
 		t.Errorf("not as before:\n%s\nbut:\n%s", w.before, rules)
