@@ -18,8 +18,10 @@ import (
 // How it is asked: more often and for less long than by RFC 5227, which has a human's patience and slow links in mind. The whole is what the kernel takes for an
 // IPv6 address (RFC 4862, section 5.4: one question, a second).
 const (
-	whole = time.Second
-	pause = 300 * time.Millisecond
+	questions = 4
+	pause     = 250 * time.Millisecond // after each
+	carrier   = 2 * time.Second        // how long is waited for one: a link's comes when the kernel gets to it
+	queued    = 1 << 10                // how many frames, more than a socket holds, are read when the pause is over
 )
 
 // Ask returns nil if nobody on the interface's link answers for an address, and else the fault that names who did. The interface has none of the addresses
@@ -116,52 +118,71 @@ func (l link) up() (restore func() error, err error) {
 	return restore, nil
 }
 
-// ask sends the questions and reads until the time is over or somebody answers.
+// ask sends the questions and reads, again and again, until somebody answers. What was asked without a carrier nobody has heard: it does not count.
 func (l link) ask(ctx context.Context, addrs []netip.Addr) error {
-	for end := time.Now().Add(whole); time.Now().Before(end); {
+	for asked, end := 0, time.Now().Add(carrier); asked < questions && (asked > 0 || time.Now().Before(end)); {
+		flags, err := l.flags()
+		if err != nil {
+			return fmt.Errorf("interface %s: %w", l.name, err)
+		}
 		for _, addr := range addrs {
 			err := unix.Send(l.fd, question(l.mac, addr), 0)
 			if err != nil && !errors.Is(err, unix.ENOBUFS) { // no carrier yet
 				return fmt.Errorf("interface %s: asking for %s: %w", l.name, addr, err)
 			}
 		}
-		for again := min(pause, time.Until(end)); again > 0; {
-			began := time.Now()
-			if err := l.hear(again, addrs); err != nil {
-				return err
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			again -= time.Since(began)
+		if flags&unix.IFF_RUNNING != 0 {
+			asked++
+		}
+		if err := l.listen(ctx, addrs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listen reads what comes until the pause is over, and what has come by then: a busy machine may let us read only afterwards.
+func (l link) listen(ctx context.Context, addrs []netip.Addr) error {
+	end := time.Now().Add(pause)
+	for late := 0; late < queued; {
+		left := time.Until(end)
+		heard, err := l.hear(left, addrs)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil || left <= 0 && !heard {
+			return err
+		}
+		if left <= 0 {
+			late++
 		}
 	}
 	return nil
 }
 
 // hear reads one frame, or none in that time.
-func (l link) hear(wait time.Duration, addrs []netip.Addr) error {
+func (l link) hear(wait time.Duration, addrs []netip.Addr) (heard bool, err error) {
 	patience := unix.NsecToTimeval(max(wait, time.Millisecond).Nanoseconds())
 	if err := unix.SetsockoptTimeval(l.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience); err != nil {
-		return err
+		return false, err
 	}
 	buffer := make([]byte, 256)
 	n, from, err := unix.Recvfrom(l.fd, buffer, 0)
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("interface %s: %w", l.name, err)
+		return false, fmt.Errorf("interface %s: %w", l.name, err)
 	}
 	if at, ok := from.(*unix.SockaddrLinklayer); ok && at.Pkttype == unix.PACKET_OUTGOING {
-		return nil
+		return true, nil
 	}
 	for _, addr := range addrs {
 		if mac, claimed := claim(buffer[:n], l.mac, addr); claimed {
-			return fault.New(fault.Taken, "give another address, or find who has it: ip neigh, bridge fdb", "address %s: %s on the network of %s has it already", addr, mac, l.name)
+			return true, fault.New(fault.Taken, "give another address, or find who has it: ip neigh, bridge fdb", "address %s: %s on the network of %s has it already", addr, mac, l.name)
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // order is a number in the network's order.
