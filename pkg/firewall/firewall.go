@@ -32,10 +32,6 @@ const Table = "trestle"
 // ForwardTable is the name of the tables that the plugin firewall needs: apart, so that packets of other hosts do not pass their chains.
 const ForwardTable = "trestle_forward"
 
-// Sign is a chain of iptables that each transaction of ours makes and removes while somebody watches, so that the kernel tells whose it was: the program that it names is
-// the tool of iptables, which others run as well.
-const Sign = "TRESTLE-SIGN"
-
 // Role is the part of an attachment's traffic that a claim is about. One plugin writes one role.
 type Role string
 

@@ -72,7 +72,7 @@ func comment(text string) string {
 }
 
 // ledgerPrefix begins the names of the chains in which we write down what an owner holds.
-const ledgerPrefix = "TRESTLE-"
+const ledgerPrefix = firewall.ChainPrefix
 
 // ledgerChain returns the name of the owner's chain in the table raw, in 28 bytes, all that a chain's name may have.
 func ledgerChain(o owner.Owner, r firewall.Role) string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -111,15 +110,11 @@ func shared() []string {
 	return []string{guard, hostports, setMark, markMasq, forwardChain, publishedChain, stageOne, stageTwo, firewall.AdminChain}
 }
 
-func ours(chain string) bool {
-	return strings.HasPrefix(chain, ledgerPrefix) || strings.HasPrefix(chain, "CNI-")
-}
-
 // lines are what makes the table as it was.
 func (r *recall) lines() (list []string) {
 	var rules []string
 	for _, chain := range r.was.names {
-		if !ours(chain) || !r.was.has(chain) || len(r.now.chains[chain]) > 0 || r.now.has(chain) && len(r.was.chains[chain]) == 0 {
+		if !firewall.IsChain(chain) || !r.was.has(chain) || len(r.now.chains[chain]) > 0 || r.now.has(chain) && len(r.was.chains[chain]) == 0 {
 			continue
 		}
 		if !r.comes(chain) {
@@ -159,7 +154,7 @@ func (r *recall) may(chain, rule string) bool {
 	yes := chain != firewall.AdminChain // what is in it is the operator's
 	target := value(rule, "-j")
 	switch {
-	case ours(target):
+	case firewall.IsChain(target):
 		yes = yes && r.was.has(target) && (r.now.has(target) || r.comes(target))
 	case r.was.has(target):
 		yes = yes && r.now.has(target) // somebody else's chain
@@ -178,7 +173,7 @@ func (r *recall) may(chain, rule string) bool {
 // hooks are the rules of a chain of the kernel's that lead to ours. What was before all of others' comes first again, the rest last. Where some are there still, the
 // plugins are asked: the order is theirs.
 func (r *recall) hooks(chain string) (list []string) {
-	leads := func(rule string) bool { return ours(value(rule, "-j")) }
+	leads := func(rule string) bool { return firewall.IsChain(value(rule, "-j")) }
 	if slices.ContainsFunc(r.now.chains[chain], leads) {
 		r.Whole = r.Whole && !slices.ContainsFunc(r.was.chains[chain], func(rule string) bool { return leads(rule) && !r.now.contains(chain, rule) })
 		return nil

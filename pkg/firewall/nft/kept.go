@@ -112,7 +112,7 @@ func (k *Keeper) read(t *table) error {
 func (k *Keeper) readOthers() error {
 	chains, err := k.filter.conn.ListChains()
 	for _, c := range chains {
-		k.compat = k.compat || strings.HasPrefix(c.Name, compatChains)
+		k.compat = k.compat || strings.HasPrefix(c.Name, firewall.ChainPrefix)
 	}
 	if err != nil || !k.known[forward().String()] {
 		return err

@@ -42,7 +42,7 @@ func (k *Keeper) Restore(ctx context.Context, how Restoring) (Restored, error) {
 	done := Restored{Owners: make(map[owner.ID]bool)}
 	defer k.filter.lock()()
 	for _, t := range everyTable() {
-		if !k.knows(t) || how.Leave(t.what()) {
+		if !k.knows(t) || how.Leave(t.named().what()) {
 			continue
 		}
 		t.spare(how.Leave)
@@ -108,7 +108,7 @@ func (k *Keeper) lack(t *table, how Restoring, done *Restored) (changes []change
 			switch {
 			case barred[e.owner]:
 				done.Foreign = true
-			case how.Leave(t.whatSet(s.Name)) || how.Leave(t.whatElement(s.Name, fmt.Sprintf("%x", e.Key))):
+			case how.Leave(t.named().whatSet(s.Name)) || how.Leave(t.named().whatElement(s.Name, fmt.Sprintf("%x", e.Key))):
 			case e.owner == owner.ID{} || how.Admit(e.owner, linked[e.owner]):
 				put = append(put, e.SetElement)
 				done.note(s.Name, e)
@@ -172,7 +172,7 @@ func (k *Keeper) lackRules(t *table, how Restoring, linked, barred map[owner.ID]
 	k.mu.Lock()
 	known := slices.Clone(k.rules[t.String()])
 	k.mu.Unlock()
-	if len(known) == 0 || how.Leave(t.whatChain(conditionals)) {
+	if len(known) == 0 || how.Leave(t.named().whatChain(conditionals)) {
 		return nil, nil
 	}
 	there, _, err := k.filter.conditionalRules(t)
@@ -181,7 +181,7 @@ func (k *Keeper) lackRules(t *table, how Restoring, linked, barred map[owner.ID]
 	}
 	for _, r := range known {
 		is := func(other *nftables.Rule) bool { return r.alike(t, other) }
-		if slices.ContainsFunc(there, is) || barred[r.owner] || how.Leave(t.whatRule(r.Rule)) || !how.Admit(r.owner, linked[r.owner]) {
+		if slices.ContainsFunc(there, is) || barred[r.owner] || how.Leave(t.named().whatRule(t.words(r.Rule), r.Rule.Chain.Name)) || !how.Admit(r.owner, linked[r.owner]) {
 			continue
 		}
 		done.Rules++

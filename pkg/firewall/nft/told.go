@@ -135,7 +135,7 @@ func (t *Told) take(tables []*table, kind int, data []byte, ad *netlink.Attribut
 	}
 	t.note(kind, familyName(family)+" "+name, second, third, own.elements)
 	t.Signed = t.Signed || kind == unix.NFT_MSG_NEWCHAIN && third == firewall.Sign
-	t.compat = t.compat || kind == unix.NFT_MSG_NEWCHAIN && strings.HasPrefix(third, compatChains)
+	t.compat = t.compat || kind == unix.NFT_MSG_NEWCHAIN && strings.HasPrefix(third, firewall.ChainPrefix)
 	t.Forwarded = t.Forwarded || name == "filter" && (second == "FORWARD" || third == "FORWARD")
 	own.name = second
 	t.about(tables, own.of(name, family), data)

@@ -57,14 +57,10 @@ func (n named) whatRule(words, chain string) string {
 	return fmt.Sprintf("rule %sof chain %s of table %s", words, chain, n)
 }
 
-func (t *table) what() string                       { return named(t.String()).what() }
-func (t *table) whatSet(set string) string          { return named(t.String()).whatSet(set) }
-func (t *table) whatChain(chain string) string      { return named(t.String()).whatChain(chain) }
-func (t *table) whatElement(set, key string) string { return named(t.String()).whatElement(set, key) }
+func (t *table) named() named { return named(t.String()) }
 
-func (t *table) whatRule(r *nftables.Rule) string {
-	return named(t.String()).whatRule(t.words(r), r.Chain.Name)
-}
+// quoted are the words of a rule that has some of its own.
+func quoted(text string) string { return fmt.Sprintf("%q ", text) }
 
 // whatRule names the rule that went alone. Its number is another each time that it is made again, so it is known by what it does.
 func (t *Told) whatRule(r Removed) string {
@@ -88,13 +84,13 @@ func (t *table) words(r *nftables.Rule) string {
 	for _, c := range t.constants() {
 		for _, own := range c.rules {
 			if same, err := sameRule(byte(t.Family), own.exprs, r.Exprs); c.Name == r.Chain.Name && err == nil && same {
-				return fmt.Sprintf("%q ", own.text)
+				return quoted(own.text)
 			}
 		}
 	}
 	for _, comment := range []string{firewall.Anchor, firewall.AnchorAdmin} {
 		if told(r, comment) {
-			return fmt.Sprintf("%q ", comment)
+			return quoted(comment)
 		}
 	}
 	record := slices.Clone(r.UserData)
@@ -118,22 +114,13 @@ func (t *table) constants() []*chain {
 
 // spare makes the table one of which nobody misses what is left: a chain however it is, and a rule that is not there.
 func (t *table) spare(leave func(what string) bool) {
+	at := t.named()
 	for _, c := range t.laid() {
-		if c.left = leave(t.whatChain(c.Name)); c.left {
+		if c.left = leave(at.whatChain(c.Name)); c.left {
 			c.rules = nil
 		}
-		c.rules = slices.DeleteFunc(c.rules, func(r rule) bool {
-			return leave(named(t.String()).whatRule(fmt.Sprintf("%q ", r.text), c.Name))
-		})
+		c.rules = slices.DeleteFunc(c.rules, func(r rule) bool { return leave(at.whatRule(quoted(r.text), c.Name)) })
 	}
-}
-
-// compatChains is how the names of package iptables' chains begin, which are in nf_tables where the tool of the host is iptables-nft; suiteChains those that it
-// shares with the reference.
-const compatChains, suiteChains = "TRESTLE-", "CNI-"
-
-func isCompat(chain string) bool {
-	return strings.HasPrefix(chain, compatChains) || strings.HasPrefix(chain, suiteChains)
 }
 
 // Compat says whether something of iptables-nft's went that package iptables may have made: a chain of its own, a rule in one of the kernel's, or a table.
@@ -141,14 +128,14 @@ func (t *Told) Compat() bool {
 	return slices.ContainsFunc(t.Removed, func(r Removed) bool {
 		family, name, _ := strings.Cut(r.Table, " ")
 		builtin := slices.Contains([]string{"", "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"}, r.Chain)
-		return (family == "ip" || family == "ip6") && slices.Contains([]string{"filter", "nat", "mangle", "raw"}, name) && (builtin || isCompat(r.Chain))
+		return (family == "ip" || family == "ip6") && slices.Contains([]string{"filter", "nat", "mangle", "raw"}, name) && (builtin || firewall.IsChain(r.Chain))
 	})
 }
 
 // Chains are those of package iptables that went, with their tables.
 func (t *Told) Chains() (names []string) {
 	for _, r := range t.Removed {
-		if r.Whole && isCompat(r.Chain) {
+		if r.Whole && firewall.IsChain(r.Chain) {
 			names = append(names, r.Table+" "+r.Chain)
 		}
 	}
@@ -162,7 +149,7 @@ func WhatChain(table, chain string) string { return named(table).whatChain(chain
 func (t *Told) Ours() bool {
 	for _, r := range t.Removed {
 		known := slices.ContainsFunc(everyTable(), func(own *table) bool { return own.String() == r.Table })
-		if !known && !isCompat(r.Chain) && !(len(t.Removed) == 1 && t.leadsToUs()) {
+		if !known && !firewall.IsChain(r.Chain) && !(len(t.Removed) == 1 && t.leadsToUs()) {
 			return false
 		}
 	}
@@ -174,11 +161,11 @@ func (t *Told) leadsToUs() bool {
 	r, err := t.loneRule()
 	return err == nil && (isAnchor(r) || slices.ContainsFunc(r.Exprs, func(e expr.Any) bool {
 		v, is := e.(*expr.Verdict)
-		return is && isCompat(v.Chain)
+		return is && firewall.IsChain(v.Chain)
 	}))
 }
 
 // WhatAnchor is how What names the anchor of one of the families ip and ip6.
 func WhatAnchor(family string) string {
-	return named(family+" filter").whatRule(fmt.Sprintf("%q ", firewall.Anchor), "FORWARD")
+	return named(family+" filter").whatRule(quoted(firewall.Anchor), "FORWARD")
 }
