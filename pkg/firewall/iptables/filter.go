@@ -232,29 +232,29 @@ func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (boo
 	if r.Frames() {
 		return f.options.Link.Holds(ctx, o, r)
 	}
-	k, err := f.look()
-	if err != nil {
-		return false, err
-	}
-	defer k.close()
-	for _, p := range places() {
-		there, err := k.has(ctx, p, "raw", ledgerChain(o, r))
-		if there || err != nil {
-			return there, err
-		}
-	}
-	return false, nil
+	return f.hasLedger(ctx, (*nftconn.Conn).ListTables, ledgerChain(o, r))
 }
 
 // HoldsIn says whether the owner has a ledger of any role, where it is known which tables nf_tables has.
 func (f *Filter) HoldsIn(ctx context.Context, tables []*nftables.Table, o owner.Owner) (bool, error) {
-	k, err := f.lookBy(func(*nftconn.Conn) ([]*nftables.Table, error) { return tables, nil })
+	var chains []string
+	for _, r := range firewall.Roles() {
+		if !r.Frames() {
+			chains = append(chains, ledgerChain(o, r))
+		}
+	}
+	return f.hasLedger(ctx, func(*nftconn.Conn) ([]*nftables.Table, error) { return tables, nil }, chains...)
+}
+
+// hasLedger says whether one of the chains is there, in any place.
+func (f *Filter) hasLedger(ctx context.Context, list lister, chains ...string) (bool, error) {
+	k, err := f.lookBy(list)
 	if err != nil {
 		return false, err
 	}
 	defer k.close()
 	for _, p := range places() {
-		there, err := k.has(ctx, p, "raw", ledgerChain(o, firewall.Masquerade), ledgerChain(o, firewall.Publish), ledgerChain(o, firewall.Forward))
+		there, err := k.has(ctx, p, "raw", chains...)
 		if there || err != nil {
 			return there, err
 		}

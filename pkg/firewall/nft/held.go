@@ -105,12 +105,7 @@ func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (boo
 	if err != nil {
 		return false, err
 	}
-	defer f.lock()()
-	if err := f.connect(); err != nil {
-		return false, explain(err)
-	}
-	found, err := f.find(w.attachment.set, w.attachment.key)
-	return belongs(found, o), explain(err)
+	return f.holds(w, o)
 }
 
 // HoldsIn says so where it is known which tables there are.
@@ -119,7 +114,14 @@ func (f *Filter) HoldsIn(tables []*nftables.Table, o owner.Owner, r firewall.Rol
 	if err != nil || !slices.ContainsFunc(tables, w.table.is) {
 		return false, err
 	}
+	return f.holds(w, o)
+}
+
+func (f *Filter) holds(w *want, o owner.Owner) (bool, error) {
 	defer f.lock()()
+	if err := f.connect(); err != nil {
+		return false, explain(err)
+	}
 	found, err := f.find(w.attachment.set, w.attachment.key)
 	return belongs(found, o), explain(err)
 }
