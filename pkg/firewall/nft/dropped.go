@@ -8,12 +8,12 @@ import (
 
 // Dropped is what one of our rules has dropped since its table was made.
 type Dropped struct {
-	Reason  string `json:"reason"` // why, in the words of people
-	Table   string `json:"table"`
-	Chain   string `json:"chain"`
-	Rule    string `json:"rule"` // as nft(8) has it
-	Packets uint64 `json:"packets"`
-	Bytes   uint64 `json:"bytes"` // as the hook sees them: with the network header, in the bridge family less the frame's own
+	Reason  string // why, in the words of people
+	Table   string
+	Chain   string
+	Rule    string // as nft(8) has it
+	Packets uint64
+	Bytes   uint64 // as the hook sees them: with the network header, in the bridge family less the frame's own
 }
 
 // reasons is why the rules of a chain drop, by the table and the chain.

@@ -1,11 +1,13 @@
 package nft
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,4 +140,22 @@ func TestReload(t *testing.T) {
 			t.Errorf("after unground:\n%s", left)
 		}
 	})
+}
+
+// TestReasons has a reason for each rule that drops, and a rule for each reason.
+func TestReasons(t *testing.T) {
+	unused := maps.Clone(reasons)
+	for _, tab := range everyTable() {
+		for _, c := range tab.laid() {
+			if name := tab.String() + " " + c.Name; slices.ContainsFunc(c.rules, rule.drops) {
+				if reasons[name] == "" {
+					t.Errorf("%s drops for no reason", name)
+				}
+				delete(unused, name)
+			}
+		}
+	}
+	if len(unused) > 0 {
+		t.Errorf("reasons of rules that drop nothing: %v", unused)
+	}
 }
