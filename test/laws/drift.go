@@ -134,7 +134,7 @@ func (w *World) refusedTwice(add call) error {
 	}
 	if p, err := w.planned(add); err == nil && slices.ContainsFunc(p.Steps, is[step.Backup]) {
 		books = false // a list may have the plugin twice, and the first one's books are the second one's
-	} else if err == nil && (slices.ContainsFunc(p.Steps, is[step.Lone]) || slices.ContainsFunc(p.Steps, is[step.Mirrored])) {
+	} else if err == nil && slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return is[step.Lone](s) || is[step.Mirrored](s) }) {
 		books = true // the name in the container is taken, or the queue at its link
 	}
 	if _, err := w.inProcess(add); (err != nil) != books {

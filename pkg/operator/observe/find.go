@@ -54,11 +54,13 @@ func InodeOf(process string) (uint64, error) {
 		return 0, nil
 	}
 	path := filepath.Join("/proc", process, "ns/net")
-	inode, _ := nsfs(path)
-	if _, err := os.Stat(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, err
+	if inode, ok := nsfs(path); ok {
+		return inode, nil
 	}
-	return inode, nil
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return 0, err // nil where it came meanwhile
+	}
+	return 0, nil
 }
 
 // directory collects namespaces, each once however many names it has.
