@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/gone"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
@@ -57,9 +56,7 @@ func TestHabitOf(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
-				run := t.TempDir()
-				f := nft.Open().Remember(run)
-				defer f.Close()
+				run, f := filter(t)
 				hold(t, f, 2)
 				hold(t, f, 3)
 				said := begun(t, run, nothing)
@@ -108,9 +105,7 @@ func spoofed(t *testing.T) string {
 func TestHabitsOfTwo(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
-		run := t.TempDir()
-		f := nft.Open().Remember(run)
-		defer f.Close()
+		run, f := filter(t)
 		hold(t, f, 2)
 		path, err := exec.LookPath("nft")
 		must(t, err)
@@ -137,9 +132,7 @@ func TestHabitsOfTwo(t *testing.T) {
 func TestReload(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
-		run := t.TempDir()
-		f := nft.Open().Remember(run)
-		defer f.Close()
+		run, f := filter(t)
 		hold(t, f, 2)
 		nftool(t, "add table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }")
 		_, err := f.Anchor(t.Context(), firewall.AdminChain)
@@ -187,9 +180,7 @@ func anchored(t *testing.T) string {
 func TestTwoWatches(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
-		run := t.TempDir()
-		f := nft.Open().Remember(run)
-		defer f.Close()
+		run, f := filter(t)
 		one := hold(t, f, 2)
 		hold(t, f, 3)
 		said := begun(t, run, nothing)

@@ -37,6 +37,15 @@ func nftool(t testing.TB, args ...string) string {
 	return string(out)
 }
 
+// filter is one that remembers, and where it does.
+func filter(t *testing.T) (run string, f *nft.Filter) {
+	t.Helper()
+	run = t.TempDir()
+	f = nft.Open().Remember(run)
+	t.Cleanup(func() { must(t, f.Close()) })
+	return run, f
+}
+
 // hold has an owner's claims in all of our tables.
 func hold(t testing.TB, f *nft.Filter, n int) owner.Owner {
 	t.Helper()
@@ -117,9 +126,7 @@ func nothing(context.Context) error { return nil }
 func TestSwept(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
-		run := t.TempDir()
-		f := nft.Open().Remember(run)
-		defer f.Close()
+		run, f := filter(t)
 		for n := range 3 {
 			hold(t, f, n+2)
 		}
@@ -164,9 +171,7 @@ func sorted(text string) string {
 func TestHabit(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
-		run := t.TempDir()
-		f := nft.Open().Remember(run)
-		defer f.Close()
+		run, f := filter(t)
 		hold(t, f, 2)
 		said := begun(t, run, nothing)
 		for range often {
@@ -191,9 +196,7 @@ func TestHabit(t *testing.T) {
 func TestOwnWork(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
-		run := t.TempDir()
-		f := nft.Open().Remember(run)
-		defer f.Close()
+		run, f := filter(t)
 		hold(t, f, 2)
 		said := begun(t, run, nothing)
 		for _, chain := range []string{"trestle postrouting", "trestle prerouting", "trestle output", "trestle egress4", "trestle egress6", "trestle_forward forward"} {
@@ -213,9 +216,7 @@ func TestOwnWork(t *testing.T) {
 func TestPause(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
-		run := t.TempDir()
-		f := nft.Open().Remember(run)
-		defer f.Close()
+		run, f := filter(t)
 		hold(t, f, 2)
 		asked := make(chan struct{}, 10)
 		said := begun(t, run, func(context.Context) error { asked <- struct{}{}; return nil })
@@ -251,9 +252,7 @@ func TestPause(t *testing.T) {
 func TestGone(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
-		run := t.TempDir()
-		f := nft.Open().Remember(run)
-		defer f.Close()
+		run, f := filter(t)
 		one, two := hold(t, f, 2), hold(t, f, 3)
 		hold(t, f, 4)
 		said := begun(t, run, nothing)
