@@ -1,6 +1,9 @@
 package firewall
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // ChainPrefix begins the names of the chains of iptables that no other suite has.
 const ChainPrefix = "TRESTLE-"
@@ -13,3 +16,13 @@ func IsChain(name string) bool {
 // Sign is a chain of iptables that each transaction of ours makes and removes while somebody watches, so that the kernel tells whose it was: the program that it names is
 // the tool of iptables, which others run as well.
 const Sign = ChainPrefix + "SIGN"
+
+// Hostports is the chain of iptables that leads to published ports, as the reference names it. Other programs read it: nerdctl looks there for ports that are taken.
+const Hostports = "CNI-HOSTPORT-DNAT"
+
+// Named reads for whom a rule of iptables is, by its comment: "name: NETWORK id: CONTAINER", each quoted, as the reference writes it and so do we. In the chain
+// Hostports "dnat " comes before. What is not there, or was cut off, is empty.
+func Named(comment string) (network, container string) {
+	_, _ = fmt.Sscanf(strings.TrimPrefix(comment, "dnat "), "name: %q id: %q", &network, &container)
+	return network, container
+}

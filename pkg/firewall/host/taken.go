@@ -140,18 +140,12 @@ func (f *Filter) ports(ctx context.Context) (list []other, err error) {
 	foreign, err := f.iptables.Foreign(ctx)
 	for _, p := range foreign {
 		q := other{Port: p.Port, iptables: true, who: "a container under iptables, " + p.Comment}
-		if q.network, q.container = parse(p.Comment); p.Ours {
+		if q.network, q.container = firewall.Named(p.Comment); p.Ours {
 			q.holder, q.by, q.who = p.Holder, f.iptables, p.Text+", under iptables"
 		}
 		list = append(list, q)
 	}
 	return list, err
-}
-
-// parse reads the network and the container in the comment of a rule.
-func parse(comment string) (network, container string) {
-	_, _ = fmt.Sscanf(comment, "name: %q id: %q", &network, &container) // what is not read stays unknown
-	return network, container
 }
 
 // evict removes what somebody dead has to the target. His rules would come before ours.
@@ -168,7 +162,7 @@ func (f *Filter) evict(ctx context.Context, q other) error {
 }
 
 func (f *Filter) gone(comment string, _ netip.Addr) bool {
-	network, container := parse(comment)
+	network, container := firewall.Named(comment)
 	return f.dies(network, container)
 }
 

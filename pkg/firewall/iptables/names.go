@@ -10,10 +10,9 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
-// The chains that all containers of a host share, as the reference names them. Other programs read them: nerdctl looks for
-// occupied ports in hostports.
+// The chains that all containers of a host share, as the reference names them.
 const (
-	hostports = "CNI-HOSTPORT-DNAT"
+	hostports = firewall.Hostports
 	setMark   = "CNI-HOSTPORT-SETMARK"
 	markMasq  = "CNI-HOSTPORT-MASQ"
 	oldSNAT   = "CNI-HOSTPORT-SNAT" // of versions before 0.7

@@ -2,7 +2,6 @@ package iptables
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -45,7 +44,8 @@ func (p published) beside(s *state, o owner.Owner) bool {
 		return o.Beside(p.Owner)
 	}
 	_, id, _, whole := o.Names()
-	return whole && strings.HasSuffix(s.commentOf(p.chain), fmt.Sprintf("id: %q", id))
+	_, named := firewall.Named(s.commentOf(p.chain))
+	return whole && named == id
 }
 
 // Foreign is a port that somebody has.

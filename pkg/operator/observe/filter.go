@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -115,7 +114,7 @@ func port(text string) uint16 {
 // ledgerSigns reads the chains in which our iptables backend keeps whose its rules are. The link, where one tells the owner's life, is in them.
 func ledgerSigns(t *ruleset.Table) (list []sign) {
 	for _, c := range t.Chains {
-		if !strings.HasPrefix(c.Name, "TRESTLE-") {
+		if !strings.HasPrefix(c.Name, firewall.ChainPrefix) {
 			continue
 		}
 		for _, r := range c.Rules {
@@ -131,9 +130,9 @@ func ledgerSigns(t *ruleset.Table) (list []sign) {
 
 // iptablesSigns reads the rules that the reference writes by iptables, and ours that have the same form.
 func iptablesSigns(t *ruleset.Table) (list []sign) {
-	if dnat := t.Chain("CNI-HOSTPORT-DNAT"); dnat != nil {
+	if dnat := t.Chain(firewall.Hostports); dnat != nil {
 		for _, r := range dnat.Rules {
-			s := named(strings.TrimPrefix(r.Comment, "dnat "))
+			s := named(r.Comment)
 			for _, p := range translations(t.Chain(after(r.Text, "-j"))) {
 				p.Backend = "iptables"
 				s.port = p
@@ -155,7 +154,7 @@ func iptablesSigns(t *ruleset.Table) (list []sign) {
 // named reads the comment of a rule of the reference's.
 func named(comment string) sign {
 	s := sign{origin: Reference}
-	_, _ = fmt.Sscanf(comment, "name: %q id: %q", &s.network, &s.container) // what is not read stays unknown
+	s.network, s.container = firewall.Named(comment)
 	return s
 }
 

@@ -94,7 +94,7 @@ func ruleOrigin(t *ruleset.Table, c *ruleset.Chain, r *ruleset.Rule) observe.Ori
 		names, comment = names+" "+r.Text, r.Comment
 	}
 	switch {
-	case strings.Contains(names, "TRESTLE-"), comment == firewall.Anchor, comment == firewall.AnchorAdmin:
+	case strings.Contains(names, firewall.ChainPrefix), comment == firewall.Anchor, comment == firewall.AnchorAdmin:
 		return observe.Trestle
 	case strings.Contains(names, "CNI-"):
 		return observe.Reference

@@ -46,7 +46,7 @@ func shared(h *observe.Host) (list []string) {
 			list = append(list, "table "+t.String())
 		}
 		for _, c := range t.Chains {
-			if strings.HasPrefix(c.Name, "TRESTLE-") {
+			if strings.HasPrefix(c.Name, firewall.ChainPrefix) {
 				list = append(list, "chain "+c.Name+" of "+t.String())
 			}
 		}
