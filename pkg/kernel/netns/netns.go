@@ -3,6 +3,7 @@ package netns
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -42,4 +43,32 @@ func Trial(f func() error) error {
 // Home opens the namespace of the thread, which is the host's.
 func Home() (int, error) {
 	return unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+}
+
+// Number returns the inode number of the namespace at the path, by which namespaces are told apart; 0 for what is none.
+func Number(path string) uint64 {
+	var stat unix.Stat_t
+	var fs unix.Statfs_t
+	if unix.Stat(path, &stat) != nil || unix.Statfs(path, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
+		return 0
+	}
+	return stat.Ino
+}
+
+// Open opens the namespace of that number by a path that led to it; the error is ESRCH where the name, or the process's number, was used again since. It waits for
+// nobody: the path may be that of a FIFO by now.
+func Open(path string, number uint64) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	var stat unix.Stat_t
+	if err = unix.Fstat(int(file.Fd()), &stat); err == nil && stat.Ino != number {
+		err = unix.ESRCH
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
 }

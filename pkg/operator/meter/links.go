@@ -2,7 +2,6 @@ package meter
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -57,31 +56,19 @@ func (m *Meter) inside(n *observe.Namespace, l *observe.Link, all counters) (t r
 
 // enter reads the counters of a namespace's links. It is not kept open: it would outlive its container.
 func (m *Meter) enter(n *observe.Namespace) (all map[int]rtnl.Traffic, err error) {
-	paths := n.Paths
-	for _, p := range n.Processes {
-		paths = append(paths[:len(paths):len(paths)], fmt.Sprintf("/proc/%d/ns/net", p.PID))
+	file, err := n.Open()
+	if err != nil {
+		return nil, err
 	}
-	err = unix.ENOENT
-	for _, path := range paths {
-		var file *os.File
-		if file, err = os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
-			continue
-		}
-		defer file.Close()
-		var stat unix.Stat_t
-		if err = unix.Fstat(int(file.Fd()), &stat); err != nil || stat.Ino != n.Inode {
-			continue // the name, or the process's number, was used again
-		}
-		err = netns.Do(int(file.Fd()), m.home, func() error {
-			conn, err := rtnl.Open()
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			all, err = conn.Traffic()
+	defer file.Close()
+	err = netns.Do(int(file.Fd()), m.home, func() error {
+		conn, err := rtnl.Open()
+		if err != nil {
 			return err
-		})
-		return all, err
-	}
-	return nil, err
+		}
+		defer conn.Close()
+		all, err = conn.Traffic()
+		return err
+	})
+	return all, err
 }

@@ -11,9 +11,8 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/trestle-cni/trestle/pkg/cache"
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/operator/conflist"
 	"github.com/trestle-cni/trestle/pkg/order"
 )
@@ -37,16 +36,6 @@ func Directories() []string { return []string{"/run/netns", "/var/run/netns", "/
 // hostID is the identifier of the namespace that the reader is in.
 const hostID = "netns/host"
 
-// nsfs returns the inode number of the namespace at the path, and says false of what is none. Namespaces are told apart by it.
-func nsfs(path string) (uint64, bool) {
-	var stat unix.Stat_t
-	var fs unix.Statfs_t
-	if unix.Stat(path, &stat) != nil || unix.Statfs(path, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
-		return 0, false
-	}
-	return stat.Ino, true
-}
-
 // InodeOf returns the inode number of the network namespace that the process is in, by the process's number: 0 where there is no such process, and
 // an error of the system where there is one that the caller may not look at.
 func InodeOf(process string) (uint64, error) {
@@ -54,7 +43,7 @@ func InodeOf(process string) (uint64, error) {
 		return 0, nil
 	}
 	path := filepath.Join("/proc", process, "ns/net")
-	if inode, ok := nsfs(path); ok {
+	if inode := netns.Number(path); inode != 0 {
 		return inode, nil
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -64,16 +53,13 @@ func InodeOf(process string) (uint64, error) {
 }
 
 // directory collects namespaces, each once however many names it has.
-type directory struct {
-	byInode map[uint64]*Namespace
-	entries map[*Namespace]string // by which path each is entered
-}
+type directory struct{ byInode map[uint64]*Namespace }
 
 // find looks for namespaces: the reader's own, those that have names, those that results name, and those of processes.
 func find(o Options, remembered []string) *directory {
-	d := &directory{byInode: make(map[uint64]*Namespace), entries: make(map[*Namespace]string)}
+	d := &directory{byInode: make(map[uint64]*Namespace)}
 	// Of the calling thread: the process's first thread may have entered another namespace.
-	if inode, ok := nsfs("/proc/thread-self/ns/net"); ok {
+	if inode := netns.Number("/proc/thread-self/ns/net"); inode != 0 {
 		d.byInode[inode] = &Namespace{ID: hostID, Name: "host", Inode: inode, Host: true}
 	}
 	for _, dir := range o.Netns {
@@ -91,8 +77,8 @@ func find(o Options, remembered []string) *directory {
 
 // add notes the path of a namespace, and nothing else.
 func (d *directory) add(path string) {
-	inode, ok := nsfs(path)
-	if !ok {
+	inode := netns.Number(path)
+	if inode == 0 {
 		return
 	}
 	n := d.namespace(inode, path)
@@ -110,8 +96,8 @@ func (d *directory) add(path string) {
 func (d *directory) namespace(inode uint64, path string) *Namespace {
 	n := d.byInode[inode]
 	if n == nil {
-		n = &Namespace{ID: fmt.Sprintf("netns/%d", inode), Inode: inode}
-		d.byInode[inode], d.entries[n] = n, path
+		n = &Namespace{ID: fmt.Sprintf("netns/%d", inode), Inode: inode, found: path}
+		d.byInode[inode] = n
 	}
 	return n
 }
@@ -123,8 +109,8 @@ const fewProcesses = 5
 func (d *directory) addProcesses() {
 	files, _ := filepath.Glob("/proc/[0-9]*/ns/net")
 	for _, path := range files {
-		inode, ok := nsfs(path)
-		if !ok {
+		inode := netns.Number(path)
+		if inode == 0 {
 			continue
 		}
 		pid, _ := strconv.Atoi(strings.Split(path, "/")[2])

@@ -69,6 +69,7 @@ type Namespace struct {
 	Conntrack  int               `json:"conntrack"`         // entries; -1 where that is not to be known
 	Filter     *ruleset.Ruleset  `json:"filter,omitempty"`  // nil where it could not be read
 
+	found     string // the path at which it was seen first
 	links     index[string, *Link]
 	addresses index[netip.Addr, *Link]
 }

@@ -3,6 +3,8 @@ package observe
 import (
 	"slices"
 	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 )
 
 // locate finds the attachment's links and namespace.
@@ -68,11 +70,10 @@ func (r *reader) claimBridge(f *file) {
 }
 
 func (r *reader) byPath(path string) *Namespace {
-	inode, ok := nsfs(path)
-	if path == "" || !ok {
+	if path == "" {
 		return nil
 	}
-	return r.byInode[inode]
+	return r.byInode[netns.Number(path)]
 }
 
 func cutLast(text, sep string) (before, after string, found bool) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/operator/budget"
@@ -85,7 +87,7 @@ func (r *reader) close(n *Namespace, err error) {
 	for _, l := range n.Links {
 		delete(r.ends, l)
 	}
-	*n = Namespace{ID: n.ID, Name: n.Name, Inode: n.Inode, Host: n.Host, Paths: n.Paths, Processes: n.Processes, Closed: err.Error()}
+	*n = Namespace{ID: n.ID, Name: n.Name, Inode: n.Inode, Host: n.Host, Paths: n.Paths, Processes: n.Processes, Closed: err.Error(), found: n.found}
 }
 
 func reason(err error) string {
@@ -98,22 +100,31 @@ func reason(err error) string {
 	return err.Error()
 }
 
+// enter goes in with the calling thread.
 func (r *reader) enter(n *Namespace) error {
 	if n.Host {
 		return nil
 	}
-	file, err := os.OpenFile(r.entries[n], os.O_RDONLY|unix.O_NONBLOCK, 0)
+	file, err := n.Open()
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
-		return err
+	return unix.Setns(int(file.Fd()), unix.CLONE_NEWNET)
+}
+
+// Open opens the namespace by the first of the paths that lead to it still.
+func (n *Namespace) Open() (file *os.File, err error) {
+	paths := slices.Concat([]string{n.found}, n.Paths)
+	for _, p := range n.Processes {
+		paths = append(paths, fmt.Sprintf("/proc/%d/ns/net", p.PID))
 	}
-	if inode, ok := nsfs("/proc/thread-self/ns/net"); !ok || inode != n.Inode { // the process's number was used again
-		return unix.ESRCH
+	for _, path := range paths {
+		if file, err = netns.Open(path, n.Inode); err == nil {
+			return file, nil
+		}
 	}
-	return nil
+	return nil, err
 }
 
 func (r *reader) readAll(ctx context.Context, n *Namespace, left *budget.Budget) error {

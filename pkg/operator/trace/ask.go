@@ -13,6 +13,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
@@ -176,7 +177,7 @@ func (t *Town) containers(prefix, results string) map[string]*Place {
 			continue
 		}
 		for _, p := range t.Places {
-			if e.Netns != "" && p.Path != "" && inode(e.Netns) == inode(p.Path) {
+			if e.Netns != "" && p.Path != "" && netns.Number(e.Netns) == netns.Number(p.Path) {
 				found[e.ContainerID] = p
 			}
 		}

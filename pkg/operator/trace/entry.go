@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 )
 
@@ -21,9 +22,9 @@ type entry struct {
 	work chan func()
 }
 
-// enter opens the namespace. For that of the calling thread no right is needed.
-func enter(path string, here bool) (*entry, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+// enter opens the namespace of that number. For that of the calling thread no right is needed.
+func enter(path string, number uint64, here bool) (*entry, error) {
+	file, err := netns.Open(path, number)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/operator/budget"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
@@ -169,8 +170,8 @@ func Open(ctx context.Context, dirs ...string) (*Town, error) {
 	t := &Town{}
 	// Of the calling thread: the process's first thread may have entered another namespace.
 	const here = "/proc/thread-self/ns/net"
-	own := inode(here)
-	host, err := enter(here, true)
+	own := netns.Number(here)
+	host, err := enter(here, own, true)
 	if err != nil {
 		return nil, err
 	}
@@ -186,9 +187,9 @@ func Open(ctx context.Context, dirs ...string) (*Town, error) {
 		paths = append(paths, found...)
 	}
 	for _, path := range paths {
-		if number := inode(path); number != 0 && !seen[number] {
+		if number := netns.Number(path); number != 0 && !seen[number] {
 			seen[number] = true
-			t.enter(path)
+			t.enter(path, number)
 		}
 	}
 	return t, t.read(ctx)
@@ -214,8 +215,8 @@ func (t *Town) read(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (t *Town) enter(path string) {
-	way, err := enter(path, false)
+func (t *Town) enter(path string, number uint64) {
+	way, err := enter(path, number, false)
 	if err != nil {
 		t.Closed = append(t.Closed, fmt.Sprintf("%s: %v", path, err))
 		return
@@ -225,16 +226,6 @@ func (t *Town) enter(path string) {
 		name = "pid " + strings.TrimSuffix(pid, "/ns/net")
 	}
 	t.Places = append(t.Places, &Place{Name: name, Path: path, entry: way})
-}
-
-// inode tells namespaces apart; 0 for what is none.
-func inode(path string) uint64 {
-	var stat unix.Stat_t
-	var fs unix.Statfs_t
-	if unix.Stat(path, &stat) != nil || unix.Statfs(path, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
-		return 0
-	}
-	return stat.Ino
 }
 
 // Close leaves all places.

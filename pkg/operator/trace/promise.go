@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/operator/ruleset"
 )
 
@@ -76,7 +77,7 @@ func (p Promise) has(a netip.Addr) bool { return slices.Contains(p.Addresses, a)
 
 // within says whether the attachment is the place's.
 func (t *Town) within(p Promise, place *Place) bool {
-	return place != nil && place.Path != "" && p.Namespace != 0 && inode(place.Path) == p.Namespace
+	return place != nil && place.Path != "" && p.Namespace != 0 && netns.Number(place.Path) == p.Namespace
 }
 
 // publishes says whether what is asked for is a port of the host that leads to the attachment.
