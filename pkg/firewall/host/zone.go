@@ -94,7 +94,7 @@ func (f *Filter) likeEntered(ctx context.Context, c firewall.Claim) (missing []s
 
 // leave takes from firewalld what the owner passes by. Where there is no daemon there is nothing of it.
 func (f *Filter) leave(ctx context.Context, o owner.Owner, c firewall.Claim) error {
-	addrs, err := f.nft.Passing(ctx, o)
+	addrs, err := f.nft.Passing(ctx, o, c)
 	if err = f.tolerant(ctx, err); err != nil {
 		return err
 	}
