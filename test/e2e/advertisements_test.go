@@ -113,6 +113,7 @@ func advertise(link string) error {
 // TestAdvertisedDuring has the neighbour advertise itself all the time while a container is added. CVE-2020-10749 is not over when the ADD
 // begins with it.
 func TestAdvertisedDuring(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := attacked(t, "nftables")
 		w.container("late")

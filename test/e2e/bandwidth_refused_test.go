@@ -11,6 +11,7 @@ import (
 
 // TestBandwidthRefuses wants what cannot be shaped said, with the reason, and nothing made.
 func TestBandwidthRefuses(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		nstest.Namespace(t, "c1")
 		nstest.Namespace(t, "c2")
@@ -56,6 +57,7 @@ func TestBandwidthRefuses(t *testing.T) {
 
 // TestBandwidthStatus wants STATUS to try what the kernel has and to leave nothing; and no complaint where it may not try.
 func TestBandwidthStatus(t *testing.T) {
+	t.Parallel()
 	const config = `{"cniVersion": "1.1.0", "name": "net", "type": "bandwidth", "capabilities": {"bandwidth": true}`
 	nstest.Run(t, func(t *testing.T) {
 		before := snapshot.Take(t)
@@ -75,6 +77,7 @@ func TestBandwidthStatus(t *testing.T) {
 
 // TestBandwidthMaxBurst wants the runtime's burst bounded by the network's, in the queue and for CHECK.
 func TestBandwidthMaxBurst(t *testing.T) {
+	t.Parallel()
 	const keys = `"maxBurst": 160000, "runtimeConfig": {"bandwidth": {"IngressRate": 16000000, "IngressBurst": 4294967295, "EgressRate": 16000000, "EgressBurst": 2147483647}}`
 	nstest.Run(t, func(t *testing.T) {
 		nstest.Namespace(t, "c1")

@@ -108,6 +108,7 @@ func (s shaped) holdRate() {
 
 // TestBandwidth wants each direction as fast as asked for.
 func TestBandwidth(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		nstest.Namespace(t, "c1")
 		s := newShaped(t, "eth0")
@@ -118,6 +119,7 @@ func TestBandwidth(t *testing.T) {
 
 // TestBandwidthDrift wants whatever CHECK is to see named, and made again by repair, and nothing left.
 func TestBandwidthDrift(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		nstest.Namespace(t, "c1")
 		s := newShaped(t, "eth0")
@@ -158,6 +160,7 @@ func TestBandwidthDrift(t *testing.T) {
 
 // TestBandwidthBeside wants it to work beside somebody's clsact, which stays, and for a second interface of the container.
 func TestBandwidthBeside(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		nstest.Namespace(t, "c1")
 		s := newShaped(t, "eth0")
@@ -200,6 +203,7 @@ func TestBandwidthSubnets(t *testing.T) {
 		`"shapedSubnets": ["192.0.2.0/24", "::/0"]`:       false,
 	} {
 		t.Run(keys, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				nstest.Namespace(t, "c1")
 				s := newShaped(t, "eth0")
@@ -226,6 +230,7 @@ func TestBandwidthSubnets(t *testing.T) {
 
 // TestBandwidthOrphan wants a link whose attachment is gone found by a GC, with the runtime's list and without.
 func TestBandwidthOrphan(t *testing.T) {
+	t.Parallel()
 	for _, valid := range []string{`, "cni.dev/valid-attachments": []`, ``} {
 		nstest.Run(t, func(t *testing.T) {
 			nstest.Namespace(t, "c1")
@@ -246,6 +251,7 @@ func TestBandwidthInterchange(t *testing.T) {
 	for _, build := range suites() {
 		for _, keys := range []string{shapedKeys, `"ingressRate": 8000000, "ingressBurst": 800000`, `"runtimeConfig": {"bandwidth": {"EgressRate": 1000000, "EgressBurst": 2147483647}}`} {
 			t.Run(filepath.Base(build.dir), func(t *testing.T) {
+				t.Parallel()
 				nstest.Run(t, func(t *testing.T) {
 					nstest.Namespace(t, "c1")
 					s := newShaped(t, "eth0")

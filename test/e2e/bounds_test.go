@@ -22,6 +22,7 @@ import (
 // TestGoesRound names as address plugins such as give no addresses, by their own names, by others, and through a plugin of somebody else. No verb may
 // wait for itself nor call itself without end, and a DEL succeeds.
 func TestGoesRound(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
 		nstest.Namespace(t, "c1")
@@ -210,6 +211,7 @@ func (s *settled) remembered(network, list string) {
 
 // TestEndsAtOnce wants STATUS and GC to end when they are asked to, although the plugin that they wait for has not said a word.
 func TestEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
 		must(t, unix.Mkfifo("/run/asked", 0o600))
@@ -241,6 +243,7 @@ func TestEndsAtOnce(t *testing.T) {
 
 // TestLargeInput sends each plugin as much as it takes, and a byte more.
 func TestLargeInput(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
 		nstest.Namespace(t, "c1")

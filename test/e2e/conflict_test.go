@@ -87,6 +87,7 @@ func addBy(t *testing.T, who suite, container, config string) (string, bool) {
 
 // TestDetectConflictOfTwo starts two at once with one address: at the most one gets it, for each sees the other ask.
 func TestDetectConflictOfTwo(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := newStreet(t)
 		config, got := fixed("bridge", detect, "10.1.0.5/24", "fd00::5/64"), make(chan *reply)
@@ -113,6 +114,7 @@ func TestDetectConflictOfTwo(t *testing.T) {
 
 // TestDetectConflictNeedsALink wants the host's own address at the other end of a pair found, and said where there is nobody to ask.
 func TestDetectConflictNeedsALink(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := newStreet(t)
 		w.container("one")

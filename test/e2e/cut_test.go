@@ -16,6 +16,7 @@ import (
 func TestCutUnderFire(t *testing.T) {
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				w := newStreet(t)
 				w.container("one")

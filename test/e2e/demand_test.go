@@ -29,6 +29,7 @@ const demandConfig = `{"cniVersion": "1.0.0", "name": "net", "type": "bridge", "
 // What a call asks of the kernel is counted, since a time says little: sockets opened, datagrams sent to the kernel by netlink, and programs run beside the
 // plugin itself. A number that grows needs a reason; one that shrinks goes in here.
 func TestDemand(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		for i := range 4 {
 			nstest.Namespace(t, fmt.Sprint("ctr", i))
@@ -81,6 +82,7 @@ func chained(t *testing.T, plugin, verb, container string) {
 
 // An ADD whose ranges are in a file asks for that file, and for nothing else that it would not ask without: so it costs what four calls of the kernel cost.
 func TestDemandOfRanges(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		without := files(t, `"subnet": "10.1.0.0/24"`)
 		with := files(t, `"rangesFrom": "DIR/ranges"`)

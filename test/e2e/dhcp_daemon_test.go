@@ -19,6 +19,7 @@ import (
 func TestDaemonInterchange(t *testing.T) {
 	for _, build := range []reference.Build{reference.Debian, reference.Newest} {
 		t.Run(filepath.Base(build.Dir)+"/our daemon", func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				s := newServed(t, pool, "--dhcp-option=option:classless-static-route,10.77.0.0/16,10.9.0.3,0.0.0.0/0,10.9.0.1")
 				s.start()
@@ -41,6 +42,7 @@ func TestDaemonInterchange(t *testing.T) {
 			})
 		})
 		t.Run(filepath.Base(build.Dir)+"/their daemon", func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				s := newServed(t, pool)
 				s.hand(build.Dir, "-timeout 2s")
@@ -62,6 +64,7 @@ func TestDaemonInterchange(t *testing.T) {
 func TestSocketActivation(t *testing.T) {
 	for _, form := range []string{pluginsVar, bundleVar} {
 		t.Run(form, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				s := newServed(t, pool)
 				ended := s.hand(os.Getenv(form), "-idle 1ms")

@@ -19,6 +19,7 @@ import (
 // TestServerWithAnotherMAC: a server, or who stands before it, has another Ethernet address from time to time, as a bridge has with each container. Leases are renewed by it,
 // and given back to it, by the daemon and without one.
 func TestServerWithAnotherMAC(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		s := newServed(t, append(often, pool)...)
 		s.start()
@@ -41,6 +42,7 @@ func TestServerWithAnotherMAC(t *testing.T) {
 
 // TestRebind: a lease whose server does not answer is renewed by whoever does, as soon as everybody may be asked.
 func TestRebind(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		const long = "--dhcp-range=10.9.0.10,10.9.0.20,255.255.255.0,12h"
 		s := newServed(t, append(often, long)...)
@@ -75,6 +77,7 @@ func many() (leases, seconds int) {
 // TestManyLeases has one daemon keep the leases of many containers, each in a namespace of its own, and renew them as they are due; and the daemon that comes after it renew all
 // at the same time. It takes few threads and little memory: 1,000 in a long run.
 func TestManyLeases(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		leases, seconds := many()
 		s := newServed(t, "--dhcp-range=10.9.16.1,10.9.31.254,255.255.0.0,1h", "--dhcp-lease-max=2000", fmt.Sprintf("--dhcp-option-force=option:T1,%d", seconds),

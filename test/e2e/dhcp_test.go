@@ -13,6 +13,7 @@ import (
 
 // TestLease is the life of a lease: asked for, renewed, renewed by the daemon that comes after one that was killed, and given back while the interface is there.
 func TestLease(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		s := newServed(t, append(often, pool, "--dhcp-option=option:domain-name,example.net", "--dhcp-option=option:dns-server,10.9.0.53")...)
 		s.start()
@@ -50,6 +51,7 @@ func TestLease(t *testing.T) {
 
 // TestNoDaemon: a DEL gives back what the daemon wrote down, STATUS and CHECK say that there is none, and an ADD leaves nothing.
 func TestNoDaemon(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		s := newServed(t, pool)
 		s.start()
@@ -76,6 +78,7 @@ func TestNoDaemon(t *testing.T) {
 
 // TestServerComesBack: leases outlive their server; one that it does not want any more, or gives otherwise, is told.
 func TestServerComesBack(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		s := newServed(t, append(often, pool)...)
 		s.start("-timeout", "1s")
@@ -116,6 +119,7 @@ func tells(t *testing.T, config, word string) {
 
 // TestPoolIsFull: who gets no address is told so, and nothing is left; when one is free again, he gets it.
 func TestPoolIsFull(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		s := newServed(t, "--dhcp-range=10.9.0.10,10.9.0.10,255.255.255.0,2m")
 		s.start("-resendtimeout", "2s")
@@ -150,6 +154,7 @@ func previous(config string, result []byte) string {
 
 // TestLeaseOfChangedInterface: a chained plugin may change the Ethernet address of the interface, and its lease is renewed as before.
 func TestLeaseOfChangedInterface(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		s := newServed(t, append(often, pool)...)
 		s.start()
@@ -173,6 +178,7 @@ func TestLeaseOfChangedInterface(t *testing.T) {
 
 // TestSecondServer is the life of a lease of a few seconds that another server gives: renewed, renewed by the next daemon, released; and of one whose server does not come back.
 func TestSecondServer(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		s := newServed(t, pool)
 		s.server.kill()
@@ -219,6 +225,7 @@ func expired(t *testing.T) {
 
 // TestDaemonComesLate: a lease that ended while no daemon was there is had again where its address is free; else its interface goes down.
 func TestDaemonComesLate(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		s := newServed(t, pool)
 		s.start()
@@ -249,6 +256,7 @@ func TestDaemonComesLate(t *testing.T) {
 
 // TestLeaseMTU: the interface has the MTU that the server names where that is wanted, and CHECK is content with it; else it does not.
 func TestLeaseMTU(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		s := newServed(t, pool, "--dhcp-option-force=option:mtu,1300")
 		s.start()

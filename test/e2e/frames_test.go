@@ -47,6 +47,7 @@ var frames = []struct {
 // TestFramesOfRouters sends, from one port of a bridge with our gateway, what would make its sender a router in the eyes of its neighbours, in all the
 // frames in which a neighbour would look at it. None arrives, and all else does; without the guard all arrive, and the neighbour believes.
 func TestFramesOfRouters(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := newStreet(t)
 		for _, id := range []string{"one", "two"} {

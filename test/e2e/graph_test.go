@@ -28,9 +28,10 @@ const updateVar = "E2E_UPDATE"
 func TestGraph(t *testing.T) {
 	for _, scene := range []string{"one", "three", "many"} {
 		t.Run(scene, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				dir := t.TempDir()
-				t.Setenv("OUT", dir)
+				must(t, os.Setenv("OUT", dir))
 				paste(t, read(t, "testdata/graph/begin.sh")+read(t, "testdata/graph/"+scene+".sh")+drawing)
 				for ending, kept := range map[string]string{
 					".txt": "testdata/graph/" + scene + ".txt", ".dot": "testdata/graph/" + scene + ".dot",

@@ -23,6 +23,7 @@ func TestHungBeforeItsLink(t *testing.T) {
 		"dataDir": {"bridge", network(`"ipam": {"type": "host-local", "dataDir": "/run/data", "ranges": [[` + one + `]]}`)},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				goOn := hang(t, c.plugin, c.config)
 				nstest.Namespace(t, "c2")

@@ -118,6 +118,7 @@ func TestCheckOfIptables(t *testing.T) {
 
 // TestCheckOfTheirNftables wants CHECK to be content with what the suites that have such backends make by nftables, and our DEL to leave none of it.
 func TestCheckOfTheirNftables(t *testing.T) {
+	t.Parallel()
 	for _, s := range suites() {
 		for _, keys := range []string{``, `"masqAll": true, `, `"snat": false, `} {
 			if !s.nft {

@@ -43,6 +43,7 @@ const forwarded = `{"hostPort": %d, "containerPort": 80, "protocol": "tcp"}`
 // TestInstallDuringADDs replaces the bundle again and again while containers come and go on it, in the flat form and as one plugin: no call
 // fails, be it that a name is missing, a file busy, or a bridge of the old file asks a host-local of the new.
 func TestInstallDuringADDs(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		dir := installation(t)
 		installs := 50
@@ -133,6 +134,7 @@ func called(verb, plugin, container, config string) ([]byte, error) {
 func TestUninstall(t *testing.T) {
 	for name, from := range map[string]string{"Debian's": reference.Debian.Dir, "all": reference.Newest.Dir} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				dir := t.TempDir()
 				must(t, os.CopyFS(dir, os.DirFS(from)))
@@ -193,6 +195,7 @@ func TestUninstallRefuses(t *testing.T) {
 		"ports, by iptables": {"portmap", ports("iptables")},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				must(t, os.Setenv("PATH", os.Getenv(pathVar)+":/usr/sbin:/sbin"))
 				dir := installation(t)

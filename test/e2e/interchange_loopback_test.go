@@ -17,6 +17,7 @@ func TestLoopbackInterchange(t *testing.T) {
 		for _, ours := range []bool{true, false} {
 			name := filepath.Base(s.dir) + map[bool]string{true: ", after us", false: ", before us"}[ours]
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				nstest.Run(t, func(t *testing.T) { changeHands(t, s, ours) })
 			})
 		}

@@ -18,6 +18,7 @@ import (
 // TestInterrupted ends an ADD that waits for its IPAM plugin, as a runtime does whose patience is over. The links were made before that
 // plugin was asked, so there is something to take back.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
 		nstest.Namespace(t, "c1")

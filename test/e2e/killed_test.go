@@ -22,6 +22,7 @@ exec /usr/sbin/iptables-nft-restore "$@"
 // TestKilledAtTool kills an ADD with iptables-restore at work, which goes on. A DEL that did not wait for it would find nothing, and leave what
 // it then makes.
 func TestKilledAtTool(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := newStreet(t)
 		w.container("one")

@@ -61,6 +61,7 @@ func TestLaterPlugins(t *testing.T) {
 
 // TestWidths gives interfaces addresses of all widths: a CHECK looks for no route that the kernel does not make.
 func TestWidths(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		nstest.Namespace(t, "c1")
 		shell(t, `ip link add wire type veth peer name far; ip link set wire up; ip link set far up; ip link add nic type veth peer name port

@@ -48,6 +48,7 @@ func interchangeLinks(t *testing.T, forms map[string]form) {
 				continue
 			}
 			t.Run(filepath.Base(s.dir)+"/"+name, func(t *testing.T) {
+				t.Parallel()
 				nstest.Run(t, func(t *testing.T) { s.interchangeLink(t, f) })
 			})
 		}

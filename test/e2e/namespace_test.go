@@ -15,6 +15,7 @@ import (
 // TestNamespacePaths attaches containers by the paths that runtimes give: a mount, through a symbolic link, a descriptor of the runtime
 // (buildah), and a process (ctr).
 func TestNamespacePaths(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		path := nstest.Namespace(t, "c1")
 		must(t, os.Symlink(path, "/run/link"))
@@ -54,6 +55,7 @@ func processIn(t *testing.T, namespace string) string {
 // TestHostsLoopback hands the plugin the namespace that it runs in, as a runtime does whose container's process number was used again. The
 // reference takes the host's lo down (kubernetes#100648 is of this kind); later releases complain afterwards.
 func TestHostsLoopback(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		const own = "/proc/self/ns/net"
 		before := snapshot.Take(t)

@@ -50,6 +50,7 @@ func filler(i int) string { return fmt.Sprintf("10.9.%d.%d", i/250, i%250+1) }
 // TestPace publishes few and many ports, by us and by the reference, and begins flows through the last of them. What that takes is logged, for
 // docs/performance.md, and not judged: the machine may have other work. That the number of our rules does not depend on ports and containers is.
 func TestPace(t *testing.T) {
+	t.Parallel()
 	sizes := []int{10, 1000}
 	if os.Getenv("TRESTLE_LONG") != "" {
 		sizes = append(sizes, 10000)

@@ -61,6 +61,7 @@ func sessions(t *testing.T, page string) []string {
 // TestReadmeSession pastes the README's first session into a shell, as a newcomer does, and holds it to the output that the page shows
 // in the block that follows.
 func TestReadmeSession(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../README.md")
 	must(t, err)
 	_, after, found := strings.Cut(string(text), sessions(t, "README.md")[0]+"```\n")
@@ -105,6 +106,7 @@ func paste(t *testing.T, session string) string {
 
 // TestDemo runs the demo, which judges itself, where there is nothing but the packages that are named for it.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	names := programs(t, needed(t, "demo"))
 	nstest.Run(t, func(t *testing.T) {
 		bare(t, names)

@@ -14,6 +14,7 @@ const manyPorts = 500
 // TestManyPorts publishes one port and many in one call each, and takes them away. What the calls take is logged, for
 // docs/performance.md, and not judged: the machine may have other work.
 func TestManyPorts(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := newStreet(t)
 		w.container("one")

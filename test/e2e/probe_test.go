@@ -117,6 +117,7 @@ func traced(t *testing.T, args ...string) *trace.Answer {
 
 // TestNoTraceOfTrace ends a probe in its middle in the hardest way. Its tables are gone with it.
 func TestNoTraceOfTrace(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		standing(t)
 		shell(t, "ip route add blackhole 198.51.100.0/24")

@@ -54,6 +54,7 @@ func TestRefusals(t *testing.T) {
 	for _, table := range [][]refusal{protocolRefusals, keyRefusals, portRefusals, stateRefusals, delegateRefusals, loopbackRefusals} {
 		for _, r := range table {
 			t.Run(r.name, func(t *testing.T) {
+				t.Parallel()
 				nstest.Run(t, func(t *testing.T) {
 					must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
 					nstest.Namespace(t, "c1")

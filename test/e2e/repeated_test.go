@@ -19,6 +19,7 @@ import (
 // TestRepeatedDEL repeats a DEL that has nothing to go by, as runtimes do several times a container, on a host with nobody and on one with many, under
 // both backends. It must not read more because of the others. What it takes is logged, for docs/performance.md.
 func TestRepeatedDEL(t *testing.T) {
+	t.Parallel()
 	many := 1000
 	if os.Getenv("TRESTLE_LONG") != "" {
 		many = 10000

@@ -42,6 +42,7 @@ func TestReplacement(t *testing.T) {
 	} {
 		for _, backend := range backends {
 			t.Run(strings.ReplaceAll(name, " ", "-")+"/"+backend, func(t *testing.T) {
+				t.Parallel()
 				nstest.Run(t, func(t *testing.T) {
 					replaced(t, backend, replace)
 				})

@@ -34,6 +34,7 @@ func TestReplay(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) { replay(t, file) })
 		})
 	}

@@ -35,6 +35,7 @@ func prompt() time.Duration { return min(slack.Of(time.Second), 8*time.Second) }
 // TestReuse deletes a container and adds another one that gets the same addresses, again and again. The host and a neighbour, which both
 // spoke to the predecessor, ask once each as soon as the ADD has returned.
 func TestReuse(t *testing.T) {
+	t.Parallel()
 	cycles := 10
 	if os.Getenv("TRESTLE_LONG") != "" {
 		cycles = 50

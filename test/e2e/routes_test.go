@@ -40,6 +40,7 @@ func previously(config string, result []byte, changes ...string) string {
 
 // A gateway of zeros is none: the route is on the link, and CHECK says when it is gone.
 func TestZeroGateway(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		nstest.Namespace(t, "c1")
 		config := network(`"ipam": {"type": "host-local", "ranges": [[` + subnet + `], [{"subnet": "fd00:1::/64"}]],
@@ -59,6 +60,7 @@ func TestZeroGateway(t *testing.T) {
 // Another plugin of the list made an interface and a route by it, named in the result or not. CHECK finds the route where it is, and says when it is gone;
 // what is the bridge's is wanted on the bridge's interface all the same.
 func TestRoutesOfAnotherPlugin(t *testing.T) {
+	t.Parallel()
 	const listed = `"interfaces": [{"name": "net1", "sandbox": "/run/netns/c1"},`
 	const route = `"routes": [{"dst": "10.9.0.0/16", "gw": "10.2.0.1"},`
 	for _, changes := range [][]string{

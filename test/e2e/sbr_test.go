@@ -64,6 +64,7 @@ func TestSourcedInterchange(t *testing.T) {
 
 // TestSourcedMakesNoFile: a namespace that is not there is not made into a file, as by the reference, whose next calls then fail for ever.
 func TestSourcedMakesNoFile(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		config := `{"cniVersion": "1.0.0", "name": "net", "type": "sbr"}`
 		succeed(t, "DEL", "sbr", "gone", config)

@@ -48,6 +48,7 @@ func script(t *testing.T, file string, setup func(*testscript.Env) error) {
 func TestScriptsUnderIPTables(t *testing.T) {
 	for _, name := range []string{"del", "gc", "twofold"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			text, err := os.ReadFile("testdata/" + name + ".txtar")
 			must(t, err)
 			text = []byte(strings.NewReplacer(`"ipMasq": true`, `"ipMasq": true, "ipMasqBackend": "iptables"`,

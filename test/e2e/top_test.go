@@ -45,6 +45,7 @@ func (c topCounts) of(network string) topCounted {
 // TestTop sends what is counted at the sender's own link to a published port, and to a container that has no other end on the host: top says the same within
 // two of a hundred, and each connection once. Who is not root sees what can be seen, and what not.
 func TestTop(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := newStreet(t)
 		must(t, os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_acct", []byte("1"), 0o644))

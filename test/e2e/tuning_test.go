@@ -76,6 +76,7 @@ func holdUntuned(t *testing.T, before, keys string) {
 
 // TestAllowList wants what the operator's list does not have refused by ADD and STATUS, and what was made before checked and undone all the same.
 func TestAllowList(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		must(t, unix.Mount("tmpfs", "/etc", "tmpfs", 0, ""))
 		must(t, os.MkdirAll("/etc/cni/tuning", 0o755))
@@ -201,6 +202,7 @@ func tunedState(t *testing.T) (state string) {
 
 // TestTuningMindsNoOthers wants CHECK not to mind what somebody else has asked of an interface, nor DEL to take it from him.
 func TestTuningMindsNoOthers(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		nstest.Namespace(t, "c1")
 		must(t, nstest.In(netnsDir+"c1", func() error { return netlink.LinkAdd(&netlink.Ifb{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}}) }))

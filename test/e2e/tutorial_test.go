@@ -14,6 +14,7 @@ const tutorial = "../../docs/tutorial.md"
 
 // TestTutorial runs every command of the tutorial, in one shell and a host of its own, and compares all that is printed with the page.
 func TestTutorial(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		page := read(t, tutorial)
 		blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?").FindAllStringSubmatchIndex(page, -1)
@@ -73,7 +74,7 @@ func shape(text string) string {
 // pasted is paste that keeps the folder.
 func pasted(t *testing.T, session string) (dir, said string) {
 	t.Helper()
-	t.Setenv("OUT", t.TempDir())
+	must(t, os.Setenv("OUT", t.TempDir()))
 	said = paste(t, strings.ReplaceAll(session, "-o host.svg", `-o "$OUT/host.svg"`))
 	return os.Getenv("OUT"), said
 }

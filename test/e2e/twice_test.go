@@ -25,6 +25,7 @@ func TestTwice(t *testing.T) {
 		"at once": func(t *testing.T) (ok, refused int) { return addAtOnce(t, config, 2) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				nstest.Namespace(t, "c1")
 				visited(config)(t)

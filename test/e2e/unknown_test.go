@@ -15,6 +15,7 @@ import (
 // TestUnknownIsNoDrift takes from a CHECK of what is whole one descriptor more each time, until it has enough. What it could not look at it must not call
 // different: the remedy of that is the end of the container.
 func TestUnknownIsNoDrift(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		must(t, os.Setenv("PATH", os.Getenv(toolsVar)))
 		config := network(`"isGateway": true, "ipMasq": true, "macspoofchk": true, ` + hostLocal(subnet))

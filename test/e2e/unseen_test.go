@@ -27,6 +27,7 @@ func TestWithoutRoot(t *testing.T) {
 		"results-closed":      "chmod 0700 /var/lib/cni/results",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				s := settle(t, 2, "udp")
 				s.run("/bin/sh", "-ec", "chmod 0600 /var/lib/cni/results/* /var/lib/cni/networks/net/*; "+hide)

@@ -221,6 +221,7 @@ func (w *street) checks(container, word string) {
 // TestLostRoute has somebody else make a host forward that had its way out from a router. Doctor says so after the loss, too, and its fix is that the next
 // advertisement counts.
 func TestLostRoute(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		w := newStreet(t)
 		shell(t, "mkdir -p /run/net.d /run/bin; "+router("wan"))

@@ -26,6 +26,7 @@ var plugins = []string{"bandwidth", "bridge", "dhcp", "dummy", "firewall", "host
 func TestVersions(t *testing.T) {
 	for _, version := range testutils.AllSpecVersions {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				nstest.Namespace(t, "c1")
 				bridge := network(`"cniVersion": "` + version + `", "isGateway": true, ` + hostLocal(subnet))
@@ -59,6 +60,7 @@ func TestVersions(t *testing.T) {
 func TestLoopbackVersions(t *testing.T) {
 	for _, version := range testutils.AllSpecVersions {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				nstest.Namespace(t, "c1")
 				config := `{"cniVersion": "` + version + `", "name": "net", "type": "loopback"}`
