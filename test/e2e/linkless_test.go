@@ -27,6 +27,7 @@ func TestLinkRemoved(t *testing.T) {
 				continue // of such a one nothing is known but that somebody has its address
 			}
 			t.Run(fmt.Sprintf("%s/remembered=%v", name, remembered), func(t *testing.T) {
+				t.Parallel()
 				nstest.Run(t, func(t *testing.T) { linkRemoved(t, dir, remembered) })
 			})
 		}
@@ -64,9 +65,11 @@ func linkRemoved(t *testing.T, dir string, remembered bool) {
 	ours := s.ours()
 	_, err = ours.AddNetworkList(t.Context(), s.list, run)
 	must(t, err)
+	s.waits = silence
 	if s.hears(outsider, "udp", "192.0.2.1:20000", "new") {
 		t.Error("a stranger gets what is sent to the port")
 	}
+	s.waits = 0
 	if !s.hears(outsider, "udp", "192.0.2.1:20001", "c1") {
 		t.Error("its neighbour was not mended")
 	}

@@ -36,7 +36,12 @@ func TestListsOfOthers(t *testing.T) {
 				content, err := os.ReadFile(file)
 				must(t, err)
 				w := newLister(t, file, content)
+				w.waits = silence
 				theirs, ours := w.live(reference.Newest.Dir), w.live(os.Getenv(pluginsVar))
+				if theirs.Out != ours.Out || theirs.In != ours.In { // on a busy machine one may have been late
+					w.waits = 0
+					theirs, ours = w.live(reference.Newest.Dir), w.live(os.Getenv(pluginsVar))
+				}
 				if diff := cmp.Diff(theirs, ours); diff != "" {
 					t.Errorf("(-reference +ours)\n%s", diff)
 				}

@@ -3,15 +3,11 @@ package e2e
 import (
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/trestle-cni/trestle/test/nstest"
-	"github.com/trestle-cni/trestle/test/peer"
-	"github.com/trestle-cni/trestle/test/slack"
 )
 
 // suiteFault is something that is broken of what firewall, tuning, bandwidth or ptp made.
@@ -68,7 +64,7 @@ func TestSuiteFaults(t *testing.T) {
 				}
 				shell(t, ifb+f.plant)
 				if !strings.HasPrefix(f.says, "rate from") { // trace judges routes and rules, and follows no queue
-					foretellsSuite(t)
+					traffic(t, suiteFlows)
 				}
 				f.found(t)
 			})
@@ -97,20 +93,5 @@ func (f suiteFault) found(t *testing.T) {
 	}
 	if found := (planted{}).examined(t); len(found) > 0 {
 		t.Errorf("after the fix: %+v\n%s", found, out)
-	}
-}
-
-// foretellsSuite lets everybody ask, and holds trace's status against who is answered.
-func foretellsSuite(t *testing.T) {
-	t.Helper()
-	for _, flow := range suiteFlows {
-		answered := in(flow[0], func() error {
-			_, err := peer.Ask("tcp", flow[1], slack.Of(time.Second))
-			return err
-		})
-		out, err := exec.Command(filepath.Join(os.Getenv(pluginsVar), "trestle"), "trace", flow[0], flow[1]).CombinedOutput()
-		if got, want := exitOf(err), map[bool]int{true: 0, false: 1}[answered == nil]; got != want {
-			t.Errorf("%v: trace's status is %d, and the answer was %v\n%s", flow, got, answered, out)
-		}
 	}
 }
