@@ -69,7 +69,7 @@ func stamp(dir *os.File) (words [6]uint64, err error) {
 	if err := unix.Fstat(int(dir.Fd()), &s); err != nil {
 		return words, err
 	}
-	return [6]uint64{s.Dev, s.Ino, uint64(s.Mtim.Sec), uint64(s.Mtim.Nsec), uint64(s.Ctim.Sec), uint64(s.Ctim.Nsec)}, nil
+	return [6]uint64{uint64(s.Dev), s.Ino, uint64(s.Mtim.Sec), uint64(s.Mtim.Nsec), uint64(s.Ctim.Sec), uint64(s.Ctim.Nsec)}, nil
 }
 
 func (s *Store) bootWords() (a, b uint64) {

@@ -61,9 +61,6 @@ func namespaceID(kind string) (uint64, error) {
 	return binary.NativeEndian.Uint64(handle.Bytes()), nil // struct nsfs_file_handle begins with ns_id, include/uapi/linux/nsfs.h
 }
 
-// nsGetMntNSID is NS_GET_MNTNS_ID, include/uapi/linux/nsfs.h, from Linux 6.11 on.
-const nsGetMntNSID = 0x8008b705
-
 // mountNamespace returns the number of this process's mount namespace, which no other one has within this boot. Before Linux 6.11 only one can be
 // told from all others: that of the machine's first process, which ends with the boot. For the others there is inDirectory.
 func mountNamespace() (uint64, error) {
@@ -92,6 +89,7 @@ func isFirst() bool {
 	return pids.Ino == initialPIDs && own.Ino == first.Ino && own.Dev == first.Dev
 }
 
+// mountNamespaceID asks the kernel, which has an answer from Linux 6.11 on.
 func mountNamespaceID() (uint64, error) {
 	fd, err := unix.Open("/proc/self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -99,7 +97,7 @@ func mountNamespaceID() (uint64, error) {
 	}
 	defer unix.Close(fd)
 	var id uint64
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), nsGetMntNSID, uintptr(unsafe.Pointer(&id))); errno != 0 {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.NS_GET_MNTNS_ID, uintptr(unsafe.Pointer(&id))); errno != 0 {
 		return 0, errno
 	}
 	return id, nil

@@ -38,7 +38,7 @@ func (d Device) Network() (n Network, err error) {
 		n.Addrs = append(n.Addrs, a.Prefix)
 	}
 	for _, h := range routes {
-		n.Routes = append(n.Routes, Route{Dst: h.Dst, Via: h.Via, Src: h.Src, Priority: int(h.Metric), Table: h.Table, Scope: int(h.Scope)})
+		n.Routes = append(n.Routes, Route{Dst: h.Dst, Via: h.Via, Src: h.Src, Priority: h.Metric, Table: h.Table, Scope: int(h.Scope)})
 	}
 	return n, err
 }

@@ -18,7 +18,7 @@ import (
 type VRF struct {
 	IfName string
 	Name   string // empty: the one that the interface is a port of, which a DEL leaves
-	Table  int    // 0: that of the VRF, and for a new one the first that nobody uses
+	Table  uint32 // 0: that of the VRF, and for a new one the first that nobody uses
 }
 
 const kindVRF = "vrf"
@@ -80,7 +80,7 @@ func (at routing) hindered() error {
 		switch {
 		case !is:
 			return fault.New(fault.Config, "use another name", "vrfname: %s: a link of kind %s in the container", at.Name, at.named.Type())
-		case at.Table != 0 && int(vrf.Table) != at.Table:
+		case at.Table != 0 && vrf.Table != at.Table:
 			return fault.New(fault.Config, "leave the table out, or use another VRF", "table: %d: VRF %s has table %d", at.Table, at.Name, vrf.Table)
 		}
 	}
@@ -156,15 +156,15 @@ func (at *routing) create() error {
 }
 
 // freeTable is the first number of a routing table that no VRF has, no rule leads to and no route is in.
-func freeTable(side *site.Side) (int, error) {
-	taken := map[int]bool{unix.RT_TABLE_DEFAULT: true, unix.RT_TABLE_MAIN: true, unix.RT_TABLE_LOCAL: true}
+func freeTable(side *site.Side) (uint32, error) {
+	taken := map[uint32]bool{unix.RT_TABLE_DEFAULT: true, unix.RT_TABLE_MAIN: true, unix.RT_TABLE_LOCAL: true}
 	links, err := side.Conn.Links()
 	if err != nil {
 		return 0, err
 	}
 	for _, l := range links {
 		if vrf, is := l.Link.(*netlink.Vrf); is {
-			taken[int(vrf.Table)] = true
+			taken[vrf.Table] = true
 		}
 	}
 	rules, err := side.Conn.Rules()
@@ -181,7 +181,7 @@ func freeTable(side *site.Side) (int, error) {
 	for _, r := range routes {
 		taken[r.Table] = true
 	}
-	free := 1
+	free := uint32(1)
 	for taken[free] {
 		free++
 	}
@@ -219,7 +219,7 @@ func (v VRF) Undo(ctx context.Context, s *site.Site) error {
 	name := v.Name
 	if vrf, is := at.master.(*netlink.Vrf); is {
 		name = vrf.Name
-		if err := at.leave(ctx, s, int(vrf.Table)); err != nil {
+		if err := at.leave(ctx, s, vrf.Table); err != nil {
 			return err
 		}
 	}
@@ -245,7 +245,7 @@ func (v VRF) Verify(_ context.Context, s *site.Site) error {
 		return drift("master of "+v.IfName, v.Name, at.of())
 	}
 	var errs []error
-	if vrf, is := at.named.(*netlink.Vrf); !is || v.Table != 0 && int(vrf.Table) != v.Table {
+	if vrf, is := at.named.(*netlink.Vrf); !is || v.Table != 0 && vrf.Table != v.Table {
 		errs = append(errs, drift(v.Name, fmt.Sprintf("VRF with table %d", v.Table), at.named.Type()))
 	}
 	if !isUp(at.named) {

@@ -22,8 +22,8 @@ type Route struct {
 	Dst      netip.Prefix // masked
 	Via      netip.Addr   // the zero Addr: directly on the link
 	Src      netip.Addr   // preferred source; the zero Addr: the kernel's choice
-	Priority int          // metric; 0: the kernel's
-	Table    int          // 0: main
+	Priority uint32       // metric; 0: the kernel's
+	Table    uint32       // 0: main
 	Scope    int          // RT_SCOPE_*
 	MTU      int          // bytes; 0: none
 	AdvMSS   int          // bytes; 0: none
@@ -43,8 +43,8 @@ func (r Route) String() string {
 	}
 	for _, extra := range []struct {
 		name  string
-		value int
-	}{{"metric", r.Priority}, {"table", r.Table}, {"scope", r.Scope}, {"mtu", r.MTU}, {"advmss", r.AdvMSS}} {
+		value uint32
+	}{{"metric", r.Priority}, {"table", r.Table}, {"scope", uint32(r.Scope)}, {"mtu", uint32(r.MTU)}, {"advmss", uint32(r.AdvMSS)}} {
 		if extra.value != 0 {
 			fmt.Fprintf(&text, " %s %d", extra.name, extra.value)
 		}
@@ -170,7 +170,7 @@ func by(all []netlink.Route, index int) []netlink.Route {
 
 // is says whether the kernel's route is r. IPv6 routes to one destination may have become one with several next hops.
 func (r Route) is(k netlink.Route) bool {
-	if k.Table == unix.RT_TABLE_LOCAL && k.Table != r.Table || prefix(k.Dst, r.Dst) != r.Dst || r.Priority != 0 && k.Priority != r.Priority {
+	if k.Table == unix.RT_TABLE_LOCAL && r.Table != unix.RT_TABLE_LOCAL || prefix(k.Dst, r.Dst) != r.Dst || r.Priority != 0 && uint32(k.Priority) != r.Priority {
 		return false
 	}
 	if !r.Via.IsValid() {

@@ -28,7 +28,7 @@ type luggage struct {
 }
 
 // carries is what the interface has to be put back, in an order in which it can be, where it leaves a table.
-func (at routing) carries(table int) (l luggage, err error) {
+func (at routing) carries(table uint32) (l luggage, err error) {
 	index := at.link.Attrs().Index
 	routes, err := at.side.Conn.Routes()
 	if err != nil {
@@ -55,7 +55,7 @@ func (at routing) carries(table int) (l luggage, err error) {
 }
 
 // to is the same with what leaves in another table.
-func (l luggage) to(table int) luggage {
+func (l luggage) to(table uint32) luggage {
 	l.moved = slices.Clone(l.moved)
 	for i := range l.moved {
 		l.moved[i].Table = table
@@ -73,7 +73,7 @@ func (at routing) join(ctx context.Context) (bool, error) {
 	if err != nil || at.joined() && len(l.moved) == 0 {
 		return false, err
 	}
-	there := l.to(int(vrf.Table))
+	there := l.to(vrf.Table)
 	if err := at.drop(l.moved); err != nil {
 		return false, err
 	}
@@ -88,7 +88,7 @@ func (at routing) join(ctx context.Context) (bool, error) {
 
 // leave takes the interface out, and what it has in the table back to main. What cannot be put back there nobody misses: the link is about to go, or to be
 // somewhere else.
-func (at routing) leave(ctx context.Context, s *site.Site, table int) error {
+func (at routing) leave(ctx context.Context, s *site.Site, table uint32) error {
 	l, err := at.carries(table)
 	if err == nil {
 		err = at.drop(l.moved)

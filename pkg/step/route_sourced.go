@@ -19,8 +19,8 @@ import (
 type Sourced struct {
 	IfName  string
 	Sources []Source
-	Table   int  // one that others fill: rules lead to it, and no route is moved; 0: one of its own for each address
-	Hints   bool // main keeps a way to each subnet, with the address as the source
+	Table   uint32 // one that others fill: rules lead to it, and no route is moved; 0: one of its own for each address
+	Hints   bool   // main keeps a way to each subnet, with the address as the source
 }
 
 // Source is an address that leads to a table.

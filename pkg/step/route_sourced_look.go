@@ -59,7 +59,7 @@ type lack struct {
 }
 
 func (v sourcing) lacks() (l lack) {
-	last := firstTable - 1
+	last := uint32(firstTable - 1)
 	for _, src := range v.Sources {
 		at := slices.IndexFunc(v.rules, func(r rtnl.Rule) bool { return v.leads(r) && r.From.Addr() == src.Addr.Addr() })
 		rule := rtnl.Rule{Kind: unix.RTN_UNICAST, From: netip.PrefixFrom(src.Addr.Addr(), src.Addr.Addr().BitLen()), Maker: rtnl.Proto}
@@ -96,7 +96,7 @@ func (v sourcing) lacks() (l lack) {
 }
 
 // left is the table of an address whose rule somebody took away: none leads there, and it has the way to the subnet that the kernel or we made; 0 for none.
-func (v sourcing) left(src Source) int {
+func (v sourcing) left(src Source) uint32 {
 	for _, h := range v.routes {
 		led := slices.ContainsFunc(v.rules, func(r rtnl.Rule) bool { return r.Table == h.Table })
 		made := h.Protocol == unix.RTPROT_KERNEL || h.Protocol == rtnl.Proto
@@ -108,7 +108,7 @@ func (v sourcing) left(src Source) int {
 }
 
 // free is the first number from first on that neither a rule leads to nor a route is in.
-func (v sourcing) free(first int) int {
+func (v sourcing) free(first uint32) uint32 {
 	for taken := true; taken; {
 		taken = slices.ContainsFunc(v.rules, func(r rtnl.Rule) bool { return r.Table == first }) ||
 			slices.ContainsFunc(v.routes, func(h rtnl.Held) bool { return h.Table == first })
@@ -169,7 +169,7 @@ func (v sourcing) stays(h rtnl.Held) bool {
 }
 
 // wanted are the routes of an address' table.
-func (v sourcing) wanted(src Source, table int) (list []rtnl.Held) {
+func (v sourcing) wanted(src Source, table uint32) (list []rtnl.Held) {
 	for _, h := range v.moved() {
 		if !v.concerns(h, src) {
 			continue
@@ -200,7 +200,7 @@ func (v sourcing) wanted(src Source, table int) (list []rtnl.Held) {
 }
 
 // own is our route to the subnet of an address.
-func (v sourcing) own(src Source, table int) rtnl.Held {
+func (v sourcing) own(src Source, table uint32) rtnl.Held {
 	h := rtnl.Held{Family: unix.AF_INET6, Kind: unix.RTN_UNICAST, Protocol: rtnl.Proto, Link: v.index, Table: table, Dst: src.Addr.Masked(), Src: src.Addr.Addr()}
 	if h.Src.Is4() {
 		h.Family, h.Scope = unix.AF_INET, unix.RT_SCOPE_LINK

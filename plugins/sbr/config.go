@@ -9,7 +9,7 @@ import (
 
 // Config is a network's configuration, whole and valid. README.md explains each key.
 type Config struct {
-	Table    int // 0: one of its own for each address
+	Table    uint32 // 0: one of its own for each address
 	Gateways []netip.Addr
 	Hints    bool
 }
@@ -17,7 +17,7 @@ type Config struct {
 // Parse reads the configuration, and complains of all that is wrong with it at once.
 func Parse(req *plugin.Request) (Config, error) {
 	k := req.Keys
-	c := Config{Table: int(k.Large("table", 0, 1, math.MaxUint32)), Hints: k.Bool("addSourceHints", false)}
+	c := Config{Table: uint32(k.Large("table", 0, 1, math.MaxUint32)), Hints: k.Bool("addSourceHints", false)}
 	has := make(map[bool]bool)
 	for _, text := range k.Strings("gateways") {
 		addr, err := netip.ParseAddr(text)

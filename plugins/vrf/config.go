@@ -9,13 +9,13 @@ import (
 // Config is a network's configuration, whole and valid. README.md explains each key.
 type Config struct {
 	Name  string
-	Table int // 0: the VRF's own, or the first that nobody uses
+	Table uint32 // 0: the VRF's own, or the first that nobody uses
 }
 
 // Parse reads the configuration, and complains of all that is wrong with it at once.
 func Parse(req *plugin.Request) (Config, error) {
 	k := req.Keys
-	c := Config{Name: k.String("vrfname", ""), Table: int(k.Large("table", 0, 0, math.MaxUint32))}
+	c := Config{Name: k.String("vrfname", ""), Table: uint32(k.Large("table", 0, 0, math.MaxUint32))}
 	if !plugin.ValidLinkName(c.Name) {
 		k.Reject("vrfname", c.Name, "must be the name of a link: "+plugin.LinkNameRule)
 		c.Name = ""

@@ -18,7 +18,7 @@ type event struct {
 	lost  bool
 	link  int    // index, of a link, an address or a neighbour
 	name  string // of a link
-	table int    // of a route
+	table uint32 // of a route
 	proto uint8
 	route Route
 	near  neighbour
@@ -126,7 +126,7 @@ func (e *event) ofRoute(body []byte) {
 	if m.Family == unix.AF_INET {
 		dst = netip.IPv4Unspecified()
 	}
-	e.proto, e.table = m.Protocol, int(m.Table)
+	e.proto, e.table = m.Protocol, uint32(m.Table)
 	attributes(body[unix.SizeofRtMsg:], func(kind uint16, value []byte) {
 		switch kind {
 		case unix.RTA_DST:
@@ -134,7 +134,7 @@ func (e *event) ofRoute(body []byte) {
 		case unix.RTA_GATEWAY:
 			e.route.Via, _ = netip.AddrFromSlice(value)
 		case unix.RTA_OIF:
-			e.route.Link = number(value)
+			e.route.Link = int(number(value))
 		case unix.RTA_PRIORITY:
 			e.route.Metric = number(value)
 		case unix.RTA_TABLE:
@@ -147,11 +147,11 @@ func (e *event) ofRoute(body []byte) {
 	e.route.Dst = netip.PrefixFrom(dst, int(m.Dst_len))
 }
 
-func number(v []byte) int {
+func number(v []byte) uint32 {
 	if len(v) != 4 {
 		return 0
 	}
-	return int(binary.NativeEndian.Uint32(v))
+	return binary.NativeEndian.Uint32(v)
 }
 
 // attributes are called one after the other (struct rtattr, rtnetlink(7)).

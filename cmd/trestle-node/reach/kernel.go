@@ -277,7 +277,7 @@ func fill(q *nl.NetlinkRequest, msg *nl.RtMsg, r Route) *nl.NetlinkRequest {
 		q.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(r.Link))))
 	}
 	if r.Metric != 0 {
-		q.AddData(nl.NewRtAttr(unix.RTA_PRIORITY, nl.Uint32Attr(uint32(r.Metric))))
+		q.AddData(nl.NewRtAttr(unix.RTA_PRIORITY, nl.Uint32Attr(r.Metric)))
 	}
 	return q
 }

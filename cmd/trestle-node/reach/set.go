@@ -13,8 +13,8 @@ import (
 type Route struct {
 	Dst    netip.Prefix
 	Via    netip.Addr
-	Link   int // index
-	Metric int // 0: the kernel's
+	Link   int    // index
+	Metric uint32 // 0: the kernel's
 }
 
 // Hop is an address beyond the tunnel, and the Ethernet address of the tunnel's end there. Nobody asks for it, and it never ages.

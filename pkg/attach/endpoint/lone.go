@@ -108,6 +108,8 @@ func (e *Endpoint) bring(n step.Network) {
 	e.cniRoutes = slices.Clone(e.cniRoutes)
 	for _, r := range n.Routes {
 		e.Routes = append(e.Routes, r)
-		e.cniRoutes = append(e.cniRoutes, &types.Route{Dst: attach.IPNet(r.Dst), GW: r.Via.AsSlice(), Priority: r.Priority, Table: &r.Table, Scope: &r.Scope})
+		if metric, table := int(r.Priority), int(r.Table); metric >= 0 && table >= 0 { // on a processor of 32 bits a result has no room for larger ones
+			e.cniRoutes = append(e.cniRoutes, &types.Route{Dst: attach.IPNet(r.Dst), GW: r.Via.AsSlice(), Priority: metric, Table: &table, Scope: &r.Scope})
+		}
 	}
 }

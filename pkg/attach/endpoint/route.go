@@ -34,13 +34,13 @@ func (e *Endpoint) readRoutes(o Options, r *types100.Result, others []netip.Pref
 // zeros. Where others have subnets in the container, too, one without a gateway may be anybody's.
 func (e *Endpoint) route(r *types.Route, others []netip.Prefix) step.Route {
 	via, zero := hop(r.GW)
-	k := step.Route{Dst: attach.Prefix(r.Dst).Masked(), Via: via, Priority: r.Priority, MTU: r.MTU, AdvMSS: r.AdvMSS}
+	k := step.Route{Dst: attach.Prefix(r.Dst).Masked(), Via: via, Priority: uint32(r.Priority), MTU: r.MTU, AdvMSS: r.AdvMSS}
 	k.Elsewhere = len(others) > 0
 	if via.IsValid() {
 		k.Elsewhere = !e.reaches(via) || slices.ContainsFunc(others, func(p netip.Prefix) bool { return p.Contains(via) })
 	}
 	if r.Table != nil {
-		k.Table = *r.Table
+		k.Table = uint32(*r.Table)
 	}
 	if r.Scope != nil {
 		k.Scope = *r.Scope

@@ -13,7 +13,7 @@ import (
 type Options struct {
 	Provide  []Option // in order: of two of one kind the later counts
 	Request  []uint8
-	Priority int // the metric of all routes; 0: the kernel's
+	Priority uint32 // the metric of all routes; 0: the kernel's
 	MTU      bool
 	ClientID string // what names the client: container, mac or pod
 }
@@ -46,7 +46,7 @@ var names = map[string]uint8{"dhcp-client-identifier": clientID, "subnet-mask": 
 
 // Read reads the section ipam of a configuration, with CNI_ARGS as they were set. The object has the complaints.
 func Read(ipam *keys.Object, args string) (o Options) {
-	o.Priority = ipam.Int("priority", 0, 0, 1<<31-1)
+	o.Priority = uint32(ipam.Int("priority", 0, 0, 1<<31-1))
 	o.MTU = ipam.Bool("mtu", false)
 	o.ClientID = ipam.String("clientID", "")
 	if !slices.Contains([]string{"", "container", "mac", "pod"}, o.ClientID) {

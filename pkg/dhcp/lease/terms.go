@@ -96,7 +96,7 @@ func routesOf(m *dhcpv4.DHCPv4, router netip.Addr) (list []Route) {
 func (r Record) Result() *types100.Result {
 	result := &types100.Result{IPs: []*types100.IPConfig{{Address: ipNet(r.Addr), Gateway: r.Router.AsSlice()}}}
 	for _, route := range r.Routes {
-		cni := &types.Route{Dst: ipNet(route.Dst), GW: route.Via.AsSlice(), Priority: r.Options.Priority}
+		cni := &types.Route{Dst: ipNet(route.Dst), GW: route.Via.AsSlice(), Priority: int(r.Options.Priority)}
 		if !route.Via.IsValid() {
 			link := int(unix.RT_SCOPE_LINK)
 			cni.Scope = &link

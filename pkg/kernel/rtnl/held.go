@@ -12,8 +12,8 @@ import (
 // IPv4, where such a route cannot be taken apart, it has no link.
 type Held struct {
 	Family, Kind, Protocol, Scope, Tos uint8
-	Link, Table                        int
-	Metric                             uint32
+	Link                               int
+	Table, Metric                      uint32
 	Dst                                netip.Prefix
 	Via, Src                           netip.Addr // the zero Addr: none
 
@@ -42,7 +42,7 @@ func (c *Conn) Routes() (list []Held, err error) {
 func held(body []byte) []Held {
 	m, attrs := nl.DeserializeRtMsg(body), body[unix.SizeofRtMsg:]
 	h := Held{Family: m.Family, Kind: m.Type, Protocol: m.Protocol, Scope: m.Scope, Tos: m.Tos, flags: m.Flags & unix.RTNH_F_ONLINK}
-	h.Table, h.Metric, h.Link = int(m.Table), uint32(whole(attrs, unix.RTA_PRIORITY)), whole(attrs, unix.RTA_OIF)
+	h.Table, h.Metric, h.Link = uint32(m.Table), whole(attrs, unix.RTA_PRIORITY), int(whole(attrs, unix.RTA_OIF))
 	if table := whole(attrs, unix.RTA_TABLE); table != 0 {
 		h.Table = table
 	}
@@ -80,9 +80,9 @@ func (h Held) apart(hops []byte) (list []Held) {
 	return list
 }
 
-func whole(attrs []byte, kind uint16) int {
+func whole(attrs []byte, kind uint16) uint32 {
 	if value := attribute(attrs, kind); len(value) == 4 {
-		return int(binary.NativeEndian.Uint32(value))
+		return binary.NativeEndian.Uint32(value)
 	}
 	return 0
 }
@@ -104,7 +104,7 @@ func (h Held) request(kind, flags int) *nl.NetlinkRequest {
 			q.AddData(nl.NewRtAttr(kind, addr.AsSlice()))
 		}
 	}
-	for kind, value := range map[int]int{unix.RTA_OIF: h.Link, unix.RTA_PRIORITY: int(h.Metric), unix.RTA_TABLE: h.Table} {
+	for kind, value := range map[int]uint32{unix.RTA_OIF: uint32(h.Link), unix.RTA_PRIORITY: h.Metric, unix.RTA_TABLE: h.Table} {
 		number(q, kind, value)
 	}
 	if len(h.rest) > 0 {

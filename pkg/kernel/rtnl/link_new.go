@@ -80,8 +80,8 @@ func Fit(index int, mac net.HardwareAddr, mtu, master int) *nl.NetlinkRequest {
 	if mac != nil {
 		r.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, mac))
 	}
-	number(r, unix.IFLA_MTU, mtu)
-	number(r, unix.IFLA_MASTER, master)
+	number(r, unix.IFLA_MTU, uint32(mtu))
+	number(r, unix.IFLA_MASTER, uint32(master))
 	return r
 }
 
@@ -102,6 +102,6 @@ func SetMaster(index, master int) *nl.NetlinkRequest {
 }
 
 // NewVRF returns the request that makes a VRF, down, with the routing table of that number.
-func NewVRF(name string, table int) *nl.NetlinkRequest {
-	return NewLink(Link{Name: name, Kind: "vrf", NS: -1, Data: []*nl.RtAttr{nl.NewRtAttr(nl.IFLA_VRF_TABLE, nl.Uint32Attr(uint32(table)))}})
+func NewVRF(name string, table uint32) *nl.NetlinkRequest {
+	return NewLink(Link{Name: name, Kind: "vrf", NS: -1, Data: []*nl.RtAttr{nl.NewRtAttr(nl.IFLA_VRF_TABLE, nl.Uint32Attr(table))}})
 }

@@ -109,8 +109,8 @@ func (c *Conn) waysBy(index int) (leads, host bool, err error) {
 // way is what matters here of a route.
 type way struct {
 	bits, protocol, kind uint8
-	table                int // RT_TABLE_*; 0: one above 255
-	out                  int // the link's index, of several next hops the first's
+	table                uint8 // RT_TABLE_*; 0: one above 255
+	out                  int   // the link's index, of several next hops the first's
 	via                  bool
 }
 
@@ -118,11 +118,11 @@ type way struct {
 func (c *Conn) dumpRoutes(family, protocol uint8, link int) (list []way, err error) {
 	q := Request(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
 	q.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: family, Protocol: protocol}})
-	number(q, unix.RTA_OIF, link)
+	number(q, unix.RTA_OIF, uint32(link))
 	bodies, err := c.Read(q)
 	for _, body := range bodies {
 		m, attrs := nl.DeserializeRtMsg(body), body[unix.SizeofRtMsg:]
-		w := way{bits: m.Dst_len, protocol: m.Protocol, kind: m.Type, table: int(m.Table), via: attribute(attrs, unix.RTA_GATEWAY) != nil || attribute(attrs, unix.RTA_VIA) != nil}
+		w := way{bits: m.Dst_len, protocol: m.Protocol, kind: m.Type, table: m.Table, via: attribute(attrs, unix.RTA_GATEWAY) != nil || attribute(attrs, unix.RTA_VIA) != nil}
 		if out := attribute(attrs, unix.RTA_OIF); len(out) == 4 {
 			w.out = int(nl.NativeEndian().Uint32(out))
 		}

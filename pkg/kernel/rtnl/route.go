@@ -16,8 +16,8 @@ type Route struct {
 	Dst      netip.Prefix
 	Via      netip.Addr // the zero Addr: directly on the link
 	Src      netip.Addr // preferred source; the zero Addr: the kernel's choice
-	Priority int        // metric; 0: the kernel's
-	Table    int        // 0: main
+	Priority uint32     // metric; 0: the kernel's
+	Table    uint32     // 0: main
 	Scope    int        // RT_SCOPE_*
 	MTU      int        // bytes; 0: none
 	AdvMSS   int        // bytes; 0: none
@@ -72,9 +72,9 @@ func (r Route) request(kind, flags int, msg *nl.RtMsg) *nl.NetlinkRequest {
 	return q
 }
 
-func number(q *nl.NetlinkRequest, kind, value int) {
+func number(q *nl.NetlinkRequest, kind int, value uint32) {
 	if value != 0 {
-		q.AddData(nl.NewRtAttr(kind, nl.Uint32Attr(uint32(value))))
+		q.AddData(nl.NewRtAttr(kind, nl.Uint32Attr(value)))
 	}
 }
 
@@ -91,7 +91,7 @@ func (c *Conn) PathTo(to netip.Addr, from int) (Path, error) {
 	q := Request(unix.RTM_GETROUTE, 0)
 	q.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family(to)), Dst_len: uint8(to.BitLen())}})
 	q.AddData(nl.NewRtAttr(unix.RTA_DST, to.AsSlice()))
-	number(q, unix.RTA_IIF, from)
+	number(q, unix.RTA_IIF, uint32(from))
 	bodies, err := c.Read(q)
 	if err != nil {
 		return Path{}, err

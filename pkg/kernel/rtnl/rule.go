@@ -15,8 +15,8 @@ import (
 // Rule is a rule of policy routing, fib_rules(7). What it does not ask for is zero.
 type Rule struct {
 	Family     uint8
-	Priority   int
-	Table      int
+	Priority   uint32
+	Table      uint32
 	Kind       uint8 // RTN_UNICAST: look the table up; RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT; others
 	Invert     bool
 	From, To   netip.Prefix
@@ -60,7 +60,7 @@ func (r Rule) String() string {
 		return b.String() + " " + how
 	}
 	table := fmt.Sprint(r.Table)
-	return b.String() + " lookup " + cmp.Or(map[int]string{unix.RT_TABLE_MAIN: "main", unix.RT_TABLE_LOCAL: "local", unix.RT_TABLE_DEFAULT: "default"}[r.Table], table)
+	return b.String() + " lookup " + cmp.Or(map[uint32]string{unix.RT_TABLE_MAIN: "main", unix.RT_TABLE_LOCAL: "local", unix.RT_TABLE_DEFAULT: "default"}[r.Table], table)
 }
 
 func prefixText(p netip.Prefix) string {
@@ -91,7 +91,7 @@ func (c *Conn) Rules() ([]Rule, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := Rule{Family: header.Family, Table: int(header.Table), Kind: header.Type, Invert: header.Flags&fibRuleInvert != 0, Other: header.Tos != 0}
+		r := Rule{Family: header.Family, Table: uint32(header.Table), Kind: header.Type, Invert: header.Flags&fibRuleInvert != 0, Other: header.Tos != 0}
 		for _, a := range attrs {
 			r.take(int(a.Attr.Type), a.Value, header)
 		}
@@ -120,13 +120,13 @@ func (r *Rule) take(kind int, value []byte, header *nl.RtMsg) {
 	case nl.FRA_OIFNAME:
 		r.Out = strings.TrimRight(string(value), "\x00")
 	case nl.FRA_PRIORITY:
-		r.Priority = int(number())
+		r.Priority = number()
 	case nl.FRA_FWMARK:
 		r.Mark = number()
 	case nl.FRA_FWMASK:
 		r.Mask = number()
 	case nl.FRA_TABLE:
-		r.Table = int(number())
+		r.Table = number()
 	case nl.FRA_PROTOCOL:
 		r.Maker = value[0]
 	case nl.FRA_IP_PROTO:

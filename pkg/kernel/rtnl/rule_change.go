@@ -29,7 +29,7 @@ func (r Rule) request(kind, flags int) *nl.NetlinkRequest {
 	q := Request(kind, flags)
 	q.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family(r.From.Addr())), Src_len: uint8(r.From.Bits()), Type: r.Kind}})
 	q.AddData(nl.NewRtAttr(nl.FRA_SRC, r.From.Addr().AsSlice()))
-	q.AddData(nl.NewRtAttr(nl.FRA_TABLE, nl.Uint32Attr(uint32(r.Table))))
+	q.AddData(nl.NewRtAttr(nl.FRA_TABLE, nl.Uint32Attr(r.Table)))
 	number(q, nl.FRA_PRIORITY, r.Priority)
 	q.AddData(nl.NewRtAttr(nl.FRA_PROTOCOL, []byte{r.Maker}))
 	return q

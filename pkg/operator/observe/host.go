@@ -124,15 +124,15 @@ type Route struct {
 	Gateway     netip.Addr   `json:"gateway,omitzero"`
 	Link        string       `json:"link,omitempty"` // the link's name
 	Source      netip.Addr   `json:"source,omitzero"`
-	Table       int          `json:"table"` // rtnetlink(7): 254 main, 255 local
-	Metric      int          `json:"metric,omitempty"`
+	Table       uint32       `json:"table"` // rtnetlink(7): 254 main, 255 local
+	Metric      uint32       `json:"metric,omitempty"`
 	Kind        string       `json:"kind,omitempty"` // empty for unicast; blackhole, unreachable ...
 	Protocol    string       `json:"protocol,omitempty"`
 }
 
 // Rule is a rule of policy routing, in the words of ip-rule(8).
 type Rule struct {
-	Priority int    `json:"priority"`
+	Priority uint32 `json:"priority"`
 	Text     string `json:"text"`
 	IPv6     bool   `json:"ipv6,omitempty"`
 	Kind     string `json:"kind,omitempty"` // of a rule that throws packets away: blackhole, unreachable or prohibit

@@ -60,7 +60,7 @@ func readRoutes(n *Namespace, h *netlink.Handle, left *budget.Budget) error {
 	links := byIndex(n)
 	err := h.RouteListFilteredIter(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
 		for _, hop := range hops(r) {
-			route := Route{Destination: destination(r), Table: r.Table, Metric: r.Priority, Kind: routeKinds[r.Type], Protocol: r.Protocol.String()}
+			route := Route{Destination: destination(r), Table: uint32(r.Table), Metric: uint32(r.Priority), Kind: routeKinds[r.Type], Protocol: r.Protocol.String()}
 			route.Gateway, route.Source = address(hop.Gw), address(r.Src)
 			if l := links[hop.LinkIndex]; l != nil {
 				route.Link = l.Name

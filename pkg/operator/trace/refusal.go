@@ -69,15 +69,15 @@ func within16(p rtnl.Ports, port uint16) bool {
 }
 
 // longest is the table's longest route to the address, nil for none.
-func (p *Place) longest(table int, a netip.Addr) (best *netlink.Route) {
+func (p *Place) longest(table uint32, a netip.Addr) (best *netlink.Route) {
 	family := unix.AF_INET6
 	if a.Is4() {
 		family = unix.AF_INET
 	}
-	routes, _ := p.RouteListFiltered(family, &netlink.Route{Table: table}, netlink.RT_FILTER_TABLE) // what is not read explains nothing
+	routes, _ := p.RouteListFiltered(family, &netlink.Route{Table: int(table)}, netlink.RT_FILTER_TABLE) // what is not read explains nothing
 	for i := range routes {
 		r := &routes[i]
-		if (r.Dst == nil || r.Dst.Contains(a.AsSlice())) && (best == nil || length(r) > length(best) || length(r) == length(best) && r.Priority < best.Priority) {
+		if (r.Dst == nil || r.Dst.Contains(a.AsSlice())) && (best == nil || length(r) > length(best) || length(r) == length(best) && uint32(r.Priority) < uint32(best.Priority)) {
 			best = r
 		}
 	}
