@@ -28,11 +28,13 @@ func (s *Store) Alive(ctx context.Context, node string) (boot string, err error)
 // Breathe says that the boot lives, until ctx ends; then, and where it is not heard for as long as ttl, the word goes. It returns when the lease is lost, or when
 // what answers has gone back: a restored backup, or a member that lags behind, and only a look tells which.
 func (s *Store) Breathe(ctx context.Context, node, boot string, ttl time.Duration) error {
-	lease, err := s.client.Grant(ctx, int64(ttl/time.Second))
+	soon, stop := context.WithTimeout(ctx, s.timeout)
+	defer stop()
+	lease, err := s.client.Grant(soon, int64(ttl/time.Second))
 	if err != nil {
 		return s.explain(err)
 	}
-	put, err := s.client.Put(ctx, s.keys.alive(node), boot, clientv3.WithLease(lease.ID))
+	put, err := s.client.Put(soon, s.keys.alive(node), boot, clientv3.WithLease(lease.ID))
 	if err != nil {
 		return s.explain(err)
 	}

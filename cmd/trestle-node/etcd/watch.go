@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -14,11 +15,15 @@ import (
 func (s *Store) Watch(ctx context.Context, node string, others bool, after int64, changed func(protocol.Entry)) error {
 	ctx, stop := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer stop()
+	late := time.AfterFunc(s.timeout, stop) // each is begun when etcd says so
 	from := clientv3.WithRev(after + 1)
 	own, pool := s.client.Watch(ctx, s.keys.of(protocol.NodeKey(node)), from), s.client.Watch(ctx, s.keys.of(protocol.PoolKey()), from)
 	var blocks clientv3.WatchChan
 	if others {
 		blocks = s.client.Watch(ctx, s.keys.blocks(), clientv3.WithPrefix(), from)
+	}
+	if !late.Stop() {
+		return s.explain(context.DeadlineExceeded)
 	}
 	for {
 		var batch clientv3.WatchResponse

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,9 +25,11 @@ import (
 
 // Cluster is what an API server says of its Nodes.
 type Cluster struct {
-	client *rest.RESTClient
-	nodes  nodes
-	heard  func(error)
+	client   *rest.RESTClient
+	host     string
+	patience time.Duration
+	nodes    nodes
+	heard    func(error)
 }
 
 // Dial makes a client of the kubeconfig's, or where that is "" of the account that the cluster gives a pod. It asks nothing yet. What client-go says goes to the log.
@@ -42,13 +45,15 @@ func Dial(kubeconfig string, log *slog.Logger) (*Cluster, error) {
 	return nil, fault.New(fault.Config, "run as a pod with a service account, or name a kubeconfig", "kubernetes: %w", err)
 }
 
-// Over is a cluster at this address.
+// Over is a cluster at this address. Its Timeout is for how long the API server may be silent while it owes an answer; 0: for as long as is usual.
 func Over(conf *rest.Config) (*Cluster, error) {
 	version := schema.GroupVersion{Version: "v1"}
 	scheme := runtime.NewScheme()
 	scheme.AddKnownTypeWithName(version.WithKind("Node"), &object{})
 	scheme.AddKnownTypeWithName(version.WithKind("NodeList"), &objects{})
 	metav1.AddToGroupVersion(scheme, version)
+	patience := cmp.Or(conf.Timeout, usual)
+	conf.Timeout = 0 // client-go would end a watch by it
 	conf.APIPath, conf.GroupVersion = "/api", &version
 	conf.ContentType, conf.UserAgent = runtime.ContentTypeJSON, "trestle-node"
 	conf.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
@@ -56,7 +61,7 @@ func Over(conf *rest.Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fault.New(fault.Config, "mend the kubeconfig", "kubernetes: %w", err)
 	}
-	return &Cluster{client: client, nodes: nodes{all: make(map[string]Node)}}, nil
+	return &Cluster{client: client, host: conf.Host, patience: patience, nodes: nodes{all: make(map[string]Node)}}, nil
 }
 
 // Nodes are all that there are, in the order of their names; false before the API server has said so once.
@@ -81,23 +86,47 @@ func (c *Cluster) ask(ctx context.Context, options metav1.ListOptions) (runtime.
 }
 
 func (c *Cluster) list(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ctx, answer := c.await(ctx, func(error) {}) // ask tells
 	text, err := c.request(options).Stream(ctx)
 	if err != nil {
-		return nil, err
+		return nil, answer.cause(ctx, err)
 	}
 	defer text.Close()
-	list, err := readList(text)
+	list, err := readList(answer.read(text))
 	if err != nil {
-		return nil, err // a list of nothing is no nil
+		return nil, answer.cause(ctx, err) // a list of nothing is no nil
 	}
 	return list, nil
 }
 
+// watch is well when the server answers or, where it owes all Nodes first, with the last of them. It ends a watch itself in the time that it was told.
 func (c *Cluster) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	options.Watch = true
+	ctx, stop := context.WithTimeout(ctx, time.Duration(*options.TimeoutSeconds)*time.Second+2*c.patience)
+	ctx, answer := c.await(ctx, c.heard)
 	w, err := c.request(options).Watch(ctx)
-	c.heard(cause(err))
-	return w, err
+	if err != nil {
+		err = answer.cause(ctx, err)
+		stop()
+		c.heard(cause(err))
+		return nil, err
+	}
+	owes := options.SendInitialEvents != nil && *options.SendInitialEvents
+	if !owes {
+		answer.whole(c.heard)
+	}
+	return stream{watch.Filter(w, func(e watch.Event) (watch.Event, bool) {
+		switch {
+		case owes && last(e):
+			owes = false
+			answer.whole(c.heard)
+		case owes:
+			answer.hears()
+		}
+		return e, true
+	}), stop}, nil
 }
 
 // cause is an error without the request's address: what is asked is no news, and no two requests are alike, so that one trouble would look like many.

@@ -30,6 +30,7 @@ type API struct {
 	events  []event
 	watches map[chan event]bool
 	trouble []func(http.ResponseWriter) // of the next requests
+	held    []net.Conn                  // that are answered no more
 	asked   []string
 }
 
@@ -63,6 +64,9 @@ func (a *API) Stop() {
 	a.Listener.Close() // or those who are broken off come again
 	a.CloseClientConnections()
 	a.Close()
+	for _, conn := range a.held {
+		conn.Close()
+	}
 }
 
 // Kubeconfig leads to it.
@@ -153,29 +157,6 @@ func (a *API) Tear() {
 	defer a.mutex.Unlock()
 	for w := range a.watches {
 		w <- event{torn: true}
-	}
-}
-
-// Then lets the next requests end in this way.
-func (a *API) Then(trouble ...func(http.ResponseWriter)) {
-	a.mutex.Lock()
-	defer a.mutex.Unlock()
-	a.trouble = append(a.trouble, trouble...)
-}
-
-func status(code int, reason string) map[string]any {
-	return map[string]any{"kind": "Status", "apiVersion": "v1", "metadata": map[string]any{}, "status": "Failure", "reason": reason, "code": code, "message": "the double says " + reason}
-}
-
-// Fails is an answer that is none.
-func Fails(code int, reason, after string) func(http.ResponseWriter) {
-	return func(w http.ResponseWriter) {
-		if after != "" {
-			w.Header().Set("Retry-After", after)
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(status(code, reason))
 	}
 }
 
