@@ -69,6 +69,7 @@ node:
 
 test-node:
 	@test/need etcd-server iproute2
+	@$(MAKE) --no-print-directory reference
 	@go build -o .tools/tally ./test/tally && cd cmd/trestle-node && ../../.tools/tally -count=1 ./...
 
 # It wants a newer Go than the product: an older one says so here, before any test.

@@ -231,20 +231,20 @@ func runAgent(ctx context.Context, conf config) error {
 		}
 	}
 	if conf.member.network.Conflist != "" {
-		a.Ready = func(d pool.Definition) error { return conf.publish(d, mtu, seen) }
+		a.Ready = func(d pool.Definition) error { return conf.publish(ctx, d, mtu, seen) }
 	}
 	return a.Run(ctx)
 }
 
 // publish writes the network's list for the runtime: to what of the pool there is nothing is masqueraded.
-func (c config) publish(d pool.Definition, mtu agent.MTU, seen *life.Life) error {
+func (c config) publish(ctx context.Context, d pool.Definition, mtu agent.MTU, seen *life.Life) error {
 	left, err := mtu()
 	if err != nil {
 		return err
 	}
 	n := c.member.network
 	n.Ranges, n.Exclude = c.places.Ranges, d.CIDRs
-	changed, err := n.Put(network.Host{Node: c.node, CIDRs: d.CIDRs, MTU: left})
+	changed, err := n.Put(ctx, network.Host{Node: c.node, CIDRs: d.CIDRs, MTU: left})
 	if changed {
 		seen.Did("the runtime has the network's list", "file", n.Conflist)
 	}

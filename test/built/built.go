@@ -27,6 +27,22 @@ func Into(folder string, packages ...string) error {
 	return nil
 }
 
+// Bundle puts the binary that is all plugins into the folder, for a test of another module, somewhere below the product's.
+func Bundle(folder string) (path string, err error) {
+	top, err := os.Getwd()
+	for ; err == nil; top = filepath.Dir(top) {
+		if _, err := os.Stat(filepath.Join(top, "cmd/trestle")); err == nil || top == "/" {
+			break
+		}
+	}
+	cmd := exec.Command("go", "-C", top, "build", "-trimpath", "-o", folder+"/", "./cmd/trestle")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return filepath.Join(folder, "trestle"), nil
+}
+
 // Run runs a package's tests with a folder that prepare fills for them, and that is gone afterwards. It returns the exit status.
 func Run(m interface{ Run() int }, name string, prepare func(folder string) error) int {
 	folder, err := os.MkdirTemp("", "trestle-"+name+"-")

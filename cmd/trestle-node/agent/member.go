@@ -56,6 +56,7 @@ func (m *Member) Run(ctx context.Context) error {
 	if err := listen(ctx, pulled, m.Grant.Dir(), filepath.Dir(m.Network.Conflist)); err != nil {
 		return err
 	}
+	_ = listen(ctx, pulled, m.Network.Plugins) // where that cannot be watched the list is tried again and again
 	go m.Cluster.Follow(ctx, func() { Pull(pulled) }, func(err error) {
 		if err != nil {
 			err = fault.New(fault.NoService, "is the API server there, and may this account list and watch nodes?", "kubernetes: %w", err)
@@ -105,7 +106,7 @@ func (m *Member) become(ctx context.Context, v View, hosts int) bool {
 		m.Life.Told(Addresses, err)
 		return false
 	}
-	changed, err := m.publish(v.CIDRs)
+	changed, err := m.publish(ctx, v.CIDRs)
 	m.Life.Told(List, err)
 	if changed {
 		m.Life.Did("the runtime has the network's list", "file", m.Network.Conflist)
@@ -114,12 +115,12 @@ func (m *Member) become(ctx context.Context, v View, hosts int) bool {
 }
 
 // publish writes the list, with the MTU as it is now.
-func (m *Member) publish(cidrs []netip.Prefix) (changed bool, err error) {
+func (m *Member) publish(ctx context.Context, cidrs []netip.Prefix) (changed bool, err error) {
 	mtu, err := m.mtu()
 	if err != nil {
 		return false, err
 	}
-	return m.Network.Put(network.Host{Node: m.Name, CIDRs: cidrs, MTU: mtu})
+	return m.Network.Put(ctx, network.Host{Node: m.Name, CIDRs: cidrs, MTU: mtu})
 }
 
 // take takes everything from host-local where something of it is the host's no more.

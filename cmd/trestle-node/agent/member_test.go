@@ -24,18 +24,27 @@ import (
 	"github.com/trestle-cni/trestle/cmd/trestle-node/network"
 	"github.com/trestle-cni/trestle/pkg/ipam"
 	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
+	"github.com/trestle-cni/trestle/test/built"
+	"github.com/trestle-cni/trestle/test/reference"
 	"github.com/trestle-cni/trestle/test/slack"
 )
+
+// bundle is our plugins.
+var bundle string
 
 // What client-go says of the trouble that is made for it nobody wants to read.
 func TestMain(m *testing.M) {
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
-	os.Exit(m.Run())
+	os.Exit(built.Run(m, "agent", func(folder string) (err error) {
+		bundle, err = built.Bundle(folder)
+		return err
+	}))
 }
 
 // hosted is a member with directories of its own, and what it says.
 type hosted struct {
 	t      *testing.T
+	wait   time.Duration // for a word of the API server; 0: as long as is usual
 	places ledger.Places
 	member *Member
 	said   lines
@@ -62,17 +71,16 @@ func newHost(t *testing.T) *hosted {
 	h.member = &Member{Name: "n1", Network: network.Network{Name: "pods", Ranges: h.places.Ranges, Conflist: dir + "/net.d/10-pods.conflist", Plugins: dir + "/bin",
 		Exclude: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}}
 	for _, name := range []string{"bridge", "host-local", "portmap"} {
-		h.plugin(name)
+		h.plugin(name, bundle)
 	}
 	return h
 }
 
-func (h *hosted) plugin(name string) {
+// plugin puts a program in the place of a plugin.
+func (h *hosted) plugin(name, program string) {
 	h.t.Helper()
-	if err := os.MkdirAll(h.member.Network.Plugins, 0o755); err != nil {
-		h.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(h.member.Network.Plugins, name), nil, 0o755); err != nil {
+	path := filepath.Join(h.member.Network.Plugins, name)
+	if err := errors.Join(os.MkdirAll(h.member.Network.Plugins, 0o755), os.RemoveAll(path), os.Symlink(program, path)); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -100,7 +108,7 @@ func (h *hosted) start(a *apitest.API) {
 
 func (h *hosted) cluster(a *apitest.API) *kube.Cluster {
 	h.t.Helper()
-	c, err := kube.Over(&rest.Config{Host: a.URL})
+	c, err := kube.Over(&rest.Config{Host: a.URL, Timeout: h.wait})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -249,7 +257,7 @@ func TestMemberIsReadyLast(t *testing.T) {
 	if h.list() != "" {
 		t.Errorf("without a plugin: %s", h.list())
 	}
-	h.plugin("portmap")
+	h.plugin("portmap", bundle)
 	close(way)
 	h.hear(listed)
 	if !strings.Contains(h.list(), `"mtu": 1450`) {
@@ -261,6 +269,33 @@ func TestMemberIsReadyLast(t *testing.T) {
 	if !strings.Contains(h.list(), `"mtu": 1350`) {
 		t.Errorf("the tunnel's MTU is not in %s", h.list())
 	}
+}
+
+// Who has host-local's name must hand out what the host has: the reference's does not know it. That is told before the list is put, and when it comes later.
+func TestMemberLooksWhoServesIt(t *testing.T) {
+	reference.Newest.Need(t)
+	a, h := apitest.Start(t, ""), newHost(t)
+	h.plugin("host-local", reference.Newest.Plugin("host-local"))
+	a.Put("n1", "10.0.1.0/24")
+	h.start(a)
+	refused := func() {
+		t.Helper()
+		h.hear("host-local: does not know rangesFrom")
+		if err := h.member.Life.Ready(); err == nil || !strings.Contains(err.Error(), h.member.Network.Plugins+"/host-local: does not know rangesFrom") {
+			t.Errorf("%v", err)
+		}
+	}
+	refused()
+	if h.list() != "" {
+		t.Errorf("the runtime has %s", h.list())
+	}
+	h.plugin("host-local", bundle)
+	h.hear(listed)
+	if err := h.member.Life.Ready(); err != nil {
+		t.Error(err)
+	}
+	h.plugin("host-local", reference.Newest.Plugin("host-local"))
+	refused()
 }
 
 // ways answers Set with what it is told.
@@ -388,6 +423,54 @@ func TestMemberOutlivesTheAPI(t *testing.T) {
 			h.hands("10.0.2.0/24")
 			a.Remove("n1")
 			h.hear("has no Node of that name")
+		})
+	}
+}
+
+// An API server that takes a request, and does not answer it to its end, is asked anew; meanwhile the host says that it does not hear it, and keeps what it has.
+func TestMemberOutlivesSilence(t *testing.T) {
+	node := `{"kind":"Node","apiVersion":"v1","metadata":{"name":"n9","resourceVersion":"1"}}`
+	for name, c := range map[string]struct {
+		streams bool
+		begins  string
+	}{
+		"a list":                   {false, ""},
+		"a list, its beginning":    {false, apitest.Begun(`{"kind":"NodeList","metadata":{"resourceVersion":"1"},"items":[` + node)},
+		"a stream":                 {true, ""},
+		"a stream, its header":     {true, apitest.Begun("\n")},
+		"a stream, not to its end": {true, apitest.Begun(`{"type":"ADDED","object":` + node + `}` + "\n")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, h := apitest.Start(t, ""), newHost(t)
+			h.wait = slack.Of(50 * time.Millisecond)
+			if !c.streams {
+				a.NoStream = true
+				a.Then(apitest.Fails(http.StatusUnprocessableEntity, "Invalid", ""))
+			}
+			a.Then(a.Hangs(c.begins), a.Hangs(c.begins))
+			a.Put("n1", "10.0.1.0/24")
+			h.start(a)
+			silent := func() {
+				t.Helper()
+				h.hear("not a word for")
+				if err := h.member.Life.Ready(); err == nil || !strings.Contains(err.Error(), a.URL+": not a word for") {
+					t.Errorf("of a silent server: %v", err)
+				}
+			}
+			silent()
+			h.hear(listed)
+			a.Then(a.Hangs(""), a.Hangs(c.begins))
+			a.Tear()
+			silent()
+			if !strings.Contains(h.ranges(), "10.0.1.0/24") {
+				t.Errorf("the host has lost what it had: %s", h.ranges())
+			}
+			a.Put("n1", "10.0.2.0/24")
+			h.hands("10.0.2.0/24")
+			for h.member.Life.Ready() != nil {
+				h.hear("well")
+			}
 		})
 	}
 }

@@ -3,6 +3,7 @@ package network
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -10,10 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"text/template"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
@@ -39,8 +37,9 @@ type Host struct {
 	MTU   int // 0: the plugins' own choice
 }
 
-// Put writes the list, if it is not there already. It is refused while a plugin that it names is missing, so that a runtime which sees it can use it.
-func (n Network) Put(h Host) (changed bool, err error) {
+// Put writes the list, if it is not there already. It is refused while a plugin that it names is missing, or another's that would not do what the list says, so that
+// a runtime which sees it can use it.
+func (n Network) Put(ctx context.Context, h Host) (changed bool, err error) {
 	if err := n.within(h.CIDRs); err != nil {
 		return false, err
 	}
@@ -48,7 +47,7 @@ func (n Network) Put(h Host) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := n.ready(text); err != nil {
+	if err := n.ready(ctx, text); err != nil {
 		return false, err
 	}
 	if there, err := plainfile.Read(n.Conflist); err == nil && bytes.Equal(there, text) {
@@ -114,18 +113,6 @@ func has(cidrs []netip.Prefix, bytes int) bool {
 	return false
 }
 
-// list is what is read of a list.
-type list struct {
-	Name    string `json:"name"`
-	Plugins []struct {
-		Type string `json:"type"`
-		IPAM struct {
-			Type       string `json:"type"`
-			RangesFrom string `json:"rangesFrom"`
-		} `json:"ipam"`
-	} `json:"plugins"`
-}
-
 // check holds that what came of the template is a list of this network, one of whose plugins takes addresses out of what the node has.
 func (n Network) check(text []byte) error {
 	var l list
@@ -141,24 +128,4 @@ func (n Network) check(text []byte) error {
 		}
 	}
 	return errors.New(`no plugin of the list has "rangesFrom": "` + n.Ranges + `"`)
-}
-
-// ready holds that every plugin of the list is there and can be run.
-func (n Network) ready(text []byte) error {
-	var l list
-	if err := json.Unmarshal(text, &l); err != nil {
-		return err
-	}
-	var missing []string
-	for _, p := range l.Plugins {
-		for _, name := range []string{p.Type, p.IPAM.Type} {
-			if name != "" && unix.Access(filepath.Join(n.Plugins, filepath.Base(name)), unix.X_OK) != nil {
-				missing = append(missing, name)
-			}
-		}
-	}
-	if len(missing) > 0 {
-		return fault.New(fault.TryLater, "trestle install puts them there", "plugins: %s: has no %s", n.Plugins, strings.Join(missing, ", "))
-	}
-	return nil
 }
