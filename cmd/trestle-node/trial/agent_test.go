@@ -211,6 +211,36 @@ func TestRestored(t *testing.T) {
 	refused(t, err, fault.NoService, "is frozen")
 }
 
+// started is an agent that runs, and what it says.
+type started struct {
+	*agent.Agent
+	said lines
+	stop func() error // returns when it has ended
+}
+
+// start runs the agent of the host n1; without a Reach it makes no ways to others.
+func start(ctx context.Context, t *testing.T, s agent.Watched, p ledger.Places, reach agent.Reach) started {
+	t.Helper()
+	l, err := ledger.Open(ctx, p, "n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	parts := []string{agent.Blocks}
+	if reach != nil {
+		parts = append(parts, agent.Ways)
+	}
+	said := make(lines, 100)
+	a := &agent.Agent{
+		Host: agent.Host{Ledger: l}, Life: life.New(life.Log(said), parts...), Reach: reach,
+		Store: s, Limits: agent.Limits{Spare: 1, MaxBlocks: 4, Rest: time.Hour}, TTL: 3 * time.Second,
+	}
+	ended := make(chan error, 1)
+	running, end := context.WithCancel(ctx)
+	go func() { ended <- a.Run(running) }()
+	return started{a, said, func() error { end(); return <-ended }}
+}
+
 // An agent has a block in hand before one is needed, hears of what is reserved, and stops without a change. Where there is no store it goes on trying.
 func TestAgentKeepsOneInHand(t *testing.T) {
 	c, dir := startCluster(t, 1), memory(t)
@@ -218,20 +248,8 @@ func TestAgentKeepsOneInHand(t *testing.T) {
 	ctx, stop := context.WithTimeout(context.Background(), slack.Of(time.Minute))
 	defer stop()
 	p := placesIn(dir, "n1")
-	l, err := ledger.Open(ctx, p, "n1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	said := make(lines, 100)
-	a := &agent.Agent{
-		Host: agent.Host{Ledger: l}, Life: life.New(life.Log(said), agent.Blocks),
-		Store: c.dial("pods", slack.Of(2*time.Second)), Limits: agent.Limits{Spare: 1, MaxBlocks: 4, Rest: time.Hour}, TTL: 10 * time.Second,
-	}
-	ended := make(chan error, 1)
-	life, end := context.WithCancel(ctx)
-	go func() { ended <- a.Run(life) }()
-	hear := func(text string) { t.Helper(); until(ctx, t, said, text) }
+	a := start(ctx, t, c.dial("pods", slack.Of(2*time.Second)), p, nil)
+	hear := func(text string) { t.Helper(); until(ctx, t, a.said, text) }
 	hear("claimed block")
 	hear(`"well"`)
 	if err := a.Life.Ready(); err != nil {
@@ -244,8 +262,7 @@ func TestAgentKeepsOneInHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	end()
-	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+	if err := a.stop(); err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
 	}
 	if after, err := os.ReadFile(p.Ranges); err != nil || string(after) != string(before) {

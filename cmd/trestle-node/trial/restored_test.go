@@ -11,7 +11,6 @@ import (
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
-	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
 	"github.com/trestle-cni/trestle/test/slack"
 )
@@ -37,19 +36,8 @@ func TestRestoredWhileItRuns(t *testing.T) {
 	ctx, stop := context.WithTimeout(context.Background(), slack.Of(time.Minute))
 	defer stop()
 	s := c.dial("pods", slack.Of(2*time.Second))
-	l, err := ledger.Open(ctx, placesIn(dir, "n1"), "n1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	said, ways := make(lines, 100), make(told, 100)
-	a := &agent.Agent{
-		Host: agent.Host{Ledger: l}, Life: life.New(life.Log(said), agent.Blocks, agent.Ways), Reach: ways,
-		Store: s, Limits: agent.Limits{Spare: 1, MaxBlocks: 4, Rest: time.Hour}, TTL: 3 * time.Second,
-	}
-	ended := make(chan error, 1)
-	running, end := context.WithCancel(ctx)
-	go func() { ended <- a.Run(running) }()
+	p, ways := placesIn(dir, "n1"), make(told, 100)
+	a := start(ctx, t, s, p, ways)
 	until(ctx, t, ways, "[n1]")
 
 	m := c.members[0]
@@ -65,7 +53,7 @@ func TestRestoredWhileItRuns(t *testing.T) {
 	}
 	claim(t, two)
 	until(ctx, t, ways, "[n1 n2]")
-	before, err := os.ReadFile(placesIn(dir, "n1").Ranges)
+	before, err := os.ReadFile(p.Ranges)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,18 +61,17 @@ func TestRestoredWhileItRuns(t *testing.T) {
 	m.kill()
 	m.args[slices.Index(m.args, "--data-dir")+1] = backup
 	m.start(t)
-	until(ctx, t, said, "a backup was restored")
+	until(ctx, t, a.said, "a backup was restored")
 	if err := a.Life.Ready(); err == nil {
 		t.Error("it is ready")
 	}
-	end()
-	<-ended
+	a.stop()
 	for len(ways) > 0 {
 		if names := <-ways; names != "[n1 n2]" {
 			t.Errorf("after the restore it goes by %s", names)
 		}
 	}
-	if after, err := os.ReadFile(placesIn(dir, "n1").Ranges); err != nil || string(after) != string(before) {
+	if after, err := os.ReadFile(p.Ranges); err != nil || string(after) != string(before) {
 		t.Errorf("what host-local reads has changed: %s, %v", after, err)
 	}
 }
@@ -97,20 +84,8 @@ func TestBlockTakenAway(t *testing.T) {
 	defer stop()
 	s := c.dial("pods", slack.Of(2*time.Second))
 	p := placesIn(dir, "n1")
-	l, err := ledger.Open(ctx, p, "n1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	said := make(lines, 100)
-	a := &agent.Agent{
-		Host: agent.Host{Ledger: l}, Life: life.New(life.Log(said), agent.Blocks),
-		Store: s, Limits: agent.Limits{Spare: 1, MaxBlocks: 4, Rest: time.Hour}, TTL: 3 * time.Second,
-	}
-	ended := make(chan error, 1)
-	running, end := context.WithCancel(ctx)
-	go func() { ended <- a.Run(running) }()
-	until(ctx, t, said, `"well"`)
+	a := start(ctx, t, s, p, nil)
+	until(ctx, t, a.said, `"well"`)
 	content, err := ledger.Read(p)
 	if err != nil {
 		t.Fatal(err)
@@ -120,10 +95,9 @@ func TestBlockTakenAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.define("pods", small) // it looks when something is said of the pool
-	until(ctx, t, said, "is not this host's any more")
-	until(ctx, t, said, "claimed block")
-	end()
-	<-ended
+	until(ctx, t, a.said, "is not this host's any more")
+	until(ctx, t, a.said, "claimed block")
+	a.stop()
 }
 
 // until waits for a line that has this in it.
