@@ -39,8 +39,6 @@ import (
 
 // Filter is the nf_tables of one network namespace.
 type Filter struct {
-	namespace int // descriptor; 0: the one of the thread that makes the first call
-
 	mu      sync.Mutex // one transaction at a time: the connection queues messages
 	conn    *nftconn.Conn
 	deletes bool // the kernel was seen to ignore a new timeout
@@ -58,9 +56,6 @@ var _ firewall.Filter = (*Filter)(nil)
 
 // Open returns the filter of the network namespace in which the first call is made. Nothing is opened before that call.
 func Open() *Filter { return &Filter{} }
-
-// OpenAt returns the filter of the network namespace that the descriptor refers to. The descriptor must stay open until Close.
-func OpenAt(namespace int) *Filter { return &Filter{namespace: namespace} }
 
 // Close closes the connection, if one was opened.
 func (f *Filter) Close() error {
@@ -93,14 +88,11 @@ func (f *Filter) lock() (unlock func()) {
 
 // connect opens the connection at first use. It lasts until Close, because closing one may cost a grace period.
 func (f *Filter) connect() (err error) {
-	if f.conn == nil {
-		err = f.within(func() (err error) {
-			f.conn, err = nftconn.Open()
-			return err
-		})
-		if err == nil && f.settled {
-			f.conn.Forget()
-		}
+	if f.conn != nil {
+		return nil
+	}
+	if f.conn, err = nftconn.Open(); err == nil && f.settled {
+		f.conn.Forget()
 	}
 	return err
 }

@@ -6,10 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Unground deletes each table in which nobody holds anything. The one for frames stays as long as a link is guarded by it; the one with the guard of 127.0.0.0/8 stays as long as an interface has
@@ -25,7 +22,7 @@ func (f *Filter) Unground(ctx context.Context) error {
 	if err != nil || !gone {
 		return err
 	}
-	if open, err := f.routesLocalnet(); err != nil || !open {
+	if open, err := routesLocalnet(); err != nil || !open {
 		return err
 	}
 	// Somebody set route_localnet after we had looked, relying on the guard that was still there.
@@ -64,38 +61,18 @@ func (f *Filter) reliedOn() (bool, error) {
 	if len(held) > 0 || err != nil {
 		return true, err
 	}
-	return f.routesLocalnet()
+	return routesLocalnet()
 }
 
 // routesLocalnet says whether any interface of the namespace takes packets for 127.0.0.0/8 from outside (ip-sysctl, route_localnet).
-func (f *Filter) routesLocalnet() (found bool, err error) {
-	err = f.within(func() error {
-		files, err := filepath.Glob("/proc/sys/net/ipv4/conf/*/route_localnet")
-		for _, file := range files {
-			text, failed := os.ReadFile(file)
-			if failed != nil && !errors.Is(failed, fs.ErrNotExist) { // an interface may go meanwhile
-				err = failed
-			}
-			found = found || strings.TrimSpace(string(text)) == "1"
+func routesLocalnet() (found bool, err error) {
+	files, err := filepath.Glob("/proc/sys/net/ipv4/conf/*/route_localnet")
+	for _, file := range files {
+		text, failed := os.ReadFile(file)
+		if failed != nil && !errors.Is(failed, fs.ErrNotExist) { // an interface may go meanwhile
+			err = failed
 		}
-		return err
-	})
-	return found, err
-}
-
-// within runs do on a thread in the filter's namespace.
-func (f *Filter) within(do func() error) error {
-	if f.namespace == 0 {
-		return do()
+		found = found || strings.TrimSpace(string(text)) == "1"
 	}
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		if err := unix.Setns(f.namespace, unix.CLONE_NEWNET); err != nil {
-			done <- err
-			return
-		}
-		done <- do()
-	}()
-	return <-done
+	return found, err
 }

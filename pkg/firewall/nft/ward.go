@@ -55,17 +55,14 @@ func (f *Filter) Warded(ctx context.Context) error {
 
 // guards says whether any link of the namespace relies on the table for frames.
 func (f *Filter) guards() (found bool, err error) {
-	err = f.within(func() error {
-		conn, err := rtnl.Open()
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		links, err := conn.Links()
-		for _, link := range links {
-			found = found || link.Attrs().Group == firewall.Guarded
-		}
-		return err
-	})
+	conn, err := rtnl.Open()
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	links, err := conn.Links()
+	for _, link := range links {
+		found = found || link.Attrs().Group == firewall.Guarded
+	}
 	return found, err
 }

@@ -169,14 +169,14 @@ func addrOf(text string) netip.Addr {
 func portThings(h *observe.Host) (list []Thing) {
 	for _, a := range h.Attachments {
 		for _, p := range a.Ports {
-			list = append(list, Thing{Kind: KindPort, Name: PortName(p), Attachments: []*observe.Attachment{a}})
+			list = append(list, Thing{Kind: KindPort, Name: portName(p), Attachments: []*observe.Attachment{a}})
 		}
 	}
 	return list
 }
 
-// PortName is how a port is named: 8080/tcp, or 127.0.0.1:8080/tcp where it is of one address.
-func PortName(p observe.Port) string {
+// portName is how a port is named: 8080/tcp, or 127.0.0.1:8080/tcp where it is of one address.
+func portName(p observe.Port) string {
 	port := strconv.Itoa(int(p.HostPort))
 	if p.HostIP.IsValid() {
 		port = netip.AddrPortFrom(p.HostIP, p.HostPort).String()

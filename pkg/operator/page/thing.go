@@ -197,7 +197,7 @@ func settings(a *observe.Attachment) Section {
 func ports(a *observe.Attachment) Section {
 	s := Section{Title: "published ports", Head: []string{"PORT", "LEADS TO", "BACKEND"}}
 	for _, p := range a.Ports {
-		s.row(Plain, PortName(p), p.Target.String(), p.Backend)
+		s.row(Plain, portName(p), p.Target.String(), p.Backend)
 	}
 	return s
 }

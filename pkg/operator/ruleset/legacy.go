@@ -34,7 +34,7 @@ func (r *Ruleset) readLegacy(ctx context.Context, left *budget.Budget) {
 			r.Gaps = append(r.Gaps, fmt.Sprintf("iptables-legacy: the kernel has the tables %s: %v", strings.Join(strings.Fields(string(names)), ", "), err))
 			continue
 		}
-		r.Tables = append(r.Tables, ParseSave(out, family, strings.Fields(string(names)))...)
+		r.Tables = append(r.Tables, parseSave(out, family, strings.Fields(string(names)))...)
 	}
 }
 
@@ -70,8 +70,8 @@ var (
 	legacyPriorities = map[string]int32{"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 )
 
-// ParseSave reads what iptables-save -c prints. Only the named tables are taken, since the program lists more.
-func ParseSave(text []byte, family string, names []string) (tables []*Table) {
+// parseSave reads what iptables-save -c prints. Only the named tables are taken, since the program lists more.
+func parseSave(text []byte, family string, names []string) (tables []*Table) {
 	var t *Table
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		line := lines.Text()
