@@ -200,8 +200,5 @@ func (l Lone) Verify(_ context.Context, s *site.Site) error {
 	if l.Form.hangs() {
 		errs = append(errs, l.Parent.verify(s, link))
 	}
-	if got := link.Attrs().MTU; l.MTU != 0 && got != l.MTU && !retuned(l.Owner) {
-		errs = append(errs, drift("mtu of "+l.IfName, l.MTU, got))
-	}
-	return fault.Join(append(errs, sameMAC(l.IfName, l.MAC, link), l.Form.verify(container, link))...)
+	return fault.Join(append(errs, sameMTU(l.Owner, l.IfName, l.MTU, link), sameMAC(l.IfName, l.MAC, link), l.Form.verify(container, link))...)
 }

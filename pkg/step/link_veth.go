@@ -27,7 +27,7 @@ type Veth struct {
 	HostMAC      net.HardwareAddr // nil: not known, not compared
 	MAC          net.HardwareAddr
 	MTU          int // bytes, both ends; 0: the kernel's default
-	ContainerMTU int // what CHECK wants of the container's end; 0: nothing, since a later plugin may change it
+	ContainerMTU int // what CHECK wants of the container's end: what the result has, which a later plugin may have changed, or what was made; 0: nothing
 	Hairpin      bool
 	Isolated     bool
 	Guarded      bool // made for Guard, which looks at it
@@ -291,8 +291,5 @@ func (v Veth) verifyMTU(host, in netlink.Link) error {
 	if got := host.Attrs().MTU; got != want {
 		return drift("mtu of "+v.Host, want, got)
 	}
-	if got := in.Attrs().MTU; v.ContainerMTU != 0 && got != v.ContainerMTU {
-		return drift("mtu of "+v.IfName, v.ContainerMTU, got)
-	}
-	return nil
+	return sameMTU(v.Owner, v.IfName, v.ContainerMTU, in)
 }

@@ -198,6 +198,14 @@ func number(text string) int {
 	return n
 }
 
+// sameMTU compares that of the owner's interface with what was made, where something is wanted of it and tuning has not changed it since.
+func sameMTU(o owner.Owner, name string, want int, link netlink.Link) error {
+	if got := link.Attrs().MTU; want != 0 && got != want && !retuned(o) {
+		return drift("mtu of "+name, want, got)
+	}
+	return nil
+}
+
 // retuned says whether the plugin tuning has changed the MTU of the owner's interface, by its backup: then it is tuning's to look at.
 func retuned(o owner.Owner) bool {
 	network, id, ifName, whole := o.Names()

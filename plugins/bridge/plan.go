@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 
@@ -85,7 +86,7 @@ func ground(c Config, call attach.Call, n network) []plan.Step {
 // links is what needs no addresses.
 func links(c Config, call attach.Call, n network) []plan.Step {
 	steps := []plan.Step{step.Veth{Owner: call.Owner, Host: n.host, IfName: call.IfName, Bridge: c.Bridge, HostMAC: n.hostMAC, MAC: n.MAC,
-		MTU: c.MTU, ContainerMTU: n.MTU, Hairpin: c.Hairpin, Isolated: c.Isolated, Guarded: c.l3() && c.IsGateway}}
+		MTU: c.MTU, ContainerMTU: cmp.Or(n.MTU, c.MTU), Hairpin: c.Hairpin, Isolated: c.Isolated, Guarded: c.l3() && c.IsGateway}}
 	if c.VLAN != 0 || len(c.Trunk) > 0 {
 		steps = append(steps, step.PortVLANs{Link: n.host, Access: c.VLAN, Trunk: c.Trunk, KeepDefault: c.KeepDefaultVLAN})
 	}

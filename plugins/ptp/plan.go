@@ -1,6 +1,7 @@
 package ptp
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -19,7 +20,7 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 		return plan.Plan{}, err
 	}
 	name, mac := endpoint.HostEnd(call, "")
-	pair := step.Veth{Owner: call.Owner, Host: name, IfName: call.IfName, Kind: c.Kind, HostMAC: mac, MAC: e.MAC, MTU: c.MTU, ContainerMTU: e.MTU}
+	pair := step.Veth{Owner: call.Owner, Host: name, IfName: call.IfName, Kind: c.Kind, HostMAC: mac, MAC: e.MAC, MTU: c.MTU, ContainerMTU: cmp.Or(e.MTU, c.MTU)}
 	p := plan.Plan{Ground: ground(c, &e), Steps: []plan.Step{pair}}
 	if c.IPAM != "" && c.Late { // a delegate that looks at the interface finds its other end up
 		p.Steps = append(p.Steps, step.Up{Host: name})
