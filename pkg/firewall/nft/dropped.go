@@ -40,7 +40,10 @@ func (f *Filter) Dropped() (list []Dropped, err error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	for _, t := range everyTable() {
+	if f.drops == nil {
+		f.drops = everyTable()
+	}
+	for _, t := range f.drops {
 		if !slices.ContainsFunc(there, t.is) {
 			continue
 		}

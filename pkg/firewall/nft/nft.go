@@ -48,6 +48,8 @@ type Filter struct {
 	looked  uint32 // the generation that Ward asked for, until somebody made use of it; 0: none
 	run     string // the directory of the lock; empty: nobody queues
 
+	drops []*table // of which Dropped reads, laid once for all readings
+
 	anchored bool     // Anchor was called, and has looked where it had to
 	barred   []string // what it has seen that drops all the same
 }
