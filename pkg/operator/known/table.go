@@ -5,7 +5,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/operator/draw"
 )
 
-// table has an entry for each plugin of the suite, those that are not here yet, too.
+// table has an entry for each plugin of the suite.
 var table = []Plugin{
 	{Name: "trestle", Part: List},
 	{Name: "bridge", Part: Interface,
