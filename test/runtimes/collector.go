@@ -69,15 +69,9 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // keep reads ExportTraceServiceRequest (opentelemetry-proto 1.x): resource_spans 1, their scope_spans 2, their spans 2.
 func (c *collector) keep(message []byte) error {
 	var list []span
-	err := fields(message, func(_ protowire.Number, resource []byte) error { // it has no other
-		return fields(resource, func(number protowire.Number, scope []byte) error {
-			if number != 2 {
-				return nil
-			}
-			return fields(scope, func(number protowire.Number, text []byte) error {
-				if number != 2 {
-					return nil
-				}
+	err := each(message, 1, func(resource []byte) error {
+		return each(resource, 2, func(scope []byte) error {
+			return each(scope, 2, func(text []byte) error {
 				s, err := readSpan(text)
 				list = append(list, s)
 				return err
@@ -89,6 +83,16 @@ func (c *collector) keep(message []byte) error {
 	}
 	line := map[string]any{"resourceSpans": []any{map[string]any{"scopeSpans": []any{map[string]any{"spans": list}}}}}
 	return json.NewEncoder(c.file).Encode(line)
+}
+
+// each calls f for the fields of that number.
+func each(message []byte, wanted protowire.Number, f func([]byte) error) error {
+	return fields(message, func(number protowire.Number, value []byte) error {
+		if number != wanted {
+			return nil
+		}
+		return f(value)
+	})
 }
 
 func readSpan(message []byte) (s span, err error) {

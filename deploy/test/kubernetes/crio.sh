@@ -28,8 +28,7 @@ cat >/etc/crio/crio.conf <<-END
 END
 printf '[Service]\nExecStart=%s/crio\n' $kubernetes >/usr/lib/systemd/system/crio.service
 load='podman load'
-packed registry.k8s.io/pause:3.6 /bin/sleep 1000000
-packed docker.io/library/busybox:1.36 /bin/sh
+images
 page 'With CRI-O'
 page 'A cluster to try it with'
 page 'The kubelet'

@@ -6,6 +6,7 @@ page 'The runtime and its network'
 page 'A cluster to try it with'
 page 'The kubelet'
 page 'The node is ready'
+within 60 ctr --namespace k8s.io version
 images
 page 'A pod that answers' >/tmp/shown
 answers 8080
