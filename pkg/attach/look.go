@@ -7,6 +7,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/plan"
 	"github.com/trestle-cni/trestle/pkg/plugin"
@@ -19,6 +20,7 @@ func (e engine) check(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	defer v.site.Close()
+	v.site.Leave(firewall.LeftIn(ctx))
 	p, err := v.planAgain()
 	if err != nil {
 		return err
@@ -41,6 +43,7 @@ func (e engine) repair(ctx context.Context, req *plugin.Request) error {
 	if v.site.Departed(v.call.Owner) {
 		return fault.New(fault.Namespace, "", "attachment: a DEL of it has begun, nothing was made")
 	}
+	v.site.Leave(firewall.LeftIn(ctx))
 	p, err := v.planAgain()
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ type Site struct {
 	// Filter opens the packet filter when a step first asks for it; most calls of most plugins never do.
 	filter    func() (firewall.Filter, error)
 	opened    firewall.Filter
+	left      firewall.Left
 	logf      func(string, ...any)
 	directory string // where the locks are
 	sys       sysctls
@@ -83,8 +84,14 @@ func (s *Site) Filter() (firewall.Filter, error) {
 	var err error
 	s.opened, err = s.filter()
 	s.settle()
+	if f, can := s.opened.(firewall.Leaver); can && s.left != nil {
+		f.Leave(s.left)
+	}
 	return s.opened, err
 }
+
+// Leave has the packet filter leave things as they are. It is said before that is opened.
+func (s *Site) Leave(left firewall.Left) { s.left = left }
 
 // settle tells a packet filter that minds it that what an owner has is there by now: the site is opened, or a lock was taken.
 func (s *Site) settle() {

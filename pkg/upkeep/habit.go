@@ -15,6 +15,7 @@ type past struct {
 	times []time.Time
 	until time.Time
 	wait  time.Duration
+	also  string // the same in the words in which the plugins write it; empty: they have no others
 }
 
 // often is how many times within the window something is made again; the next is left for a time, and each further one for twice as long, up to longest.
@@ -54,11 +55,24 @@ func (h habits) forgive() { clear(h) }
 // leaves says whether the thing is left alone.
 func (h habits) leaves(what string, now time.Time) bool {
 	for k, p := range h {
-		if k.what == what && now.Before(p.until) {
+		if now.Before(p.until) && (k.what == what || p.also == what) {
 			return true
 		}
 	}
 	return false
+}
+
+// left are the names of what is left alone.
+func (h habits) left(now time.Time) (names []string) {
+	for k, p := range h {
+		if now.Before(p.until) {
+			names = append(names, k.what)
+			if p.also != "" {
+				names = append(names, p.also)
+			}
+		}
+	}
+	return names
 }
 
 // next is when the first of what is left alone is to be made again; the zero Time: nothing is.

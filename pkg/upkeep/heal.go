@@ -123,7 +123,7 @@ func (w *watch) restoreOne(ctx context.Context, id owner.ID) {
 
 // restoreOf puts back what is missing of those who are admitted.
 func (w *watch) restoreOf(ctx context.Context, admits func(owner.ID, bool) bool) (nft.Restored, error) {
-	done, err := w.keeper.Restore(ctx, nft.Restoring{Admit: admits, Leave: w.leaves})
+	done, err := w.keeper.Restore(ctx, nft.Restoring{Admit: admits})
 	w.lead(done)
 	return done, err
 }

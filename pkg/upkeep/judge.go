@@ -30,7 +30,9 @@ func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
 	compat, forwarded, meant := w.more, w.more, false
 	for _, t := range causes {
 		said, left := w.judge(t, now)
-		who = append(who, said)
+		if who = append(who, said); left && t.Compat() {
+			w.words(ctx, t)
+		}
 		compat, forwarded, meant = compat || t.Compat() && !left, forwarded || t.Forwarded && !left, meant || t.Compat() && left
 	}
 	if w.more = false; meant && !compat {
@@ -56,9 +58,9 @@ func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
 	}
 }
 
-// anchorIf makes the anchor again where the chain that it is in was changed, but for what somebody deletes on purpose.
+// anchorIf makes the anchor again where the chain that it is in was changed.
 func (w *watch) anchorIf(ctx context.Context, forwarded bool) (bool, error) {
-	if !forwarded || !w.keeper.Forwards() || w.leaves(nft.WhatAnchor("ip")) || w.leaves(nft.WhatAnchor("ip6")) {
+	if !forwarded || !w.keeper.Forwards() {
 		return false, nil
 	}
 	return w.anchor(ctx)

@@ -40,7 +40,10 @@ func (w *watch) repairs(ctx context.Context) {
 func (w *watch) repair(ctx context.Context, why string) {
 	gone.Prune(w.Run)
 	w.say("asks the plugins of all attachments: %s", why)
-	if err := w.Repair(ctx); err != nil && ctx.Err() == nil {
+	w.mu.Lock()
+	left := w.habits.left(time.Now())
+	w.mu.Unlock()
+	if err := w.Repair(ctx, left); err != nil && ctx.Err() == nil {
 		w.say("repair, because %s: %v", why, err)
 	}
 	w.learns()

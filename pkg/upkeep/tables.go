@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/iptables"
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -42,12 +43,27 @@ func (w *watch) learnTables(ctx context.Context) error {
 
 // restoreTables puts back what others swept away of iptables' tables, and says whether nothing is missing then.
 func (w *watch) restoreTables(ctx context.Context, a *admission, done *nft.Restored) (whole bool, err error) {
-	made, err := w.tables.Restore(ctx, iptables.Restoring{Admit: a.admits, Link: a.hasLink,
-		Leave: func(table, chain string) bool { return w.leaves(nft.WhatChain(table, chain)) }})
+	made, err := w.tables.Restore(ctx, iptables.Restoring{Admit: a.admits, Link: a.hasLink})
 	done.Tables = append(done.Tables, made.Tables...)
 	done.Rules += made.Rules
 	for id := range made.Owners {
 		done.Owners[id] = true
 	}
 	return made.Whole, err
+}
+
+// words learns how the plugins say a rule of iptables that is left alone: by the words of its tool.
+func (w *watch) words(ctx context.Context, t nft.Told) {
+	if len(t.Removed) != 1 || t.Removed[0].Whole {
+		return
+	}
+	names, err := w.tables.Gone(ctx, firewall.Titled(t.Removed[0].Table), t.Removed[0].Chain)
+	if err != nil || len(names) != 1 {
+		return // which of several it is shows when the others are there again, and he goes on
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p := w.habits[habit{t.Name, t.What()}]; p != nil {
+		p.also = names[0]
+	}
 }

@@ -23,11 +23,12 @@ import (
 
 // Options say what is watched, and for whom.
 type Options struct {
-	Run    string                      // the directory of the locks
-	Names  []string                    // the programs whose changes are meant: the plugins and the tool
-	Repair func(context.Context) error // asks the plugins of every attachment
-	Say    func(string)                // a line for the operator
-	Ready  func()                      // from now on nothing is missed; nil: nobody wants to know
+	Run   string   // the directory of the locks
+	Names []string // the programs whose changes are meant: the plugins and the tool
+	// Repair asks the plugins of every attachment, but for what is left as it is.
+	Repair func(ctx context.Context, left []string) error
+	Say    func(string) // a line for the operator
+	Ready  func()       // from now on nothing is missed; nil: nobody wants to know
 
 	Patience time.Duration // for which what somebody deletes on purpose is left alone at first; 0: a minute
 }
@@ -93,6 +94,8 @@ func (w *watch) begin(ctx context.Context) error {
 	if w.tables, err = iptables.Keep(w.Run); err != nil {
 		return fmt.Errorf("nf_tables: %w", err)
 	}
+	w.filter.Leave(w.leaves)
+	w.tables.Leave(w.leaves)
 	pauses, err := w.awaitPauses(ctx)
 	if err != nil {
 		return err

@@ -66,13 +66,13 @@ func hold(t testing.TB, f *nft.Filter, n int) owner.Owner {
 }
 
 // begun is a watch that runs until the test ends. said gets its lines.
-func begun(t *testing.T, run string, repair func(context.Context) error) (said chan string) {
+func begun(t *testing.T, run string, repair func(context.Context, []string) error) (said chan string) {
 	t.Helper()
 	return patient(t, run, 0, repair)
 }
 
 // patient is begun, by a watch that leaves alone for so long what is deleted on purpose.
-func patient(t *testing.T, run string, patience time.Duration, repair func(context.Context) error) (said chan string) {
+func patient(t *testing.T, run string, patience time.Duration, repair func(context.Context, []string) error) (said chan string) {
 	t.Helper()
 	comm, err := os.ReadFile("/proc/self/comm")
 	must(t, err)
@@ -120,7 +120,7 @@ func containsAll(line string, words []string) bool {
 	return true
 }
 
-func nothing(context.Context) error { return nil }
+func nothing(context.Context, []string) error { return nil }
 
 // TestSwept takes away all that can be taken, by the program that people take it away with, and asks for the same ruleset again.
 func TestSwept(t *testing.T) {
@@ -219,7 +219,7 @@ func TestPause(t *testing.T) {
 		run, f := filter(t)
 		hold(t, f, 2)
 		asked := make(chan struct{}, 10)
-		said := begun(t, run, func(context.Context) error { asked <- struct{}{}; return nil })
+		said := begun(t, run, func(context.Context, []string) error { asked <- struct{}{}; return nil })
 		<-asked // the one that it begins with
 		must(t, Pause{Since: time.Now(), Why: "a try"}.Write(run))
 		says(t, said, "rests: until trestle resume: a try")

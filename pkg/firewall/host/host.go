@@ -103,6 +103,12 @@ func (f *Filter) Close() error { return f.nft.Close() } // which the other share
 // Forget says that what is dropped from now on was there before, as for who has just taken its owner's lock: which tables there are is looked at once.
 func (f *Filter) Forget() { f.nft.Forget() }
 
+// Leave has both backends leave things as they are.
+func (f *Filter) Leave(left firewall.Left) {
+	f.nft.Leave(left)
+	f.iptables.Leave(left)
+}
+
 // choose returns the backend by which things are made.
 func (f *Filter) choose(ctx context.Context) firewall.Filter {
 	if f.chosen != nil {

@@ -70,6 +70,7 @@ func (o Options) conditions(is4 bool) string {
 type Filter struct {
 	options  Options
 	readings readings
+	left     firewall.Left
 }
 
 var _ firewall.Filter = (*Filter)(nil)
@@ -109,7 +110,7 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		if err := s.made(ctx, lock); err != nil {
 			return false, fault.Join(err, f.takeBack(ctx, lock, o, c.Role, states[:i+1]))
 		}
-		created = created || len(s.toNAT)+len(s.toRaw) > 0
+		created = created || s.lacks()
 	}
 	return created, nil
 }
@@ -150,6 +151,7 @@ func (f *Filter) hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		if err := f.holdIn(s, o, n, mine); err != nil {
 			return nil, err
 		}
+		f.spare(s)
 		states = append(states, s)
 	}
 	return states, nil
@@ -220,9 +222,7 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 		return err
 	}
 	for _, s := range states {
-		if len(s.toNAT)+len(s.toRaw)+len(s.toFilter) > 0 {
-			list = append(list, s.differences...)
-		}
+		list = append(list, s.lacking()...)
 	}
 	return drifted(list)
 }

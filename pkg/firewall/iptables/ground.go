@@ -28,7 +28,7 @@ func (f family) guardRules() []string {
 // made by the first port, as in the reference.
 func (f *Filter) Ground(ctx context.Context) error {
 	s, err := f.ground(ctx)
-	if err != nil || len(s.toRaw) == 0 {
+	if err != nil || !s.lacks() {
 		return err // most often it is there, and a look needs no lock
 	}
 	lock, err := f.lock(ctx)
@@ -51,6 +51,7 @@ func (f *Filter) ground(ctx context.Context) (*state, error) {
 	s := &state{tool: t}
 	if s.raw, err = t.read(ctx, "raw"); err == nil {
 		s.guard()
+		f.spare(s)
 	}
 	return s, err
 }
@@ -76,7 +77,7 @@ func (f *Filter) Grounded(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return drifted(s.differences)
+	return drifted(s.lacking())
 }
 
 // Unground removes the shared chains where no published port of anybody's is left, and the guard where nobody holds anything and no

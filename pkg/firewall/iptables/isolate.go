@@ -34,7 +34,7 @@ func (f *Filter) Isolate(ctx context.Context, link string, in firewall.Ingress) 
 		if err == nil {
 			err = s.write(ctx, lock, lines{"filter", s.toFilter})
 		}
-		created = created || len(s.toFilter) > 0
+		created = created || s.lacks()
 	}
 	return created && err == nil, err
 }
@@ -44,7 +44,7 @@ func (f *Filter) Isolated(ctx context.Context, link string, in firewall.Ingress)
 	states, err := f.segments(ctx, link, in)
 	var list []string
 	for _, s := range states {
-		list = append(list, s.differences...)
+		list = append(list, s.lacking()...)
 	}
 	if err == nil {
 		err = drifted(list)
@@ -67,6 +67,7 @@ func (f *Filter) segments(ctx context.Context, link string, in firewall.Ingress)
 			return nil, err
 		}
 		s.segment(link, in)
+		f.spare(s)
 		states = append(states, s)
 	}
 	return states, nil

@@ -41,11 +41,10 @@ type Change struct {
 	Generation  uint32
 }
 
-// Restoring is what may be put back.
+// Restoring is what may be put back, but for what is left as it is (Leave).
 type Restoring struct {
 	Admit func(id owner.ID, linked bool) bool // whether the owner lives, and is locked
 	Link  func(name string) bool              // whether the host has it
-	Leave func(table, chain string) bool      // whether somebody deletes the chain on purpose; the table as nft(8) names it
 }
 
 // Restored is what was put back.

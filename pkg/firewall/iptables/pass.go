@@ -61,7 +61,7 @@ func (f *Filter) holdPass(ctx context.Context, o owner.Owner, c firewall.Claim) 
 		if err := s.write(ctx, lock, lines{"raw", s.toRaw}, lines{"filter", s.toFilter}); err != nil {
 			return false, fault.Join(err, f.passBack(ctx, lock, o, states[:i+1]))
 		}
-		created = created || len(s.toFilter)+len(s.toRaw) > 0
+		created = created || s.lacks()
 	}
 	return created, nil
 }
@@ -103,6 +103,7 @@ func (f *Filter) passStates(ctx context.Context, o owner.Owner, c firewall.Claim
 		}
 		s.passFrame(c.AdminName())
 		s.passAddresses(mine)
+		f.spare(s)
 		states = append(states, s)
 	}
 	return states, nil

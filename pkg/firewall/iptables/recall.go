@@ -52,16 +52,16 @@ func (k *Keeper) recalled(f family, now sheet, how Restoring, done *Restored) (a
 	}
 	r := recall{Restoring: how, Restored: done, owners: ownersOf(was["raw"])}
 	for _, name := range keptTables() {
-		r.was, r.now, r.table = was[name], now[name], f.title(name)
-		if r.was == nil {
+		if r.was = was[name]; r.was == nil {
 			continue
 		}
+		r.spared = spared{k.filter.left, firewall.Titled(f.title(name)), now[name]}
 		if r.now == nil {
 			r.now = parse("")
 		}
 		if list := r.lines(); len(list) > 0 {
 			all = append(all, lines{name, list})
-			done.Tables = append(done.Tables, r.table)
+			done.Tables = append(done.Tables, f.title(name))
 		}
 	}
 	return all
@@ -71,9 +71,9 @@ func (k *Keeper) recalled(f family, now sheet, how Restoring, done *Restored) (a
 type recall struct {
 	Restoring
 	*Restored
-	owners   map[string][]firewall.Holder // of chains, and of the addresses that may pass
-	table    string
-	was, now *ruleset
+	owners map[string][]firewall.Holder // of chains, and of the addresses that may pass
+	was    *ruleset
+	spared // as it is now
 }
 
 // ownersOf says by the ledgers whose chains and addresses are whose.
@@ -114,20 +114,21 @@ func shared() []string {
 func (r *recall) lines() (list []string) {
 	var rules []string
 	for _, chain := range r.was.names {
-		if !firewall.IsChain(chain) || !r.was.has(chain) || len(r.now.chains[chain]) > 0 || r.now.has(chain) && len(r.was.chains[chain]) == 0 {
-			continue
-		}
-		if !r.comes(chain) {
+		switch {
+		case !firewall.IsChain(chain) || !r.was.has(chain) || r.now.has(chain) && len(r.was.chains[chain]) == 0 || r.leaves(restoreLine{how: ":", chain: chain}):
+		case len(r.now.chains[chain]) > 0:
+			r.Whole = r.Whole && !r.thinned(chain)
+		case !r.comes(chain):
 			r.Whole = false
-			continue
-		}
-		list = append(list, ":"+chain+" - [0:0]")
-		for _, rule := range r.was.chains[chain] {
-			if r.may(chain, rule) {
-				rules = append(rules, "-A "+chain+" "+rule)
+		default:
+			list = append(list, ":"+chain+" - [0:0]")
+			for _, rule := range r.was.chains[chain] {
+				if r.may(chain, rule) {
+					rules = append(rules, "-A "+chain+" "+rule)
+				}
 			}
+			r.note(chain)
 		}
-		r.note(chain)
 	}
 	for _, chain := range r.was.names {
 		if r.was.policies[chain] != "-" {
@@ -138,6 +139,16 @@ func (r *recall) lines() (list []string) {
 	return append(list, rules...)
 }
 
+// thinned says whether a rule of ours is missing in a chain that has others still.
+func (r *recall) thinned(chain string) bool {
+	return chain != firewall.AdminChain && slices.ContainsFunc(r.was.chains[chain], func(rule string) bool { return r.missing(chain, rule) })
+}
+
+// missing says whether a rule is not there, and not left so.
+func (r *recall) missing(chain, rule string) bool {
+	return !r.now.contains(chain, rule) && !r.leaves(restoreLine{how: "-A", chain: chain, rule: rule})
+}
+
 func (r *recall) note(chain string) {
 	for _, h := range r.owners[chain] {
 		r.Owners[h.ID] = true
@@ -146,11 +157,14 @@ func (r *recall) note(chain string) {
 
 // comes says whether a chain that is not there, or is empty, may be put back.
 func (r *recall) comes(chain string) bool {
-	return !r.Leave(r.table, chain) && (slices.Contains(shared(), chain) || r.admits(chain))
+	return slices.Contains(shared(), chain) || r.admits(chain)
 }
 
-// may says whether a rule may be put back. Where it may not, something is missing still.
+// may says whether a rule may be put back. Where it may not, and is not left as it is, something is missing still.
 func (r *recall) may(chain, rule string) bool {
+	if r.leaves(restoreLine{how: "-A", chain: chain, rule: rule}) {
+		return false
+	}
 	yes := chain != firewall.AdminChain // what is in it is the operator's
 	target := value(rule, "-j")
 	switch {
@@ -175,7 +189,7 @@ func (r *recall) may(chain, rule string) bool {
 func (r *recall) hooks(chain string) (list []string) {
 	leads := func(rule string) bool { return firewall.IsChain(value(rule, "-j")) }
 	if slices.ContainsFunc(r.now.chains[chain], leads) {
-		r.Whole = r.Whole && !slices.ContainsFunc(r.was.chains[chain], func(rule string) bool { return leads(rule) && !r.now.contains(chain, rule) })
+		r.Whole = r.Whole && !slices.ContainsFunc(r.was.chains[chain], func(rule string) bool { return leads(rule) && r.missing(chain, rule) })
 		return nil
 	}
 	first := 0

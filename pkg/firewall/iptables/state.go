@@ -168,6 +168,17 @@ func (s *state) leadsTo(chain string, a netip.Addr) bool {
 	return slices.ContainsFunc(s.nat.mappings(chain), func(m mapping) bool { return m.target.Addr() == a })
 }
 
+// lacks says whether anything is to be written.
+func (s *state) lacks() bool { return len(s.toRaw)+len(s.toNAT)+len(s.toFilter) > 0 }
+
+// lacking is what is not as it should be, if that is to be mended.
+func (s *state) lacking() []string {
+	if s.lacks() {
+		return s.differences
+	}
+	return nil
+}
+
 // differs notes for people what is not as it should be.
 func (s *state) differs(text string) { s.differences = append(s.differences, text) }
 

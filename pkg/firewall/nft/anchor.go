@@ -183,11 +183,11 @@ func (f *Filter) anchors(admin string) (changes []change, err error) {
 func (f *Filter) unanchored(admin string) (list []foreignChain, err error) {
 	chains, err := f.forwards()
 	for _, c := range chains {
-		if !c.drops() {
+		if !c.drops() || f.leavesAnchor(c, firewall.Anchor) {
 			continue
 		}
 		c.admins = asks(c.rules)
-		if !slices.Contains(c.admins, admin) {
+		if !slices.Contains(c.admins, admin) && !f.leavesAnchor(c, firewall.AnchorAdmin) {
 			rules, err := f.conn.GetRules(c.Table, &nftables.Chain{Name: admin, Table: c.Table})
 			if err != nil && !misses(err) {
 				return nil, err

@@ -173,9 +173,12 @@ func (w *want) match(found []*nftables.Rule) (missing []rule, more []*nftables.R
 }
 
 // addRule appends a rule of the owner's to the chain.
-func (w *want) addRule(r rule) change {
+func (w *want) addRule(r rule) change { return appendRule(w.dressed(r)) }
+
+// dressed is a rule of the owner's as the chain has it.
+func (w *want) dressed(r rule) *nftables.Rule {
 	tag := userdata.AppendString(nil, userdata.TypeComment, w.owner.Tag(owner.CommentRoom))
-	return appendRule(&nftables.Rule{Table: w.table.Table, Chain: &nftables.Chain{Name: conditionals, Table: w.table.Table}, Exprs: r.exprs, UserData: tag})
+	return &nftables.Rule{Table: w.table.Table, Chain: &nftables.Chain{Name: conditionals, Table: w.table.Table}, Exprs: r.exprs, UserData: tag}
 }
 
 func appendRule(r *nftables.Rule) change {

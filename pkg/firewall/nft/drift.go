@@ -31,6 +31,12 @@ func (f *Filter) drift(t *table) ([]string, error) {
 		return nil, err
 	}
 	i := slices.IndexFunc(tables, func(other *nftables.Table) bool { return other.Name == t.Name })
+	if i < 0 && f.left.Has(t.named().Whole()) {
+		return nil, nil
+	}
+	if err := f.spare(t); err != nil {
+		return nil, err
+	}
 	if i < 0 {
 		return []string{fmt.Sprintf("table %s: expected, found none", t)}, nil
 	}

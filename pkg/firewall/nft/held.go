@@ -21,6 +21,9 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 		return err
 	}
 	defer f.lock()()
+	if left, err := f.abandoned(w.table); left || err != nil {
+		return err
+	}
 	var list []string
 	err = f.steady(ctx, func() (sure bool, err error) {
 		if there, err := f.exists(w.table); err != nil || !there {
@@ -56,7 +59,7 @@ func (f *Filter) missing(w *want) (list []string, err error) {
 		if belongs(found, w.owner) && !bytes.Equal(found.KeyEnd, e.end) {
 			have = "another range for " + holderText(found)
 		}
-		if !belongs(found, w.owner) || !e.is(found) {
+		if left := found == nil && f.leavesElement(e.set, e.key); !left && (!belongs(found, w.owner) || !e.is(found)) {
 			list = append(list, fmt.Sprintf("%s: expected %s, found %s", e.title, expected, have))
 		}
 	}
@@ -70,7 +73,7 @@ func (f *Filter) missing(w *want) (list []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	missing, more, err := w.match(rules)
+	missing, more, err := f.match(w, rules)
 	for _, r := range missing {
 		list = append(list, fmt.Sprintf("%s: expected a rule of chain %s, found none", r.text, conditionals))
 	}

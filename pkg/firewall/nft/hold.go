@@ -19,6 +19,9 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		return false, err
 	}
 	defer f.lock()()
+	if left, err := f.abandoned(w.table); left || err != nil {
+		return false, err
+	}
 	if memory := f.memoryOf(w.role); memory != "" {
 		if _, err := f.seeTo(ctx, w.table, memory); err != nil {
 			return false, err
@@ -100,6 +103,8 @@ func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) ([]change
 // settle adds to the draft what must change for one element to be there.
 func (f *Filter) settle(d *draft, w *want, e entry, found *nftables.SetElement, dead func(firewall.Holder) bool) error {
 	switch {
+	case found == nil && f.leavesElement(e.set, e.key):
+		return nil
 	case found == nil:
 	case belongs(found, w.owner) && e.is(found):
 		return nil
@@ -158,7 +163,7 @@ func (f *Filter) forget(d *draft, w *want, keep func(element) bool) error {
 			d.remove(e.set, e.SetElement)
 		}
 	}
-	missing, more, err := w.match(found)
+	missing, more, err := f.match(w, found)
 	for _, r := range more {
 		d.goes = append(d.goes, removeRule(r))
 	}

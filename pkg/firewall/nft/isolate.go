@@ -17,6 +17,9 @@ var _ firewall.Isolator = (*Filter)(nil)
 func (f *Filter) Isolate(ctx context.Context, link string, in firewall.Ingress) (created bool, err error) {
 	defer f.lock()()
 	t := forward()
+	if left, err := f.abandoned(t); left || err != nil {
+		return false, err
+	}
 	if _, err := f.seeTo(ctx, t, f.memory.forward); err != nil {
 		return false, err
 	}
@@ -36,11 +39,11 @@ func (f *Filter) isolation(t *table, link string, in firewall.Ingress) (changes 
 	if err != nil {
 		return nil, err
 	}
-	if there[0] == nil {
+	if there[0] == nil && !f.leavesElement(isolated.set, isolated.key) {
 		changes = append(changes, add(isolated.set, nftables.SetElement{Key: isolated.key}))
 	}
 	switch same := in == firewall.SameBridge; {
-	case same && there[0] == nil && there[1] == nil:
+	case same && there[0] == nil && there[1] == nil && !f.leavesElement(within.set, within.key):
 		changes = append(changes, add(within.set, nftables.SetElement{Key: within.key}))
 	case !same && there[1] != nil:
 		changes = append(changes, remove(within.set, *there[1]))
@@ -58,6 +61,9 @@ func elements(t *table, link string) (isolated, within entry) {
 func (f *Filter) Isolated(ctx context.Context, link string, in firewall.Ingress) error {
 	defer f.lock()()
 	t, missing := forward(), 0
+	if left, err := f.abandoned(t); left || err != nil {
+		return err
+	}
 	err := f.steady(ctx, func() (sure bool, err error) {
 		changes, err := f.isolation(t, link, in)
 		missing = len(changes)

@@ -49,7 +49,7 @@ func (f *Filter) knownBy(path string, gen uint32) bool {
 func (f *Filter) note(gen uint32) { f.noteBy(f.memory.path, gen) }
 
 func (f *Filter) noteBy(path string, gen uint32) {
-	if !f.identify() {
+	if f.left != nil || !f.identify() { // who leaves something as it is has not seen all whole
 		return
 	}
 	file, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)

@@ -47,6 +47,7 @@ type Filter struct {
 	began   uint32 // the generation at which steady's present look began
 	looked  uint32 // the generation that Ward asked for, until somebody made use of it; 0: none
 	run     string // the directory of the lock; empty: nobody queues
+	left    firewall.Left
 
 	drops []*table // of which Dropped reads, laid once for all readings
 

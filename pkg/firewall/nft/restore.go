@@ -2,7 +2,6 @@ package nft
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -13,12 +12,10 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
-// Restoring is what may be put back.
+// Restoring is what may be put back, but for what the filter leaves as it is.
 type Restoring struct {
 	// Admit says whether the owner's rules may be put back: he is locked, and no DEL of his has begun. linked says that he lives only if his host link does.
 	Admit func(id owner.ID, linked bool) bool
-	// Leave says whether to leave what is gone as it is: a table, a chain, a set, a rule or an element, in the words of Told.What.
-	Leave func(what string) bool
 }
 
 // Restored is what was put back.
@@ -42,10 +39,15 @@ func (k *Keeper) Restore(ctx context.Context, how Restoring) (Restored, error) {
 	done := Restored{Owners: make(map[owner.ID]bool)}
 	defer k.filter.lock()()
 	for _, t := range everyTable() {
-		if !k.knows(t) || how.Leave(t.named().what()) {
+		if !k.knows(t) {
 			continue
 		}
-		t.spare(how.Leave)
+		if left, err := k.filter.abandoned(t); left || err != nil {
+			if err != nil {
+				return done, err
+			}
+			continue
+		}
 		var draft Restored
 		built, err := k.filter.rebuild(ctx, t, mend, func() ([]change, error) {
 			draft = Restored{Owners: make(map[owner.ID]bool)}
@@ -108,7 +110,7 @@ func (k *Keeper) lack(t *table, how Restoring, done *Restored) (changes []change
 			switch {
 			case barred[e.owner]:
 				done.Foreign = true
-			case how.Leave(t.named().whatSet(s.Name)) || how.Leave(t.named().whatElement(s.Name, fmt.Sprintf("%x", e.Key))):
+			case k.filter.leavesElement(s, e.Key):
 			case e.owner == owner.ID{} || how.Admit(e.owner, linked[e.owner]):
 				put = append(put, e.SetElement)
 				done.note(s.Name, e)
@@ -172,7 +174,7 @@ func (k *Keeper) lackRules(t *table, how Restoring, linked, barred map[owner.ID]
 	k.mu.Lock()
 	known := slices.Clone(k.rules[t.String()])
 	k.mu.Unlock()
-	if len(known) == 0 || how.Leave(t.named().whatChain(conditionals)) {
+	if len(known) == 0 {
 		return nil, nil
 	}
 	there, _, err := k.filter.conditionalRules(t)
@@ -181,7 +183,7 @@ func (k *Keeper) lackRules(t *table, how Restoring, linked, barred map[owner.ID]
 	}
 	for _, r := range known {
 		is := func(other *nftables.Rule) bool { return r.alike(t, other) }
-		if slices.ContainsFunc(there, is) || barred[r.owner] || how.Leave(t.named().whatRule(t.words(r.Rule), r.Rule.Chain.Name)) || !how.Admit(r.owner, linked[r.owner]) {
+		if slices.ContainsFunc(there, is) || barred[r.owner] || k.filter.leavesRule(t, r.Rule) || !how.Admit(r.owner, linked[r.owner]) {
 			continue
 		}
 		done.Rules++

@@ -1,7 +1,6 @@
 package nft
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -119,10 +118,7 @@ func (t *table) set(name string) *nftables.Set {
 }
 
 // String returns the table's name as nft(8) has it.
-func (t *table) String() string {
-	family := map[nftables.TableFamily]string{nftables.TableFamilyINet: "inet", nftables.TableFamilyBridge: "bridge"}[t.Family]
-	return fmt.Sprintf("%s %s", family, t.Name)
-}
+func (t *table) String() string { return familyName(byte(t.Family)) + " " + t.Name }
 
 func concat(types ...nftables.SetDatatype) nftables.SetDatatype {
 	return nftables.MustConcatSetType(types...) // cannot fail for five types or fewer

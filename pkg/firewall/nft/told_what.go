@@ -28,39 +28,21 @@ func (t *Told) What() string {
 		}
 		all.Key, all.Whole = "", true
 	}
-	at := named(all.Table)
+	at := firewall.Titled(all.Table)
 	switch {
 	case all.Key != "":
-		return at.whatElement(all.Set, all.Key)
+		return at.Element(all.Set, all.Key)
 	case all.Set != "":
-		return at.whatSet(all.Set)
+		return at.Set(all.Set)
 	case all.Chain != "" && !all.Whole:
 		return t.whatRule(all)
 	case all.Chain != "":
-		return at.whatChain(all.Chain)
+		return at.Chain(all.Chain)
 	}
-	return at.what()
+	return at.Whole()
 }
 
-// named is a table's name as nft(8) has it. What went is said alike of what the kernel told and of what is known.
-type named string
-
-func (n named) what() string                  { return "table " + string(n) }
-func (n named) whatSet(set string) string     { return fmt.Sprintf("set %s of table %s", set, n) }
-func (n named) whatChain(chain string) string { return fmt.Sprintf("chain %s of table %s", chain, n) }
-
-func (n named) whatElement(set, key string) string {
-	return fmt.Sprintf("element %s of set %s of table %s", key, set, n)
-}
-
-func (n named) whatRule(words, chain string) string {
-	return fmt.Sprintf("rule %sof chain %s of table %s", words, chain, n)
-}
-
-func (t *table) named() named { return named(t.String()) }
-
-// quoted are the words of a rule that has some of its own.
-func quoted(text string) string { return fmt.Sprintf("%q ", text) }
+func (t *table) named() firewall.Titled { return firewall.Titled(t.String()) }
 
 // whatRule names the rule that went alone. Its number is another each time that it is made again, so it is known by what it does.
 func (t *Told) whatRule(r Removed) string {
@@ -68,7 +50,7 @@ func (t *Told) whatRule(r Removed) string {
 	if rule, err := t.loneRule(); err == nil {
 		words = t.rule.table.words(rule)
 	}
-	return named(r.Table).whatRule(words, r.Chain)
+	return firewall.Titled(r.Table).Rule(words, r.Chain)
 }
 
 // loneRule reads the rule that went first.
@@ -84,13 +66,13 @@ func (t *table) words(r *nftables.Rule) string {
 	for _, c := range t.constants() {
 		for _, own := range c.rules {
 			if same, err := sameRule(byte(t.Family), own.exprs, r.Exprs); c.Name == r.Chain.Name && err == nil && same {
-				return quoted(own.text)
+				return firewall.Quoted(own.text)
 			}
 		}
 	}
 	for _, comment := range []string{firewall.Anchor, firewall.AnchorAdmin} {
 		if told(r, comment) {
-			return quoted(comment)
+			return firewall.Quoted(comment)
 		}
 	}
 	record := slices.Clone(r.UserData)
@@ -112,17 +94,6 @@ func (t *table) constants() []*chain {
 	return t.laid()
 }
 
-// spare makes the table one of which nobody misses what is left: a chain however it is, and a rule that is not there.
-func (t *table) spare(leave func(what string) bool) {
-	at := t.named()
-	for _, c := range t.laid() {
-		if c.left = leave(at.whatChain(c.Name)); c.left {
-			c.rules = nil
-		}
-		c.rules = slices.DeleteFunc(c.rules, func(r rule) bool { return leave(at.whatRule(quoted(r.text), c.Name)) })
-	}
-}
-
 // Compat says whether something of iptables-nft's went that package iptables may have made: a chain of its own, a rule in one of the kernel's, or a table.
 func (t *Told) Compat() bool {
 	return slices.ContainsFunc(t.Removed, func(r Removed) bool {
@@ -142,9 +113,6 @@ func (t *Told) Chains() (names []string) {
 	return names
 }
 
-// WhatChain is how What names a chain of a table, which is named as nft(8) has it.
-func WhatChain(table, chain string) string { return named(table).whatChain(chain) }
-
 // Ours says whether all that went is ours, so that who takes it again and again means us.
 func (t *Told) Ours() bool {
 	for _, r := range t.Removed {
@@ -163,9 +131,4 @@ func (t *Told) leadsToUs() bool {
 		v, is := e.(*expr.Verdict)
 		return is && firewall.IsChain(v.Chain)
 	}))
-}
-
-// WhatAnchor is how What names the anchor of one of the families ip and ip6.
-func WhatAnchor(family string) string {
-	return named(family+" filter").whatRule(quoted(firewall.Anchor), "FORWARD")
 }

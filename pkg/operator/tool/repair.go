@@ -2,6 +2,7 @@ package tool
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -22,6 +24,7 @@ import (
 type repairing struct {
 	results, network string
 	json, stays      bool
+	leaving          bool // what standard input names, which is how the watch asks
 }
 
 func repairCommand(bundle plugin.Bundle) *cobra.Command {
@@ -41,16 +44,37 @@ func repairCommand(bundle plugin.Bundle) *cobra.Command {
 			if r.stays {
 				return r.watch(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle)
 			}
-			return r.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), bundle)
+			ctx, err := r.context(c.Context(), c.InOrStdin())
+			if err != nil {
+				return err
+			}
+			return r.run(ctx, c.OutOrStdout(), c.ErrOrStderr(), bundle)
 		},
 	}
 	resultsFlag(c, &r.results)
 	networkFlag(c, &r.network)
 	jsonFlag(c, &r.json)
 	c.Flags().BoolVar(&r.stays, "watch", false, "stay, and do it whenever something is swept away")
+	c.Flags().BoolVar(&r.leaving, "leaving", false, "leave as it is what the list of names on standard input has")
+	_ = c.Flags().MarkHidden("leaving") // there is one of the name
 	c.MarkFlagsMutuallyExclusive("watch", "json")
 	c.MarkFlagsMutuallyExclusive("watch", "network")
 	return c
+}
+
+// context is that in which the plugins are called.
+func (r repairing) context(ctx context.Context, in io.Reader) (context.Context, error) {
+	if !r.leaving {
+		return ctx, nil
+	}
+	var names []string
+	if err := json.NewDecoder(in).Decode(&names); err != nil {
+		return nil, fault.New(fault.Config, "", "--leaving: standard input: %w", err)
+	}
+	if len(names) == 0 {
+		return ctx, nil
+	}
+	return firewall.Leaving(ctx, func(what string) bool { return slices.Contains(names, what) }), nil
 }
 
 // run asks the plugins of every cached attachment. One that resists does not keep the others from being mended.

@@ -32,7 +32,7 @@ func (r repairing) watch(ctx context.Context, out, complaints io.Writer, bundle 
 	defer stop()
 	say := func(line string) { fmt.Fprintln(out, safe(line)) }
 	err := upkeep.Run(ctx, upkeep.Options{Run: site.Run, Names: slices.Sorted(maps.Keys(bundle)), Say: say,
-		Repair: func(ctx context.Context) error { return r.once(ctx, complaints, say) }})
+		Repair: func(ctx context.Context, left []string) error { return r.once(ctx, left, complaints, say) }})
 	if errors.Is(err, upkeep.ErrOther) {
 		return fault.New(fault.TryLater, "leave that one at its work, or end it first", "repair --watch: %w", err)
 	}
@@ -49,13 +49,18 @@ const thrifty = 20
 const listed = 5
 
 // once is trestle repair in a process of its own, whose memory goes with it.
-func (r repairing) once(ctx context.Context, complaints io.Writer, say func(string)) error {
+func (r repairing) once(ctx context.Context, left []string, complaints io.Writer, say func(string)) error {
 	self, err := os.Readlink("/proc/self/exe") // by its name, which is how its changes of rules are known to be ours
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, strings.TrimSuffix(self, " (deleted)"), "repair", "--json", "--results", r.results)
+	names, err := json.Marshal(left)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, strings.TrimSuffix(self, " (deleted)"), "repair", "--json", "--leaving", "--results", r.results)
 	var answer bytes.Buffer
+	cmd.Stdin = bytes.NewReader(names)
 	cmd.Stdout, cmd.Stderr = &answer, complaints
 	failed := cmd.Run()
 	var a repairAnswer
