@@ -53,20 +53,38 @@ func (d *Device) Is(name, alias, mac string, index int) bool {
 // path is where the owner's file is. An attachment has one device.
 func path(id owner.ID) string { return filepath.Join(Dir, hex.EncodeToString(id.Owner[:])+".json") }
 
+// ErrTorn is in the error of a Read of what nobody of ours has written.
+var ErrTorn = errors.New("torn")
+
 // Read returns what the owner has; nil where that is nothing.
-func Read(id owner.ID) (*Device, error) { return read(path(id)) }
+func Read(id owner.ID) (*Device, error) {
+	d, err := read(path(id))
+	if d != nil && d.Owner().ID != id {
+		return nil, fmt.Errorf("%s: %w: it is of another attachment", path(id), ErrTorn)
+	}
+	return d, err
+}
+
+// Noted says whether anything is written down for the owner, be it unreadable.
+func Noted(id owner.ID) bool {
+	_, err := os.Lstat(path(id))
+	return err == nil
+}
 
 func read(file string) (*Device, error) {
 	text, err := plainfile.Read(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
 	d := new(Device)
-	if err == nil {
-		err = json.Unmarshal(text, d)
+	if err = json.Unmarshal(text, d); err == nil && d.Name == "" {
+		err = errors.New("no device is named")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w: %w", file, ErrTorn, err)
 	}
 	return d, nil
 }

@@ -79,9 +79,10 @@ func addressed(s *site.Site, link netlink.Link, was *lent.Device) {
 	}
 }
 
-// Undo brings the device home: out of the container, by whatever name it is there, or on the host where the kernel has left it.
+// Undo brings the device home: out of the container, by whatever name it is there, or on the host where the kernel has left it. Where what was written down is
+// torn, its alias says its name, as with the reference.
 func (m Moved) Undo(_ context.Context, s *site.Site) error {
-	was, err := lent.Read(m.Owner.ID)
+	was, torn, err := m.noted(s)
 	if err != nil {
 		return err
 	}
@@ -89,6 +90,9 @@ func (m Moved) Undo(_ context.Context, s *site.Site) error {
 		if err := m.fetch(s, was); err != nil {
 			return err
 		}
+	}
+	if torn {
+		return lent.Remove(m.Owner.ID)
 	}
 	if was == nil {
 		return nil

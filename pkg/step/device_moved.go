@@ -89,7 +89,7 @@ func (m Moved) Apply(_ context.Context, s *site.Site) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	was, err := lent.Read(m.Owner.ID)
+	was, _, err := m.noted(s)
 	if err != nil {
 		return false, err
 	}
@@ -118,6 +118,16 @@ func (m Moved) Apply(_ context.Context, s *site.Site) (bool, error) {
 		err = fault.New(fault.Config, "name another", "device %s: the kernel keeps it in its namespace: %w", now.Name, err)
 	}
 	return true, err
+}
+
+// noted is what is written down; nothing where that is torn, of which no use can be made.
+func (m Moved) noted(s *site.Site) (was *lent.Device, torn bool, err error) {
+	was, err = lent.Read(m.Owner.ID)
+	if torn = errors.Is(err, lent.ErrTorn); torn {
+		s.Logf("%s: goes on without what was before: %v", m, err)
+		err = nil
+	}
+	return was, torn, err
 }
 
 // note is what the device is like.
@@ -159,6 +169,9 @@ func (m Moved) Verify(_ context.Context, s *site.Site) error {
 		return err
 	}
 	was, err := lent.Read(m.Owner.ID)
+	if errors.Is(err, lent.ErrTorn) {
+		return drift("device "+m.IfName, "what was before written down", err)
+	}
 	if err == nil && was != nil && link.Attrs().Alias != was.Name {
 		err = drift("alias of "+m.IfName, was.Name, fmt.Sprintf("%q", link.Attrs().Alias))
 	}
@@ -168,6 +181,10 @@ func (m Moved) Verify(_ context.Context, s *site.Site) error {
 // Owners lists who has a device of the host's, by what is written down. Whose namespace is gone, and whose device is back, is dead.
 func (m Moved) Owners(_ context.Context, s *site.Site, network [8]byte) (holders []firewall.Holder, err error) {
 	all, err := lent.All()
+	if errors.Is(err, lent.ErrTorn) { // whose that is nobody knows
+		s.Logf("left as it is: %v", err)
+		err = nil
+	}
 	for _, d := range all {
 		o := d.Owner()
 		if !o.On(network) {
