@@ -223,10 +223,11 @@ func (f planted) examine(t *testing.T, args ...string) []byte {
 	return out
 }
 
-// nobody is root of a namespace of its own, which is nobody here.
+// nobody is a user without any right here: in a namespace of its own, and not as root, who would have all rights to the files of who is root here. These are its
+// own files all the same, so that what it may not read has no mode at all.
 func nobody() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: []syscall.SysProcIDMap{{Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{Size: 1}}}
+	id := []syscall.SysProcIDMap{{ContainerID: 1000, Size: 1}}
+	return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: id, GidMappings: id}
 }
 
 func (f planted) examined(t *testing.T) []doctor.Finding {

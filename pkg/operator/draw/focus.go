@@ -24,7 +24,11 @@ func (p Picture) Focus(word string) (Picture, error) {
 		}
 	}
 	if len(named) == 0 {
-		return Picture{}, fmt.Errorf("%s: nothing of that name is on this host%s", Clean(word), p.near(word))
+		seen := ""
+		if len(p.Notes) > 0 {
+			seen = ", as far as could be seen"
+		}
+		return Picture{}, fmt.Errorf("%s: nothing of that name is on this host%s%s", Clean(word), seen, p.near(word))
 	}
 	up, down := p.reach(named, true), p.reach(named, false)
 	return p.keep(func(b Box) bool { return up[b.ID] || down[b.ID] }), nil

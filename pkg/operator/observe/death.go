@@ -13,6 +13,7 @@ import (
 type hidden struct {
 	results      bool // of runtimes, some or all
 	reservations bool
+	unlisted     map[string]bool // networks whose reservations could not be listed; an empty name: nobody's could
 }
 
 // death is the proof that the container is dead; empty where there is none, or where something shows that it lives. A link may be removed, and a

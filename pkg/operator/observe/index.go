@@ -2,6 +2,7 @@ package observe
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -53,6 +54,11 @@ func (h *Host) Attachment(id string) *Attachment {
 
 // Own is the host's own namespace.
 func (h *Host) Own() *Namespace { return h.Namespaces[0] }
+
+// Seen says whether all could be looked at: where not, what is not found may be there all the same.
+func (h *Host) Seen() bool {
+	return len(h.Problems) == 0 && !slices.ContainsFunc(h.Namespaces, func(n *Namespace) bool { return n.Closed != "" })
+}
 
 // Named returns the namespace's link of the name, nil for none.
 func (n *Namespace) Named(name string) *Link {

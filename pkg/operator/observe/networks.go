@@ -30,6 +30,8 @@ type Range struct {
 	Last   netip.Addr   `json:"last"`
 	Size   uint64       `json:"size"` // how many can be handed out; the largest number stands for that many or more
 	Used   int          `json:"used"` // how many are reserved
+
+	Uncounted bool `json:"uncounted,omitempty"` // the reservations could not be listed: there may be more, and how many is not known
 }
 
 // Network returns the network of the name, nil for none.
@@ -73,6 +75,11 @@ func (r *reader) readNetworks() {
 			if one.holds(v.Address) {
 				one.Used++
 			}
+		}
+	}
+	for _, n := range r.host.Networks {
+		for _, one := range n.Ranges {
+			one.Uncounted = r.hidden.unlisted[""] || r.hidden.unlisted[n.Name]
 		}
 	}
 	order.By(r.host.Networks, func(a, b *Network) int { return strings.Compare(a.Name, b.Name) })

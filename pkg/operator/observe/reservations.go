@@ -23,7 +23,7 @@ func (r *reader) readReservations() {
 		networks, err := ipam.Networks(dir)
 		if err != nil {
 			r.problem("reservations", err, "read them as root")
-			r.hidden.reservations = true
+			r.unlisted("")
 		}
 		for _, network := range networks {
 			r.readNetwork(dir, network)
@@ -31,11 +31,20 @@ func (r *reader) readReservations() {
 	}
 }
 
+// unlisted notes that reservations of the network, or of any where it has no name, may be there that nobody has seen.
+func (r *reader) unlisted(network string) {
+	r.hidden.reservations = true
+	if r.hidden.unlisted == nil {
+		r.hidden.unlisted = make(map[string]bool)
+	}
+	r.hidden.unlisted[network] = true
+}
+
 func (r *reader) readNetwork(dir, network string) {
 	found, err := ipam.Survey(dir, network)
 	if err != nil {
 		r.problem("reservations of "+network, err, "read them as root")
-		r.hidden.reservations = true
+		r.unlisted(network)
 	}
 	unread := make(map[string]int)
 	for _, f := range found {

@@ -56,7 +56,11 @@ func Find(h *observe.Host, words string) (Thing, error) {
 	if near := nearest(all(h), only, name); len(near) > 0 {
 		hint = "nearest: " + names(near)
 	}
-	return Thing{}, fault.New(fault.Config, hint, "%q: there is no such container, namespace, network, link, address or published port", words)
+	seen := ""
+	if !h.Seen() {
+		seen, hint = ", as far as could be seen", hint+"; as root more is seen"
+	}
+	return Thing{}, fault.New(fault.Config, hint, "%q: there is no such container, namespace, network, link, address or published port%s", words, seen)
 }
 
 // Namespace returns the namespace that the words name: beside what Find takes, an inode number, a path or a process's number.

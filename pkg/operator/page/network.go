@@ -32,10 +32,14 @@ func rangeSection(n *observe.Network) Section {
 		if r.Size == math.MaxUint64 {
 			size = "2^64 or more"
 		}
-		if uint64(r.Used) >= r.Size {
+		used := fmt.Sprint(r.Used)
+		switch {
+		case r.Uncounted:
+			used = "unknown"
+		case uint64(r.Used) >= r.Size:
 			mark = Bad
 		}
-		s.row(mark, r.Subnet.String(), r.First.String(), r.Last.String(), fmt.Sprint(r.Used), size)
+		s.row(mark, r.Subnet.String(), r.First.String(), r.Last.String(), used, size)
 	}
 	return s
 }

@@ -218,6 +218,9 @@ func reservations(h *observe.Host, a *observe.Attachment) Section {
 
 func reservationText(r *observe.Reservation) string {
 	text := "network " + r.Network
+	if r.Unread != "" {
+		return text + ", for whom is not known: its file was not read: " + r.Unread
+	}
 	if r.ContainerID == "" {
 		return text + ", for nobody: its file names no container"
 	}

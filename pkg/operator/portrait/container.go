@@ -63,6 +63,9 @@ func (p *painter) know(b *draw.Box, a *observe.Attachment, n *observe.Namespace)
 // laneOfNamespace is the lane of the first of its links that has one.
 func (p *painter) laneOfNamespace(n *observe.Namespace) string {
 	lane := unconnected
+	if n.Closed != "" {
+		lane = closed
+	}
 	for _, l := range n.Links {
 		host := p.links[l.Peer]
 		switch a := p.by[l.Attachment]; {

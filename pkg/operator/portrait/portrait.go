@@ -16,6 +16,7 @@ import (
 const (
 	routed      = "routed"        // links that the host routes to without a bridge
 	unconnected = "not connected" // containers that no link leads to from the host
+	closed      = "not seen"      // containers that were not looked into: what leads there is not known
 )
 
 // painter makes one picture.

@@ -47,7 +47,7 @@ func TestClosedNamespaceSaysWhy(t *testing.T) {
 	h.Namespaces = append(h.Namespaces, &observe.Namespace{ID: "netns/7", Name: "process 7 (sh)", Closed: "operation not permitted"})
 	h.Problems = []observe.Problem{{Object: "reservations", Cause: "permission denied", Remedy: "as root"}}
 	p := Of(h)
-	if b := box(t, p, "netns/7"); b.Why != "unknown: operation not permitted" || b.Lane != unconnected {
+	if b := box(t, p, "netns/7"); b.Why != "unknown: operation not permitted" || b.Lane != closed {
 		t.Errorf("got %+v", b)
 	}
 	if text := strings.Join(strings.Fields(p.Text(draw.Terminal{Width: 80})), " "); !strings.Contains(text, "unknown: operation") || !strings.Contains(text, "reservations: not read: permission denied; as root") {

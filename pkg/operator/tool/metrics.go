@@ -124,6 +124,9 @@ func (x *exposition) host(h *observe.Host) {
 		x.family(f.name, f.help)
 		for _, n := range h.Networks {
 			for _, r := range n.Ranges {
+				if r.Uncounted {
+					continue
+				}
 				x.sample(f.name, f.value(r), "network", n.Name, "range", r.First.String()+"-"+r.Last.String())
 			}
 		}
