@@ -6,6 +6,7 @@ import (
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
+	"github.com/trestle-cni/trestle/pkg/backup"
 	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -21,13 +22,17 @@ import (
 // on the way, or never have been good for an ADD. Whatever it says, the links follow from the owner; the roles in the packet filter are few; and what
 // host-local reserved is in files.
 
-// everything is the plan with all that an attachment may have by another configuration. It is for the plugin that makes the interface, with which the
-// whole attachment goes; one chained after it has its own part alone.
+// everything is the plan with all that an attachment may have by another configuration, or by a list that had more plugins. It is for the plugin that makes
+// the interface, with which the whole attachment goes; one chained after it has its own part alone.
 func (v *verb) everything(p plan.Plan, o owner.Owner) plan.Plan {
-	if v.place != First || !v.filters {
+	if v.place != First {
 		return p
 	}
-	p.Steps, p.Ground = slices.Clip(p.Steps), slices.Clip(p.Ground)
+	p.Steps, p.Ground = append(slices.Clip(p.Steps), step.Backup{Tuning: step.Tuning{Owner: o, Dir: backup.DefaultDir}, Rest: true}), slices.Clip(p.Ground)
+	if !v.filters { // nor is there a host's end, at which a rate could be bound
+		return p
+	}
+	p.Steps = append(p.Steps, step.Mirrored{Shape: step.Shape{Owner: o}, Rest: true})
 	for _, role := range firewall.Roles() {
 		if !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { c, ok := plan.As[step.Claim](s); return ok && c.Role == role }) {
 			p.Steps = append(p.Steps, step.Claim{Owner: o, Claim: firewall.Claim{Role: role}, Rest: true})

@@ -7,9 +7,6 @@ import (
 	"github.com/trestle-cni/trestle/pkg/step"
 )
 
-// reservations is host-local's directory where a configuration names none: that of a chained plugin never does.
-const reservations = "/var/lib/cni/networks"
-
 // dead says whether an attachment is provably gone, for a GC without a list: what the packet filter and the runtimes say must not be contradicted by what
 // host-local wrote down of its network namespace.
 func (v *verb) dead(h firewall.Holder) bool {
@@ -22,17 +19,15 @@ func (v *verb) dead(h firewall.Holder) bool {
 	return !v.living[h.ID]
 }
 
-// findLiving reads once who has a reservation and a network namespace that is there. What cannot be read proves nothing either way.
+// findLiving reads once who has a reservation, wherever the network has its own, and a network namespace that is there. What cannot be read proves nothing either way.
 func (v *verb) findLiving() map[owner.ID]bool {
-	dir := v.req.Keys.Object("ipam").String("dataDir", "")
-	if dir == "" {
-		dir = reservations
-	}
 	living := make(map[owner.ID]bool)
-	found, _ := ipam.Survey(dir, v.req.Network)
-	for _, f := range found {
-		if f.Lives {
-			living[owner.Of(v.req.Network, f.Holder.ContainerID, f.Holder.IfName).ID] = true
+	for _, dir := range v.dataDirs() {
+		found, _ := ipam.Survey(dir, v.req.Network)
+		for _, f := range found {
+			if f.Lives {
+				living[owner.Of(v.req.Network, f.Holder.ContainerID, f.Holder.IfName).ID] = true
+			}
 		}
 	}
 	return living

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -21,6 +22,7 @@ type Mirrored struct {
 	Shape
 	Name string // of the link
 	MAC  net.HardwareAddr
+	Rest bool // as a Claim's: the link alone, on the host
 }
 
 func (m Mirrored) String() string {
@@ -122,9 +124,22 @@ func (m Mirrored) all() Shape {
 
 // Undo removes the way, the queue and the link, on whichever side they are. A link without a mark is the reference's, which has one a container.
 func (m Mirrored) Undo(_ context.Context, at *site.Site) error {
+	if m.Rest {
+		return m.cut(at)
+	}
 	var errs []error
 	for _, m.Inside = range both(at) {
 		errs = append(errs, m.undo(at))
+	}
+	return fault.Join(errs...)
+}
+
+// cut removes the links, of which what led there goes with the interface.
+func (m Mirrored) cut(at *site.Site) error {
+	links, err := m.links(at)
+	errs := []error{err}
+	for _, link := range links {
+		errs = append(errs, remove(m.on(at), link))
 	}
 	return fault.Join(errs...)
 }
@@ -211,6 +226,17 @@ func (m Mirrored) Verify(_ context.Context, at *site.Site) error {
 	return fault.Join(append(errs, err)...)
 }
 
+// leads says whether a link that has not the owner's name leads to the one of that number: that of another suite, which carries the attachment.
+func (m Mirrored) leads(at *site.Site, links []netlink.Link, o owner.Owner, index int) bool {
+	if slices.ContainsFunc(links, func(l netlink.Link) bool { return l.Attrs().Name == o.HostLink() }) {
+		return false
+	}
+	return slices.ContainsFunc(links, func(l netlink.Link) bool {
+		is, err := led(at.Host, l, index)
+		return is || err != nil && !absentLink(err)
+	})
+}
+
 // Owners lists whose links of the network are on the host.
 func (m Mirrored) Owners(_ context.Context, at *site.Site, network [8]byte) (holders []firewall.Holder, err error) {
 	links, err := at.Host.LinkList()
@@ -219,7 +245,7 @@ func (m Mirrored) Owners(_ context.Context, at *site.Site, network [8]byte) (hol
 	}
 	for _, link := range links {
 		if o, ok := owner.Parse(link.Attrs().Alias); ok && o.On(network) && link.Type() == "ifb" && strings.HasPrefix(link.Attrs().Name, "bwp") {
-			holders = append(holders, firewall.Holder{Owner: o, Linked: true})
+			holders = append(holders, firewall.Holder{Owner: o, Linked: !m.leads(at, links, o, link.Attrs().Index)})
 		}
 	}
 	return holders, nil

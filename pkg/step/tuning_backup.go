@@ -21,6 +21,7 @@ import (
 type Backup struct {
 	Tuning
 	Linked bool // the link that has the owner's name carries the attachment
+	Rest   bool // as a Claim's: what is torn is told by who has it in his list
 }
 
 func (b Backup) String() string { return "backup of " + b.IfName }
@@ -180,7 +181,9 @@ func (b Backup) Owners(_ context.Context, s *site.Site, network [8]byte) (holder
 		for _, path := range paths {
 			f, err := backup.Read(path)
 			if err != nil || f == nil {
-				s.Logf("%s: left as it is: %s: %v", b, path, err)
+				if err != nil && !b.Rest {
+					s.Logf("left as it is: %v", err)
+				}
 				continue
 			}
 			o, ours := f.Owner()

@@ -11,8 +11,12 @@ import (
 )
 
 // Other is law 13: what an ADD with one configuration made, a DEL, and a GC to which the attachment is not valid, undo with any other valid configuration
-// of the same network, or one that has lost nearly everything.
+// of the same network, or one that has lost nearly everything. And the DEL by a list that has lost all plugins but the one that makes the interface, or a GC
+// by that, leaves nothing on the host.
 func Other(w *World) error {
+	if err := w.undoneByFirst(); err != nil {
+		return fmt.Errorf("ADD, then by the first plugin alone: %w", err)
+	}
 	others := w.others()
 	for i, name := range slices.Sorted(maps.Keys(others)) {
 		if !w.sampled(i) {
@@ -160,6 +164,42 @@ func (w *World) undoneBy(own, other call) error {
 		return err
 	}
 	return w.collectedBy(own, other, prime)
+}
+
+// undoneByFirst adds with the whole list, and deletes and collects with its first plugin alone.
+func (w *World) undoneByFirst() error {
+	if len(w.flat().Plugins) < 2 {
+		return nil
+	}
+	if err := w.prime(); err != nil {
+		return err
+	}
+	before := snapshot.Take(w)
+	first := func(_ int, config Config) {
+		var list []Config
+		if json.Unmarshal(config["plugins"], &list) == nil && list != nil {
+			config["plugins"], _ = json.Marshal(list[:1])
+		}
+	}
+	for _, verb := range []string{"DEL", "GC"} {
+		if verb == "GC" && !w.Speaks("GC") {
+			continue
+		}
+		if _, err := w.add(w.inProcess, w.one); err != nil {
+			return err
+		}
+		_, err := w.inProcess(call{verb: verb, of: w.one, spoil: first, valid: []attachment{}})
+		if err := errors.Join(err, w.vacate(nil), w.prime()); err != nil {
+			return err
+		}
+		if err := sameShape(before, snapshot.Take(w), verb+", and ADD and DEL of another"); err != nil {
+			return err
+		}
+		if err := w.del(w.inProcess, call{of: w.one}); err != nil { // what is left in the container
+			return err
+		}
+	}
+	return nil
 }
 
 // collectedBy adds with one configuration and collects with another. The ground is made again then, since a GC takes away what it can.

@@ -23,6 +23,7 @@ type file struct {
 	hostName string // of its host link, there or not
 	linked   bool   // where that link is gone, it is dead
 	ours     bool   // linked, by rules that no other suite has under the same names
+	beside   string // the link that stands beside the host's end
 	lent     *lent.Device
 	memory   *memory
 	entry    cache.Entry // that the memory was read from
@@ -104,9 +105,14 @@ func (all *files) find(network, container, ifName string, a netip.Addr) *file {
 
 func (r *reader) attachLinks(all *files) {
 	for _, l := range r.host.Own().Links {
-		if o, ok := owner.Parse(l.Alias); ok && l.Name == o.HostLink() {
+		o, ok := owner.Parse(l.Alias)
+		switch {
+		case !ok:
+		case l.Name == o.HostLink():
 			f := all.of(o, Trestle)
 			f.HostLink, f.linked = l.ID, true
+		case known.Beside(l.Kind): // which may be all that is left
+			all.of(o, Trestle).beside = l.Name
 		}
 	}
 }
@@ -149,7 +155,7 @@ func (r *reader) attachResult(all *files, e cache.Entry) {
 	o := owner.Of(e.Network, e.ContainerID, e.IfName)
 	m := remember(e)
 	origin := Reference
-	if slices.Contains(m.hostLinks, o.HostLink()) || len(m.hostLinks) == 0 && m.lists(runsList) {
+	if slices.Contains(m.hostLinks, o.HostLink()) || len(m.hostLinks) == 0 && (m.lists(runsList) || m.device && lent.Noted(o.ID)) { // be it torn
 		origin = Trestle
 	}
 	f := all.of(o, origin)

@@ -147,6 +147,9 @@ func (f *file) rest() string {
 	if f.lent != nil {
 		parts = append(parts, "what the device "+f.lent.Name+" was like")
 	}
+	if f.beside != "" {
+		parts = append(parts, "the link "+f.beside)
+	}
 	if len(f.Ports)+len(f.Masked) > 0 || len(parts) == 0 {
 		parts = append(parts, "rules")
 	}
