@@ -40,14 +40,16 @@ type Reach struct {
 	events *events
 	pulled chan struct{}
 
-	mutex  sync.Mutex
+	mutex  sync.Mutex // one at a time changes the kernel
 	blocks []agent.Neighbour
-	told   bool // blocks are known
-	seen   seen
-	due    due
+	told   bool      // blocks are known
 	quiet  time.Time // until which not all is looked at
 	retry  <-chan time.Time
 	said   map[string]bool
+
+	hearing sync.Mutex // free while the kernel is changed: it tells of each change, and drops all where that is not heard
+	seen    seen
+	due     due
 }
 
 // Open begins to listen to the kernel, of the calling thread's network namespace. Nothing is changed before the first Set. A second one with the same protocol
@@ -95,8 +97,8 @@ func (r *Reach) Run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, r.events.Close)
 	defer stop()
 	go r.events.each(func(e event) {
-		r.mutex.Lock()
-		defer r.mutex.Unlock()
+		r.hearing.Lock()
+		defer r.hearing.Unlock()
 		if r.seen.hear(e, &r.due) {
 			agent.Pull(r.pulled)
 		}
@@ -131,54 +133,74 @@ func (r *Reach) again() (looked bool, err error) {
 	if !r.told {
 		return false, nil
 	}
-	if r.restore() != nil {
-		r.due.all = true
-	}
-	if wait := time.Until(r.quiet); !r.due.all || wait > 0 {
-		if r.due.all {
+	all := r.restore()
+	if wait := time.Until(r.quiet); !all || wait > 0 {
+		if all {
 			r.later(wait)
 		}
 		return false, nil
 	}
 	began := time.Now()
 	err = r.repair()
-	r.quiet, r.due.all = time.Now().Add(time.Since(began)), err != nil
+	r.quiet = time.Now().Add(time.Since(began))
+	if err != nil {
+		r.dueAll()
+	}
 	return true, err
 }
 
+// dueAll has all looked at the next time.
+func (r *Reach) dueAll() {
+	r.hearing.Lock()
+	defer r.hearing.Unlock()
+	r.due.all = true
+}
+
 // restore puts back what went, and asks the kernel nothing: among ten thousand routes one is back as soon as among ten. Where it does not fit somebody else has
-// taken the place, or the way is gone: then all has to be looked at.
-func (r *Reach) restore() error {
-	change := Diff(Set{}, r.due.lost)
+// taken the place, or the way is gone: then all has to be looked at, which it says.
+func (r *Reach) restore() (all bool) {
+	r.hearing.Lock()
+	change, tunnel := Diff(Set{}, r.due.lost), r.seen.tunnel
 	r.due.lost = Set{}
-	err := r.kernel.restore(change, r.seen.tunnel)
-	if change.Len() > 0 && err == nil {
+	r.hearing.Unlock()
+	if err := r.kernel.restore(change, tunnel); err != nil {
+		r.dueAll()
+	} else if change.Len() > 0 {
 		r.Log("reachability: %s", change)
 	}
-	return err
+	r.hearing.Lock()
+	defer r.hearing.Unlock()
+	return r.due.all
 }
 
 // repair brings the kernel to what is wanted, whatever it has.
 func (r *Reach) repair() error {
-	r.due = due{}
-	g, noTunnel := r.ground()
-	want, complaints := r.plan(r.blocks, g)
-	have, foreign, err := r.kernel.read(g.Tunnel)
-	if err != nil {
-		return err
-	}
-	r.seen = see(want, g, r.Config) // what is withheld, too: it comes when the other goes
-	complaints = append(complaints, withhold(want, have, foreign)...)
-	r.say(complaints)
-	change := Diff(have, want)
-	err = errors.Join(noTunnel, r.kernel.apply(change, g.Tunnel))
+	change, tunnel, err := r.compare()
+	err = errors.Join(err, r.kernel.apply(change, tunnel))
 	if change.Len() > 0 {
 		r.Log("reachability: %s", change)
 	}
 	return err
 }
 
-// ground is what the kernel says of the ways to others. What it said before holds until an event says otherwise. Without a tunnel the rest is done.
+// compare finds out what has to be changed, and what is to be heard from now on. Without a tunnel the rest is done.
+func (r *Reach) compare() (change Change, tunnel int, err error) {
+	r.hearing.Lock()
+	defer r.hearing.Unlock()
+	r.due = due{}
+	g, noTunnel := r.ground()
+	want, complaints := r.plan(r.blocks, g)
+	have, foreign, err := r.kernel.read(g.Tunnel)
+	if err != nil {
+		return change, g.Tunnel, err
+	}
+	r.seen = see(want, g, r.Config) // what is withheld, too: it comes when the other goes
+	complaints = append(complaints, withhold(want, have, foreign)...)
+	r.say(complaints)
+	return Diff(have, want), g.Tunnel, noTunnel
+}
+
+// ground is what the kernel says of the ways to others. What it said before holds until an event says otherwise.
 func (r *Reach) ground() (g Ground, err error) {
 	if r.Mode.tunnels() {
 		g.Tunnel, err = r.kernel.link(r.Config)

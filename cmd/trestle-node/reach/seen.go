@@ -62,9 +62,10 @@ func (s *seen) hear(e event, d *due) bool {
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 		d.all = d.all || e.link == s.tunnel && s.tunnel != 0
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-		if e.name == s.name && s.name != "" || s.links[e.link] {
+		if s.links[e.link] {
 			s.forget(d)
 		}
+		d.all = d.all || e.name == s.name && s.name != "" // the ways to others' ends are not by it
 	}
 	if e.lost {
 		s.forget(d)
