@@ -162,7 +162,7 @@ func holdReplaced(t *testing.T, before, during string) {
 	t.Helper()
 	for line := range strings.Lines(before) {
 		name, _, _ := strings.Cut(line, " ")
-		if strings.Contains(during, line) == slices.Contains(plugins, name) {
+		if strings.Contains(during, line) == slices.Contains(plugins(t), name) {
 			t.Errorf("%s: the reference's is there: %v", name, strings.Contains(during, line))
 		}
 	}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -20,7 +21,17 @@ func speaks(version, verb string) bool {
 }
 
 // plugins are all that there are, but for the one that is a list of them.
-var plugins = []string{"bandwidth", "bridge", "dhcp", "dummy", "firewall", "host-device", "host-local", "ipvlan", "loopback", "macvlan", "portmap", "ptp", "sbr", "static", "tap", "tuning", "vlan", "vrf"}
+func plugins(t *testing.T) (names []string) {
+	t.Helper()
+	pages, err := filepath.Glob("../../plugins/*/README.md")
+	must(t, err)
+	for _, page := range pages {
+		if name := filepath.Base(filepath.Dir(page)); name != "chain" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 // TestVersions calls every verb of the chain in every version of the protocol.
 func TestVersions(t *testing.T) {
@@ -138,7 +149,7 @@ func holdResult(t *testing.T, version string, text []byte) {
 
 // TestVersionVerb asks each plugin which versions it speaks; what it reads then does not matter.
 func TestVersionVerb(t *testing.T) {
-	for _, name := range plugins {
+	for _, name := range plugins(t) {
 		got := succeed(t, "VERSION", name, "none", "not JSON")
 		spoken := testutils.AllSpecVersions[:]
 		if name == "firewall" {
@@ -154,7 +165,7 @@ func TestVersionVerb(t *testing.T) {
 
 // TestAbout runs each plugin by hand, as a person does who wonders what it is.
 func TestAbout(t *testing.T) {
-	for _, name := range plugins {
+	for _, name := range plugins(t) {
 		got := succeed(t, "", name, "none", "", "CNI_COMMAND")
 		if len(got.Out) != 0 || !strings.HasPrefix(string(got.Err), "CNI "+name+" plugin") || !strings.Contains(string(got.Err), "1.1.0") {
 			t.Errorf("%s: output %q, error output %q", name, got.Out, got.Err)

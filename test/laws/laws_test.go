@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/test/laws"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/slack"
@@ -113,17 +113,16 @@ func world(t *testing.T, chain laws.Chain) *laws.World {
 // chains reads every configuration there is. A chained plugin comes after a bridge with a bit of everything.
 func chains(t *testing.T) (list []laws.Chain) {
 	t.Helper()
-	for _, plugin := range []string{"bandwidth", "bridge", "dummy", "firewall", "host-device", "host-local", "ipvlan", "loopback", "macvlan", "portmap", "ptp", "sbr", "tap", "tuning", "vlan", "vrf"} {
-		for _, file := range files(t, "../../plugins/"+plugin+"/testdata/config/*.json") {
-			var before []laws.Config
-			if slices.Contains([]string{"bandwidth", "firewall", "portmap", "sbr", "tuning", "vrf"}, plugin) {
-				before = []laws.Config{foundation(t)}
-			}
-			chain, err := laws.ReadConfig(file, before...)
-			must(t, err)
-			chain.File = plugin + "-" + filepath.Base(file)
-			list = append(list, chain)
+	for _, file := range files(t, "../../plugins/*/testdata/config/*.json") {
+		plugin := strings.Split(filepath.ToSlash(file), "/")[3]
+		var before []laws.Config
+		if known.Of(plugin).Part == known.Chained {
+			before = []laws.Config{foundation(t)}
 		}
+		chain, err := laws.ReadConfig(file, before...)
+		must(t, err)
+		chain.File = plugin + "-" + filepath.Base(file)
+		list = append(list, chain)
 	}
 	for _, file := range files(t, "../../conf/*.conflist") {
 		chain, err := laws.ReadList(file)
