@@ -188,3 +188,14 @@ func TestRoomsHaveNouns(t *testing.T) {
 		}
 	}
 }
+
+// TestOneLookSeesAll: `make lint` looks with the tag of the tests that other kernels run. No file is there only without it, or on another machine.
+func TestOneLookSeesAll(t *testing.T) {
+	out, err := exec.Command("go", "list", "-tags", "kernels", "-f", `{{range .IgnoredGoFiles}}{{$.ImportPath}}/{{.}} {{end}}`, "../../...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if unseen := strings.Fields(string(out)); len(unseen) > 0 {
+		t.Errorf("make lint does not see %q", unseen)
+	}
+}
