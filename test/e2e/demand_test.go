@@ -115,16 +115,35 @@ func files(t *testing.T, ranges string) (calls []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if _, call, _ := strings.Cut(line, " "); strings.Contains(call, dir) && !strings.Contains(call, "execve") {
-			calls = append(calls, changing.ReplaceAllString(strings.ReplaceAll(strings.TrimSpace(call), dir, "DIR"), "N"))
+	for _, call := range inOnePiece(string(text)) {
+		if strings.Contains(call, dir) && !strings.Contains(call, "execve") {
+			calls = append(calls, changing.ReplaceAllString(strings.ReplaceAll(call, dir, "DIR"), "N"))
 		}
 	}
 	return calls
 }
 
-// changing is what is another number each time.
-var changing = regexp.MustCompile(`0x[0-9a-f]+|[0-9]{3,}`)
+// inOnePiece are the calls of a trace, as they began; one in which another thread was heard is put together again.
+func inOnePiece(trace string) (calls []string) {
+	begun := make(map[string]int) // by thread: which of the calls has not ended
+	for line := range strings.Lines(trace) {
+		thread, call, _ := strings.Cut(strings.TrimSpace(line), " ")
+		call = strings.TrimSpace(call)
+		if _, rest, resumed := strings.Cut(call, " resumed>"); resumed && strings.HasPrefix(call, "<... ") {
+			calls[begun[thread]] += rest
+			continue
+		}
+		call, unfinished := strings.CutSuffix(call, " <unfinished ...>")
+		if unfinished {
+			begun[thread] = len(calls)
+		}
+		calls = append(calls, call)
+	}
+	return calls
+}
+
+// changing is what is another number each time, and a time as strace writes it out.
+var changing = regexp.MustCompile(`/\*.*?\*/|0x[0-9a-f]+|[0-9]{3,}`)
 
 var demands = regexp.MustCompile(`(?m)^\d+ +(socket|execve|write|sendto|sendmsg)\((?:\d+<([A-Z]+))?`)
 
