@@ -2,6 +2,8 @@ package upkeep
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/iptables"
@@ -43,6 +45,7 @@ func (w *watch) learnTables(ctx context.Context) error {
 
 // restoreTables puts back what others swept away of iptables' tables, and says whether nothing is missing then.
 func (w *watch) restoreTables(ctx context.Context, a *admission, done *nft.Restored) (whole bool, err error) {
+	w.tables.Leave(w.left())
 	made, err := w.tables.Restore(ctx, iptables.Restoring{Admit: a.admits, Link: a.hasLink})
 	done.Tables = append(done.Tables, made.Tables...)
 	done.Rules += made.Rules
@@ -50,6 +53,17 @@ func (w *watch) restoreTables(ctx context.Context, a *admission, done *nft.Resto
 		done.Owners[id] = true
 	}
 	return made.Whole, err
+}
+
+// left says what is left alone now; nil where nothing is, which is most often, and then no rule is named.
+func (w *watch) left() firewall.Left {
+	w.mu.Lock()
+	names := w.habits.left(time.Now())
+	w.mu.Unlock()
+	if len(names) == 0 {
+		return nil
+	}
+	return func(what string) bool { return slices.Contains(names, what) }
 }
 
 // words learns how the plugins say a rule of iptables that is left alone: by the words of its tool.

@@ -95,7 +95,6 @@ func (w *watch) begin(ctx context.Context) error {
 		return fmt.Errorf("nf_tables: %w", err)
 	}
 	w.filter.Leave(w.leaves)
-	w.tables.Leave(w.leaves)
 	pauses, err := w.awaitPauses(ctx)
 	if err != nil {
 		return err
