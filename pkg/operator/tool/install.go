@@ -27,6 +27,7 @@ type Installation struct {
 	Dir     string
 	Names   []string // trestle is one of them
 	Replace bool     // also where somebody else's plugin is
+	Make    bool     // the directory, too, where there is none
 }
 
 const (
@@ -42,6 +43,11 @@ func (i Installation) path(name ...string) string {
 // Install puts this binary and its names in place. Every name is renamed over in one step: whoever runs the old file goes on with it, and no
 // call finds a name missing or a file that is being written.
 func (i Installation) Install() (did installAnswer, err error) {
+	if i.Make {
+		if err := os.MkdirAll(i.Dir, 0o755); err != nil {
+			return did, err
+		}
+	}
 	foreign, err := i.foreign()
 	if err != nil {
 		return did, err
@@ -75,7 +81,11 @@ func (i Installation) Install() (did installAnswer, err error) {
 
 // foreign lists the names under which there is something that is not ours. A link to nothing is somebody's.
 func (i Installation) foreign() ([]string, error) {
-	if info, err := os.Stat(i.Dir); err != nil || !info.IsDir() {
+	info, err := os.Stat(i.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fault.New(fault.Config, "mkdir -p "+i.Dir+", if that is where the runtime looks for plugins", "%w", err)
+	}
+	if err != nil || !info.IsDir() {
 		return nil, errors.Join(err, notDirectory(i.Dir, info))
 	}
 	var names []string

@@ -22,6 +22,7 @@ func installCommand(names []string) *cobra.Command {
 		Example: "  trestle install --bin-dir /opt/cni/bin --replace",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			i.Make = !c.Flags().Changed("bin-dir") // a directory that is named may be misspelt
 			did, err := i.Install()
 			if err != nil {
 				return err

@@ -103,6 +103,19 @@ func TestInstallAndUninstall(t *testing.T) {
 	}
 }
 
+// A runtime from an archive looks for plugins where nobody has made a directory yet.
+func TestInstallWhereNothingIs(t *testing.T) {
+	i := Installation{Dir: filepath.Join(t.TempDir(), "cni/bin"), Names: names}
+	if _, err := i.Install(); fault.Code(err) != fault.Config || fault.Hint(err) != "mkdir -p "+i.Dir+", if that is where the runtime looks for plugins" {
+		t.Errorf("%v, with the remedy %q", err, fault.Hint(err))
+	}
+	i.Make = true
+	install(t, i)
+	if got := list(t, i.Dir); got != "bridge host-local trestle" {
+		t.Errorf("installed: %s", got)
+	}
+}
+
 func TestForeignPluginsAreKeptAside(t *testing.T) {
 	i := Installation{Dir: t.TempDir(), Names: names}
 	write(t, "theirs", i.Dir, "bridge")
