@@ -56,6 +56,7 @@ func TestNotDeadByItsLink(t *testing.T) {
 // TestLinkBeside has a list lose the plugin that made a link beside the host's end, and a version of ours that did not look for it delete the rest. The tool names
 // the link, and gc removes it.
 func TestLinkBeside(t *testing.T) {
+	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		s := &settled{newStreet(t), nil, nil, ""}
 		shell(t, `ip link add bwp0123456789ab type ifb; ip link set bwp0123456789ab alias "t1 47d8bd46877831cc 71cda6c78cb321c49afa0c pair/cnitool-88ecf97b9d807b273b9e/eth0"`)
