@@ -24,6 +24,8 @@ func router(name string) string {
 	return fmt.Sprintf("ip link add %s type veth peer name r0 netns outside; ip -n outside link set r0 up; ip link set %s up; ", name, name)
 }
 
+const six = `"isDefaultGateway": true, "ipMasq": true, "ipam": {"type": "host-local", "ranges": [[{"subnet": "fd00:1::/64"}]]}`
+
 // uplinks are ways in which a host can get a default route by a router's advertisement.
 var uplinks = map[string]struct{ script, link string }{
 	"link":       {router("wan"), "wan"},
@@ -36,32 +38,42 @@ var uplinks = map[string]struct{ script, link string }{
 // TestUplinkGoesOn has a router give the host its default route. The first dual-stack network makes the host forward, and a host that forwards does
 // not listen to routers unless it is told to: the route stays, and the next advertisement counts.
 func TestUplinkGoesOn(t *testing.T) {
-	for name, c := range uplinks {
-		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
-			t.Parallel()
-			nstest.Run(t, func(t *testing.T) {
-				w := newStreet(t)
-				shell(t, c.script)
-				where, from := outsider, "r0"
-				if c.link == "lan" { // which leads to no container: the router is a program of the host's own
-					where, from = "host", "two"
-				}
-				w.learns(where, from, c.link)
-				w.container("one")
-				w.attach("one", network(dual))
-				if got := defaults(t); got[c.link] == 0 {
-					t.Fatalf("the host has lost its default route by %s: %v", c.link, got)
-				}
-				w.forgets()
-				w.learns(where, from, c.link)
-				w.checks("one", "")
-				listen(t, c.link, "1")
-				w.checks("one", "net/ipv6/conf/"+c.link+"/accept_ra")
-				w.container("two")
-				w.attach("two", network(dual)) // whose ground it is, too
-				w.checks("one", "")
+	for name := range uplinks {
+		for families, config := range map[string]string{"": dual, " with IPv6 alone": six} {
+			t.Run(strings.ReplaceAll(name+families, " ", "-"), func(t *testing.T) {
+				t.Parallel()
+				nstest.Run(t, func(t *testing.T) { uplinkGoesOn(t, name, config) })
 			})
-		})
+		}
+	}
+}
+
+func uplinkGoesOn(t *testing.T, name, config string) {
+	c, w := uplinks[name], newStreet(t)
+	shell(t, "mkdir -p /run/net.d /run/bin; "+c.script)
+	where, from := outsider, "r0"
+	if c.link == "lan" { // which leads to no container: the router is a program of the host's own
+		where, from = "host", "two"
+	}
+	w.learns(where, from, c.link)
+	w.container("one")
+	w.attach("one", network(config))
+	if got := defaults(t); got[c.link] == 0 {
+		t.Fatalf("the host has lost its default route by %s: %v", c.link, got)
+	}
+	w.forgets()
+	w.learns(where, from, c.link)
+	w.checks(config, "one", "")
+	listen(t, c.link, "1")
+	if found := (planted{}).examined(t); !slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.Object == "link "+c.link }) {
+		t.Errorf("doctor does not name %s: %+v", c.link, found)
+	}
+	w.checks(config, "one", "net/ipv6/conf/"+c.link+"/accept_ra")
+	w.container("two")
+	w.attach("two", network(config)) // whose ground it is, too
+	w.checks(config, "one", "")
+	if advertises("one", "eth0")(w) || w.believes("one", "eth0") || defaults(t)["cni0"] > 0 {
+		t.Errorf("a container, or the host, believes what a container advertises: %v", defaults(t))
 	}
 }
 
@@ -97,7 +109,7 @@ func TestStrangerIsNotBelieved(t *testing.T) {
 				if value := listens(t, c.link); value == "2" {
 					t.Errorf("accept_ra of %s is %s", c.link, value)
 				}
-				w.checks("one", "")
+				w.checks(dual, "one", "")
 			})
 		})
 	}
@@ -209,9 +221,9 @@ func listens(t *testing.T, link string) string {
 }
 
 // checks wants CHECK to name the word, or nothing where that is empty.
-func (w *street) checks(container, word string) {
+func (w *street) checks(config, container, word string) {
 	w.Helper()
-	got, err := invoke("CHECK", "bridge", container, strings.TrimSuffix(network(dual), "}")+`, "prevResult": `+string(w.results[container])+"}")
+	got, err := invoke("CHECK", "bridge", container, strings.TrimSuffix(network(config), "}")+`, "prevResult": `+string(w.results[container])+"}")
 	must(w.T, err)
 	if (got.Status == 0) != (word == "") || !strings.Contains(got.Msg, word) {
 		w.Errorf("CHECK: %d: %s; want %q", got.Status, got.Msg, word)
