@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,7 +97,7 @@ func Remove(path string) error { return plainfile.Remove(path) }
 // List returns the paths of the files in the directory, of which those that were being written are none.
 func List(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !plainfile.Absent(err) {
 		return nil, err
 	}
 	var paths []string

@@ -53,6 +53,10 @@ func (w *World) spoilt() map[string]call {
 		`"ipam":{"type":"host-local","subnet":"10.1.0.0/31"}`, `"ipam":{"type":"host-local"}`, `"bridge":"sixteen-letters-"`, `"bridge":"br%d"`,
 		`"bridge":"a/b"`, `"bridge":7`, `"bridge":"lo"`, `"mtu":-1`, `"mtu":"x"`, `"vlan":5000`, `"ipMasqBackend":"x"`, `"backend":"x"`, `"runtimeConfig":5`,
 		`"runtimeConfig":{"portMappings":[{}]}`, `"prevResult":[1]`, `"plugins":[]`, `"plugins":"x"`, `"plugins":[{"type":"nosuch"}]`,
+		`"master":"br%d"`, `"master":"sixteen-letters-"`, `"master":"e\u001b[31m"`, `"master":7`, `"master":"lo"`, `"device":"a/b"`, `"device":"e\u007f"`, `"device":"lo"`,
+		`"vrfname":"a b"`, `"vrfname":"all"`, `"mode":"x"`, `"sysctl":{"net/../x":"1"}`, `"sysctl":5`, `"sysctl":{"kernel.hostname":"x"}`, `"dataDir":"here"`, `"dataDir":"/dev/null"`,
+		`"gateways":["x"]`, `"table":-1`, `"iptablesAdminChainName":"a b"`, `"ingressPolicy":"x"`, `"ingressRate":-1`, `"mac":"x"`, `"linkType":"x"`, `"restore":"x"`,
+		`"ipam":{"type":"dhcp","daemonSocketPath":"/dev/null"}`, `"ipam":{"type":"static","addresses":[{"address":"x"}]}`, `"ipam":{"type":"static"}`,
 		`"plugins":[{"type":"bridge","bridge":"sixteen-letters-"}]`, `"plugins":[{"type":"loopback"},{"type":"nosuch"}]`,
 	} {
 		for at := range w.Plugins {

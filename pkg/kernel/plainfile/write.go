@@ -12,9 +12,9 @@ import (
 // half is what a file is called while it is written.
 func half(path string) string { return path + ".half" }
 
-// Absent says whether err means that there is no such file, as under a name that is longer than any file's.
+// Absent says whether err means that there is no such file, as under a name that is longer than any file's, or below what is no folder.
 func Absent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENAMETOOLONG)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENAMETOOLONG) || errors.Is(err, unix.ENOTDIR)
 }
 
 // Write puts the file in its place, for its owner alone to read, and makes its directory. What is there under either name is not written to: it may be a link
