@@ -26,46 +26,46 @@ var laterThen = map[string]string{
 	"hinted":  `"type": "sbr", "addSourceHints": true`,
 }
 
-// TestLaterPlugins: no CHECK misses what a later plugin of the same list has changed, but what anybody else has; and a DEL takes it all back. Devices and taps have no carrier, so their IPv6
-// addresses are nobody's yet.
+// TestLaterPlugins: no CHECK misses what a later plugin of the same list has changed, but what anybody else has; and a DEL takes it all back.
 func TestLaterPlugins(t *testing.T) {
 	for first, keys := range laterFirst {
 		for _, version := range []string{"1.1.0", "1.0.0"} { // the results of the latter tell no MTU
 			t.Run(first+" "+version, func(t *testing.T) {
 				t.Parallel()
-				nstest.Run(t, func(t *testing.T) {
-					nstest.Namespace(t, "c1")
-					shell(t, `ip link add wire type veth peer name far; ip link set wire up; ip link set far up; ip link add nic type veth peer name port
-					ip netns exec c1 sh -c 'echo 0 > /proc/sys/net/ipv6/conf/default/dad_transmits'`)
-					one := fmt.Sprintf(`{"cniVersion": %q, "name": "net", %s, "ipam": {"type": "static", "addresses": [{"address": "10.1.0.2/24", "gateway": "10.1.0.1"},
-					{"address": "fd00:1::2/64", "gateway": "fd00:1::1"}], "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}}`, version, keys)
-					succeed(t, "ADD", first, "c1", one)
-					succeed(t, "DEL", first, "c1", one)
-					before := snapshot.Take(t, netnsDir+"c1")
-					for name, then := range laterThen {
-						two := `{"cniVersion": "` + version + `", "name": "net", ` + then + `}`
-						second := strings.Split(then, `"`)[3]
-						result := succeed(t, "ADD", first, "c1", one).Out
-						result = succeed(t, "ADD", second, "c1", after(two, result)).Out
-						succeed(t, "CHECK", first, "c1", after(one, result))
-						succeed(t, "CHECK", second, "c1", after(two, result))
-						succeed(t, "DEL", second, "c1", two)
-						succeed(t, "DEL", first, "c1", one)
-						if diff := snapshot.Diff(before, snapshot.Take(t, netnsDir+"c1")); diff != "" {
-							t.Errorf("%s, then %s: not as it was:\n%s", first, name, diff)
-						}
-					}
-					if !strings.Contains(keys, "mtu") {
-						return
-					}
-					result := succeed(t, "ADD", first, "c1", one).Out
-					shell(t, "ip -n c1 link set eth0 mtu 1280")
-					if got, err := invoke("CHECK", first, "c1", after(one, result)); err != nil || !strings.Contains(got.Msg, "mtu of eth0: expected 1400, found 1280") {
-						t.Errorf("%s: nobody but a process in the container has changed the MTU, and CHECK says: %v, %s", first, err, got.Msg)
-					}
-					succeed(t, "DEL", first, "c1", one)
-				})
+				nstest.Run(t, func(t *testing.T) { changedLater(t, first, keys, version) })
 			})
+		}
+	}
+}
+
+// changedLater changes the interface by each. Devices and taps have no carrier, so their IPv6 addresses are nobody's yet.
+func changedLater(t *testing.T, first, keys, version string) {
+	nstest.Namespace(t, "c1")
+	shell(t, `ip link add wire type veth peer name far; ip link set wire up; ip link set far up; ip link add nic type veth peer name port
+		ip netns exec c1 sh -c 'echo 0 > /proc/sys/net/ipv6/conf/default/dad_transmits'`)
+	one := fmt.Sprintf(`{"cniVersion": %q, "name": "net", %s, "ipam": {"type": "static", "addresses": [{"address": "10.1.0.2/24", "gateway": "10.1.0.1"},
+		{"address": "fd00:1::2/64", "gateway": "fd00:1::1"}], "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}}`, version, keys)
+	succeed(t, "ADD", first, "c1", one)
+	succeed(t, "DEL", first, "c1", one)
+	before := snapshot.Take(t, netnsDir+"c1")
+	for name, then := range laterThen {
+		two := `{"cniVersion": "` + version + `", "name": "net", ` + then + `}`
+		second := strings.Split(then, `"`)[3]
+		result := succeed(t, "ADD", first, "c1", one).Out
+		result = succeed(t, "ADD", second, "c1", after(two, result)).Out
+		succeed(t, "CHECK", first, "c1", after(one, result))
+		succeed(t, "CHECK", second, "c1", after(two, result))
+		succeed(t, "DEL", second, "c1", two)
+		succeed(t, "DEL", first, "c1", one)
+		if diff := snapshot.Diff(before, snapshot.Take(t, netnsDir+"c1")); diff != "" {
+			t.Errorf("%s, then %s: not as it was:\n%s", first, name, diff)
+		}
+	}
+	if strings.Contains(keys, "mtu") {
+		result := succeed(t, "ADD", first, "c1", one).Out
+		shell(t, "ip -n c1 link set eth0 mtu 1280")
+		if got, err := invoke("CHECK", first, "c1", after(one, result)); err != nil || !strings.Contains(got.Msg, "mtu of eth0: expected 1400, found 1280") {
+			t.Errorf("%s: nobody but a process in the container has changed the MTU, and CHECK says: %v, %s", first, err, got.Msg)
 		}
 	}
 }
