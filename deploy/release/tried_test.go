@@ -11,8 +11,10 @@ import (
 	"testing"
 )
 
-// foreign are other architectures, one of them with the other order of bytes and one with smaller numbers, and the emulator of each.
-var foreign = map[string]string{"arm": "qemu-arm-static", "arm64": "qemu-aarch64-static", "s390x": "qemu-s390x-static"}
+// foreign are the other architectures, one of them with the other order of bytes, one with smaller numbers and two with other numbers of the kernel's, and the
+// emulator of each.
+var foreign = map[string]string{"arm": "qemu-arm-static", "arm64": "qemu-aarch64-static", "s390x": "qemu-s390x-static", "ppc64le": "qemu-ppc64le-static",
+	"riscv64": "qemu-riscv64-static", "loong64": "qemu-loongarch64-static", "mips64le": "qemu-mips64el-static"}
 
 // The image is read by somebody else's program, for each architecture, and unpacked: two static binaries and the licences.
 func TestImage(t *testing.T) {
