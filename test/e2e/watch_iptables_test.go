@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -91,7 +93,8 @@ func settleTabled(t *testing.T, many int) *settled {
 	return s
 }
 
-// saved is what iptables has, without its counters and the time; chains are in an order that is none.
+// saved is what iptables has, without its counters and the time; chains are in an order that is none, and so are containers in a chain that they share: who is put back by
+// a plugin comes after the others.
 func saved(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("/usr/sbin/iptables-save").Output()
@@ -107,6 +110,17 @@ func saved(t *testing.T) string {
 		}
 	}
 	slices.Sort(chains)
-	slices.SortStableFunc(rules, func(a, b string) int { return strings.Compare(strings.Fields(a)[1], strings.Fields(b)[1]) })
+	slices.SortStableFunc(rules, func(a, b string) int {
+		return cmp.Or(strings.Compare(strings.Fields(a)[1], strings.Fields(b)[1]), strings.Compare(whose(a), whose(b)))
+	})
 	return strings.Join(append(chains, rules...), "\n")
+}
+
+// whose is the container of a rule's comment, or the address of a rule that has none; empty for what is everybody's.
+func whose(rule string) string {
+	if _, after, named := strings.Cut(rule, `id: \"`); named {
+		id, _, _ := strings.Cut(after, `\"`)
+		return id
+	}
+	return regexp.MustCompile(`10\.1\.\d+\.\d+/32`).FindString(rule)
 }
