@@ -98,6 +98,9 @@ func (v *verb) build(ctx context.Context, m *made) error {
 // guard is the plan's. What is left of an attachment of the same names goes first where that is provably gone, whatever the list was then: the reference's
 // DEL knows nothing of it.
 func (v *verb) guard(ctx context.Context, p plan.Plan) error {
+	if err := v.clear(ctx); err != nil {
+		return err
+	}
 	err := p.Guard(ctx, v.site)
 	if err == nil && v.place == First && v.filters {
 		err = step.Remains(ctx, v.site, v.call.Owner)
@@ -105,20 +108,37 @@ func (v *verb) guard(ctx context.Context, p plan.Plan) error {
 	if !errors.Is(err, step.ErrRemains) {
 		return err
 	}
-	v.req.Logf("removes what is left of an earlier attachment %s, which is gone", v.call.Owner)
-	if err := v.undo(ctx, v.remains(), v.call.Owner, nil); err != nil {
+	if err := v.forget(ctx, firewall.Roles()); err != nil {
 		return err
 	}
-	v.site.Arrive(v.call.Owner)
 	return p.Guard(ctx, v.site)
 }
 
-// remains is what another's DEL leaves of an attachment: links and their addresses are gone with it.
-func (v *verb) remains() (p plan.Plan) {
-	for _, role := range firewall.Roles() {
+// clear removes what the packet filter has of an earlier life of the container, whichever plugin of its list made it, where the plugin that makes the interface may have
+// none to look in: where no link of the host's carries the attachment.
+func (v *verb) clear(ctx context.Context) error {
+	if v.place != After || !v.filters || v.call.Carried() {
+		return nil
+	}
+	roles, err := step.Bygone(ctx, v.site, v.call.Owner)
+	if err != nil || len(roles) == 0 {
+		return err
+	}
+	return v.forget(ctx, roles)
+}
+
+// forget removes what is left of an earlier attachment in these roles. Links and their addresses are gone with another's DEL.
+func (v *verb) forget(ctx context.Context, roles []firewall.Role) error {
+	v.req.Logf("removes what is left of an earlier attachment %s, which is gone", v.call.Owner)
+	var p plan.Plan
+	for _, role := range roles {
 		p.Steps = append(p.Steps, step.Claim{Owner: v.call.Owner, Claim: firewall.Claim{Role: role}})
 	}
-	return p
+	if err := v.undo(ctx, p, v.call.Owner, nil); err != nil {
+		return err
+	}
+	v.site.Arrive(v.call.Owner)
+	return nil
 }
 
 // reserve asks the IPAM plugin, before anything is made or, for one that wants to see the interface, after the links. It returns the plan

@@ -50,8 +50,13 @@ func Roles() []Role { return []Role{Masquerade, Publish, Antispoof, Forward, Iso
 // Frames says whether the role is about frames of a bridge, which iptables never sees.
 func (r Role) Frames() bool { return r == Antispoof || r == Isolate }
 
+// Shared says whether an owner may claim in the role more than once: a list may have the plugin twice, and what all of its entries ask for is held together.
+// The reference has it so.
+func (r Role) Shared() bool { return r == Publish || r == Forward || r == Isolate }
+
 // Claim is what one owner wants in one role. Only the fields of its role are set. A claim without values stands for
-// everything that the owner holds in the role: a DEL that knows no addresses and no ports still drops all of it.
+// everything that the owner holds in the role: a DEL that knows no addresses and no ports still drops all of it. In a role that is Shared, what the owner
+// holds beside it is another claim of his.
 type Claim struct {
 	Role   Role
 	Masq   []Masq
@@ -62,6 +67,7 @@ type Claim struct {
 	Alone  []string     // Isolate: the host's ends, which are ports of a bridge
 	Told   []netip.Addr // Forward, to a Drop: the owner's addresses by what else is known of him. A rule that names nobody is his by these
 	Linked bool         // the owner's HostLink carries the attachment: where that link is gone, the owner is dead
+	Life   string       // where no link of the host's carries it, whose interface it is for, so that what is left of an earlier one can be told; empty: not known
 
 	// Bare are the container's addresses of the families in which none of the ports that were asked for is published. Only package iptables looks at
 	// them: the reference makes an empty chain there, and its CHECK wants it.
@@ -189,7 +195,8 @@ type Filter interface {
 	// Hold makes the claim so, all of it or nothing, in one transaction, and builds the constant part if it is missing.
 	// created is false when all of it was so already. An address or port that another live owner holds is a fault with code Taken
 	// that names the owner. dead says who is provably dead (nil: nobody is), and is asked once an owner; what those held is taken
-	// over. What o held in the role and does not claim any more is dropped. A claim without values changes nothing.
+	// over. What o held in the role and does not claim any more is dropped, unless the role is Shared: then it stays, and a port that it leads elsewhere
+	// is a fault with code Config. A claim without values changes nothing.
 	Hold(ctx context.Context, o owner.Owner, c Claim, dead func(Holder) bool) (created bool, err error)
 	// Drop makes the claim not so. What is absent, or held by another owner, is left: both are success. With or without values, it
 	// leaves nothing that o holds in the role.
@@ -199,6 +206,8 @@ type Filter interface {
 	Held(ctx context.Context, o owner.Owner, c Claim) error
 	// Holds says in constant time whether o holds anything in the role.
 	Holds(ctx context.Context, o owner.Owner, r Role) (bool, error)
+	// Holdings are what is known of how o holds what he does in the role, one for each place where that is written down; none where he holds nothing.
+	Holdings(ctx context.Context, o owner.Owner, r Role) ([]Holder, error)
 	// Owners lists who holds something in the role on the network; on any, where that is the zero hash.
 	Owners(ctx context.Context, r Role, network [8]byte) ([]Holder, error)
 
@@ -211,6 +220,7 @@ type Filter interface {
 type Holder struct {
 	owner.Owner
 	Linked bool   // as in the claim
+	Life   string // as in the claim; Holdings alone tell it
 	Device string // of the host's, which is back there without him; empty for none
 }
 

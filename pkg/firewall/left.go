@@ -6,6 +6,9 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
+// LifeSign begins what stands, in the ledgers, in the place of an owner's names where they tell a claim's Life.
+const LifeSign = "life "
+
 // A Rememberer is a filter that says at little cost whether an owner holds anything, in whichever role.
 type Rememberer interface {
 	HoldsAnything(ctx context.Context, o owner.Owner) (bool, error)

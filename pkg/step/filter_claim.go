@@ -41,7 +41,8 @@ func (c Claim) String() string {
 // it is in nobody's way.
 var ErrRemains = errors.New("of an attachment that is gone")
 
-// Guard refuses an owner that holds something in the role already: it was added before.
+// Guard refuses an owner that holds something in the role already: it was added before. In a role that is shared, that is refused only where it is not known to have been
+// in this life of the container.
 func (c Claim) Guard(ctx context.Context, s *site.Site) error {
 	if c.idle() {
 		return nil
@@ -55,9 +56,13 @@ func (c Claim) Guard(ctx context.Context, s *site.Site) error {
 		return err
 	}
 	err = fault.New(fault.Taken, "delete it before you add it again", "attachment %s: exists already", c.Owner)
-	holders, unread := filter.Owners(ctx, c.Role, c.Owner.ID.Network)
-	holders = slices.DeleteFunc(holders, func(h firewall.Holder) bool { return h.ID != c.Owner.ID })
-	if unread == nil && len(holders) > 0 && !slices.ContainsFunc(holders, func(h firewall.Holder) bool { return !Dead(s, h) && !c.forsaken(s, h) }) {
+	holders, unread := filter.Holdings(ctx, c.Owner, c.Role)
+	lives := func(h firewall.Holder) bool { return !Dead(s, h) && !c.forsaken(s, h) }
+	switch {
+	case unread != nil:
+	case c.Role.Shared() && !slices.ContainsFunc(holders, func(h firewall.Holder) bool { return !c.present(s, h) }):
+		return nil // another entry of the list, or the same once more
+	case len(holders) > 0 && !slices.ContainsFunc(holders, lives):
 		err = fault.Join(err, ErrRemains)
 	}
 	return err
@@ -93,7 +98,7 @@ func (c Claim) forsaken(s *site.Site, h firewall.Holder) bool {
 		return false
 	}
 	link, err := find(s.Container, ifName)
-	return err == nil && link == nil && !remembered(h, func(cache.Entry) bool { return true })
+	return err == nil && link == nil && !Remembered(h)
 }
 
 // Apply holds the claim, with what carries it. What a dead owner held is taken over.
@@ -111,6 +116,9 @@ func (c Claim) Apply(ctx context.Context, s *site.Site) (bool, error) {
 		}
 		s.Logf("%s: taken over from %s, whose link %s is gone", c, h, h.HostLink())
 		return true
+	}
+	if c.Life, err = c.life(s); err != nil {
+		return false, err
 	}
 	created, err := filter.Hold(ctx, c.Owner, c.Claim, dead)
 	if err == nil && created {
@@ -151,7 +159,12 @@ func dead(s *site.Site, h firewall.Holder, tells func(cache.Entry) bool) bool {
 	return !remembered(h, tells)
 }
 
-// remembered says whether a runtime remembers a network namespace of the attachment that is there.
+// Remembered says whether a runtime remembers a network namespace of the attachment that is there.
+func Remembered(h firewall.Holder) bool {
+	return remembered(h, func(cache.Entry) bool { return true })
+}
+
+// remembered says so of what a record tells.
 func remembered(h firewall.Holder, tells func(cache.Entry) bool) bool {
 	return cache.Remembers(cache.Dir, h.Text, func(e cache.Entry) bool { return owner.Of(e.Network, e.ContainerID, e.IfName).ID == h.ID && tells(e) })
 }

@@ -44,13 +44,26 @@ func TestIdleClaim(t *testing.T) {
 	})
 }
 
+// TestClaimGuard refuses what is there already, but for a role that several entries of a list may claim in: there, what was made in this life of the container is no
+// obstacle, and what was made in an earlier one, or not known when, is.
 func TestClaimGuard(t *testing.T) {
 	onHost(t, func(h *host) {
+		masq := Claim{Owner: one, Known: true, Claim: firewall.Claim{Role: firewall.Masquerade,
+			Masq: []firewall.Masq{{Addr: netip.MustParseAddr("10.1.0.2"), Subnet: netip.MustParsePrefix("10.1.0.0/24")}}}}
+		h.must(masq.Guard(h.ctx, h.Site))
+		h.apply(masq)
+		refuses(t, masq.Guard(h.ctx, h.Site), fault.Taken, "net/c1/eth0", "exists already")
 		c := publish(one, false)
 		h.must(c.Guard(h.ctx, h.Site))
 		h.apply(c)
-		refuses(t, c.Guard(h.ctx, h.Site), fault.Taken, "net/c1/eth0", "exists already")
+		h.must(c.Guard(h.ctx, h.Site))
 		h.must(publish(owner.Of("net", "c2", "eth0"), false).Guard(h.ctx, h.Site))
+		filter, err := h.Site.Filter()
+		h.must(err)
+		c.Life = "another"
+		_, err = filter.Hold(h.ctx, one, c.Claim, nil)
+		h.must(err)
+		refuses(t, c.Guard(h.ctx, h.Site), fault.Taken, "net/c1/eth0", "exists already")
 	})
 }
 

@@ -115,7 +115,9 @@ func (c config) full(req *plugin.Request, l link, result json.RawMessage) member
 	}
 	full.set("name", quote(req.Network))
 	full.set("cniVersion", quote(req.Version))
-	full.set("runtimeConfig", c.given(l))
+	if given := c.given(l); given != nil { // else what stands in the entry stays, as with a runtime
+		full.set("runtimeConfig", given)
+	}
 	full.set("prevResult", result)
 	return full
 }

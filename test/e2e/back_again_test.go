@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/trestle-cni/trestle/test/nstest"
@@ -82,3 +83,52 @@ for kind in '"bridge", "bridge": "br0", "isGateway": true' '"ptp"'; do
 	CAP_ARGS='' cycle "$masq" "$bare, $ports"
 done
 [ -z "$(nft list ruleset | grep -E '10.61.0|fd61::')" ]`
+
+// TestNothingOfBeforeByOthers wants the same of the plugins that make the interface and have no packet filter to look in: whatever is chained after them in ours sees to it, be the
+// address another or the same.
+func TestNothingOfBeforeByOthers(t *testing.T) { nothingOfBeforeByOthers(t, macvlans, taps, devices) }
+
+// The plugins that make an interface without another end on the host, each with what it needs there.
+const (
+	macvlans = `"macvlan", "master": "up0"`
+	taps     = `"tap"`
+	devices  = `"host-device", "device": "up1"`
+)
+
+func nothingOfBeforeByOthers(t *testing.T, kinds ...string) {
+	for _, kind := range kinds {
+		for _, backend := range backends {
+			name, _, _ := strings.Cut(strings.Trim(kind, `"`), `"`)
+			t.Run(name+"/"+backend, func(t *testing.T) {
+				t.Parallel()
+				nstest.Run(t, func(t *testing.T) {
+					shell(t, nothingOfBeforeByOther, os.Getenv(pluginsVar), reference.Newest.Dir, backend, kind)
+				})
+			})
+		}
+	}
+}
+
+const nothingOfBeforeByOther = `mkdir /run/net.d; ln -s "$1" /run/bin; ip netns add one; ip netns add two; ip -n one link set lo up
+ip link add up0 type veth peer name up1; ip link set up0 up; ip link set up1 up
+list() { echo '{"cniVersion": "1.0.0", "name": "n", "plugins": ['$1']}' > /run/net.d/n.conflist; }
+ipam='"ipam": {"type": "host-local", "ranges": [[{"subnet": "10.61.0.0/24"}], [{"subnet": "fd61::/64"}]]}'
+ports='{"type": "portmap", "backend": "'$3'", "capabilities": {"portMappings": true}}' passes='{"type": "firewall", "backend": "'$3'"}'
+port() { export CAP_ARGS='{"portMappings": [{"hostPort": '$1', "containerPort": 80, "protocol": "tcp"}]}'; }
+rules() { nft list ruleset | grep -E "$1" || true; }
+reference=$2 bare="{\"type\": $4, $ipam}"
+cycle() { port 8080; list "$1"; CNI_PATH=/run/bin CNI_ARGS=IP=10.61.0.7 cnitool add n /run/netns/one; CNI_PATH=$reference cnitool del n /run/netns/one
+	port 9090; list "$2"; CNI_PATH=/run/bin CNI_ARGS=IP=$3 cnitool add n /run/netns/one
+	six=$(ip -n one -6 -o addr show eth0 scope global | grep -o 'fd61::[0-9a-f]*')
+	[ -z "$(nft list ruleset | grep -oE '10.61.0.[0-9]+|fd61::[0-9a-f]+' | grep -v -x -e $3 -e 10.61.0.0 -e $six)" ]
+	[ -z "$(rules '[^0-9]8080[^0-9]')" ]
+	case "$2" in *portmap*) [ -n "$(rules '[^0-9]9090[^0-9]')" ];; esac
+	CNI_PATH=/run/bin cnitool check n /run/netns/one; /run/bin/trestle repair | grep "0 mended, 1 were whole"
+	CNI_PATH=/run/bin cnitool del n /run/netns/one; [ -z "$(rules '10.61.0.[1-9]|fd61::[1-9]|9090')" ]; }
+for address in 10.61.0.77 10.61.0.7; do
+	cycle "$bare, $ports" "$bare, $passes" $address; cycle "$bare, $passes" "$bare, $ports" $address
+	cycle "$bare, $ports, $passes" "$bare, $ports, $passes, $ports, $passes" $address # the second of two finds what the first made, and not what is left
+done
+# who lives, by a runtime's word, is not made anew under other walls
+list "$bare, $ports"; CNI_PATH=/run/bin cnitool add n /run/netns/one; rm -r /var/lib/cni/networks
+[ $4 = '"host-device", "device": "up1"' ] || ! CNI_PATH=/run/bin cnitool add n /run/netns/two`

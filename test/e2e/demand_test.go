@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
@@ -69,8 +70,8 @@ func afterBridge(t *testing.T, plugin, container string) string {
 	port := map[string]string{"ctr0": "8080", "ctr1": "8081"}[container]
 	address := map[string]string{"ctr0": "10.1.0.2/24", "ctr1": "10.1.0.3/24"}[container]
 	return fmt.Sprintf(`{"cniVersion": "1.0.0", "name": "net", "type": %q, "runtimeConfig": {"portMappings": [{"hostPort": %s, "containerPort": 80, "protocol": "tcp"}]},
-		"prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": "%s%s"}], "ips": [{"address": %q, "interface": 0}]}}`,
-		plugin, port, netnsDir, container, address)
+		"prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": %q}, {"name": "eth0", "sandbox": "%s%s"}], "ips": [{"address": %q, "interface": 1}]}}`,
+		plugin, port, owner.Of("net", container, "eth0").HostLink(), netnsDir, container, address)
 }
 
 func chained(t *testing.T, plugin, verb, container string) {

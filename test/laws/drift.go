@@ -132,7 +132,7 @@ func (w *World) refusedTwice(add call) error {
 	if err != nil {
 		return err
 	}
-	if p, err := w.planned(add); err == nil && slices.ContainsFunc(p.Steps, is[step.Backup]) {
+	if p, err := w.planned(add); err == nil && slices.ContainsFunc(p.Steps, shares) {
 		books = false // a list may have the plugin twice, and the first one's books are the second one's
 	} else if err == nil && slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return is[step.Lone](s) || is[step.Mirrored](s) }) {
 		books = true // the name in the container is taken, or the queue at its link
@@ -141,6 +141,12 @@ func (w *World) refusedTwice(add call) error {
 		return fmt.Errorf("second ADD of %s: %w", w.kind(add).Name, cmp.Or(err, errors.New("succeeded")))
 	}
 	return nil
+}
+
+// shares says whether several entries of a list have the step together.
+func shares(s plan.Step) bool {
+	c, claims := plan.As[step.Claim](s)
+	return is[step.Backup](s) || claims && c.Role.Shared()
 }
 
 // doubled adds and deletes the container with every step applied twice.

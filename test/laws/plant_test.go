@@ -31,7 +31,7 @@ func plants() []plant {
 		{name: "see-nothing", law: "3-drift", complaint: "undone, and CHECK says: <nil>", fault: on(func(s step.Routes) plan.Step { return blind(s) })},
 		{name: "see-things", law: "3-drift", complaint: "after ADD: CHECK", fault: on(func(s step.Addresses) plan.Step { return alarmed(s) })},
 		{name: "make-again", law: "4-twice", complaint: "created something again", fault: on(func(s step.Veth) plan.Step { return proud(s) })},
-		{name: "forget-the-guard", law: "4-twice", complaint: "second ADD", fault: on(func(s step.Claim) plan.Step { return mute{s} })},
+		{name: "forget-the-guard", law: "4-twice", complaint: "second ADD", fault: on(func(s guarded) plan.Step { return mute{s} }), network: unreserved},
 		{name: "need-the-container", law: "5-bare", complaint: "the host is not as it was", fault: on(func(s step.Claim) plan.Step { return homesick(s) })},
 		{name: "undo-what-is-known", law: "6-kill", complaint: "DEL: the state is not as it was", fault: on(learned)},
 		{name: "keep-no-books", law: "6-kill", complaint: "GC: the state is not as it was", fault: bookless, network: unreserved}, // what is reserved is in books, too
@@ -210,6 +210,12 @@ func homesick(s plan.Step) plan.Step {
 		}
 		return s.Undo(ctx, at)
 	}}
+}
+
+// guarded is a step that looks before anything is touched.
+type guarded interface {
+	plan.Step
+	plan.Guarded
 }
 
 // mute hides what the step is besides: its guard, its books.

@@ -39,6 +39,8 @@ func Run(t *testing.T, b Backend) {
 		"one address":      oneAddress,
 		"specific address": specificAddress,
 		"exactly":          exactly,
+		"lives":            lives,
+		"together":         together,
 		"no values":        noValues,
 		"wrong values":     wrongValues,
 		"again at once":    againAtOnce,
@@ -161,6 +163,15 @@ func except(c firewall.Claim, prefixes ...string) firewall.Claim {
 
 func publish(ports ...firewall.Port) firewall.Claim {
 	return firewall.Claim{Role: firewall.Publish, Ports: ports}
+}
+
+// passing lets the addresses pass.
+func passing(addrs ...string) firewall.Claim {
+	c := firewall.Claim{Role: firewall.Forward}
+	for _, a := range addrs {
+		c.Pass = append(c.Pass, netip.MustParseAddr(a))
+	}
+	return c
 }
 
 // port publishes the port of every address of the host to 10.1.0.2:80 or [fd00::2]:80.

@@ -209,11 +209,11 @@ func specificAddress(h *host) {
 
 // exactly asks that a new claim replaces the owner's old one.
 func exactly(h *host) {
-	h.hold(a(), publish(port(tcp, 8080, "10.1.0.2:80"), port(tcp, 8081, "10.1.0.2:81")), true)
-	h.hold(a(), publish(port(tcp, 8080, "10.1.0.2:85"), port(tcp, 8082, "10.1.0.2:82")), true)
-	h.gone(b(), publish(port(tcp, 8081, "10.1.0.3:81")))
-	h.must(h.Drop(h.Context(), a(), empty(firewall.Publish)))
-	h.gone(a(), publish(port(tcp, 8080, "10.1.0.2:85"), port(tcp, 8082, "10.1.0.2:82")))
+	h.hold(a(), masq("10.1.0.2/24", "10.1.0.3/24"), true)
+	h.hold(a(), masq("10.1.0.2/24", "10.1.0.4/24"), true)
+	h.gone(b(), masq("10.1.0.3/24"))
+	h.must(h.Drop(h.Context(), a(), empty(firewall.Masquerade)))
+	h.gone(a(), masq("10.1.0.2/24", "10.1.0.4/24"))
 	// Nothing claimed, nothing changed.
 	h.hold(a(), masq("10.1.0.2/24"), true)
 	h.hold(a(), empty(firewall.Masquerade), false)

@@ -200,8 +200,7 @@ func (f *Filter) orOthers(ctx context.Context, o owner.Owner, c firewall.Claim, 
 // outdated says whether all that the owner holds of ours is of a link that is gone. The reference, which knows nothing of it, may have deleted what it was about,
 // and made the attachment again; its rules come before ours, and what is left of them is about an address that the container does not have. A GC takes it away.
 func (f *Filter) outdated(ctx context.Context, o owner.Owner, r firewall.Role) bool {
-	holders, err := f.Owners(ctx, r, o.ID.Network)
-	holders = slices.DeleteFunc(holders, func(h firewall.Holder) bool { return h.ID != o.ID })
+	holders, err := f.Holdings(ctx, o, r)
 	return err == nil && len(holders) > 0 && absent(o.HostLink()) && !slices.ContainsFunc(holders, func(h firewall.Holder) bool { return !h.Linked })
 }
 
@@ -267,6 +266,16 @@ func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (boo
 		return held, err
 	}
 	return f.iptables.Holds(ctx, o, r)
+}
+
+// Holdings are those under both backends.
+func (f *Filter) Holdings(ctx context.Context, o owner.Owner, r firewall.Role) ([]firewall.Holder, error) {
+	holders, err := f.nft.Holdings(ctx, o, r)
+	if err = f.tolerant(ctx, err); err != nil || r.Frames() {
+		return holders, err
+	}
+	more, err := f.iptables.Holdings(ctx, o, r)
+	return append(holders, more...), err
 }
 
 // Owners lists who holds something under either backend.

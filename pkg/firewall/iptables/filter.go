@@ -14,6 +14,7 @@
 package iptables
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -103,6 +104,9 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 	}
 	defer lock.Close()
 	states, err := f.hold(ctx, o, c, dead)
+	for _, s := range states {
+		err = cmp.Or(err, s.refused)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -183,6 +187,9 @@ func (f *Filter) open(ctx context.Context, family family, o owner.Owner, c firew
 // holdIn notes what is missing to the family's part of a claim.
 func (f *Filter) holdIn(s *state, o owner.Owner, n names, c firewall.Claim) error {
 	if len(addrs(c)) == 0 {
+		if c.Role.Shared() {
+			return nil // it may be by another entry of the owner's list
+		}
 		if s.raw.has(ledgerChain(o, c.Role)) {
 			f.drop(s, o, n, c)
 			s.differs(fmt.Sprintf("%s: expected nothing of %s, found something", s.program, o))
@@ -190,8 +197,8 @@ func (f *Filter) holdIn(s *state, o owner.Owner, n names, c firewall.Claim) erro
 		return nil
 	}
 	ledger := s.ledger(o, n, c)
-	if words := f.options.conditions(s.is4); c.Role == firewall.Publish && words != "" {
-		ledger = append(ledger, comment("conditions "+words))
+	if c.Role == firewall.Publish {
+		ledger = s.conditioned(ledger, s.raw.has(ledgerChain(o, c.Role)), f.options.conditions(s.is4))
 	}
 	if rewrite(s.raw, &s.toRaw, ledgerChain(o, c.Role), ledger) {
 		s.renewed = true

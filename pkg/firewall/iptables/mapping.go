@@ -122,3 +122,15 @@ func entries(asked []Asked, comment, conditions, chain string) (rules []string) 
 	}
 	return rules
 }
+
+// parted are those that come before all others' entries, and the rest.
+func parted(asked []Asked, contested map[packets]bool) (front, back []Asked) {
+	for _, a := range asked {
+		if contested[packets{protocol: strings.ToLower(a.Protocol), port: a.Port}] {
+			front = append(front, a)
+		} else {
+			back = append(back, a)
+		}
+	}
+	return front, back
+}

@@ -90,25 +90,21 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 	all := slices.DeleteFunc(s.published(), func(p published) bool { return p.known && slices.Contains(ghosts, p.ID) })
 	has := byPackets(all)
 	for i, p := range c.Ports {
+		list[i] = s.joined(o, list[i], has[list[i].packets], title(p))
 		if conditions != "" {
-			break // packets that pass us by may be for another
+			continue // packets that pass us by may be for another
 		}
 		if err := s.takePort(o, chain, p, list[i], has[list[i].packets]); err != nil {
 			return err
 		}
 	}
-	var rest []mapping
-	for _, p := range all {
-		if p.chain == chain && p.known && p.ID != o.ID {
-			rest = append(rest, p.mapping)
-		}
-	}
+	rest := others(all, chain, o, list)
 	s.frame(options)
 	asked := options.Asked
 	if asked == nil {
 		asked = askedFor(list)
 	}
-	if s.has(o, chain) {
+	if s.had(o) || s.has(o, chain) {
 		asked = append(without(askedIn(s.nat.jumps(hostports, chain)), asked), asked...)
 	}
 	s.publish(n, append(rest, list...), asked, has, conditions)
@@ -238,22 +234,21 @@ func (s *state) publish(n names, list []mapping, asked []Asked, has map[packets]
 	if !s.renewed && leads(have, asked, n) {
 		return
 	}
+	if s.joins && leads(unconditional(have), asked, n) {
+		return
+	}
 	s.differs(fmt.Sprintf("chain %s: expected entries for all ports of chain %s", hostports, chain))
 	for _, rule := range have {
-		s.cut(hostports, rule)
-	}
-	var front, back []Asked
-	for _, a := range asked {
-		if contested[packets{protocol: strings.ToLower(a.Protocol), port: a.Port}] {
-			front = append(front, a)
-		} else {
-			back = append(back, a)
+		if !s.joins {
+			s.cut(hostports, rule)
 		}
 	}
-	for _, rule := range slices.Backward(entries(front, n.dnatComment(), conditions, chain)) {
+	front, back := parted(asked, contested)
+	stays := func(rule string) bool { return s.joins && slices.Contains(have, rule) }
+	for _, rule := range slices.Backward(slices.DeleteFunc(entries(front, n.dnatComment(), conditions, chain), stays)) {
 		s.toNAT = append(s.toNAT, "-I "+hostports+" 1 "+rule)
 	}
-	for _, rule := range entries(back, n.dnatComment(), conditions, chain) {
+	for _, rule := range slices.DeleteFunc(entries(back, n.dnatComment(), conditions, chain), stays) {
 		s.toNAT = append(s.toNAT, "-A "+hostports+" "+rule)
 	}
 }

@@ -27,6 +27,8 @@ type state struct {
 	answers      map[owner.ID]bool
 	dead         func(firewall.Holder) bool // who is dead; nil: nobody
 	renewed      bool                       // the owner's ledger changes
+	refused      error                      // why the claim cannot be held beside another of the owner's; nil: it can
+	joins        bool                       // entries that lead to the owner's chain stay: some are another claim's, under other conditions
 	masks        bool                       // ports of the claim, be it of the other family, need their clients masqueraded
 	gone         Gone                       // nil: nobody
 }
@@ -97,9 +99,15 @@ func (s *state) readLedgers() {
 
 // readEntries reads the ledger of one owner.
 func readEntries(chain string, rules []string) (list []entry) {
+	life := ""
+	for _, rule := range rules {
+		if text, found := strings.CutPrefix(value(rule, "--comment"), firewall.LifeSign); found {
+			life = text
+		}
+	}
 	for _, rule := range rules {
 		o, ours := owner.Parse(value(rule, "--comment"))
-		e := entry{Holder: firewall.Holder{Owner: o, Linked: value(rule, "-i") != ""}, role: firewall.Masquerade}
+		e := entry{Holder: firewall.Holder{Owner: o, Linked: value(rule, "-i") != "", Life: life}, role: firewall.Masquerade}
 		addr := value(rule, "-s")
 		if addr == "" {
 			e.role, addr = firewall.Publish, value(rule, "-d")
@@ -128,6 +136,12 @@ func (s *state) ledger(o owner.Owner, n names, c firewall.Claim) (rules []string
 	}
 	for _, a := range addrs(c) {
 		rules = append(rules, option+s.host(a)+link+" "+comment(n.tag(o)))
+	}
+	if c.Life != "" && !c.Linked && c.Role.Shared() {
+		rules = append(rules, comment(firewall.LifeSign+c.Life))
+	}
+	if c.Role.Shared() {
+		return s.besides(ledgerChain(o, c.Role), rules)
 	}
 	return rules
 }

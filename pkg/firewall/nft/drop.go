@@ -109,5 +109,14 @@ func (f *Filter) heldBy(w *want, attachment *nftables.SetElement) (held []elemen
 			return nil, err
 		}
 	}
+	if !isLinked(attachment) && w.role.Shared() {
+		life, err := f.lifeOf(w)
+		if err != nil {
+			return nil, err
+		}
+		if life != nil {
+			held = append(held, element{set: w.attachment.set, SetElement: *life})
+		}
+	}
 	return append(held, element{set: w.attachment.set, SetElement: *attachment}), nil
 }

@@ -82,6 +82,12 @@ func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) ([]change
 		return nil, err
 	}
 	there = w.yield(there)
+	var rules []rule
+	if w.role.Shared() {
+		if rules, err = f.join(w, there); err != nil {
+			return nil, err
+		}
+	}
 	for i, e := range w.all() {
 		found := there[i]
 		switch {
@@ -94,7 +100,13 @@ func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) ([]change
 			return nil, err
 		}
 	}
-	if held != counted || len(w.rules) > 0 {
+	switch {
+	case w.role.Shared():
+		for _, r := range rules {
+			d.comes = append(d.comes, w.addRule(r))
+		}
+		err = f.date(d, w)
+	case held != counted:
 		err = f.forget(d, w, w.wants)
 	}
 	return append(d.goes, d.comes...), err
@@ -108,6 +120,9 @@ func (f *Filter) settle(d *draft, w *want, e entry, found *nftables.SetElement, 
 	case found == nil:
 	case belongs(found, w.owner) && e.is(found):
 		return nil
+	case belongs(found, w.owner) && w.role.Shared() && publishes(e.set.Name):
+		return fault.New(fault.Config, "delete the container, and let one entry of the list publish the port", "%s: leads to %s by an earlier ADD of the same attachment, and not to %s",
+			e.title, addressIn(found.Val), addressIn(e.val))
 	case belongs(found, w.owner), dying(found):
 		d.remove(e.set, *found)
 	default:
@@ -115,8 +130,16 @@ func (f *Filter) settle(d *draft, w *want, e entry, found *nftables.SetElement, 
 			return err
 		}
 	}
-	d.comes = append(d.comes, add(e.set, nftables.SetElement{Key: e.key, KeyEnd: e.end, Val: e.val, Comment: w.owner.Tag(owner.CommentRoom)}))
+	d.add(w, e)
 	return nil
+}
+
+func (d *draft) add(w *want, e entry) {
+	o := w.owner
+	if e.tells != "" {
+		o.Text = e.tells
+	}
+	d.comes = append(d.comes, add(e.set, nftables.SetElement{Key: e.key, KeyEnd: e.end, Val: e.val, Comment: o.Tag(owner.CommentRoom)}))
 }
 
 // takeOver removes what a dead owner holds in the role: not the one element alone, since others may be in the way of ours. If the owner
@@ -148,29 +171,21 @@ func (f *Filter) takeOver(d *draft, w *want, e entry, found *nftables.SetElement
 	return f.forget(d, ghost, func(element) bool { return false })
 }
 
-// forget adds to the draft the removal of what the owner of w holds and keep does not want, and makes the rules those of w.
+// forget adds to the draft the removal of what the owner of w holds and keep does not want.
 func (f *Filter) forget(d *draft, w *want, keep func(element) bool) error {
 	held, err := f.scan(w, everything)
 	if err != nil {
 		return err
 	}
-	var found []*nftables.Rule
 	for _, e := range held {
 		switch {
 		case e.rule != nil:
-			found = append(found, e.rule)
+			d.goes = append(d.goes, removeRule(e.rule))
 		case !keep(e):
 			d.remove(e.set, e.SetElement)
 		}
 	}
-	missing, more, err := f.match(w, found)
-	for _, r := range more {
-		d.goes = append(d.goes, removeRule(r))
-	}
-	for _, r := range missing {
-		d.comes = append(d.comes, w.addRule(r))
-	}
-	return err
+	return nil
 }
 
 // holder returns who holds an element that was found, and whether it has one of ours.

@@ -23,6 +23,7 @@ type want struct {
 	role       firewall.Role
 	sets       []string // where elements of the role are
 	attachment entry
+	life       *entry // says of which life of the container the attachment is; nil: it is not told
 	entries    []entry
 	rules      []rule          // of ports with conditions
 	linked     bool            // as the claim says
@@ -37,6 +38,7 @@ type entry struct {
 	end      []byte // the last key of a range; empty where the set has none
 	probe    []byte // a key in a range, by which one that is narrower or wider is found, too
 	title    string // what it is to people, as in `host port 8080/tcp`
+	tells    string // the owner's text in its comment; empty: as it is
 }
 
 // parse turns a claim into what it wants. All errors that are the claim's own are found here.
@@ -65,6 +67,7 @@ func parse(o owner.Owner, c firewall.Claim) (*want, error) {
 		return nil, fault.New(fault.Config, "mend the claim", "%s: %w", c.Role, err)
 	}
 	w.linked = c.Linked
+	w.lives(c.Life)
 	w.count()
 	return w, nil
 }

@@ -47,6 +47,11 @@ func (Filter) Held(_ context.Context, o owner.Owner, c firewall.Claim) error {
 // Holds says no.
 func (Filter) Holds(context.Context, owner.Owner, firewall.Role) (bool, error) { return false, nil }
 
+// Holdings are none.
+func (Filter) Holdings(context.Context, owner.Owner, firewall.Role) ([]firewall.Holder, error) {
+	return nil, nil
+}
+
 // Owners lists nobody.
 func (Filter) Owners(context.Context, firewall.Role, [8]byte) ([]firewall.Holder, error) {
 	return nil, nil

@@ -93,6 +93,30 @@ func (c *Conn) Addrs(index int) ([]Addr, error) {
 	return addrs, nil
 }
 
+// Since is when the link got the first of its addresses that are no link's own, in hundredths of a second of the boot's clock; 0 where it has none.
+func (c *Conn) Since(index int) (since uint32, err error) {
+	r := Request(unix.RTM_GETADDR, unix.NLM_F_DUMP)
+	msg := nl.NewIfAddrmsg(unix.AF_UNSPEC)
+	msg.Index = uint32(index)
+	r.AddData(msg)
+	bodies, err := c.Read(r)
+	for _, body := range bodies {
+		msg := nl.DeserializeIfAddrmsg(body)
+		attrs, err := nl.ParseRouteAttr(body[msg.Len():])
+		if err != nil || int(msg.Index) != index || msg.Scope != unix.RT_SCOPE_UNIVERSE {
+			continue
+		}
+		for _, attr := range attrs {
+			if attr.Attr.Type == unix.IFA_CACHEINFO && len(attr.Value) >= 16 { // ifa_cacheinfo: preferred, valid, created, changed
+				if created := nl.NativeEndian().Uint32(attr.Value[8:]); since == 0 || created < since {
+					since = created
+				}
+			}
+		}
+	}
+	return since, err
+}
+
 // AllAddrs reads the addresses of all links, by the links' indexes.
 func (c *Conn) AllAddrs() (map[int][]Addr, error) {
 	r := Request(unix.RTM_GETADDR, unix.NLM_F_DUMP)
