@@ -13,6 +13,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/digest"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/ipam"
 	"github.com/trestle-cni/trestle/pkg/keys"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/plan"
@@ -131,11 +132,11 @@ type config struct {
 // verb is what every verb of one call works with.
 type verb struct {
 	engine
-	req    *plugin.Request
-	config config
-	call   Call
-	site   *site.Site
-	living map[owner.ID]bool // by their reservations; nil until a GC asks
+	req      *plugin.Request
+	config   config
+	call     Call
+	site     *site.Site
+	reserved map[owner.ID]ipam.Finding // who has a reservation; nil until a GC asks
 }
 
 // enter is how a verb begins that needs the container's namespace: the configuration read whole, the namespace looked at, then entered.

@@ -81,12 +81,10 @@ func (v *verb) unburied(kept plugin.Valid, h firewall.Holder) plugin.Valid {
 // provably dead.
 func (v *verb) condemns(valid plugin.Valid, h firewall.Holder) string {
 	switch {
-	case valid.Known && !valid.Keeps(h.ID):
+	case !valid.Known:
+		return v.proof(h)
+	case !valid.Keeps(h.ID):
 		return "the runtime's valid attachments do not name it"
-	case !valid.Known && v.dead(h) && h.Device != "":
-		return "its device " + h.Device + " is back on the host, and its network namespace is gone"
-	case !valid.Known && v.dead(h):
-		return "its link " + h.HostLink() + " is gone"
 	}
 	return ""
 }

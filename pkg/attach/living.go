@@ -7,28 +7,42 @@ import (
 	"github.com/trestle-cni/trestle/pkg/step"
 )
 
-// dead says whether an attachment is provably gone, for a GC without a list: what the packet filter and the runtimes say must not be contradicted by what
-// host-local wrote down of its network namespace.
-func (v *verb) dead(h firewall.Holder) bool {
-	if !step.Dead(v.site, h) {
-		return false
+// proof says why an attachment is provably gone, for a GC without a list; empty: it is not. What the packet filter and the runtimes say must not be contradicted by what
+// host-local wrote down of its network namespace, and that alone tells of one that no link of the host's carries.
+func (v *verb) proof(h firewall.Holder) string {
+	died := step.Dead(v.site, h)
+	if !died && h.Linked {
+		return ""
 	}
-	if v.living == nil {
-		v.living = v.findLiving()
+	if v.reserved == nil {
+		v.reserved = v.findReserved()
 	}
-	return !v.living[h.ID]
+	r := v.reserved[h.ID]
+	switch {
+	case r.Lives:
+		return ""
+	case died && h.Device != "":
+		return "its device " + h.Device + " is back on the host, and its network namespace is gone"
+	case died:
+		return "its link " + h.HostLink() + " is gone"
+	case step.Remembered(h):
+		return ""
+	}
+	return r.Dead
 }
 
-// findLiving reads once who has a reservation, wherever the network has its own, and a network namespace that is there. What cannot be read proves nothing either way.
-func (v *verb) findLiving() map[owner.ID]bool {
-	living := make(map[owner.ID]bool)
+// findReserved reads once who has a reservation, wherever the network has its own, and whether his network namespace is there. What cannot be read proves nothing
+// either way.
+func (v *verb) findReserved() map[owner.ID]ipam.Finding {
+	reserved := make(map[owner.ID]ipam.Finding)
 	for _, dir := range v.dataDirs() {
 		found, _ := ipam.Survey(dir, v.req.Network)
 		for _, f := range found {
-			if f.Lives {
-				living[owner.Of(v.req.Network, f.Holder.ContainerID, f.Holder.IfName).ID] = true
+			id := owner.Of(v.req.Network, f.Holder.ContainerID, f.Holder.IfName).ID
+			if !reserved[id].Lives {
+				reserved[id] = f
 			}
 		}
 	}
-	return living
+	return reserved
 }

@@ -104,13 +104,14 @@ func repair(ctx context.Context, req *plugin.Request) error {
 	return err
 }
 
-// gc runs GC down the list.
+// gc runs GC up the list: what a dead container's address was let do goes before the address, whose reservation may be all that proves the container dead.
 func gc(ctx context.Context, req *plugin.Request) error {
 	c, err := parse(req)
 	if err != nil {
 		return err
 	}
-	c.links = c.everything(req)
+	c.links = slices.Clone(c.everything(req))
+	slices.Reverse(c.links)
 	return c.each(ctx, req, "GC", nil)
 }
 

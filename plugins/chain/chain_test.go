@@ -82,7 +82,7 @@ func TestOrder(t *testing.T) {
 		"ADD":    "ADD a, ADD b, ADD c",
 		"DEL":    "DEL c, DEL b, DEL a",
 		"CHECK":  "CHECK a, CHECK b, CHECK c",
-		"GC":     "GC a, GC b, GC c",
+		"GC":     "GC c, GC b, GC a",
 		"STATUS": "STATUS a, STATUS b, STATUS c",
 	} {
 		status, out, calls := call(t, command, three, "")

@@ -15,7 +15,7 @@ func leftoverChecks() []Check {
 			func(p *Picture) []Finding { return p.leaked(true) }, nil},
 		{"device-stranded", Warning, "a device of the host's is back without its name, state and addresses, and nobody looks for it under another",
 			(*Picture).strays, nil},
-		{"leaked-rules", Warning, "rules of a dead container may lead a port to whoever gets its address next",
+		{"leaked-rules", Warning, "rules of a dead container may lead a port to whoever gets its address next, or let him pass",
 			func(p *Picture) []Finding { return p.leaked(false) }, nil},
 		{"leaked-address", Warning, "an address that nobody uses is not given out", (*Picture).deadReservations, []string{"leaked-link", "device-stranded"}},
 		{"reservation-nobody", Warning, "a crash or a full disk left it; the reference's host-local never gives the address out again",
@@ -40,8 +40,7 @@ func (p *Picture) leaked(link bool) (found []Finding) {
 			found = append(found, Finding{Object: name(a), What: "rules of ours are left of an earlier attachment of that name, which another suite of plugins deleted; its link " +
 				a.Relic + " is gone", Remedy: "trestle gc --yes", Fix: &Fix{Kind: Collect}})
 		}
-		rules := len(a.Ports) > 0 || len(a.Masked) > 0
-		if a.State != observe.Leaked || (a.HostLink != "") != link || !link && !rules {
+		if a.State != observe.Leaked || (a.HostLink != "") != link || !link && !a.Ruled {
 			continue
 		}
 		f := Finding{Object: name(a), What: "rules are left of a container that is dead", Remedy: "trestle gc --yes", Fix: &Fix{Kind: Collect}}

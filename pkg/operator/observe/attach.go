@@ -52,6 +52,7 @@ func (r *reader) attach(ctx context.Context) {
 	for _, v := range r.host.Reservations {
 		all.attachReservation(v)
 	}
+	all.attachPassing(passing(r.host.Own().Filter))
 	for _, f := range all.list {
 		r.locate(f)
 		r.host.Attachments = append(r.host.Attachments, f.Attachment)
@@ -185,13 +186,47 @@ func (all *files) attachSign(s sign) {
 			f = all.of(owner.Of(s.network, s.container, s.ifName), Reference)
 		}
 	}
-	f.linked, f.ours = f.linked || s.linked, f.ours || s.ours
+	f.Ruled, f.linked, f.ours = true, f.linked || s.linked, f.ours || s.ours
 	if s.port != nil && !slices.Contains(f.Ports, *s.port) {
 		f.Ports = append(f.Ports, *s.port)
 	}
 	if s.masked != "" && !slices.Contains(f.Masked, s.masked) {
 		f.Masked = append(f.Masked, s.masked)
 	}
+}
+
+// attachPassing adds what lets an address pass and names nobody, as the reference's rules: it is of whoever was given the address, if that is one alone.
+func (all *files) attachPassing(addrs map[netip.Addr]bool) {
+	given := make(map[netip.Addr][]*file)
+	for _, f := range all.list {
+		for _, a := range f.given() {
+			if addrs[a] {
+				given[a] = append(given[a], f)
+			}
+		}
+	}
+	for _, whose := range given {
+		if len(whose) == 1 {
+			whose[0].Ruled = true
+		}
+	}
+}
+
+// given are the addresses that an attachment was given, by its reservations or by what its runtime remembers, each once.
+func (f *file) given() (list []netip.Addr) {
+	if f.memory != nil {
+		for _, text := range f.memory.addresses {
+			if p, err := netip.ParsePrefix(text); err == nil && !slices.Contains(list, p.Addr()) {
+				list = append(list, p.Addr())
+			}
+		}
+	}
+	for _, v := range f.reserved {
+		if !slices.Contains(list, v.Address) {
+			list = append(list, v.Address)
+		}
+	}
+	return list
 }
 
 // attachReservation finds whose an address is. Files of old versions do not tell the interface.

@@ -63,7 +63,7 @@ func ownSigns(t *ruleset.Table) (list []sign) {
 	for _, set := range t.Sets {
 		for _, e := range set.Elements {
 			o, ok := owner.Parse(e.Comment)
-			if !ok || e.Expiring {
+			if !ok || e.Expiring || strings.HasPrefix(o.Text, firewall.LifeSign) {
 				continue
 			}
 			s := signOf(o)
@@ -149,6 +149,27 @@ func iptablesSigns(t *ruleset.Table) (list []sign) {
 		}
 	}
 	return list
+}
+
+// passing are the addresses that rules without an owner let pass: those of the plugin firewall under iptables, the reference's and ours.
+func passing(filter *ruleset.Ruleset) map[netip.Addr]bool {
+	addrs := make(map[netip.Addr]bool)
+	if filter == nil {
+		return addrs
+	}
+	for _, t := range filter.Tables {
+		chain := t.Chain(firewall.ForwardChain)
+		if t.Name != "filter" || chain == nil {
+			continue
+		}
+		for _, r := range chain.Rules {
+			text, _, _ := strings.Cut(after(r.Text, "-s", "-d"), "/")
+			if a, err := netip.ParseAddr(text); err == nil {
+				addrs[a] = true
+			}
+		}
+	}
+	return addrs
 }
 
 // named reads the comment of a rule of the reference's.

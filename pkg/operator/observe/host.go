@@ -189,6 +189,7 @@ type Attachment struct {
 	Stranded  string     `json:"stranded,omitempty"`    // the host's link that was its device, back by itself since its network namespace is gone
 	Result    string     `json:"result,omitempty"`      // the file in which a runtime remembers it
 	Since     *time.Time `json:"since,omitempty"`       // when the runtime wrote that
+	Ruled     bool       `json:"-"`                     // the packet filter has something of it
 	Relic     string     `json:"-"`                     // the link of an earlier attachment of the same names, of which rules of ours are left
 	Promise   Promise    `json:"-"`                     // what the runtime remembers that it was given
 }
