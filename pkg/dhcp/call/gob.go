@@ -185,7 +185,10 @@ func (d *decoder) message() ([]byte, error) {
 	}
 	size := uint64(first)
 	if first >= 128 {
-		rest := make([]byte, -int8(first))
+		if -int(int8(first)) > 8 {
+			return nil, fmt.Errorf("gob: %w", errGob)
+		}
+		rest := make([]byte, -int(int8(first)))
 		if _, err := io.ReadFull(d.in, rest); err != nil {
 			return nil, err
 		}

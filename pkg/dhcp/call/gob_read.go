@@ -44,11 +44,13 @@ func (r *reader) uint() uint64 {
 		return 0
 	case first[0] < 128:
 		return uint64(first[0])
-	case -int8(first[0]) > 8:
+	}
+	size := -int(int8(first[0]))
+	if size > 8 {
 		r.err = errGob
 		return 0
 	}
-	return number(r.take(uint64(-int8(first[0]))))
+	return number(r.take(uint64(size)))
 }
 
 func (r *reader) int() int64 {

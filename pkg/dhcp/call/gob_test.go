@@ -70,6 +70,8 @@ func FuzzGob(f *testing.F) {
 	}
 	f.Add(out.Bytes())
 	f.Add([]byte{0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+	f.Add([]byte{0x80})
+	f.Add([]byte{2, 0x80, 0})
 	f.Fuzz(func(_ *testing.T, text []byte) {
 		d := newDecoder(bufio.NewReader(bytes.NewReader(text)))
 		for {

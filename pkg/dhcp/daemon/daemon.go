@@ -13,6 +13,7 @@ import (
 	"time"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/dhcp/call"
 	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
@@ -34,25 +35,18 @@ type Options struct {
 // Daemon is one, at one socket.
 type Daemon struct {
 	Options
-	ctx  context.Context // of all that goes on without a caller
-	lock sync.Mutex
-	held map[string]*holding // by whose they are
-	busy int                 // calls
-	quit func()
-	idle *time.Timer
-}
-
-// holding is one lease, or the place of one that is asked for.
-type holding struct {
-	sync.Mutex // one thing at a time is done about it
-	whose      string
-	rec        *lease.Record // nil: there is none
-	timer      *time.Timer
+	ctx   context.Context // of all that goes on without a caller
+	lock  sync.Mutex
+	held  map[string]*holding // by whose they are
+	turns *turns
+	busy  int // calls
+	quit  func()
+	idle  *time.Timer
 }
 
 // New reads what a daemon before it has left, and goes on with that.
 func New(ctx context.Context, o Options, quit func()) *Daemon {
-	d := &Daemon{Options: o, ctx: ctx, held: make(map[string]*holding), quit: quit}
+	d := &Daemon{Options: o, ctx: ctx, held: make(map[string]*holding), turns: newTurns(), quit: quit}
 	d.idle = time.AfterFunc(time.Hour, d.leave)
 	d.idle.Stop()
 	list, err := lease.All(d.dir())
@@ -60,6 +54,11 @@ func New(ctx context.Context, o Options, quit func()) *Daemon {
 		log.Printf("leases: %v", err)
 	}
 	for _, r := range list {
+		if !d.lives(r) {
+			log.Printf("%s: the container is gone, and its lease is not renewed", r.Whose())
+			_ = r.Remove(d.dir()) // it is told again by the next one
+			continue
+		}
 		h := d.holding(r.Whose())
 		h.rec = &r
 		d.wind(h)
@@ -74,6 +73,14 @@ func (d *Daemon) Serve(listener net.Listener) error {
 	methods := map[string]call.Method{"DHCP.Allocate": d.allocate, "DHCP.Release": d.release, "DHCP.Check": d.check}
 	for {
 		conn, err := listener.Accept()
+		if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM) {
+			log.Printf("dhcp daemon: %v", err)
+			select { // who calls waits, and the leases are kept
+			case <-time.After(time.Second):
+			case <-d.ctx.Done():
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -108,55 +115,6 @@ func (d *Daemon) leave() {
 	if d.busy == 0 && len(d.held) == 0 {
 		d.quit()
 	}
-}
-
-// take returns the lease of that name, or a place for it, for the caller alone until he yields it.
-func (d *Daemon) take(whose string) *holding {
-	for {
-		h := d.holding(whose)
-		h.Lock()
-		d.lock.Lock()
-		is := d.held[whose] == h
-		d.lock.Unlock()
-		if is {
-			return h
-		}
-		h.Unlock() // there is a new one by now
-	}
-}
-
-func (d *Daemon) holding(whose string) *holding {
-	d.lock.Lock()
-	defer d.lock.Unlock()
-	if d.held[whose] == nil {
-		d.held[whose] = &holding{whose: whose}
-	}
-	return d.held[whose]
-}
-
-// yield gives it to the next; the place of a lease that there is not goes.
-func (d *Daemon) yield(h *holding) {
-	d.lock.Lock()
-	if h.rec == nil && d.held[h.whose] == h {
-		delete(d.held, h.whose)
-	}
-	d.lock.Unlock()
-	h.Unlock()
-	d.rest()
-}
-
-// forget drops a lease and its record.
-func (d *Daemon) forget(h *holding) {
-	if h.timer != nil {
-		h.timer.Stop()
-	}
-	if h.rec == nil {
-		return
-	}
-	if err := packet.ByHand(func() error { return h.rec.Remove(d.dir()) }); err != nil {
-		log.Printf("%s: record: %v", h.whose, err)
-	}
-	h.rec = nil
 }
 
 func (d *Daemon) path(netns string) string { return filepath.Join(d.HostPrefix, netns) }
@@ -195,8 +153,10 @@ func (d *Daemon) allocate(ctx context.Context, args call.Args) (*types100.Result
 func (d *Daemon) acquire(ctx context.Context, h *holding, r lease.Record, place Place, args call.Args) (*types100.Result, error) {
 	r.Inode, r.Link, r.MAC = place.Inode, place.Link, place.MAC
 	r.ID = r.Options.Identity(r.Whose(), r.MAC, lease.Arguments(args.Args), r.IfName)
-	ctx, stop := bounded(ctx, d.Options)
+	ctx, stop := context.WithTimeout(ctx, d.ResendTimeout)
 	defer stop()
+	ctx, done := d.asking(ctx, h)
+	defer done()
 	terms, err := place.client(r, d.Options).Acquire(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("lease for %s: %w", r.IfName, err)
@@ -209,7 +169,7 @@ func (d *Daemon) acquire(ctx context.Context, h *holding, r lease.Record, place 
 		err = packet.ByHand(func() error { return r.Write(d.dir()) })
 	}
 	if err != nil {
-		return nil, errors.Join(err, place.client(r, d.Options).Release(ctx, terms))
+		return nil, errors.Join(err, place.client(r, d.Options).Release(context.WithoutCancel(ctx), terms))
 	}
 	h.rec = &r
 	d.wind(h)
@@ -220,6 +180,7 @@ func (d *Daemon) acquire(ctx context.Context, h *holding, r lease.Record, place 
 // release is a DEL. That there is no lease is success, and that it cannot be given back, too: it ends by itself.
 func (d *Daemon) release(ctx context.Context, args call.Args) (*types100.Result, error) {
 	r, _ := asked(args) // whatever the configuration has become
+	defer d.interrupt(r.Whose())()
 	h := d.take(r.Whose())
 	defer d.yield(h)
 	if h.rec == nil {

@@ -67,7 +67,6 @@ func run(o Options, pidFile string) error {
 	}
 	if own {
 		o.Idle = 0 // nobody would start it again
-		defer os.Remove(o.Socket)
 	}
 	if pidFile != "" {
 		if err := os.WriteFile(pidFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
@@ -77,7 +76,12 @@ func run(o Options, pidFile string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, func() { listener.Close() })
+	context.AfterFunc(ctx, func() {
+		if own { // before anybody can have another in its place
+			os.Remove(o.Socket)
+		}
+		listener.Close()
+	})
 	d := New(ctx, o, stop)
 	log.Printf("dhcp daemon: listens at %s, with %d leases", o.Socket, len(d.held))
 	if err := d.Serve(listener); ctx.Err() == nil {
@@ -102,14 +106,17 @@ func listen(path string) (l net.Listener, own bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, false, err
 	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, false, err
+	}
+	defer dir.Close()
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil { // of two that find one that nobody listens at, one takes its place
+		return nil, false, fmt.Errorf("lock %s: %w", dir.Name(), err)
+	}
 	address := &net.UnixAddr{Name: path, Net: "unix"}
-	if conn, err := net.DialUnix("unix", nil, address); err == nil {
-		conn.Close()
-		return nil, false, fmt.Errorf("%s: a daemon is there already", path)
-	} else if errors.Is(err, unix.ECONNREFUSED) { // of one that was killed
-		if err := os.Remove(path); err != nil {
-			return nil, false, err
-		}
+	if err := vacate(address); err != nil {
+		return nil, false, err
 	}
 	unix.Umask(0o177)
 	u, err := net.ListenUnix("unix", address)
@@ -119,4 +126,17 @@ func listen(path string) (l net.Listener, own bool, err error) {
 	}
 	u.SetUnlinkOnClose(false) // it is removed when all is done
 	return u, true, nil
+}
+
+// vacate removes the socket of a daemon that was killed.
+func vacate(address *net.UnixAddr) error {
+	conn, err := net.DialUnix("unix", nil, address)
+	switch {
+	case err == nil:
+		conn.Close()
+		return fmt.Errorf("%s: a daemon is there already", address.Name)
+	case errors.Is(err, unix.ECONNREFUSED):
+		return os.Remove(address.Name)
+	}
+	return nil
 }

@@ -78,6 +78,13 @@ func (p Place) is(r lease.Record) bool {
 	return p.Inode == r.Inode && p.Link == r.Link && (p.MAC.String() == r.MAC.String() || slices.ContainsFunc(p.Addrs, has))
 }
 
+// lives says whether the namespace of a lease is there, without going in.
+func (d *Daemon) lives(r lease.Record) bool {
+	var stat unix.Stat_t
+	err := unix.Stat(d.path(r.Netns), &stat)
+	return err == nil && stat.Ino == r.Inode || err != nil && !gone(err)
+}
+
 // client asks as whom the server knows: by the Ethernet address of the beginning.
 func (p Place) client(r lease.Record, o Options) lease.Client {
 	return lease.Client{Socket: p.Socket, MAC: r.MAC, ID: r.ID, Options: r.Options, Broadcast: o.Broadcast, Patience: o.Patience}
@@ -105,10 +112,9 @@ func down(netns, ifName string) error {
 }
 
 func setMTU(netns, ifName string, mtu int) error {
-	return inside(netns, 0, func(s *site.Site) error { return s.Container.Conn.Send(rtnl.SetMTU(ifName, mtu)) })
-}
-
-// bounded is a context that ends with the first of both.
-func bounded(ctx context.Context, o Options) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, o.ResendTimeout)
+	err := inside(netns, 0, func(s *site.Site) error { return s.Container.Conn.Send(rtnl.SetMTU(ifName, mtu)) })
+	if err != nil {
+		return fmt.Errorf("the server's MTU %d on %s: %w", mtu, ifName, err)
+	}
+	return nil
 }

@@ -3,8 +3,10 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,9 +14,6 @@ import (
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
 	"github.com/trestle-cni/trestle/pkg/dhcp/packet"
 )
-
-// shortest is the least time between two questions about one lease.
-const shortest = time.Second
 
 // last is how long is asked for a lease that ended, while no daemon was there to renew it, say: mostly its address is still free.
 const last = 2 * time.Second
@@ -37,6 +36,8 @@ func (d *Daemon) after(h *holding, wait time.Duration) {
 
 // tend renews a lease: of its server, then of any, then not at all.
 func (d *Daemon) tend(h *holding) {
+	server, by := h.due()
+	defer d.turns.take(server, by)()
 	h.Lock()
 	defer d.yield(h)
 	if h.rec == nil || h.rec.Over != "" || d.ctx.Err() != nil {
@@ -53,17 +54,37 @@ func (d *Daemon) tend(h *holding) {
 		d.forget(h)
 		return
 	case err != nil:
-		log.Printf("%s: %v", r.Whose(), err)
-		d.again(h, true)
+		d.unreachable(h, err)
 		return
 	}
 	defer place.Leave()
 	d.renew(h, place.client(r, d.Options))
 }
 
+// due says whom to ask about a lease, and by when. While it waits for its turn it may be given back.
+func (h *holding) due() (server netip.Addr, by time.Duration) {
+	h.Lock()
+	defer h.Unlock()
+	if h.rec != nil {
+		server = h.rec.Server
+		by, _ = h.rec.Ends()
+	}
+	return server, by
+}
+
 // gone says whether the error means that the container, or its interface, is not there.
 func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) // a path that is no namespace any more
+}
+
+// unreachable is a container into which one cannot go now.
+func (d *Daemon) unreachable(h *holding, err error) {
+	if ends, _ := h.rec.Ends(); lease.Now() >= ends {
+		d.over(h, fmt.Sprintf("it ended, and was not renewed: %v", err))
+		return
+	}
+	log.Printf("%s: %v", h.whose, err)
+	d.again(h, true)
 }
 
 func (d *Daemon) renew(h *holding, c lease.Client) {
@@ -72,17 +93,19 @@ func (d *Daemon) renew(h *holding, c lease.Client) {
 	rebind := h.rec.Began + h.rec.Rebind
 	everybody, left := now >= rebind, max(ends-now, last)
 	if !everybody { // nobody waits for the one server beyond the time when all are asked
-		left = max(rebind-now, shortest)
+		left = max(rebind-now, lease.Shortest)
 	}
 	ctx, stop := context.WithTimeout(d.ctx, left)
 	defer stop()
-	terms, err := c.Renew(ctx, h.rec.Terms, everybody, min(d.Patience, max(shortest, left/4)))
+	ctx, done := d.asking(ctx, h)
+	defer done()
+	terms, err := c.Renew(ctx, h.rec.Terms, everybody, min(d.Patience, max(lease.Shortest, left/4)))
 	switch {
 	case err == nil:
 		d.renewed(h, terms)
 	case lease.Refused(err):
 		d.over(h, err.Error())
-	case d.ctx.Err() != nil: // whoever comes after this daemon goes on
+	case d.ctx.Err() != nil, errors.Is(context.Cause(ctx), errDEL): // whoever comes after this daemon goes on, or gives it back
 	case now >= ends:
 		d.over(h, "it ended, and no server renewed it")
 	default:
@@ -116,7 +139,7 @@ func (d *Daemon) again(h *holding, everybody bool) {
 	case !everybody:
 		next = now
 	}
-	d.after(h, min(max((next-now)/2, shortest), next-now))
+	d.after(h, min(max((next-now)/2, lease.Shortest), next-now))
 }
 
 // over is the end of a lease that the container still has: its address may be somebody else's now, so the interface goes down.

@@ -34,21 +34,20 @@ func Refused(err error) bool { return errors.Is(err, errNAK) }
 // Acquire asks until there is a lease, ever more patiently, or ctx ends.
 func (c Client) Acquire(ctx context.Context) (Terms, error) {
 	said := errors.New("no server answers")
+	var refused []netip.Addr // servers that take their offers back
 	for wait := time.Second; ; wait = min(2*wait, c.Patience) {
-		terms, err := c.once(ctx, wait)
+		tried := Now()
+		terms, err := c.once(ctx, wait, &refused)
 		if err == nil {
 			return terms, nil
 		}
-		waited := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
-		if !waited {
+		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 			said = err
 		}
 		if ctx.Err() != nil {
-			return Terms{}, fmt.Errorf("%w: %w", said, ctx.Err())
+			return Terms{}, fmt.Errorf("%w: %w", said, context.Cause(ctx))
 		}
-		if !waited { // a server's no, or a link's that is down, comes at once
-			pause(ctx, wait)
-		}
+		pause(ctx, wait-(Now()-tried)) // a server's no, or a link's that is down, comes at once
 	}
 }
 
@@ -59,21 +58,52 @@ func pause(ctx context.Context, wait time.Duration) {
 }
 
 // once is one discovery and one request.
-func (c Client) once(ctx context.Context, wait time.Duration) (Terms, error) {
+func (c Client) once(ctx context.Context, wait time.Duration, refused *[]netip.Addr) (Terms, error) {
 	discover, err := c.message(dhcpv4.MessageTypeDiscover)
 	if err != nil {
 		return Terms{}, err
 	}
-	offer, _, err := c.ask(ctx, discover, packet.Everybody(netip.Addr{}), wait, dhcpv4.MessageTypeOffer)
+	offer, err := c.offered(ctx, discover, wait, *refused)
 	if err != nil {
 		return Terms{}, err
 	}
 	request, err := c.message(dhcpv4.MessageTypeRequest, dhcpv4.WithTransactionID(discover.TransactionID),
-		dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(offer.YourIPAddr)), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(offer.ServerIdentifier())))
+		dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(offer.Addr.Addr().AsSlice())), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(offer.Server.AsSlice())))
 	if err != nil {
 		return Terms{}, err
 	}
-	return c.granted(ctx, request, packet.Everybody(netip.Addr{}), wait)
+	terms, err := c.granted(ctx, question{request, packet.Everybody(netip.Addr{}), wait, wait}, offer.Server, false)
+	switch {
+	case Refused(err):
+		*refused = append(*refused, offer.Server)
+	case errors.Is(err, errUnusable):
+		err = errors.Join(err, c.Release(ctx, offer))
+	}
+	return terms, err
+}
+
+// offered takes the first offer that can be used. One of a server that has refused before what it had offered is taken where nobody else offers anything.
+func (c Client) offered(ctx context.Context, discover *dhcpv4.DHCPv4, wait time.Duration, refused []netip.Addr) (offer Terms, err error) {
+	var useless error
+	err = c.ask(ctx, question{discover, packet.Everybody(netip.Addr{}), wait, wait}, func(m *dhcpv4.DHCPv4, from packet.Way) bool {
+		if m.MessageType() != dhcpv4.MessageTypeOffer {
+			return false
+		}
+		terms, unusable := c.Options.read(m, from)
+		if unusable != nil {
+			useless = unusable
+			return false
+		}
+		offer = terms
+		return !slices.Contains(refused, terms.Server)
+	})
+	switch {
+	case offer.Server.IsValid() && ctx.Err() == nil:
+		return offer, nil
+	case useless != nil:
+		return offer, useless
+	}
+	return offer, err
 }
 
 // Renew asks for more time: the server that gave it, or everybody.
@@ -87,7 +117,7 @@ func (c Client) Renew(ctx context.Context, terms Terms, everybody bool, wait tim
 	if !everybody {
 		way = c.wayTo(ctx, terms)
 	}
-	return c.granted(ctx, request, way, wait)
+	return c.granted(ctx, question{request, way, Shortest, wait}, terms.Server, everybody)
 }
 
 // wayTo is the way to the server, or to the router before it, as it is now: the Ethernet address that was there when the lease was given may be another's by
@@ -104,13 +134,28 @@ func (c Client) wayTo(ctx context.Context, terms Terms) packet.Way {
 	return way
 }
 
-func (c Client) granted(ctx context.Context, request *dhcpv4.DHCPv4, way packet.Way, wait time.Duration) (Terms, error) {
+// granted asks for an address. What counts is the answer of the server that is asked. Where everybody is asked, a yes of anybody does; and another's no, which may
+// know nothing of the lease, where nobody says yes in that time.
+func (c Client) granted(ctx context.Context, request question, server netip.Addr, everybody bool) (terms Terms, err error) {
 	began := Now()
-	ack, from, err := c.ask(ctx, request, way, wait, dhcpv4.MessageTypeAck)
-	if err != nil {
-		return Terms{}, err
+	var said error
+	err = c.ask(ctx, request, func(m *dhcpv4.DHCPv4, from packet.Way) bool {
+		its := identifier(m) == server
+		switch kind := m.MessageType(); {
+		case !its && !everybody:
+			return false
+		case kind == dhcpv4.MessageTypeAck:
+			terms, said = c.Options.read(m, from)
+			return true
+		case kind == dhcpv4.MessageTypeNak:
+			said = errNAK
+			return its
+		}
+		return false
+	})
+	if said != nil {
+		err = said
 	}
-	terms, err := c.Options.read(ack, from)
 	terms.Began = began
 	return terms, err
 }
@@ -149,29 +194,43 @@ func (c Client) message(kind dhcpv4.MessageType, more ...dhcpv4.Modifier) (*dhcp
 	return m, nil
 }
 
-// ask sends a message and waits for an answer to it of the kind.
-func (c Client) ask(ctx context.Context, m *dhcpv4.DHCPv4, way packet.Way, wait time.Duration, kind dhcpv4.MessageType) (*dhcpv4.DHCPv4, packet.Way, error) {
-	if err := c.Socket.Send(way, m.ToBytes()); err != nil {
-		return nil, packet.Way{}, err
-	}
-	ctx, stop := context.WithTimeout(ctx, wait+rand.N(wait/8+1))
+// question is a message that goes by a way, and again, each time after twice as long, while an answer is waited for.
+type question struct {
+	*dhcpv4.DHCPv4
+	way         packet.Way
+	again, wait time.Duration
+}
+
+// ask shows each answer, until one is taken.
+func (c Client) ask(ctx context.Context, q question, take func(*dhcpv4.DHCPv4, packet.Way) bool) error {
+	ctx, stop := context.WithTimeout(ctx, q.wait+rand.N(q.wait/8+1))
 	defer stop()
+	for ; ; q.again *= 2 {
+		if err := c.Socket.Send(q.way, q.ToBytes()); err != nil {
+			return err
+		}
+		err := c.answered(ctx, q, take)
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
+}
+
+// answered waits until it is time to ask again.
+func (c Client) answered(ctx context.Context, q question, take func(*dhcpv4.DHCPv4, packet.Way) bool) error {
+	if q.again < q.wait {
+		var stop func()
+		ctx, stop = context.WithTimeout(ctx, q.again)
+		defer stop()
+	}
 	for {
 		from, body, err := c.Socket.Receive(ctx)
 		if err != nil {
-			return nil, from, err
+			return err
 		}
-		answer, err := dhcpv4.FromBytes(body)
-		if err != nil || answer.OpCode != dhcpv4.OpcodeBootReply || answer.TransactionID != m.TransactionID || !slices.Equal(answer.ClientHWAddr, m.ClientHWAddr) {
-			continue
-		}
-		switch answer.MessageType() {
-		case kind:
-			return answer, from, nil
-		case dhcpv4.MessageTypeNak:
-			if kind == dhcpv4.MessageTypeAck {
-				return nil, from, errNAK
-			}
+		m, err := dhcpv4.FromBytes(body)
+		if err == nil && m.OpCode == dhcpv4.OpcodeBootReply && m.TransactionID == q.TransactionID && slices.Equal(m.ClientHWAddr, q.ClientHWAddr) && take(m, from) {
+			return nil
 		}
 	}
 }

@@ -73,17 +73,20 @@ func Read(ipam *keys.Object, args string) (o Options) {
 func (o *Options) provide(ipam *keys.Object, args map[string]string) {
 	var later []Option
 	for _, entry := range ipam.Objects("provide") {
-		given := Option{code(entry), entry.String("value", "")}
-		if from := entry.String("fromArg", ""); from != "" {
-			if given.Value = args[from]; given.Value != "" {
-				later = append(later, given)
-			}
-			continue
+		given, key := Option{code(entry), entry.String("value", "")}, "value"
+		from := entry.String("fromArg", "")
+		if from != "" {
+			given.Value, key = args[from], "fromArg"
 		}
 		if len(given.Value) > longest {
-			entry.Reject("value", given.Value, fmt.Sprintf("must have %d bytes at most", longest))
+			entry.Reject(key, given.Value, fmt.Sprintf("must have %d bytes at most", longest))
 		}
-		o.Provide = append(o.Provide, given)
+		switch {
+		case from == "":
+			o.Provide = append(o.Provide, given)
+		case given.Value != "":
+			later = append(later, given)
+		}
 	}
 	o.Provide = append(o.Provide, later...)
 }

@@ -5,6 +5,7 @@ package lease
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -95,10 +96,34 @@ func read(path string) (*Record, error) {
 	if err == nil {
 		err = json.Unmarshal(text, r)
 	}
-	if err != nil {
+	if plainfile.Absent(err) {
 		return nil, err
 	}
+	if err == nil {
+		err = r.whole(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	return r, nil
+}
+
+// whole says what a record lacks that every one has which a daemon wrote down since the machine's boot, at its place. Who knows less of a lease can neither renew it
+// nor give it back.
+func (r Record) whole(path string) error {
+	switch {
+	case r.file(filepath.Dir(path)) != path:
+		return fmt.Errorf("the lease of %s is not written down under this name", r.Whose())
+	case r.Netns == "" || r.Inode == 0 || r.Link <= 0 || len(r.MAC) == 0:
+		return errors.New("it does not say of which interface it is")
+	case !r.Addr.IsValid() || !r.Addr.Addr().Is4() || !r.Server.Is4():
+		return errors.New("it does not say what was given, and by whom")
+	case r.Began > Now():
+		return errors.New("it is of another boot")
+	case r.End < 0 || r.End > 0 && (r.Renew <= 0 || r.Rebind < r.Renew || r.End < r.Rebind):
+		return errors.New("it does not say when it is to be renewed")
+	}
+	return nil
 }
 
 // All returns the records of a directory, and what of it cannot be read.
