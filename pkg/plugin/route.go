@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/containernetworking/cni/pkg/types"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/keys"
 )
@@ -27,7 +28,7 @@ func Routes(o *keys.Object, key string) []*types.Route {
 			AdvMSS:   entry.Int("advmss", 0, 0, maxSize),
 			Priority: entry.Int("priority", 0, 0, maxNumber),
 			Table:    number(entry, "table", maxNumber),
-			Scope:    number(entry, "scope", math.MaxUint8),
+			Scope:    number(entry, "scope", unix.RT_SCOPE_NOWHERE-1),
 		}
 		dst := entry.Prefix("dst")
 		if first := o.List(key)[i][0]; !entry.Has("dst") && (first == '{' || first == 'n') { // anything else has been rejected

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -37,13 +39,32 @@ func (t Tap) ready(*site.Side) error {
 	case err != nil: // what runs in a container of its own, or without root where udev has not opened it to all
 		return fault.New(fault.Unsupported, "let the plugin open it: chmod 666 "+tunDevice, "tap: %s: %w", tunDevice, err)
 	}
-	if t.Label == "" {
-		return nil
+	if err := fault.Join(mapped("owner", t.Owner, "/proc/self/uid_map"), mapped("group", t.Group, "/proc/self/gid_map")); err != nil || t.Label == "" {
+		return err
 	}
 	if _, err := os.Stat("/sys/fs/selinux/enforce"); err != nil {
 		return fault.New(fault.Unsupported, "leave selinuxContext out", "selinuxContext: %s: this machine has no SELinux", t.Label)
 	}
 	return nil
+}
+
+// mapped refuses a number that is nobody's in the plugin's own namespace of users (user_namespaces(7)), as that of a plugin without root: the kernel takes no such.
+func mapped(key string, id int64, file string) error {
+	if id < 0 {
+		return nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	for fields := strings.Fields(string(text)); len(fields) >= 3; fields = fields[3:] { // the first number here, the same outside, how many
+		first, _ := strconv.ParseInt(fields[0], 10, 64)
+		count, _ := strconv.ParseInt(fields[2], 10, 64)
+		if id >= first && id-first < count {
+			return nil
+		}
+	}
+	return fault.New(fault.Config, "use a number of "+file, "%s: %d: is nobody's number where the plugin runs", key, id)
 }
 
 func (t Tap) fits(*site.Side, netlink.Link) error { return nil }

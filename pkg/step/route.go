@@ -80,6 +80,9 @@ func (r Routes) Apply(_ context.Context, s *site.Site) (bool, error) {
 		if errors.Is(err, unix.EEXIST) {
 			continue
 		}
+		if errors.Is(err, unix.EINVAL) {
+			return created, fault.New(fault.Config, "mend that route, in the configuration or where the addresses come from", "%s: %w", route, err)
+		}
 		if err != nil {
 			return created, fmt.Errorf("%s: %w", route, err)
 		}

@@ -1,6 +1,7 @@
 package bandwidth
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 
@@ -39,9 +40,12 @@ func Parse(req *plugin.Request) (Config, error) {
 	if most := uint64(k.Large("maxBurst", 0, 0, mostBurst)); most != 0 {
 		if most < 8 {
 			k.Reject("maxBurst", most, "must be 0, or 8 bits, a byte, at least")
+			most = 8
 		}
 		c.Ingress.Burst, c.Egress.Burst = min(c.Ingress.Burst, most), min(c.Egress.Burst, most)
 	}
+	c.Ingress.lasts(k, "ingressRate", "ingressBurst")
+	c.Egress.lasts(k, "egressRate", "egressBurst")
 	if len(c.Unshaped) > 0 && len(c.Only) > 0 {
 		k.Reject("shapedSubnets", k.Raw("shapedSubnets"), "cannot be combined with unshapedSubnets")
 	}
@@ -52,6 +56,8 @@ func Parse(req *plugin.Request) (Config, error) {
 const (
 	mostBurst   = 8*math.MaxUint32 + 7
 	mostLatency = 10000
+
+	microseconds = 1000000 // of a second
 )
 
 func limit(k *keys.Object, rateKey, burstKey string) Limit {
@@ -66,4 +72,11 @@ func limit(k *keys.Object, rateKey, burstKey string) Limit {
 		k.Reject(rateKey, l.Rate, "must be 8 bits a second, a byte, at least, and so must "+burstKey)
 	}
 	return l
+}
+
+// lasts refuses a burst that is over before the kernel's clock of queues has moved: it takes none.
+func (l Limit) lasts(k *keys.Object, rateKey, burstKey string) {
+	if l.Burst != 0 && l.Burst*microseconds < l.Rate {
+		k.Reject(burstKey, l.Burst, fmt.Sprintf("must be a microsecond's worth of %s at least, %d bits, and so must maxBurst", rateKey, l.Rate/microseconds+1))
+	}
 }

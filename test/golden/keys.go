@@ -20,7 +20,7 @@ func Documented(t *testing.T) {
 		t.Fatal(err)
 	}
 	code = append(code, shared(t, code)...)
-	reads := regexp.MustCompile(`\.(?:String|Bool|Int|Number|Has|Objects|Object|Strings|Addr|MAC)\("(\w+)"`).FindAllSubmatch(code, -1)
+	reads := regexp.MustCompile(`\.(?:String|Bool|Int|Large|Number|Has|Objects|Object|Strings|Addr|MAC)\("(\w+)"`).FindAllSubmatch(code, -1)
 	if len(reads) == 0 {
 		t.Fatal("config.go reads no key")
 	}

@@ -89,7 +89,7 @@ func TestRoutes(t *testing.T) {
 		`{"dst": "0.0.0.0/0", "gw": "::"}`:                           `refused: result of static: routes[0].gw: "::": must be of the family of 0.0.0.0/0`,
 		`{"dst": "::/0", "gw": "0.0.0.0"}`:                           `refused: result of static: routes[0].gw: "0.0.0.0": must be of the family of ::/0`,
 		`{"dst": "10.9.0.0/16", "priority": -1}`:                     "refused: result of static: routes[0].priority: -1: must be a whole number from 0 to 4294967295",
-		`{"dst": "10.9.0.0/16", "scope": 300}`:                       "refused: result of static: routes[0].scope: 300: must be a whole number from 0 to 255",
+		`{"dst": "10.9.0.0/16", "scope": 300}`:                       "refused: result of static: routes[0].scope: 300: must be a whole number from 0 to 254",
 		`{"dst": "10.9.0.0/16", "table": 4294967296}`:                "refused: result of static: routes[0].table: 4294967296: must be a whole number from 0 to 4294967295",
 		`{"dst": "10.9.0.0/16", "mtu": -1}`:                          "refused: result of static: routes[0].mtu: -1: must be a whole number from 0 to 65535",
 		`{"dst": "10.9.0.0/16", "advmss": 70000}`:                    "refused: result of static: routes[0].advmss: 70000: must be a whole number from 0 to 65535",
