@@ -69,6 +69,7 @@ func contracts() []contract {
 			Shim{Owner: one, Wanted: true, IfName: "eth0", Addrs: addresses("10.1.0.2", "fd00::2")}, []change{
 				{"ip route del 10.1.0.2/32", "", "way to 10.1.0.2"},
 				{"ip link del " + link, "", "link " + link + ": not found"},
+				{"ip link set " + link + " alias x", "", "alias of " + link},
 			}},
 		{"bridge", nil, br, []change{
 			{"ip link set br0 down", "", "expected up, found down"},
@@ -151,7 +152,9 @@ func contracts() []contract {
 			{"in sysctl -qw net.ipv4.tcp_keepalive_time=501", "", "tcp_keepalive_time: expected 0x1f4, found 501"},
 		}},
 		{"shaped", full, Shaped{shape}, []change{{"tc qdisc del dev " + link + " root", "", "queue of " + link}}},
-		{"mirrored", full, Mirrored{Shape: shape, Name: MirrorNames(one)[0], MAC: net.HardwareAddr{2, 0, 0, 0, 0, 9}}, []change{
+		{"mirrored", full, Mirrored{Shape: shape, Name: MirrorNames(one)[0], MAC: MirrorMAC(MirrorNames(one)[0])}, []change{
+			{"ip link set " + MirrorNames(one)[0] + " alias x", "", "alias of bwp"},
+			{"ip\nlink\nset\n" + MirrorNames(one)[0] + "\nalias\n", "", "alias of bwp"},
 			{"tc qdisc del dev " + MirrorNames(one)[0] + " root", "", "queue of bwp"},
 			{"tc qdisc del dev " + link + " ingress", "", "led to bwp"},
 			{"ip link set " + MirrorNames(one)[0] + " down", "", "expected up, found down"},

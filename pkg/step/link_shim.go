@@ -50,7 +50,13 @@ func (h Shim) Apply(_ context.Context, s *site.Site) (bool, error) {
 			return true, err
 		}
 	} else if !marked(link, h.Owner) {
-		return false, heldBy(h.Owner, link)
+		if link.Attrs().HardwareAddr.String() != h.mac().String() {
+			return false, fault.New(fault.Taken, "remove that link", "link %s: exists already, marked %q", link.Attrs().Name, link.Attrs().Alias)
+		}
+		if err := s.Host.Conn.Send(rtnl.SetAlias(link.Attrs().Name, h.Owner.Tag(owner.AliasRoom))); err != nil { // somebody took the mark off
+			return false, err
+		}
+		created = true
 	}
 	routed, err := h.route(s, link, parent)
 	return created || routed, err

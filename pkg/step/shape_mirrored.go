@@ -3,6 +3,7 @@ package step
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -44,7 +45,7 @@ func MirrorNames(o owner.Owner) []string {
 	return []string{mirrorName(network + id), mirrorName(network + id + ifName)}
 }
 
-// MirrorMAC is an Ethernet address for the link of that name, of which no result tells: the number in the name, locally administered, unicast.
+// MirrorMAC is the Ethernet address of the link of that name, by which ours is told from the reference's: the number in the name, locally administered, unicast.
 func MirrorMAC(name string) net.HardwareAddr {
 	mac, _ := hex.DecodeString(strings.TrimPrefix(name, "bwp")) // a name of mirrorName's
 	mac[0] = mac[0]&^1 | 2
@@ -100,7 +101,7 @@ func (m Mirrored) Apply(_ context.Context, at *site.Site) (bool, error) {
 // link returns the link, up.
 func (m Mirrored) link(at *site.Site, host netlink.Link) (netlink.Link, bool, error) {
 	link, err := find(m.on(at), m.Name)
-	if err != nil || link != nil && isUp(link) {
+	if err != nil || link != nil && isUp(link) && m.unmarked(link) == nil {
 		return link, false, err
 	}
 	if link == nil {
@@ -108,11 +109,27 @@ func (m Mirrored) link(at *site.Site, host netlink.Link) (netlink.Link, bool, er
 		if err != nil {
 			return nil, true, unsupported("ifb", err)
 		}
-	} else if err := m.on(at).Conn.Send(rtnl.SetUp(m.Name)); err != nil {
-		return nil, true, err
+	} else {
+		if m.unmarked(link) != nil {
+			err = m.on(at).Conn.Send(rtnl.SetAlias(m.Name, m.Owner.Tag(owner.AliasRoom)))
+		}
+		if err == nil {
+			err = m.on(at).Conn.Send(rtnl.SetUp(m.Name))
+		}
+		if err != nil {
+			return nil, true, err
+		}
 	}
 	link, err = need(m.on(at), m.Name)
 	return link, true, err
+}
+
+// unmarked is the drift of a link that is ours, by its Ethernet address, and does not say whose. The reference marks none.
+func (m Mirrored) unmarked(link netlink.Link) error {
+	if marked(link, m.Owner) || link.Attrs().HardwareAddr.String() != MirrorMAC(m.Name).String() {
+		return nil
+	}
+	return drift("alias of "+m.Name, fmt.Sprintf("%q", m.Owner.Tag(owner.AliasRoom)), fmt.Sprintf("%q", link.Attrs().Alias))
 }
 
 // all is the bound without subnets: what is not bound does not come to the link.
@@ -215,7 +232,7 @@ func (m Mirrored) Verify(_ context.Context, at *site.Site) error {
 	if err != nil {
 		return err
 	}
-	errs := []error{m.all().verify(at, link)}
+	errs := []error{m.all().verify(at, link), m.unmarked(link)}
 	if !isUp(link) {
 		errs = append(errs, drift("link "+m.Name, "up", "down"))
 	}

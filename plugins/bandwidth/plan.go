@@ -45,10 +45,11 @@ func mirrorOf(call attach.Call) (name string, mac net.HardwareAddr, result *type
 			return link.Name, mac, call.Result
 		}
 	}
-	name, mac = names[0], call.MAC("ifb")
+	name = names[0]
 	if call.Taken != nil && call.Taken(name) {
 		name = names[1]
 	}
+	mac = step.MirrorMAC(name)
 	r := *call.Result
 	r.Interfaces = append(slices.Clone(r.Interfaces), &types100.Interface{Name: name, Mac: mac.String()})
 	return name, mac, &r
