@@ -147,10 +147,9 @@ func (s *Side) Watch(group uint) (events *rtnl.Events, err error) {
 // LinkByName returns one link as it was when this side last changed a link, took a lock or was told to Forget; what was not read since then is read
 // now. So all that is looked at before a change is seen in one state, and read once. The error is ENODEV where there is none.
 func (s *Side) LinkByName(name string) (netlink.Link, error) {
-	if changes := s.Conn.LinkChanges(); s.links == nil || changes != s.changes {
-		s.links, s.changes = make(map[string]netlink.Link), changes
-	}
-	if link, known := s.links[name]; known {
+	if link, known := s.read()[name]; known && link == nil {
+		return nil, unix.ENODEV
+	} else if known {
 		return link, nil
 	}
 	link, err := s.Conn.LinkByName(name)
@@ -158,6 +157,30 @@ func (s *Side) LinkByName(name string) (netlink.Link, error) {
 		s.links[name] = link
 	}
 	return link, err
+}
+
+// LinksByName reads those of the links that there are, by one request, and of all of them LinkByName knows from then on.
+func (s *Side) LinksByName(names ...string) ([]netlink.Link, error) {
+	list, err := s.Conn.LinksByName(names...)
+	if err != nil {
+		return nil, err
+	}
+	known := s.read()
+	for _, name := range names {
+		known[name] = nil
+	}
+	for _, link := range list {
+		known[link.Attrs().Name] = link
+	}
+	return list, nil
+}
+
+// read are the links that were read since the last change; without one: there is none of that name.
+func (s *Side) read() map[string]netlink.Link {
+	if changes := s.Conn.LinkChanges(); s.links == nil || changes != s.changes {
+		s.links, s.changes = make(map[string]netlink.Link), changes
+	}
+	return s.links
 }
 
 // Forget makes LinkByName read again: for whoever waits for what others change.

@@ -186,16 +186,14 @@ func (m Mirrored) links(at *site.Site) (list []netlink.Link, err error) {
 	if names == nil {
 		return m.marked(at)
 	}
-	for i, name := range names {
-		link, err := find(m.on(at), name)
-		if err != nil {
-			return nil, err
-		}
-		if link == nil || link.Type() != "ifb" {
-			continue
-		}
+	there, err := m.on(at).LinksByName(names[0], names[1], m.Owner.HostLink()) // which is asked for next, by who removes it
+	if err != nil {
+		return nil, err
+	}
+	for _, link := range there {
 		o, marked := owner.Parse(link.Attrs().Alias)
-		if marked && o.ID == m.Owner.ID || !marked && i == 0 {
+		reference := !marked && link.Attrs().Name == names[0] && !m.Rest // or of another interface of the container, of which a list without the plugin tells nothing
+		if link.Type() == "ifb" && (marked && o.ID == m.Owner.ID || reference) {
 			list = append(list, link)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/containernetworking/cni/libcni"
 
+	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/pkg/step"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/reference"
 	"github.com/trestle-cni/trestle/test/snapshot"
@@ -59,14 +61,16 @@ func TestLinkBeside(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		s := &settled{newStreet(t), nil, nil, ""}
-		shell(t, `ip link add bwp0123456789ab type ifb; ip link set bwp0123456789ab alias "t1 47d8bd46877831cc 71cda6c78cb321c49afa0c pair/cnitool-88ecf97b9d807b273b9e/eth0"`)
+		o := owner.Of("pair", "cnitool-88ecf97b9d807b273b9e", "eth0")
+		beside := step.MirrorNames(o)[0]
+		shell(t, fmt.Sprintf(`ip link add %[1]s type ifb; ip link set %[1]s alias "%[2]s"`, beside, o.Tag(owner.AliasRoom)))
 		if out := s.tool("ls"); !strings.Contains(out, "cnitool-88ecf97b9d807b273b9e") || !strings.Contains(out, "half") {
 			t.Errorf("ls: %s", out)
 		}
-		if out, _ := s.ends("doctor"); !strings.Contains(string(out), "the link bwp0123456789ab is all there is") {
+		if out, _ := s.ends("doctor"); !strings.Contains(string(out), "the link "+beside+" is all there is") {
 			t.Errorf("doctor: %s", out)
 		}
 		s.tool("gc", "--yes")
-		shell(t, "! ip link show bwp0123456789ab")
+		shell(t, "! ip link show "+beside)
 	})
 }

@@ -1,6 +1,8 @@
 package rtnl
 
 import (
+	"errors"
+
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -18,6 +20,28 @@ func (c *Conn) LinkByName(name string) (netlink.Link, error) {
 		return nil, unix.ENODEV
 	}
 	return c.link(byName(unix.RTM_GETLINK, name))
+}
+
+// LinksByName reads those of the links that there are, by one request.
+func (c *Conn) LinksByName(names ...string) (links []netlink.Link, err error) {
+	var requests []*nl.NetlinkRequest
+	for _, name := range names {
+		if len(name) < unix.IFNAMSIZ {
+			requests = append(requests, withoutStatistics(byName(unix.RTM_GETLINK, name)))
+		}
+	}
+	bodies, err := c.read(requests...)
+	if err != nil && !errors.Is(err, unix.ENODEV) {
+		return nil, err
+	}
+	for _, body := range bodies {
+		link, err := netlink.LinkDeserialize(nil, body)
+		if err != nil {
+			return nil, err
+		}
+		links = append(links, link)
+	}
+	return links, nil
 }
 
 // LinkByIndex reads one link. The error is ENODEV where there is none.

@@ -123,24 +123,33 @@ func (c *Conn) Read(request *nl.NetlinkRequest) ([][]byte, error) {
 	}
 }
 
-func (c *Conn) read(request *nl.NetlinkRequest) (bodies [][]byte, err error) {
+// read sends the requests in one datagram. Where one is for what is not there (ENODEV), and another fails otherwise, that is the error.
+func (c *Conn) read(requests ...*nl.NetlinkRequest) (bodies [][]byte, err error) {
 	if c.over != nil {
 		return nil, c.over
 	}
 	if err := c.ready(); err != nil {
 		return nil, err
 	}
-	request.Seq = c.sock.Next()
-	request.Flags &^= unix.NLM_F_ACK
+	var datagram []byte
+	asked := make(map[uint32]bool, len(requests))
+	for _, r := range requests {
+		r.Seq = c.sock.Next()
+		r.Flags &^= unix.NLM_F_ACK
+		asked[r.Seq] = true
+		datagram = append(datagram, r.Serialize()...)
+	}
 	var said error
-	err = c.sock.Exchange(request.Serialize(), func(m nlsocket.Message) {
+	err = c.sock.Exchange(datagram, func(m nlsocket.Message) {
 		if m.Flags&unix.NLM_F_DUMP_INTR != 0 {
 			said = errInterrupted
 		}
 		switch {
-		case m.Sequence != request.Seq || m.Type == unix.NLMSG_DONE || c.over != nil:
+		case !asked[m.Sequence] || m.Type == unix.NLMSG_DONE || c.over != nil:
 		case m.Type == unix.NLMSG_ERROR:
-			said = acknowledgement(m)
+			if said == nil || errors.Is(said, unix.ENODEV) {
+				said = acknowledgement(m)
+			}
 		default:
 			bodies = append(bodies, append([]byte(nil), m.Data...))
 			c.bear(len(m.Data))
