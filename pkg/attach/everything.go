@@ -39,7 +39,7 @@ func (v *verb) everything(p plan.Plan, o owner.Owner) plan.Plan {
 		}
 	}
 	if !slices.ContainsFunc(p.Ground, func(s plan.Step) bool { _, ok := plan.As[step.Tables](s); return ok }) {
-		p.Ground = append(p.Ground, step.Tables{})
+		p.Ground = append([]plan.Step{step.Tables{}}, p.Ground...)
 	}
 	return p
 }

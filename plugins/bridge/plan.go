@@ -67,8 +67,12 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 
 // ground is what all containers on the bridge share.
 func ground(c Config, call attach.Call, n network) []plan.Step {
-	steps := []plan.Step{step.Bridge{Name: c.Bridge, MAC: call.MAC("bridge"), MTU: c.MTU, Promisc: c.Promisc, VLANFiltering: c.VLANFiltering,
-		Gateway: c.l3() && c.IsGateway}}
+	var steps []plan.Step
+	if c.l3() && (c.IPMasq || c.IsGateway) || c.MACSpoofCheck {
+		steps = append(steps, step.Tables{}) // the first to be made and the last to go, since they guard what the bridge lets in
+	}
+	steps = append(steps, step.Bridge{Name: c.Bridge, MAC: call.MAC("bridge"), MTU: c.MTU, Promisc: c.Promisc, VLANFiltering: c.VLANFiltering,
+		Gateway: c.l3() && c.IsGateway})
 	if c.l3() && c.IsGateway {
 		gateway := step.Gateway{Link: c.hostLink(), Addrs: n.Gateways(), Force: c.ForceAddress}
 		if c.VLAN != 0 {
@@ -76,9 +80,6 @@ func ground(c Config, call attach.Call, n network) []plan.Step {
 			steps = append(steps, step.VLANPort{Name: c.vlanLink(), Port: vlanPeer(c), Bridge: c.Bridge, VLAN: c.VLAN, MAC: call.MAC("vlan")})
 		}
 		steps = append(steps, gateway, step.Forwarding{IPv4: n.HasGateway(netip.Addr.Is4), IPv6: n.HasGateway(netip.Addr.Is6)})
-	}
-	if c.l3() && (c.IPMasq || c.IsGateway) || c.MACSpoofCheck {
-		steps = append(steps, step.Tables{})
 	}
 	return steps
 }

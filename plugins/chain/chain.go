@@ -104,14 +104,21 @@ func repair(ctx context.Context, req *plugin.Request) error {
 	return err
 }
 
-// gc runs GC up the list: what a dead container's address was let do goes before the address, whose reservation may be all that proves the container dead.
+// gc runs GC down the list, so that the ground goes with those who stand on it last. Without a list of the valid it goes up: what a dead container's address was let do
+// goes before the address, whose reservation may be all that proves the container dead.
 func gc(ctx context.Context, req *plugin.Request) error {
 	c, err := parse(req)
 	if err != nil {
 		return err
 	}
+	valid, err := req.ValidAttachments()
+	if err != nil {
+		return err
+	}
 	c.links = slices.Clone(c.everything(req))
-	slices.Reverse(c.links)
+	if !valid.Known {
+		slices.Reverse(c.links)
+	}
 	return c.each(ctx, req, "GC", nil)
 }
 

@@ -82,13 +82,17 @@ func TestOrder(t *testing.T) {
 		"ADD":    "ADD a, ADD b, ADD c",
 		"DEL":    "DEL c, DEL b, DEL a",
 		"CHECK":  "CHECK a, CHECK b, CHECK c",
-		"GC":     "GC c, GC b, GC a",
+		"GC":     "GC a, GC b, GC c",
 		"STATUS": "STATUS a, STATUS b, STATUS c",
 	} {
 		status, out, calls := call(t, command, three, "")
 		if got := heads(calls); status != 0 || got != want {
 			t.Errorf("%s: status %d %s, called %s, want %s", command, status, out, got, want)
 		}
+	}
+	unlisted := strings.Replace(three, `,"cni.dev/valid-attachments":[]`, "", 1)
+	if status, out, calls := call(t, "GC", unlisted, ""); status != 0 || heads(calls) != "GC c, GC b, GC a" {
+		t.Errorf("GC without a list: status %d %s, called %s", status, out, heads(calls))
 	}
 }
 
