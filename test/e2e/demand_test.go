@@ -106,7 +106,7 @@ func files(t *testing.T, ranges string) (calls []string) {
 	if err := os.WriteFile(dir+"/ranges", []byte(`{"ranges": [[{"subnet": "10.1.0.0/24"}]]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("strace", "-f", "-y", "-qq", "-o", dir+"/trace", "-e", "trace=%file,read,write,close,flock,fsync,fdatasync,getdents64", os.Getenv(pluginsVar)+"/host-local")
+	cmd := exec.Command("strace", "-f", "-y", "-qq", "-a", "1", "-o", dir+"/trace", "-e", "trace=%file,read,write,close,flock,fsync,fdatasync,getdents64", os.Getenv(pluginsVar)+"/host-local")
 	cmd.Env = []string{"CNI_COMMAND=ADD", "CNI_CONTAINERID=c", "CNI_NETNS=/none", "CNI_IFNAME=eth0", "CNI_PATH=/none"}
 	cmd.Stdin = strings.NewReader(strings.ReplaceAll(`{"cniVersion": "1.0.0", "name": "net", "type": "bridge", "ipam": {"type": "host-local", "dataDir": "DIR/books", `+ranges+`}}`, "DIR", dir))
 	if out, err := cmd.CombinedOutput(); err != nil {
