@@ -115,8 +115,9 @@ func gc(ctx context.Context, req *plugin.Request) error {
 	if err != nil {
 		return err
 	}
-	c.links = slices.Clone(c.everything(req))
+	c.links = c.everything(req)
 	if !valid.Known {
+		c.links = slices.Clone(c.links)
 		slices.Reverse(c.links)
 	}
 	return c.each(ctx, req, "GC", nil)

@@ -82,16 +82,12 @@ func (c *Conn) Send(requests ...*nl.NetlinkRequest) error {
 	if err := c.ready(); err != nil {
 		return err
 	}
-	var datagram []byte
-	waiting := make(map[uint32]bool, len(requests))
 	for _, r := range requests {
 		if r.Type >= unix.RTM_NEWLINK && r.Type <= unix.RTM_SETLINK {
 			c.changes++
 		}
-		r.Seq = c.sock.Next()
-		waiting[r.Seq] = true
-		datagram = append(datagram, r.Serialize()...)
 	}
+	datagram, waiting := c.datagram(requests)
 	var first error
 	err := c.sock.Exchange(datagram, func(m nlsocket.Message) {
 		if m.Type != unix.NLMSG_ERROR || !waiting[m.Sequence] {
@@ -106,6 +102,17 @@ func (c *Conn) Send(requests ...*nl.NetlinkRequest) error {
 		err = errUnanswered
 	}
 	return errors.Join(err, first)
+}
+
+// datagram numbers the requests, and puts them together.
+func (c *Conn) datagram(requests []*nl.NetlinkRequest) (bytes []byte, numbers map[uint32]bool) {
+	numbers = make(map[uint32]bool, len(requests))
+	for _, r := range requests {
+		r.Seq = c.sock.Next()
+		numbers[r.Seq] = true
+		bytes = append(bytes, r.Serialize()...)
+	}
+	return bytes, numbers
 }
 
 var (
@@ -131,14 +138,10 @@ func (c *Conn) read(requests ...*nl.NetlinkRequest) (bodies [][]byte, err error)
 	if err := c.ready(); err != nil {
 		return nil, err
 	}
-	var datagram []byte
-	asked := make(map[uint32]bool, len(requests))
 	for _, r := range requests {
-		r.Seq = c.sock.Next()
 		r.Flags &^= unix.NLM_F_ACK
-		asked[r.Seq] = true
-		datagram = append(datagram, r.Serialize()...)
 	}
+	datagram, asked := c.datagram(requests)
 	var said error
 	err = c.sock.Exchange(datagram, func(m nlsocket.Message) {
 		if m.Flags&unix.NLM_F_DUMP_INTR != 0 {
