@@ -32,7 +32,7 @@ func (v *verb) everything(p plan.Plan, o owner.Owner) plan.Plan {
 	if !v.filters { // nor is there a host's end, at which a rate could be bound
 		return p
 	}
-	p.Steps = append(p.Steps, step.Mirrored{Shape: step.Shape{Owner: o}, Rest: true})
+	p.Steps = append(p.Steps, step.Mirror{Owner: o})
 	for _, role := range firewall.Roles() {
 		if !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { c, ok := plan.As[step.Claim](s); return ok && c.Role == role }) {
 			p.Steps = append(p.Steps, step.Claim{Owner: o, Claim: firewall.Claim{Role: role}, Rest: true})

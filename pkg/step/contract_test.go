@@ -186,6 +186,7 @@ func vethChanges() []change {
 var elsewhere = map[string]string{
 	"Moved":      "device_test.go: it needs a device",
 	"Along":      "device_test.go: it goes with a device",
+	"Mirror":     "it makes nothing, and removes what a Mirrored made: law 13",
 	"Announce":   "it tells others, and makes nothing",
 	"Isolation":  "shared by all containers of a bridge: filter_isolation_test.go",
 	"Listening":  "it waits, and makes nothing",

@@ -2,15 +2,11 @@ package step
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"net"
-	"slices"
-	"strings"
 
 	"github.com/vishvananda/netlink"
 
-	"github.com/trestle-cni/trestle/pkg/digest"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
@@ -23,7 +19,6 @@ type Mirrored struct {
 	Shape
 	Name string // of the link
 	MAC  net.HardwareAddr
-	Rest bool // as a Claim's: the link alone, on the host
 }
 
 func (m Mirrored) String() string {
@@ -35,27 +30,6 @@ func (m Mirrored) String() string {
 
 // Mendable says that what somebody removed is made again by Apply.
 func (m Mirrored) Mendable() {}
-
-// MirrorNames are the names of the link: the reference's, which minds no interface, and the one of a further interface of the container.
-func MirrorNames(o owner.Owner) []string {
-	network, id, ifName, whole := o.Names()
-	if !whole {
-		return nil
-	}
-	return []string{mirrorName(network + id), mirrorName(network + id + ifName)}
-}
-
-// MirrorMAC is the Ethernet address of the link of that name, by which ours is told from the reference's: the number in the name, locally administered, unicast.
-func MirrorMAC(name string) net.HardwareAddr {
-	mac, _ := hex.DecodeString(strings.TrimPrefix(name, "bwp")) // a name of mirrorName's
-	mac[0] = mac[0]&^1 | 2
-	return mac
-}
-
-func mirrorName(of string) string {
-	sum := digest.SHA512(of)
-	return "bwp" + hex.EncodeToString(sum[:])[:12]
-}
 
 // Guard refuses where a way leads to the link: it was added before. A link alone is what a kill left, and is used.
 func (m Mirrored) Guard(_ context.Context, at *site.Site) error {
@@ -141,9 +115,6 @@ func (m Mirrored) all() Shape {
 
 // Undo removes the way, the queue and the link, on whichever side they are. A link without a mark is the reference's, which has one a container.
 func (m Mirrored) Undo(_ context.Context, at *site.Site) error {
-	if m.Rest {
-		return m.cut(at)
-	}
 	var errs []error
 	for _, m.Inside = range both(at) {
 		errs = append(errs, m.undo(at))
@@ -151,18 +122,8 @@ func (m Mirrored) Undo(_ context.Context, at *site.Site) error {
 	return fault.Join(errs...)
 }
 
-// cut removes the links, of which what led there goes with the interface.
-func (m Mirrored) cut(at *site.Site) error {
-	links, err := m.links(at)
-	errs := []error{err}
-	for _, link := range links {
-		errs = append(errs, remove(m.on(at), link))
-	}
-	return fault.Join(errs...)
-}
-
 func (m Mirrored) undo(at *site.Site) error {
-	links, err := m.links(at)
+	links, err := mirrors(m.on(at), m.Owner, true)
 	if err != nil {
 		return err
 	}
@@ -178,43 +139,6 @@ func (m Mirrored) undo(at *site.Site) error {
 		errs = append(errs, remove(m.on(at), link))
 	}
 	return fault.Join(errs...)
-}
-
-// links are those that are the owner's.
-func (m Mirrored) links(at *site.Site) (list []netlink.Link, err error) {
-	names := MirrorNames(m.Owner)
-	if names == nil {
-		return m.marked(at)
-	}
-	there, err := m.on(at).LinksByName(names[0], names[1], m.Owner.HostLink()) // which is asked for next, by who removes it
-	if err != nil {
-		return nil, err
-	}
-	for _, link := range there {
-		o, marked := owner.Parse(link.Attrs().Alias)
-		reference := !marked && link.Attrs().Name == names[0] && !m.Rest // or of another interface of the container, of which a list without the plugin tells nothing
-		if link.Type() == "ifb" && (marked && o.ID == m.Owner.ID || reference) {
-			list = append(list, link)
-		}
-	}
-	if len(list) == 2 { // the first is another interface's, which the reference made
-		list = list[1:]
-	}
-	return list, nil
-}
-
-// marked looks for an owner whose names are not known.
-func (m Mirrored) marked(at *site.Site) (list []netlink.Link, err error) {
-	links, err := m.on(at).LinkList()
-	if err != nil {
-		return nil, err
-	}
-	for _, link := range links {
-		if o, marked := owner.Parse(link.Attrs().Alias); marked && o.ID == m.Owner.ID && link.Type() == "ifb" {
-			list = append(list, link)
-		}
-	}
-	return list, nil
 }
 
 // Verify wants the link up, its queue, and the way to it.
@@ -241,27 +165,7 @@ func (m Mirrored) Verify(_ context.Context, at *site.Site) error {
 	return fault.Join(append(errs, err)...)
 }
 
-// leads says whether a link that has not the owner's name leads to the one of that number: that of another suite, which carries the attachment.
-func (m Mirrored) leads(at *site.Site, links []netlink.Link, o owner.Owner, index int) bool {
-	if slices.ContainsFunc(links, func(l netlink.Link) bool { return l.Attrs().Name == o.HostLink() }) {
-		return false
-	}
-	return slices.ContainsFunc(links, func(l netlink.Link) bool {
-		is, err := led(at.Host, l, index)
-		return is || err != nil && !absentLink(err)
-	})
-}
-
 // Owners lists whose links of the network are on the host.
-func (m Mirrored) Owners(_ context.Context, at *site.Site, network [8]byte) (holders []firewall.Holder, err error) {
-	links, err := at.Host.LinkList()
-	if err != nil {
-		return nil, err
-	}
-	for _, link := range links {
-		if o, ok := owner.Parse(link.Attrs().Alias); ok && o.On(network) && link.Type() == "ifb" && strings.HasPrefix(link.Attrs().Name, "bwp") {
-			holders = append(holders, firewall.Holder{Owner: o, Linked: !m.leads(at, links, o, link.Attrs().Index)})
-		}
-	}
-	return holders, nil
+func (m Mirrored) Owners(_ context.Context, at *site.Site, network [8]byte) ([]firewall.Holder, error) {
+	return mirrorOwners(at.Host, network)
 }

@@ -14,22 +14,25 @@ import (
 // beside is the first of three priorities of the way where others have theirs: after them.
 const beside = 49000
 
-// entrance returns the parent of the filters at the host's end, and the priority of ours; make says whether it is to be made. With somebody's clsact it is that.
-func entrance(on *site.Side, host netlink.Link, make bool) (parent uint32, priority uint16, err error) {
+// entrance returns the parent of the filters at the host's end, and the priority of ours; nought where there is none. With somebody's clsact it is that.
+func entrance(on *site.Side, host netlink.Link) (parent uint32, priority uint16, err error) {
 	there, err := on.Conn.Queue(host.Attrs().Index, netlink.HANDLE_INGRESS)
 	switch {
-	case err != nil:
+	case err != nil || there == nil:
 		return 0, 0, err
-	case there != nil && there.Type() == "clsact":
+	case there.Type() == "clsact":
 		return netlink.HANDLE_MIN_INGRESS, beside, nil
-	case there != nil && there.Type() == "ingress":
+	case there.Type() == "ingress":
 		return there.Attrs().Handle, 1, nil
-	case !make:
-		return 0, 0, nil
 	}
-	h, err := on.Handle()
-	if err != nil {
-		return 0, 0, err
+	return 0, 0, nil
+}
+
+// enter returns the entrance, which it makes where there is none.
+func enter(on *site.Side, h *netlink.Handle, host netlink.Link) (parent uint32, priority uint16, err error) {
+	parent, priority, err = entrance(on, host)
+	if err != nil || parent != 0 {
+		return parent, priority, err
 	}
 	q := &netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: host.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_INGRESS}}
 	if err := h.QdiscAdd(q); err != nil {
@@ -40,23 +43,18 @@ func entrance(on *site.Side, host netlink.Link, make bool) (parent uint32, prior
 
 // lead leads to the link what comes in by the host's end, and says whether it was not led.
 func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
+	is, err := led(m.on(at), host, link.Attrs().Index)
+	if err != nil || is {
+		return false, err
+	}
+	if err := unlead(m.on(at), host, 0); err != nil { // to a link that is gone, where all is dropped
+		return false, err
+	}
 	h, err := m.on(at).Handle()
 	if err != nil {
 		return false, err
 	}
-	parent, _, err := entrance(m.on(at), host, false)
-	if err != nil {
-		return false, err
-	}
-	if parent != 0 {
-		if is, err := ledFrom(h, host, parent, link.Attrs().Index); err != nil || is {
-			return false, err
-		}
-		if err := unlead(m.on(at), host, 0); err != nil { // to a link that is gone, where all is dropped
-			return false, err
-		}
-	}
-	parent, priority, err := entrance(m.on(at), host, true)
+	parent, priority, err := enter(m.on(at), h, host)
 	if err != nil {
 		return false, err
 	}
@@ -88,46 +86,33 @@ func (m Mirrored) ways(host, link int, parent uint32, priority uint16) []*netlin
 	return list
 }
 
-// led says whether what comes in by the host's end is led to the link of that index.
-func led(on *site.Side, host netlink.Link, to int) (bool, error) {
-	parent, _, err := entrance(on, host, false)
+// led says whether what comes in by the host's end is led to a link of one of the indices; 0 is one that is gone.
+func led(on *site.Side, host netlink.Link, to ...int) (bool, error) {
+	parent, _, err := entrance(on, host)
 	if err != nil || parent == 0 {
 		return false, err
 	}
-	h, err := on.Handle()
-	if err != nil {
-		return false, err
-	}
-	return ledFrom(h, host, parent, to)
-}
-
-// ledFrom says whether a filter of the parent leads to a link of one of the indices; 0 is one that is gone.
-func ledFrom(h *netlink.Handle, host netlink.Link, parent uint32, to ...int) (bool, error) {
-	list, err := h.FilterList(host, parent)
-	return slices.ContainsFunc(list, func(f netlink.Filter) bool {
-		u32, is := f.(*netlink.U32)
-		return is && slices.ContainsFunc(u32.Actions, func(a netlink.Action) bool {
-			mirred, is := a.(*netlink.MirredAction)
-			return is && slices.Contains(to, mirred.Ifindex)
-		})
-	}), err
+	links, err := on.Conn.Redirects(host.Attrs().Index, parent)
+	return slices.ContainsFunc(links, func(link int) bool { return slices.Contains(to, link) }), err
 }
 
 // unlead removes the ways to the link, and to any that is gone, and, where nothing else is there, what they were in.
 func unlead(on *site.Side, host netlink.Link, to int) error {
+	parent, _, err := entrance(on, host)
+	if err != nil || parent == 0 {
+		return err
+	}
+	if parent != netlink.HANDLE_MIN_INGRESS {
+		if is, err := led(on, host, 0, to); err != nil || !is {
+			return err
+		}
+	}
 	h, err := on.Handle()
 	if err != nil {
 		return err
 	}
-	parent, _, err := entrance(on, host, false)
-	if err != nil || parent == 0 {
-		return err
-	}
 	if parent == netlink.HANDLE_MIN_INGRESS {
 		return unstand(h, host, parent)
-	}
-	if is, err := ledFrom(h, host, parent, 0, to); err != nil || !is {
-		return err
 	}
 	return unenter(h, host, parent)
 }

@@ -43,3 +43,28 @@ func queue(body []byte) netlink.Qdisc {
 	}
 	return q
 }
+
+// maxActions is TCA_ACT_MAX_PRIO of include/uapi/linux/pkt_cls.h: so many actions a filter has at the most, numbered from 1.
+const maxActions = 32
+
+// Redirects lists the links to which the u32 filters of a link's queue lead packets (tc-mirred), by their indices; one that is gone is 0. It reads no more of the
+// filters than that, for those who only want to know where a link leads.
+func (c *Conn) Redirects(link int, parent uint32) (to []int, err error) {
+	request := Request(unix.RTM_GETTFILTER, unix.NLM_F_DUMP)
+	request.AddData(&nl.TcMsg{Family: nl.FAMILY_ALL, Ifindex: int32(link), Parent: parent})
+	bodies, err := c.Read(request)
+	for _, body := range bodies {
+		if len(body) < nl.SizeofTcMsg || unix.ByteSliceToString(attribute(body[nl.SizeofTcMsg:], nl.TCA_KIND)) != "u32" {
+			continue
+		}
+		actions := attribute(attribute(body[nl.SizeofTcMsg:], nl.TCA_OPTIONS), nl.TCA_U32_ACT)
+		for at := uint16(1); at <= maxActions; at++ {
+			action := attribute(actions, at)
+			said := attribute(attribute(action, nl.TCA_ACT_OPTIONS), nl.TCA_MIRRED_PARMS)
+			if unix.ByteSliceToString(attribute(action, nl.TCA_ACT_KIND)) == "mirred" && len(said) >= int(unsafe.Sizeof(nl.TcMirred{})) {
+				to = append(to, int(nl.DeserializeTcMirred(said).Ifindex))
+			}
+		}
+	}
+	return to, err
+}

@@ -2,9 +2,11 @@ package rtnl
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/test/nstest"
 )
@@ -63,4 +65,40 @@ func kindOf(q netlink.Qdisc) string {
 		return "none"
 	}
 	return q.Type()
+}
+
+// Where a link's filters lead is read of those that redirect alone: also of the second action of one, and of a link that is gone.
+func TestRedirects(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		var index []int
+		for _, name := range []string{"from", "to", "gone"} {
+			must(t, netlink.LinkAdd(&netlink.Ifb{LinkAttrs: netlink.LinkAttrs{Name: name, TxQLen: 1000}}))
+			link, err := netlink.LinkByName(name)
+			must(t, err)
+			index = append(index, link.Attrs().Index)
+		}
+		entrance := &netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: index[0], Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_INGRESS}}
+		must(t, netlink.QdiscAdd(entrance))
+		copied := &netlink.MirredAction{ActionAttrs: netlink.ActionAttrs{Action: netlink.TC_ACT_PIPE}, MirredAction: netlink.TCA_EGRESS_MIRROR, Ifindex: index[1]}
+		led := &netlink.MirredAction{ActionAttrs: netlink.ActionAttrs{Action: netlink.TC_ACT_STOLEN}, MirredAction: netlink.TCA_EGRESS_REDIR, Ifindex: index[2]}
+		for i, actions := range [][]netlink.Action{{copied, led}, nil} {
+			at := netlink.FilterAttrs{LinkIndex: index[0], Parent: entrance.Handle, Priority: uint16(i + 1), Protocol: unix.ETH_P_ALL}
+			must(t, netlink.FilterAdd(&netlink.U32{FilterAttrs: at, Actions: actions}))
+		}
+		gone, err := netlink.LinkByName("gone")
+		must(t, err)
+		must(t, netlink.LinkDel(gone))
+		conn, err := Open()
+		must(t, err)
+		defer conn.Close()
+		for _, c := range []struct {
+			link   int
+			parent uint32
+			want   []int
+		}{{index[0], entrance.Handle, []int{index[1], 0}}, {index[1], entrance.Handle, nil}, {9999, entrance.Handle, nil}} {
+			if got, err := conn.Redirects(c.link, c.parent); err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("link %d, parent %x: %v, %v, want %v", c.link, c.parent, got, err, c.want)
+			}
+		}
+	})
 }
