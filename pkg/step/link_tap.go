@@ -18,7 +18,7 @@ import (
 
 // Tap is a link whose other end a program has, mostly a virtual machine's: what is sent there it reads, and what it writes comes in.
 type Tap struct {
-	Owner, Group int64  // who may open it besides root; -1: nobody, or any group
+	Owner, Group int64  // the user, of the group, who may open it besides root; -1: any
 	MultiQueue   bool   // several programs, or threads, may
 	VnetHdr      bool   // each frame has a header about what of its work is left to do (virtio)
 	Label        string // SELinux context; empty: the plugin's own
@@ -76,6 +76,9 @@ func (t Tap) create(on *site.Side, l rtnl.Link) error {
 		bridge, err := need(on, t.Bridge)
 		if err != nil {
 			return fmt.Errorf("bridge: %w", err)
+		}
+		if kind := bridge.Type(); kind != "bridge" {
+			return fault.New(fault.Config, "name a bridge", "bridge: %s: a link of kind %s in the container", t.Bridge, kind)
 		}
 		master = bridge.Attrs().Index
 	}
@@ -157,14 +160,15 @@ func (t Tap) verify(side *site.Side, link netlink.Link) error {
 		return nil // said by Lone
 	}
 	name := link.Attrs().Name
-	var errs []error
+	user, group, err := side.Conn.TunOwners(link.Attrs().Index)
+	errs := []error{err}
 	for _, c := range []struct {
 		what        string
 		want, found any
 	}{
 		{"mode", "tap", map[bool]string{true: "tap", false: "tun"}[found.Mode == unix.IFF_TAP]},
-		{"owner", max(t.Owner, 0), int64(found.Owner)},
-		{"group", max(t.Group, 0), int64(found.Group)},
+		{"owner", whoever(t.Owner), whoever(user)},
+		{"group", whoever(t.Group), whoever(group)},
 		{"multiQueue", t.MultiQueue, found.Flags&netlink.TUNTAP_MULTI_QUEUE != 0},
 		{"bridge", t.Bridge, masterName(side, link)},
 	} {
@@ -173,6 +177,13 @@ func (t Tap) verify(side *site.Side, link netlink.Link) error {
 		}
 	}
 	return fault.Join(errs...)
+}
+
+func whoever(id int64) any {
+	if id < 0 {
+		return "any"
+	}
+	return id
 }
 
 func masterName(side *site.Side, link netlink.Link) string {
