@@ -31,6 +31,7 @@ type Device struct {
 	Alias       string         `json:"alias,omitempty"`
 	Index       int            `json:"index"`
 	MAC         string         `json:"mac,omitempty"`
+	Node        uint64         `json:"node,omitempty"` // of its folder in the kernel's tree of devices
 	Up          bool           `json:"up,omitempty"`
 	Promisc     bool           `json:"promisc,omitempty"`
 	AllMulti    bool           `json:"allmulti,omitempty"`

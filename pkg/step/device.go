@@ -3,6 +3,7 @@ package step
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/lent"
@@ -36,7 +38,7 @@ const (
 func (d Device) OfID(id string) (Device, bool) {
 	there := func(dir string) bool { _, err := os.Stat(filepath.Join(dir, id)); return err == nil }
 	switch {
-	case id == "" || id != filepath.Base(id):
+	case strings.Trim(id, ".") == "" || id != filepath.Base(id):
 		return d, false
 	case there(pciDevices):
 		d.PCI = id
@@ -93,32 +95,47 @@ func (d Device) find(host *site.Side) (netlink.Link, error) {
 func (d Device) missing() error {
 	all, _ := lent.All() // what cannot be read is not named
 	for _, other := range all {
-		if other.Name == d.Name && d.Name != "" || other.MAC == d.MAC.String() && d.MAC != nil {
+		is := func(folder string) bool { n := node(folder); return n != 0 && n == other.Node }
+		if other.Name == d.Name && d.Name != "" || other.MAC == d.MAC.String() && d.MAC != nil || slices.ContainsFunc(d.folders(), is) {
 			return fault.New(fault.Taken, "delete that attachment, or name another device", "device %s: attachment %s has it", d, other.Owner())
 		}
 	}
 	return fault.New(fault.Config, "see ip link", "device %s: not found on the host", d)
 }
 
+// node is the number by which the kernel's tree of devices knows a folder, by whatever path; 0 where there is none.
+func node(folder string) uint64 {
+	var stat unix.Stat_t
+	if unix.Stat(folder, &stat) != nil {
+		return 0
+	}
+	return stat.Ino
+}
+
+// folders are where the kernel tells of the device; none for a link that is named itself.
+func (d Device) folders() []string {
+	switch {
+	case d.Name != "" || d.MAC != nil:
+		return nil
+	case d.Path != "":
+		return []string{d.Path}
+	case d.PCI != "":
+		pci := filepath.Join(pciDevices, d.PCI)
+		virtio, _ := filepath.Glob(filepath.Join(pci, "virtio*")) // no address is a pattern
+		return append([]string{pci}, virtio...)
+	}
+	return []string{filepath.Join(auxiliaryDevices, d.Auxiliary)}
+}
+
 // name is that of the one link that the device has.
 func (d Device) name() (string, error) {
-	var dirs []string
-	switch {
-	case d.Name != "":
+	if d.Name != "" {
 		return d.Name, nil
-	case d.Path != "":
-		dirs = []string{filepath.Join(d.Path, "net")}
-	case d.PCI != "":
-		dirs = []string{filepath.Join(pciDevices, d.PCI, "net")}
-		more, _ := filepath.Glob(filepath.Join(pciDevices, d.PCI, "virtio*", "net")) // a pattern of ours
-		dirs = append(dirs, more...)
-	default:
-		dirs = []string{filepath.Join(auxiliaryDevices, d.Auxiliary, "net")}
 	}
-	for _, dir := range dirs {
-		entries, err := os.ReadDir(dir)
+	for _, folder := range d.folders() {
+		entries, err := os.ReadDir(filepath.Join(folder, "net"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", err
+			return "", fmt.Errorf("device %s: %w", d, err)
 		}
 		switch len(entries) {
 		case 0:
@@ -132,5 +149,5 @@ func (d Device) name() (string, error) {
 			return "", fault.New(fault.Config, "name one of them as device", "device %s: has the links %s", d, strings.Join(names, ", "))
 		}
 	}
-	return "", fault.Join(d.missing())
+	return "", d.missing()
 }

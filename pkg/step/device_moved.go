@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -139,7 +140,7 @@ func (m Moved) note(s *site.Site, link netlink.Link) (*lent.Device, error) {
 	a := link.Attrs()
 	d := &lent.Device{Network: network, ContainerID: id, IfName: ifName, Netns: s.Container.String(), Name: a.Name, Alias: a.Alias, Index: a.Index,
 		MAC: a.HardwareAddr.String(), MTU: a.MTU, TxQLen: a.TxQLen, Up: isUp(link) && m.Return != NameOnly,
-		Promisc: a.RawFlags&unix.IFF_PROMISC != 0, AllMulti: a.RawFlags&unix.IFF_ALLMULTI != 0, Dies: link.Type() != "device"}
+		Node: node(filepath.Join("/sys/class/net", a.Name, "device")), Promisc: a.RawFlags&unix.IFF_PROMISC != 0, AllMulti: a.RawFlags&unix.IFF_ALLMULTI != 0, Dies: link.Type() != "device"}
 	if m.Along {
 		var err error
 		if d.Rules, err = leading(s.Host, a.Index); err != nil {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -152,6 +153,87 @@ func TestDevice(t *testing.T) {
 			t.Error("not those that a program drives")
 		}
 	})
+}
+
+// sysfs makes up a machine on which the device dev0 is the network card, and has no other link.
+func (h *host) sysfs(card string) {
+	h.Helper()
+	h.run("mount -t tmpfs none /sys/bus")
+	h.run("mount -t tmpfs none /sys/class/net")
+	h.must(os.MkdirAll(filepath.Join(card, "net/dev0"), 0o755))
+	h.must(os.MkdirAll("/sys/class/net/dev0", 0o755))
+	h.must(os.Symlink(card, "/sys/class/net/dev0/device"))
+}
+
+// Of two containers that ask for one device the second is told who has it, by whatever words each of them asks.
+func TestMovedKnown(t *testing.T) {
+	const pci, virtio, auxiliary = "/sys/bus/pci/devices/0000:00:02.0", "/sys/bus/pci/devices/0000:00:02.0/virtio3", "/sys/bus/auxiliary/devices/mlx5_core.sf.4"
+	mac := net.HardwareAddr{2, 0, 0, 0, 0, 7}
+	for card, words := range map[string][]Device{
+		pci:       {{Name: "dev0"}, {MAC: mac}, {PCI: "0000:00:02.0"}, {Path: pci}},
+		virtio:    {{Name: "dev0"}, {MAC: mac}, {PCI: "0000:00:02.0"}, {Path: virtio}},
+		auxiliary: {{Name: "dev0"}, {MAC: mac}, {Auxiliary: "mlx5_core.sf.4"}, {Path: auxiliary}},
+	} {
+		t.Run(filepath.Base(card), func(t *testing.T) {
+			onHost(t, func(h *host) {
+				h.sysfs(card)
+				h.run("ip link add dev0 address 02:00:00:00:00:07 type veth peer name far0")
+				other := h.open(nstest.Namespace(h, "c2"))
+				for _, first := range words {
+					lent := Moved{Owner: one, IfName: "eth0", Device: first, Return: LinkState}
+					h.must(lent.Guard(h.ctx, h.Site))
+					h.apply(lent)
+					h.must(os.Remove(filepath.Join(card, "net/dev0"))) // as the kernel does
+					for _, second := range words {
+						refuses(t, Moved{Device: second, IfName: "eth0"}.Guard(h.ctx, other), fault.Taken, "device "+second.String()+": attachment net/c1/eth0 has it")
+					}
+					h.must(lent.Undo(h.ctx, h.Site))
+					h.must(os.Mkdir(filepath.Join(card, "net/dev0"), 0o755))
+				}
+			})
+		})
+	}
+}
+
+// What the kernel tells of a device may be anything: none is taken that was not meant, and it is said what is wrong.
+func TestDeviceOddities(t *testing.T) {
+	const pci = "/sys/bus/pci/devices/0000:00:02.0"
+	for name, c := range map[string]struct {
+		device Device
+		odd    string // a command
+		want   string
+	}{
+		"no folder of links":     {Device{PCI: "0000:00:02.0"}, "rm -r net", "not found on the host"},
+		"an empty one":           {Device{PCI: "0000:00:02.0"}, "rmdir net/dev0", "not found on the host"},
+		"a file":                 {Device{PCI: "0000:00:02.0"}, "rm -r net; touch net", "not a directory"},
+		"a link of another name": {Device{PCI: "0000:00:02.0"}, "mv net/dev0 net/gone", "not found on the host"},
+		"a name that is none":    {Device{PCI: "0000:00:02.0"}, "mv net/dev0 net/a-very-long-name-of-a-link", "not found on the host"},
+		"links of two functions": {Device{PCI: "0000:00:02.0"}, "mkdir -p virtio1/net/dev1", ""},
+		"two links":              {Device{PCI: "0000:00:02.0"}, "mkdir net/dev1", "has the links dev0, dev1"},
+		"two, below virtio":      {Device{PCI: "0000:00:02.0"}, "rm -r net; mkdir -p virtio1/net/dev0 virtio1/net/dev1", "has the links dev0, dev1"},
+		"a loop":                 {Device{PCI: "0000:00:02.0"}, "rm -r net; ln -s net net", "too many levels"},
+		"its neighbour":          {Device{PCI: "0000:00:02.1"}, "true", "not found on the host"},
+		"another's function":     {Device{PCI: "0000:00:02.0"}, "rmdir net/dev0; mkdir -p ../0000:00:02.1/virtio1/net/dev0", "not found on the host"},
+		"a path to nowhere":      {Device{Path: pci + "/virtio9"}, "true", "not found on the host"},
+		"no auxiliary devices":   {Device{Auxiliary: "mlx5_core.sf.4"}, "true", "not found on the host"},
+		"an address of zeros":    {Device{MAC: make(net.HardwareAddr, 6)}, "true", "not found on the host"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onHost(t, func(h *host) {
+				h.sysfs(pci)
+				h.run("ip link add dev0 type veth peer name far0")
+				h.run("sh\n-ec\ncd " + pci + "; " + c.odd)
+				before := h.snapshot()
+				err := Moved{Owner: one, IfName: "eth0", Device: c.device}.Guard(h.ctx, h.Site)
+				if c.want == "" {
+					h.must(err)
+				} else if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%v, want %q", err, c.want)
+				}
+				h.same("asked", before)
+			})
+		})
+	}
 }
 
 // The host's rules that lead from a device's addresses to its routes keep a step's promises in the container; others stay behind.

@@ -68,7 +68,7 @@ func (c Config) reject(req *plugin.Request) {
 	if path := c.Device.Path; path != "" && (path != filepath.Clean(path) || !strings.HasPrefix(path, "/sys/devices/")) {
 		k.Reject("kernelpath", path, "must be a path below /sys/devices")
 	}
-	if id := c.Device.PCI; id != "" && id != filepath.Base(id) {
+	if id := c.Device.PCI; strings.Trim(strings.ToLower(id), "0123456789abcdef:.") != "" || id != "" && !strings.Contains(id, ":") { // neither a path nor a pattern
 		k.Reject("pciBusID", id, "must be an address, as 0000:00:1f.6")
 	}
 	if ways := []step.Returned{step.NameOnly, step.LinkState, step.Addressed}; !slices.Contains(ways, c.Return) {
