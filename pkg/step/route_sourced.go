@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -174,4 +175,54 @@ func heldText(h rtnl.Held) string {
 		text = fmt.Sprintf("%s via %s in table %d", h.Dst, h.Via, h.Table)
 	}
 	return text
+}
+
+// back are the requests that undo all of it. What others put into our tables goes back as well: it was moved there.
+func (v sourcing) back() (list []*nl.NetlinkRequest) {
+	for _, h := range v.routes {
+		if h.Table == main && h.Link == v.index && h.Protocol == rtnl.Proto {
+			list = append(list, h.Del())
+		}
+	}
+	for _, rule := range v.rules {
+		if !v.undoes(rule) {
+			continue
+		}
+		for _, h := range v.routes {
+			if rule.Maker == rtnl.Proto && h.Table == rule.Table && h.Link == v.index {
+				list = append(list, giveBack(h)...)
+			}
+		}
+		list = append(list, rtnl.DelRule(rule))
+	}
+	return list
+}
+
+func giveBack(h rtnl.Held) []*nl.NetlinkRequest {
+	before := h
+	before.Table, before.Metric = main, h.Metric&^lastResort
+	if h.Protocol == rtnl.Proto {
+		return []*nl.NetlinkRequest{h.Del()}
+	}
+	return []*nl.NetlinkRequest{before.Add(), h.Del()}
+}
+
+// undoes says whether the rule is the interface's: of ours, whatever the configuration says today, and of the reference's of this one.
+func (v sourcing) undoes(r rtnl.Rule) bool {
+	ours := r.Plain() && (r.Maker == rtnl.Proto || r.Maker == rtnl.ProtoLed)
+	if !ours && !v.leads(r) {
+		return false
+	}
+	held := func(list []rtnl.Addr) bool {
+		return slices.ContainsFunc(list, func(a rtnl.Addr) bool { return a.Addr() == r.From.Addr() })
+	}
+	if held(v.addrs[v.index]) || slices.ContainsFunc(v.Sources, func(s Source) bool { return s.Addr.Addr() == r.From.Addr() }) {
+		return true
+	}
+	for _, list := range v.addrs {
+		if held(list) {
+			return false
+		}
+	}
+	return ours
 }

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
@@ -87,9 +86,11 @@ func (v sourcing) lacks() (l lack) {
 				l.routes = append(l.routes, h)
 			}
 		}
+		before, then := v.yields(src, rule.Table)
+		l.spare, l.routes = append(l.spare, before...), append(l.routes, then...)
 	}
 	if v.Table == 0 {
-		l.spare = slices.DeleteFunc(v.moved(), func(h rtnl.Held) bool { return v.stays(h) })
+		l.spare = append(l.spare, slices.DeleteFunc(v.moved(), func(h rtnl.Held) bool { return v.stays(h) })...)
 		l.routes = append(l.routes, v.hints()...)
 	}
 	return l
@@ -199,6 +200,19 @@ func (v sourcing) wanted(src Source, table uint32) (list []rtnl.Held) {
 	return list
 }
 
+// yields are the default routes in an address' table that are to be used no more, as another entry of the list put them there, which names no gateway; and what becomes of them.
+func (v sourcing) yields(src Source, table uint32) (before, then []rtnl.Held) {
+	for _, h := range v.routes {
+		ours := src.Asked && h.Table == table && h.Link == v.index && h.Dst.Addr().Is4() == src.Gateway.Is4()
+		if ours && h.Dst.Bits() == 0 && h.Metric < lastResort && h.Via != src.Gateway {
+			before = append(before, h)
+			h.Metric |= lastResort
+			then = append(then, h)
+		}
+	}
+	return before, then
+}
+
 // own is our route to the subnet of an address.
 func (v sourcing) own(src Source, table uint32) rtnl.Held {
 	h := rtnl.Held{Family: unix.AF_INET6, Kind: unix.RTN_UNICAST, Protocol: rtnl.Proto, Link: v.index, Table: table, Dst: src.Addr.Masked(), Src: src.Addr.Addr()}
@@ -235,54 +249,4 @@ func (v sourcing) hints() (list []rtnl.Held) {
 		}
 	}
 	return list
-}
-
-// back are the requests that undo all of it. What others put into our tables goes back as well: it was moved there.
-func (v sourcing) back() (list []*nl.NetlinkRequest) {
-	for _, h := range v.routes {
-		if h.Table == main && h.Link == v.index && h.Protocol == rtnl.Proto {
-			list = append(list, h.Del())
-		}
-	}
-	for _, rule := range v.rules {
-		if !v.undoes(rule) {
-			continue
-		}
-		for _, h := range v.routes {
-			if rule.Maker == rtnl.Proto && h.Table == rule.Table && h.Link == v.index {
-				list = append(list, giveBack(h)...)
-			}
-		}
-		list = append(list, rtnl.DelRule(rule))
-	}
-	return list
-}
-
-func giveBack(h rtnl.Held) []*nl.NetlinkRequest {
-	before := h
-	before.Table, before.Metric = main, h.Metric&^lastResort
-	if h.Protocol == rtnl.Proto {
-		return []*nl.NetlinkRequest{h.Del()}
-	}
-	return []*nl.NetlinkRequest{before.Add(), h.Del()}
-}
-
-// undoes says whether the rule is the interface's: of ours, whatever the configuration says today, and of the reference's of this one.
-func (v sourcing) undoes(r rtnl.Rule) bool {
-	ours := r.Plain() && (r.Maker == rtnl.Proto || r.Maker == rtnl.ProtoLed)
-	if !ours && !v.leads(r) {
-		return false
-	}
-	held := func(list []rtnl.Addr) bool {
-		return slices.ContainsFunc(list, func(a rtnl.Addr) bool { return a.Addr() == r.From.Addr() })
-	}
-	if held(v.addrs[v.index]) || slices.ContainsFunc(v.Sources, func(s Source) bool { return s.Addr.Addr() == r.From.Addr() }) {
-		return true
-	}
-	for _, list := range v.addrs {
-		if held(list) {
-			return false
-		}
-	}
-	return ours
 }

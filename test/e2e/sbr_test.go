@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/snapshot"
 )
 
 // runIn is what a command prints in the container.
@@ -59,6 +60,67 @@ func TestSourcedInterchange(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestSourcedAddresses: each address leads to its own gateway, whatever others its interface has, and one without a gateway to its neighbours alone. CHECK is content, with the plugin
+// before, too; and a DEL puts back what was.
+func TestSourcedAddresses(t *testing.T) {
+	const four, six = `{"address": "10.1.0.2/24", "gateway": "10.1.0.1"}`, `{"address": "fd00:1::2/64", "gateway": "fd00:1::1"}`
+	for name, c := range map[string]struct {
+		addresses, routes, keys string
+		asked                   map[string]string // what ip route get says
+	}{
+		"two of a subnet": {four + `, {"address": "10.1.0.3/24", "gateway": "10.1.0.1"}`, "", "", map[string]string{
+			"192.0.2.1 from 10.1.0.2": "via 10.1.0.1 dev eth0 table 100", "192.0.2.1 from 10.1.0.3": "via 10.1.0.1 dev eth0 table 101",
+			"10.1.0.9 from 10.1.0.2": "dev eth0 table 100", "10.1.0.9 from 10.1.0.3": "dev eth0 table 101", "192.0.2.1": "via 10.9.0.1 dev other"}},
+		"two of a subnet, gateways of their own": {four + `, {"address": "10.1.0.3/24", "gateway": "10.1.0.254"}`, "", "", map[string]string{
+			"192.0.2.1 from 10.1.0.2": "via 10.1.0.1 dev eth0 table 100", "192.0.2.1 from 10.1.0.3": "via 10.1.0.254 dev eth0 table 101"}},
+		"two of a subnet, a default route": {four + `, {"address": "10.1.0.3/24"}`, `{"dst": "0.0.0.0/0", "gw": "10.1.0.1"}`, "", map[string]string{
+			"192.0.2.1 from 10.1.0.2": "via 10.1.0.1 dev eth0 table 100", "192.0.2.1 from 10.1.0.3": "via 10.1.0.1 dev eth0 table 101"}},
+		"two of an IPv6 subnet": {six + `, {"address": "fd00:1::3/64", "gateway": "fd00:1::1"}`, "", "", map[string]string{
+			"2001:db8::1 from fd00:1::2": "via fd00:1::1 dev eth0 table 100", "2001:db8::1 from fd00:1::3": "via fd00:1::1 dev eth0 table 101"}},
+		"one subnet in another": {four + `, {"address": "10.1.0.130/25", "gateway": "10.1.0.129"}`, "", "", map[string]string{
+			"192.0.2.1 from 10.1.0.2": "via 10.1.0.1 dev eth0 table 100", "192.0.2.1 from 10.1.0.130": "via 10.1.0.129 dev eth0 table 101"}},
+		"IPv6 without a gateway": {four + `, {"address": "fd00:1::2/64"}`, "", "", map[string]string{
+			"192.0.2.1 from 10.1.0.2": "via 10.1.0.1 dev eth0 table 100", "2001:db8::1 from fd00:1::2": "unreachable", "fd00:1::9 from fd00:1::2": "dev eth0 table 101"}},
+		"IPv4 without a gateway": {six + `, {"address": "10.1.0.2/24"}`, "", "", map[string]string{
+			"2001:db8::1 from fd00:1::2": "via fd00:1::1 dev eth0 table 100", "192.0.2.1 from 10.1.0.2": "via 10.9.0.1 dev other", "10.1.0.9 from 10.1.0.2": "dev eth0 table 101"}},
+		"a gateway by name for one family": {`{"address": "10.1.0.2/24"}, ` + six, "", `, "gateways": ["10.1.0.7"]`, map[string]string{
+			"192.0.2.1 from 10.1.0.2": "via 10.1.0.7 dev eth0 table 100", "2001:db8::1 from fd00:1::2": "via fd00:1::1 dev eth0 table 101"}},
+		"two of a subnet, hints": {four + `, {"address": "10.1.0.3/24", "gateway": "10.1.0.1"}`, "", `, "addSourceHints": true`, map[string]string{
+			"192.0.2.1 from 10.1.0.3": "via 10.1.0.1 dev eth0 table 101", "10.1.0.9": "dev eth0 src 10.1.0.2"}},
+		"gateways by name in a second entry": {four + ", " + six, "", `, "gateways": ["10.1.0.7", "fd00:1::7"]`, map[string]string{
+			"192.0.2.1 from 10.1.0.2": "via 10.1.0.7 dev eth0 table 100", "2001:db8::1 from fd00:1::2": "via fd00:1::7 dev eth0 table 101"}},
+		"an address alone": {`{"address": "10.1.0.2/32"}`, `{"dst": "10.1.0.1/32", "scope": 253}, {"dst": "0.0.0.0/0", "gw": "10.1.0.1"}`, "", map[string]string{
+			"192.0.2.1 from 10.1.0.2": "via 10.1.0.1 dev eth0 table 100", "10.1.0.1 from 10.1.0.2": "dev eth0 table 100", "10.1.0.1": "via 10.9.0.1 dev other"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				nstest.Namespace(t, "c1")
+				runIn(t, "c1", "sh", "-ec", "ip link add other type veth peer name end; ip link set other up; ip link set end up; ip addr add 10.9.0.2/24 dev other; ip route add default via 10.9.0.1 metric 9")
+				first := network(`"cniVersion": "1.0.0", "ipam": {"type": "static", "addresses": [` + c.addresses + `], "routes": [` + c.routes + `]}`)
+				result := succeed(t, "ADD", "bridge", "c1", first).Out
+				before := snapshot.Take(t, netnsDir+"c1")
+				config := with(`{"cniVersion": "1.0.0", "name": "net", "type": "sbr"`+c.keys+`}`, result)
+				if strings.Contains(name, "second entry") {
+					succeed(t, "ADD", "sbr", "c1", with(`{"cniVersion": "1.0.0", "name": "net", "type": "sbr"}`, result))
+				}
+				succeed(t, "ADD", "sbr", "c1", config)
+				succeed(t, "CHECK", "sbr", "c1", config)
+				succeed(t, "CHECK", "bridge", "c1", with(first, result))
+				for words, want := range c.asked {
+					if got := runIn(t, "c1", "sh", "-c", "ip route get "+words+" 2>&1 || true"); !strings.Contains(got, want) {
+						t.Errorf("%s: %s, want %s\n%s", words, got, want, runIn(t, "c1", "sh", "-c", "ip rule; ip -6 rule; ip route show table all; ip -6 route show table all"))
+					}
+				}
+				succeed(t, "DEL", "sbr", "c1", config)
+				if diff := snapshot.Diff(before, snapshot.Take(t, netnsDir+"c1")); diff != "" {
+					t.Errorf("after a DEL:\n%s", diff)
+				}
+			})
+		})
 	}
 }
 
