@@ -102,12 +102,11 @@ func TestDaemonKilled(t *testing.T) {
 	}
 }
 
-// mortal has the daemon die at call number n of that name from now on, as a thread counts its own, and says whether it lived.
+// mortal has a daemon die at call number n of that name, and says whether it lived.
 func (s *served) mortal(name string, n int) (lived bool) {
 	s.Helper()
 	s.start("-resendtimeout", "3s")
-	speak(s.T, "attached", "/usr/bin/strace", "-f", "-o", "/dev/null", "-e", "trace="+name, "-e", "inject="+name+":signal=KILL:when="+strconv.Itoa(n),
-		"-p", strconv.Itoa(s.daemon.cmd.Process.Pid))
+	s.dies(name, n)
 	_, err := invoke("ADD", "bridge", "c1", dhcpConfig(""))
 	must(s.T, err)
 	succeed(s.T, "DEL", "bridge", "c1", dhcpConfig(""))
@@ -120,6 +119,42 @@ func (s *served) mortal(name string, n int) (lived bool) {
 	s.daemon.kill()
 	s.nothing("DEL with the next daemon")
 	return lived
+}
+
+// dies has the daemon die at call number n of that name from now on, as a thread counts its own.
+func (s *served) dies(name string, n int) {
+	s.Helper()
+	speak(s.T, "attached", "/usr/bin/strace", "-f", "-o", "/dev/null", "-e", "trace="+name, "-e", "inject="+name+":signal=KILL:when="+strconv.Itoa(n),
+		"-p", strconv.Itoa(s.daemon.cmd.Process.Pid))
+}
+
+// TestDaemonKilledAtRenewal kills the daemon as it renews a lease and writes that down. The next one renews it, whether it finds what was written before or after, and CHECK is content.
+func TestDaemonKilledAtRenewal(t *testing.T) {
+	for _, name := range []string{"sendto", "openat", "write", "renameat"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				s := newServed(t, append(often, pool)...)
+				s.start()
+				nstest.Namespace(t, "c1")
+				got := succeed(t, "ADD", "bridge", "c1", dhcpConfig(""))
+				for n := range 2 {
+					s.dies(name, n+1)
+					select {
+					case <-s.daemon.ended:
+					case <-time.After(slack.Of(30 * time.Second)):
+						t.Fatalf("the daemon lives on after %s %d", name, n+1)
+					}
+					s.start()
+					s.server.await("DHCPACK(lan0) " + strings.TrimSuffix(addressOf(t, got.Out), "/24"))
+					succeed(t, "CHECK", "bridge", "c1", previous(dhcpConfig(""), got.Out))
+				}
+				succeed(t, "DEL", "bridge", "c1", dhcpConfig(""))
+				s.server.await("DHCPRELEASE")
+				s.nothing("DEL")
+			})
+		})
+	}
 }
 
 // nothing holds that neither a record nor a part of one is there, nor the interface.

@@ -180,8 +180,8 @@ func (d *Daemon) acquire(ctx context.Context, h *holding, r lease.Record, place 
 // release is a DEL. That there is no lease is success, and that it cannot be given back, too: it ends by itself.
 func (d *Daemon) release(ctx context.Context, args call.Args) (*types100.Result, error) {
 	r, _ := asked(args) // whatever the configuration has become
-	defer d.interrupt(r.Whose())()
-	h := d.take(r.Whose())
+	h := d.reserve(r.Whose())
+	d.seize(h)
 	defer d.yield(h)
 	if h.rec == nil {
 		return nil, r.Remove(d.dir()) // of what a kill left half written

@@ -41,6 +41,10 @@ func (d *Daemon) take(whose string) *holding {
 func (d *Daemon) holding(whose string) *holding {
 	d.lock.Lock()
 	defer d.lock.Unlock()
+	return d.placed(whose)
+}
+
+func (d *Daemon) placed(whose string) *holding {
 	if d.held[whose] == nil {
 		d.held[whose] = &holding{whose: whose}
 	}
@@ -66,26 +70,30 @@ func (d *Daemon) asking(ctx context.Context, h *holding) (context.Context, func(
 	}
 }
 
-// interrupt ends what is asked about the lease of that name, and whatever would be before resume is called.
-func (d *Daemon) interrupt(whose string) (resume func()) {
-	h := d.holding(whose)
+// reserve marks the place of the lease of that name for a DEL, and ends what is asked about it, and whatever would be before the DEL has it: until then it is nobody else's place.
+func (d *Daemon) reserve(whose string) *holding {
 	d.lock.Lock()
 	defer d.lock.Unlock()
+	h := d.placed(whose)
 	h.dels++
 	if h.give != nil {
 		h.give()
 	}
-	return func() {
-		d.lock.Lock()
-		defer d.lock.Unlock()
-		h.dels--
-	}
+	return h
 }
 
-// yield gives it to the next; the place of a lease that there is not goes.
+// seize is take for the DEL that reserved the place.
+func (d *Daemon) seize(h *holding) {
+	h.Lock()
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	h.dels--
+}
+
+// yield gives it to the next; the place of a lease that there is not goes, unless a DEL waits for it.
 func (d *Daemon) yield(h *holding) {
 	d.lock.Lock()
-	if h.rec == nil && d.held[h.whose] == h {
+	if h.rec == nil && h.dels == 0 && d.held[h.whose] == h {
 		delete(d.held, h.whose)
 	}
 	d.lock.Unlock()

@@ -112,7 +112,7 @@ func TestTerms(t *testing.T) {
 		"nothing":           {nil, "[]", "30m0s 51m0s 1h0m0s"},
 		"a router":          {[]dhcpv4.Option{router}, "[{0.0.0.0/0 10.9.0.1}]", "30m0s 51m0s 1h0m0s"},
 		"by classes":        {[]dhcpv4.Option{router, raw(staticRoutes, 172, 16, 0, 0, 10, 9, 0, 3, 0, 0, 0, 0, 10, 9, 0, 3, 1)}, "[{172.16.0.0/16 10.9.0.3} {0.0.0.0/0 10.9.0.1}]", "30m0s 51m0s 1h0m0s"},
-		"without classes":   {[]dhcpv4.Option{router, raw(staticRoutes, 172, 16, 0, 0, 10, 9, 0, 3), raw(classlessRoutes, 9, 10, 128, 10, 9, 0, 4, 32, 192, 0, 2, 1, 0, 0, 0, 0)}, "[{10.128.0.0/9 10.9.0.4} {192.0.2.1/32 invalid IP}]", "30m0s 51m0s 1h0m0s"},
+		"without classes":   {[]dhcpv4.Option{router, raw(staticRoutes, 172, 16, 0, 0, 10, 9, 0, 3), raw(classlessRoutes, 9, 10, 128, 10, 9, 0, 4, 32, 192, 0, 2, 1, 0, 0, 0, 0)}, "[{192.0.2.1/32 invalid IP} {10.128.0.0/9 10.9.0.4}]", "30m0s 51m0s 1h0m0s"},
 		"its times":         {[]dhcpv4.Option{raw(51, 0, 0, 0, 100), raw(58, 0, 0, 0, 10), raw(59, 0, 0, 0, 20)}, "[]", "10s 20s 1m40s"},
 		"times upside down": {[]dhcpv4.Option{raw(51, 0, 0, 0, 100), raw(58, 0, 0, 0, 200), raw(59, 0, 0, 0, 20)}, "[]", "1m40s 1m40s 1m40s"},
 		"for ever":          {[]dhcpv4.Option{raw(51, 255, 255, 255, 255)}, "[]", "0s 0s 0s"},
@@ -267,6 +267,25 @@ func TestDiffers(t *testing.T) {
 		change(&now)
 		if got := was.Differs(now); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestBootsClock: whoever sets the machine's clock, forward or back, changes no lease: nothing of the client, the daemon and the record asks for it.
+func TestBootsClock(t *testing.T) {
+	files, err := filepath.Glob("../*/*.go")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, call := range []string{"time.Now()", "time.Since(", "time.Until(", "CLOCK_REALTIME"} {
+			if !strings.HasSuffix(file, "_test.go") && strings.Contains(string(text), call) {
+				t.Errorf("%s: %s", file, call)
+			}
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/dhcp/packet"
+	"github.com/trestle-cni/trestle/pkg/order"
 )
 
 // errUnusable is an answer of which no container can be made.
@@ -122,7 +123,7 @@ func addresses(list []net.IP) (addrs []netip.Addr) {
 }
 
 // routesOf are the classless routes alone where there are any (RFC 3442), else those to classes of networks, and a default route by the router. Of several to one
-// network the first is meant.
+// network the first is meant, and what is on the link goes first, by which the rest may be reached.
 func routesOf(m *dhcpv4.DHCPv4, router netip.Addr) (list []Route) {
 	if list = classless(m); len(list) == 0 {
 		list = classful(m)
@@ -136,6 +137,7 @@ func routesOf(m *dhcpv4.DHCPv4, router netip.Addr) (list []Route) {
 			single = append(single, r)
 		}
 	}
+	order.By(single, func(a, b Route) int { return a.Via.BitLen() - b.Via.BitLen() }) // none has none
 	return single
 }
 
