@@ -33,6 +33,12 @@ var doubles = map[string]struct {
 	"bandwidth, ways":        {one: `"type": "bandwidth", "ingressRate": 8000000, "ingressBurst": 800000`, two: `"type": "bandwidth", "egressRate": 8000000, "egressBurst": 800000`},
 	"bandwidth, same":        {one: shapes, two: shapes, theirs: "add", ours: "add"},
 	"sbr, same":              {one: `"type": "sbr"`, two: `"type": "sbr"`, theirs: "add"},
+	"sbr, then by name":      {one: `"type": "sbr"`, two: `"type": "sbr", "gateways": ["10.61.0.1", "fd61::1"]`, theirs: "add"},
+	"sbr, another by name":   {one: `"type": "sbr"`, two: `"type": "sbr", "gateways": ["10.61.0.7"]`, theirs: "add"},
+	"sbr, by name first":     {one: `"type": "sbr", "gateways": ["10.61.0.7"]`, two: `"type": "sbr"`, theirs: "add"},
+	"sbr, then hints":        {one: `"type": "sbr"`, two: `"type": "sbr", "addSourceHints": true`, theirs: "add"},
+	"sbr, then a table":      {one: `"type": "sbr"`, two: `"type": "sbr", "table": 200`, theirs: "check"},
+	"sbr, two tables":        {one: `"type": "sbr", "table": 200`, two: `"type": "sbr", "table": 201`},
 }
 
 const (
@@ -60,7 +66,8 @@ bridge='{"type": "bridge", "bridge": "br0", "isDefaultGateway": true, "ipam": {"
 list() { echo '{"cniVersion": "1.1.0", "name": "n", "plugins": ['$1']}' > /run/net.d/n.conflist
 	echo '{"cniVersion": "1.1.0", "name": "n", "plugins": [{"type": "trestle", "capabilities": {"portMappings": true}, "plugins": ['$1']}]}' > /run/one.d/n.conflist; }
 call() { verb=$1; shift; NETCONFPATH=$dir CNI_PATH=$path cnitool $verb n /run/netns/$1; }
-state() { nft list ruleset | grep -E '10\.61\.0\.[2-9]|8080|9090' || true; ip -n c link show eth0 | grep -oE '(mtu|qlen) [0-9]+' || true; tc qdisc | grep -E 'tbf|ingress' || true; }
+state() { nft list ruleset | grep -E '10\.61\.0\.[2-9]|8080|9090' || true; ip -n c link show eth0 | grep -oE '(mtu|qlen) [0-9]+' || true; tc qdisc | grep -E 'tbf|ingress' || true
+	ip -n c rule | grep 10.61.0 || true; ip -n c route show table 100 2>/dev/null | grep default || true; }
 ip netns add c; ip -n c link set lo up
 # the reference
 path=$reference dir=/run/net.d; list "$bridge, $one, $two"
