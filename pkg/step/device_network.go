@@ -12,6 +12,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/lent"
+	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
@@ -64,7 +65,7 @@ func belongings(host *site.Side, index int) (addrs []rtnl.Addr, routes []rtnl.He
 			routes = append(routes, h)
 		}
 	}
-	slices.SortStableFunc(routes, func(a, b rtnl.Held) int { return rank(a) - rank(b) })
+	order.By(routes, func(a, b rtnl.Held) int { return rank(a) - rank(b) })
 	return addrs, routes, nil
 }
 

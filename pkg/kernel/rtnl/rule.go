@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"slices"
+	"sort"
 	"strings"
 
 	"github.com/vishvananda/netlink/nl"
@@ -97,7 +97,7 @@ func (c *Conn) Rules() ([]Rule, error) {
 		}
 		list = append(list, r)
 	}
-	slices.SortStableFunc(list, func(a, b Rule) int { return cmp.Compare(a.Priority, b.Priority) })
+	sort.SliceStable(list, func(i, j int) bool { return list[i].Priority < list[j].Priority })
 	return list, nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
 	"github.com/trestle-cni/trestle/pkg/operator/logbook"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -90,15 +91,15 @@ func (x *exposition) sample(name string, value float64, labels ...string) {
 
 // samples writes how often each set of labels occurs.
 func (x *exposition) samples(name string, keys []string, each func(count func(values ...string))) {
-	counts, order := make(map[string]int), [][]string(nil)
+	counts, all := make(map[string]int), [][]string(nil)
 	each(func(values ...string) {
 		id := strings.Join(values, "\x00")
 		if counts[id]++; counts[id] == 1 {
-			order = append(order, values)
+			all = append(all, values)
 		}
 	})
-	slices.SortFunc(order, slices.Compare[[]string])
-	for _, values := range order {
+	order.By(all, slices.Compare[[]string])
+	for _, values := range all {
 		var labels []string
 		for i, key := range keys {
 			labels = append(labels, key, values[i])
