@@ -41,11 +41,11 @@ func (f *Filter) legacyForwards() (list []legacyChain, err error) {
 	return list, nil
 }
 
-// open says whether the chain lets pass what has our mark, once the operator's chain, if there is one, was asked.
+// open says whether the operator's chain, if there is one, is asked, and what has our mark passes then.
 func (c legacyChain) open(admin string) bool {
 	at := slices.IndexFunc(c.Rules, func(r xtables.Rule) bool { return r.Comment == firewall.Anchor })
 	if at < 0 {
-		return !c.Drops && len(c.Rules) == 0
+		return !c.Drops && len(c.Rules) == 0 && !slices.Contains(c.Others, admin)
 	}
 	return !slices.ContainsFunc(c.Rules[:at], func(r xtables.Rule) bool {
 		return r.Matches == 0 && (r.Target == "" && r.Verdict == -1 || r.Target == "REJECT")

@@ -21,14 +21,18 @@ type foreignChain struct {
 	*nftables.Chain
 	rules  []*nftables.Rule
 	admins []string // the operator's chains that are asked before what has our mark passes
+	absent bool     // nobody has made it so far: iptables does so when it gets a rule
 }
 
-// forwards returns the chains FORWARD that there are.
+// forwards returns the chains FORWARD that there are, or that iptables would make.
 func (f *Filter) forwards() (list []foreignChain, err error) {
 	for _, family := range []nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyIPv6} {
 		table := &nftables.Table{Name: "filter", Family: family}
 		chain, err := f.conn.ListChain(table, "FORWARD")
 		if err != nil && misses(err) {
+			accept := nftables.ChainPolicyAccept
+			list = append(list, foreignChain{absent: true, Chain: &nftables.Chain{Name: "FORWARD", Table: table, Type: nftables.ChainTypeFilter,
+				Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter, Policy: &accept}})
 			continue
 		}
 		if err != nil {
@@ -169,6 +173,9 @@ func (f *Filter) Anchor(ctx context.Context, admin string) (created bool, err er
 func (f *Filter) anchors(admin string) (changes []change, err error) {
 	chains, err := f.unanchored(admin)
 	for _, c := range chains {
+		if c.absent {
+			changes = append(changes, func(conn *nftables.Conn) error { conn.AddChain(c.Chain); return nil })
+		}
 		changes = append(changes, c.weigh()...)
 		changes = append(changes, c.insert(marked(), firewall.Anchor, verdict(expr.VerdictAccept)))
 		for _, name := range c.admins {
@@ -178,14 +185,11 @@ func (f *Filter) anchors(admin string) (changes []change, err error) {
 	return changes, err
 }
 
-// unanchored returns the chains that may drop what has our mark, each with the operator's chains that are to be asked there first: those that are, and
-// the one of the name.
+// unanchored returns the chains in which something is missing: those that may drop what has our mark, and those beside which the operator has a chain that is to be asked
+// first; each with those that are asked, and the one of the name.
 func (f *Filter) unanchored(admin string) (list []foreignChain, err error) {
 	chains, err := f.forwards()
 	for _, c := range chains {
-		if !c.drops() || f.leavesAnchor(c, firewall.Anchor) {
-			continue
-		}
 		c.admins = asks(c.rules)
 		if !slices.Contains(c.admins, admin) && !f.leavesAnchor(c, firewall.AnchorAdmin) {
 			rules, err := f.conn.GetRules(c.Table, &nftables.Chain{Name: admin, Table: c.Table})
@@ -196,7 +200,7 @@ func (f *Filter) unanchored(admin string) (list []foreignChain, err error) {
 				c.admins = append(c.admins, admin)
 			}
 		}
-		if !c.whole(c.admins) {
+		if (c.drops() || len(c.admins) > 0) && !f.leavesAnchor(c, firewall.Anchor) && !c.whole(c.admins) {
 			list = append(list, c)
 		}
 	}
