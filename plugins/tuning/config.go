@@ -55,7 +55,10 @@ func dataDir(k *keys.Object) string {
 // parseMAC takes the Ethernet address from the first source that has one.
 func parseMAC(req *plugin.Request) net.HardwareAddr {
 	k := req.Keys
-	for _, mac := range []net.HardwareAddr{k.Object("args").Object("cni").MAC("mac"), k.Object("runtimeConfig").MAC("mac"), endpoint.ArgsMAC(req), k.MAC("mac")} {
+	if asked := k.Object("args").Object("cni"); asked.Has("mac") {
+		return asked.MAC("mac") // be it none
+	}
+	for _, mac := range []net.HardwareAddr{k.Object("runtimeConfig").MAC("mac"), endpoint.ArgsMAC(req), k.MAC("mac")} {
 		if mac != nil {
 			return mac
 		}
