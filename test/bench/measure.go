@@ -167,7 +167,7 @@ func prepare(c Contestant, col Column, rounds int, beside *match) (m *match, err
 const bridgeful = 1000
 
 // fill attaches the pods that are present, so many to a network: a peer's by the peer, ours in the host's process, which leaves the same
-// and is quicker. The first network is that of the measured pods.
+// and is quicker.
 func (m *match) fill(each int) error {
 	step := min(50, each) // between two lines of progress
 	for first := 0; first < m.Present; first += step {
@@ -189,7 +189,7 @@ func (m *match) fill(each int) error {
 }
 
 func (m *match) order(verb string, first, count int) host.Order {
-	return host.Order{Verb: verb, Driver: m.driver, Dir: m.dir, Conflist: m.conflist(m.Column, 0), Mappings: m.Mappings, First: first, Count: count,
+	return host.Order{Verb: verb, Driver: m.driver, Dir: m.dir, Conflist: m.conflist(m.Column, m.network()), Mappings: m.Mappings, First: first, Count: count,
 		Parallel: m.Parallel, Trace: m.Traced, Of: m.Of}
 }
 
