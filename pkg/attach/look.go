@@ -44,6 +44,7 @@ func (e engine) repair(ctx context.Context, req *plugin.Request) error {
 		return fault.New(fault.Namespace, "", "attachment: a DEL of it has begun, nothing was made")
 	}
 	v.site.Leave(firewall.LeftIn(ctx))
+	v.site.First = req.Environ[plugin.Again] == ""
 	p, err := v.planAgain()
 	if err != nil {
 		return err

@@ -68,6 +68,10 @@ type Claim struct {
 	Told   []netip.Addr // Forward, to a Drop: the owner's addresses by what else is known of him. A rule that names nobody is his by these
 	Linked bool         // the owner's HostLink carries the attachment: where that link is gone, the owner is dead
 	Life   string       // where no link of the host's carries it, whose interface it is for, so that what is left of an earlier one can be told; empty: not known
+	First  bool         // in a role that is Shared: no other claim of the owner's comes before it, so that what he leads elsewhere is led here. A repair knows that, an ADD does not
+
+	// Hidden tells of what was asked for and is not in the claim, since it would have no effect.
+	Hidden []string
 
 	// Bare are the container's addresses of the families in which none of the ports that were asked for is published. Only package iptables looks at
 	// them: the reference makes an empty chain there, and its CHECK wants it.
@@ -196,13 +200,13 @@ type Filter interface {
 	// created is false when all of it was so already. An address or port that another live owner holds is a fault with code Taken
 	// that names the owner. dead says who is provably dead (nil: nobody is), and is asked once an owner; what those held is taken
 	// over. What o held in the role and does not claim any more is dropped, unless the role is Shared: then it stays, and a port that it leads elsewhere
-	// is a fault with code Config. A claim without values changes nothing.
+	// stays led there, which is told (Tell); so it is but for a claim that is the First, beside which o is not known to have another. A claim without values changes nothing.
 	Hold(ctx context.Context, o owner.Owner, c Claim, dead func(Holder) bool) (created bool, err error)
 	// Drop makes the claim not so. What is absent, or held by another owner, is left: both are success. With or without values, it
 	// leaves nothing that o holds in the role.
 	Drop(ctx context.Context, o owner.Owner, c Claim) error
 	// Held returns nil exactly when Hold and Ground would change nothing of what carries the claim, else a fault with code Drift that
-	// lists each difference.
+	// lists each difference. What o holds beside the only claim that he is known to have is one.
 	Held(ctx context.Context, o owner.Owner, c Claim) error
 	// Holds says in constant time whether o holds anything in the role.
 	Holds(ctx context.Context, o owner.Owner, r Role) (bool, error)
@@ -229,18 +233,6 @@ type Holder struct {
 type Publisher interface {
 	// Published lists the ports. The claim's values are a hint where to look, and need not be right.
 	Published(ctx context.Context, o owner.Owner, c Claim) ([]Port, error)
-}
-
-// Guarded is the group of links (ip-link(8), group) whose router advertisements and redirects a Warden drops: the host's ends of containers on a bridge
-// that has the host's gateway on it. The group is given to a link in the request that makes it, and goes with it.
-const Guarded = 0x7472
-
-// A Warden is a filter that drops what comes in by links of the group Guarded and would tell neighbours, or the host, which router to use.
-type Warden interface {
-	// Ward makes the rules for that whole. It is idempotent and cheap where all is there. A kernel that cannot is a fault with code Unsupported.
-	Ward(context.Context) error
-	// Warded returns nil exactly when Ward would change nothing, else a fault with code Drift.
-	Warded(context.Context) error
 }
 
 // A Barrier is a filter that knows who drops, in a chain that is not ours to edit, what a claim to pass lets pass.

@@ -14,6 +14,12 @@ type Rememberer interface {
 	HoldsAnything(ctx context.Context, o owner.Owner) (bool, error)
 }
 
+// A Restorer is a filter that takes back what a Hold has made in a role that is shared, and nothing that the owner had there before.
+type Restorer interface {
+	// Restore takes back what the last Hold has made for the owner in the role. It says false where he had nothing before, so that a Drop is as good.
+	Restore(ctx context.Context, o owner.Owner, r Role) (done bool, err error)
+}
+
 // A Shedder is a filter with rules that no other suite of plugins has under the same names, so that an owner's can go, and what another suite made for the same
 // names since stays.
 type Shedder interface {

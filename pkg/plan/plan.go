@@ -58,6 +58,12 @@ type Carrier interface{ Carries() }
 // Inner is a step whose effect is inside what a Carrier carries.
 type Inner interface{ Inside() }
 
+// Restored is a step whose Undo takes more than its Apply has made: all that its owner has. An ADD that fails asks for this instead.
+type Restored interface {
+	// Restore takes back what Apply has made in this call.
+	Restore(context.Context, *site.Site) error
+}
+
 // Footing is what another plugin of the chain made and the work of this one hangs on. It is looked at, and never made nor undone.
 type Footing interface {
 	fmt.Stringer

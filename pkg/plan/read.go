@@ -115,7 +115,14 @@ func (p Plan) makeGround(ctx context.Context, s *site.Site) error {
 var ErrCarrier = errors.New("the container's interface remains")
 
 // Undo takes back what an Apply created, upwards.
-func (d Done) Undo(ctx context.Context, s *site.Site) error { return undo(ctx, d, s) }
+func (d Done) Undo(ctx context.Context, s *site.Site) error {
+	return undoBy(ctx, d, s, func(step Step) error {
+		if r, ok := As[Restored](step); ok {
+			return r.Restore(ctx, s)
+		}
+		return step.Undo(ctx, s)
+	})
+}
 
 // Undo makes the plan not so, upwards. It tries every step and joins the errors. The ground stays, but for what is vacated by that.
 func (p Plan) Undo(ctx context.Context, s *site.Site) error {
@@ -154,13 +161,17 @@ func (p Plan) alone(ctx context.Context, s *site.Site, do func() error) error {
 }
 
 func undo(ctx context.Context, steps []Step, s *site.Site) error {
+	return undoBy(ctx, steps, s, func(step Step) error { return step.Undo(ctx, s) })
+}
+
+func undoBy(ctx context.Context, steps []Step, s *site.Site, undo func(Step) error) error {
 	carried := slices.ContainsFunc(steps, is[Carrier])
 	var errs []error
 	for _, step := range slices.Backward(steps) {
 		if carried && is[Inner](step) {
 			continue
 		}
-		err := step.Undo(ctx, s)
+		err := undo(step)
 		phase.End(ctx, "undo", step)
 		switch {
 		case err == nil:

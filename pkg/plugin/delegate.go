@@ -76,6 +76,9 @@ func (r *Request) Finds(kind string) error {
 	return err
 }
 
+// Again is the variable that says to an entry of a list that an earlier one is of the same plugin.
+const Again = "TRESTLE_AGAIN"
+
 // Invoke calls the plugin kind with a configuration of its own: from this binary if it holds such a plugin, else as Delegate does. It returns
 // what an ADD printed, which is a result in the configuration's version.
 func (r *Request) Invoke(ctx context.Context, kind, command string, config []byte) ([]byte, error) {

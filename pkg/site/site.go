@@ -18,6 +18,7 @@ import (
 type Site struct {
 	Host      *Side
 	Container *Side // nil when the sandbox is gone, or must not be entered
+	First     bool  // no earlier entry of the list is of the same plugin, as a repair knows
 
 	// Filter opens the packet filter when a step first asks for it; most calls of most plugins never do.
 	filter    func() (firewall.Filter, error)

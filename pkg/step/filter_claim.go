@@ -120,8 +120,11 @@ func (c Claim) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	if c.Life, err = c.life(s); err != nil {
 		return false, err
 	}
+	c.First = s.First
+	ctx = firewall.Telling(ctx, s.Logf)
 	created, err := filter.Hold(ctx, c.Owner, c.Claim, dead)
 	if err == nil && created {
+		firewall.Tell(ctx, c.Hidden)
 		divert(s, c.Ports)
 	}
 	if err == nil {
@@ -201,24 +204,6 @@ func (c Claim) Shed(ctx context.Context, s *site.Site, o owner.Owner) error {
 		return err
 	}
 	return filter.(firewall.Shedder).Shed(ctx, o, c.Role)
-}
-
-// Undo drops what the owner holds in the role, be the values known or not.
-func (c Claim) Undo(ctx context.Context, s *site.Site) error {
-	filter, err := s.Filter()
-	if err != nil {
-		return err
-	}
-	if c.Rest {
-		return filter.Drop(ctx, c.Owner, c.Claim)
-	}
-	led := published(ctx, s, filter, c)
-	c.Promptly = cut(s, led) > 0 // who is sending now would begin the same flow again before long
-	err = filter.Drop(ctx, c.Owner, c.Claim)
-	if err == nil {
-		cut(s, led)
-	}
-	return err
 }
 
 // Verify looks at each thing held, and at the tables and rules that carry it.

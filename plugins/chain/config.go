@@ -27,6 +27,7 @@ type link struct {
 	kind         string
 	entry        members
 	capabilities []string // those that it declares
+	again        bool     // an earlier entry is of the same kind
 }
 
 // parse reads the list. The outer capabilities must be the union of the inner ones, because a runtime hands out by the outer ones.
@@ -45,6 +46,7 @@ func parse(req *plugin.Request) (config, error) {
 			entry.Reject("type", l.kind, "must be a plugin's name, without a path, and not trestle")
 			continue
 		}
+		l.again = slices.ContainsFunc(c.links, func(earlier link) bool { return earlier.kind == l.kind })
 		c.links = append(c.links, l)
 	}
 	if len(raw) == 0 {
@@ -104,7 +106,14 @@ func (c config) rejectMissing(k *keys.Object) {
 
 // call calls one plugin of the list with what a runtime would give it, and returns the result that an ADD printed.
 func (c config) call(ctx context.Context, req *plugin.Request, l link, command string, result json.RawMessage) (json.RawMessage, error) {
-	return req.Invoke(ctx, l.kind, command, c.full(req, l, result).text())
+	text := c.full(req, l, result).text()
+	if l.again {
+		inner := *req
+		inner.Environ = maps.Clone(req.Environ)
+		inner.Environ[plugin.Again] = "1"
+		req = &inner
+	}
+	return req.Invoke(ctx, l.kind, command, text)
 }
 
 // full is the configuration that a runtime would give the plugin.

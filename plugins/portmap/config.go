@@ -44,7 +44,6 @@ func Parse(req *plugin.Request) (Config, error) {
 		c.Filter.IPTables.Asked = append(c.Filter.IPTables.Asked, iptables.Asked{Protocol: m.String("protocol", ""), Port: c.Mappings[len(c.Mappings)-1].HostPort})
 		c.rejectDeaf(m)
 	}
-	c.rejectTwins(k)
 	return c, k.Err()
 }
 
@@ -94,39 +93,26 @@ func (c Config) rejectDeaf(m *keys.Object) {
 	}
 }
 
-// rejectTwins complains of a port that is to lead to two. The same mapping twice is one.
-func (c Config) rejectTwins(k *keys.Object) {
-	type port struct {
-		protocol uint8
-		ip       netip.Addr
-		number   uint16
-	}
-	seen := make(map[port]uint16)
-	for i, m := range c.Mappings {
-		var other uint16
-		for _, is4 := range []bool{true, false} {
-			if ip, ok := m.on(is4); ok && m.HostPort != 0 {
-				at := port{m.Protocol, ip, m.HostPort}
-				if !ip.IsValid() { // every address of one family
-					at.ip = wildcard(is4)
-				}
-				if to, twice := seen[at]; twice && to != m.ContainerPort {
-					other = to
-				}
-				seen[at] = m.ContainerPort
-			}
-		}
-		if other != 0 {
-			k.Reject(fmt.Sprintf("runtimeConfig.portMappings[%d]", i), m.HostPort, fmt.Sprintf("is listed twice, for container ports %d and %d", other, m.ContainerPort))
+// leading returns the mappings that hold for the family, and tells of those of which an earlier one leads the same packets elsewhere: the first counts, as in the reference.
+// The same mapping twice is one.
+func (c Config) leading(is4 bool) (list []Mapping, hidden []string) {
+	seen := make(map[Mapping]uint16) // by all but where they lead
+	for _, m := range c.Mappings {
+		ip, holds := m.on(is4)
+		m.HostIP = ip
+		from := m
+		from.ContainerPort = 0
+		to, twice := seen[from]
+		switch {
+		case !holds:
+		case !twice:
+			seen[from] = m.ContainerPort
+			list = append(list, m)
+		case to != m.ContainerPort:
+			hidden = append(hidden, fmt.Sprintf("host port %d: leads to port %d by an earlier mapping, and not to %d", m.HostPort, to, m.ContainerPort))
 		}
 	}
-}
-
-func wildcard(is4 bool) netip.Addr {
-	if is4 {
-		return netip.IPv4Unspecified()
-	}
-	return netip.IPv6Unspecified()
+	return list, hidden
 }
 
 // on says whether the mapping holds for the family, and on which address of the host: the zero Addr is every one. An unspecified

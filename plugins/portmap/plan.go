@@ -14,7 +14,8 @@ import (
 func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	claim := firewall.Claim{Role: firewall.Publish, Linked: call.Carried()}
 	for _, target := range targets(call) {
-		ports := c.ports(target)
+		ports, hidden := c.ports(target)
+		claim.Hidden = append(claim.Hidden, without(hidden, claim.Hidden)...)
 		if len(ports) == 0 && len(c.Mappings) > 0 {
 			claim.Bare = append(claim.Bare, firewall.Bare{Addr: target.Addr(), SNAT: c.SNAT})
 		}
@@ -31,25 +32,24 @@ func Plan(c Config, call attach.Call) (plan.Plan, error) {
 	return p, nil
 }
 
-// ports returns the mappings that hold for the target's family, each once.
-func (c Config) ports(target netip.Prefix) []firewall.Port {
-	var ports []firewall.Port
+// ports returns the mappings that lead to the target, and tells of those that do not.
+func (c Config) ports(target netip.Prefix) (ports []firewall.Port, hidden []string) {
 	conditions := c.Conditions6
 	if target.Addr().Is4() {
 		conditions = c.Conditions4
 	}
-	seen := make(map[Mapping]bool)
-	for _, m := range c.Mappings {
-		ip, ok := m.on(target.Addr().Is4())
-		m.HostIP = ip
-		if ok && !seen[m] {
-			seen[m] = true
-			p := firewall.Port{Protocol: m.Protocol, HostIP: ip, HostPort: m.HostPort,
-				Target: netip.AddrPortFrom(target.Addr(), m.ContainerPort), Subnet: target.Masked(), SNAT: c.SNAT}
-			ports = append(ports, under(p, conditions)...)
-		}
+	list, hidden := c.leading(target.Addr().Is4())
+	for _, m := range list {
+		p := firewall.Port{Protocol: m.Protocol, HostIP: m.HostIP, HostPort: m.HostPort,
+			Target: netip.AddrPortFrom(target.Addr(), m.ContainerPort), Subnet: target.Masked(), SNAT: c.SNAT}
+		ports = append(ports, under(p, conditions)...)
 	}
-	return ports
+	return ports, hidden
+}
+
+// without returns the texts that are not among the others: most are told of both families.
+func without(texts, others []string) []string {
+	return slices.DeleteFunc(texts, func(text string) bool { return slices.Contains(others, text) })
 }
 
 // targets returns the container's first IPv4 and first IPv6 address. One without an interface, or with one that the result does not have,

@@ -103,8 +103,14 @@ func calls(t *testing.T, value string) {
 
 func (w *street) serve(container, network, at string) {
 	w.Helper()
+	w.serveAs(container, container, network, at)
+}
+
+// serveAs answers in the container by another name.
+func (w *street) serveAs(name, container, network, at string) {
+	w.Helper()
 	must(w.T, in(container, func() error {
-		server, err := peer.Serve(container, network, at)
+		server, err := peer.Serve(name, network, at)
 		if err == nil {
 			w.servers[container] = append(w.servers[container], server)
 		}

@@ -27,6 +27,10 @@ var doubles = map[string]struct {
 	"portmap, sometimes":     {one: mapped + `, "backend": "iptables"`, two: mapped + `, "backend": "iptables", "conditionsV4": ["-s", "10.8.0.0/16"]`},
 	"portmap, backends":      {one: mapped + `, "backend": "iptables"`, two: mapped + `, "backend": "nftables"`},
 	"portmap, marks":         {one: mapped + `, "backend": "iptables", "markMasqBit": 9`, two: mapped + `, "backend": "iptables", "markMasqBit": 10`},
+	"portmap, elsewhere":     {one: mapped, two: elsewhere},
+	"portmap, first there":   {one: elsewhere + `, "snat": false`, two: mapped},
+	"portmap, first in nat":  {one: mapped + `, "backend": "iptables"`, two: elsewhere + `, "backend": "iptables"`},
+	"portmap, more of it":    {one: mapped + `, "backend": "iptables"`, two: `"type": "portmap", "backend": "iptables", "runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}, {"hostPort": 9090, "containerPort": 90, "protocol": "tcp"}]}`},
 	"tuning, same":           {one: `"type": "tuning", "mtu": 1400`, two: `"type": "tuning", "mtu": 1400`},
 	"tuning, other keys":     {one: `"type": "tuning", "mtu": 1400`, two: `"type": "tuning", "txQLen": 77, "sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1"}`},
 	"tuning, other values":   {one: `"type": "tuning", "mtu": 1400`, two: `"type": "tuning", "mtu": 1300`, theirs: "check", ours: "check"},
@@ -42,8 +46,9 @@ var doubles = map[string]struct {
 }
 
 const (
-	mapped = `"type": "portmap", "capabilities": {"portMappings": true}`
-	shapes = `"type": "bandwidth", "ingressRate": 8000000, "ingressBurst": 800000`
+	mapped    = `"type": "portmap", "capabilities": {"portMappings": true}`
+	elsewhere = `"type": "portmap", "runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 81, "protocol": "tcp"}]}`
+	shapes    = `"type": "bandwidth", "ingressRate": 8000000, "ingressBurst": 800000`
 )
 
 // TestTwoEntries: a list may have a chained plugin twice, as on the reference 1.10.0, which is run beside: what works there works here, in separate binaries, in the bundle and in

@@ -1,6 +1,11 @@
 package firewalltest
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 )
@@ -26,10 +31,96 @@ func together(h *host) {
 			h.gone(a(), c)
 		}
 	}
-	h.hold(a(), one, true)
-	_, err := h.Hold(h.Context(), a(), publish(port(tcp, 8080, "10.1.0.2:85")), nil)
-	h.wantCode(err, fault.Config, "host port 8080/tcp", "10.1.0.2:80", "10.1.0.2:85")
-	h.must(h.Held(h.Context(), a(), one))
+}
+
+// restored asks that what a second claim has made can be taken back, and that the first is held as it was.
+func restored(h *host) {
+	eighty := port(tcp, 8080, "10.1.0.2:80")
+	all := eighty
+	all.SNAT = firewall.SNATAll
+	for name, claims := range map[string][2]firewall.Claim{
+		"another port":  {publish(eighty), publish(port(udp, 53, "10.1.0.2:53"), port(tcp, 8080, "[fd00::2]:80"))},
+		"more of it":    {publish(eighty), publish(eighty, port(tcp, 8081, "10.1.0.2:80"))},
+		"more clients":  {publish(eighty), publish(all)},
+		"elsewhere":     {publish(eighty), publish(port(tcp, 8080, "10.1.0.2:85"))},
+		"what is there": {publish(eighty), publish(eighty)},
+		"an address":    {passing("10.1.0.2"), passing("10.1.0.2", "10.1.0.3", "fd00::2")},
+	} {
+		h.Run(name, func(t *testing.T) {
+			s := &host{T: t, Backend: h.Backend, Filter: h.Filter}
+			restorer, role := s.Filter.(firewall.Restorer), claims[0].Role
+			s.hold(a(), claims[0], true)
+			if done, err := restorer.Restore(t.Context(), a(), role); done || err != nil {
+				t.Errorf("of the first claim: %t, %v", done, err)
+			}
+			_, err := s.Hold(t.Context(), a(), claims[1], nil)
+			s.must(err)
+			_, err = restorer.Restore(t.Context(), a(), role)
+			s.must(err)
+			s.hold(a(), claims[0], false) // his only one again
+			claims[0].First = true
+			s.hold(a(), claims[0], false)
+			s.must(s.Drop(t.Context(), a(), empty(role)))
+			s.gone(a(), claims[1])
+		})
+	}
+}
+
+// surplus asks that what an owner holds beside his only claim is named, and taken away by whoever knows that there is no other.
+func surplus(h *host) {
+	more, less := publish(port(tcp, 8080, "10.1.0.2:80"), port(udp, 53, "10.1.0.2:53")), publish(port(tcp, 8080, "10.1.0.2:80"))
+	h.hold(a(), more, true)
+	h.wantCode(h.Held(h.Context(), a(), less), fault.Drift, "host port 53/udp", "expected nothing", "10.1.0.2:53")
+	less.First = true
+	h.hold(a(), less, true)
+	h.wantCode(h.Held(h.Context(), a(), more), fault.Drift, "host port 53/udp", "found nothing")
+	elsewhere := publish(port(tcp, 8080, "10.1.0.2:85"))
+	elsewhere.First = true
+	h.hold(a(), elsewhere, true)
+	h.must(h.Drop(h.Context(), a(), less))
+	h.gone(a(), elsewhere)
+}
+
+// earlier asks that a port which two claims of an owner lead to two places leads to the first, whatever else they have in common, and that this is told.
+func earlier(h *host) {
+	plain := func(c firewall.Claim) firewall.Claim {
+		for i := range c.Ports {
+			c.Ports[i].SNAT = firewall.SNATNone
+		}
+		return c
+	}
+	eighty, other := port(tcp, 8080, "10.1.0.2:80"), port(tcp, 8080, "10.1.0.2:85")
+	for name, claims := range map[string][2]firewall.Claim{
+		"alone":       {publish(eighty), publish(other)},
+		"without":     {plain(publish(eighty)), plain(publish(other))},
+		"among":       {publish(eighty, port(tcp, 8081, "10.1.0.2:85")), publish(other, port(udp, 53, "10.1.0.2:53"))},
+		"one address": {publish(on("192.0.2.1", eighty)), publish(on("192.0.2.1", other), other)},
+		"IPv6":        {publish(port(udp, 53, "[fd00::2]:53")), publish(port(udp, 53, "[fd00::2]:54"), eighty)},
+	} {
+		h.Run(name, func(t *testing.T) {
+			s := &host{T: t, Backend: h.Backend, Filter: h.Filter}
+			var told []string
+			tell := firewall.Telling(t.Context(), func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) })
+			s.hold(a(), claims[0], true)
+			_, err := s.Hold(tell, a(), claims[1], nil)
+			s.must(err)
+			if len(told) != 1 || !strings.Contains(told[0], "by an earlier ADD") || !strings.Contains(told[0], claims[1].Ports[0].Target.String()) {
+				t.Errorf("told %q", told)
+			}
+			again := claims[0]
+			again.First = true
+			for _, c := range []firewall.Claim{claims[0], claims[1], again} {
+				s.hold(a(), c, false)
+			}
+			p, err := s.Filter.(firewall.Publisher).Published(t.Context(), a(), empty(firewall.Publish))
+			s.must(err)
+			if !slices.ContainsFunc(p, func(p firewall.Port) bool { return p.Target == claims[0].Ports[0].Target }) {
+				t.Errorf("published is %v", p)
+			}
+			s.must(s.Drop(t.Context(), a(), claims[1]))
+			s.gone(a(), claims[0])
+		})
+	}
 }
 
 // lives asks that a filter tells which life of a container a claim is of, and forgets it with the claim.

@@ -221,17 +221,6 @@ func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	return fault.Join(f.tolerant(ctx, f.nft.Drop(ctx, o, c)), f.others(ctx, o, c), reference.Remove(ctx, f.nft.Conn, o, c))
 }
 
-// Relics are nft's. The chains that ours have under iptables have the reference's names, and a DEL of its removes them.
-func (f *Filter) Relics(ctx context.Context, r firewall.Role, network [8]byte) ([]firewall.Holder, error) {
-	holders, err := f.nft.Owners(ctx, r, network)
-	return holders, f.tolerant(ctx, err)
-}
-
-// Shed drops what the owner has under nft.
-func (f *Filter) Shed(ctx context.Context, o owner.Owner, r firewall.Role) error {
-	return f.tolerant(ctx, f.nft.Drop(ctx, o, firewall.Claim{Role: r}))
-}
-
 // others drops the claim under iptables. Frames are nft's alone.
 func (f *Filter) others(ctx context.Context, o owner.Owner, c firewall.Claim) error {
 	if c.Role.Frames() {

@@ -11,6 +11,7 @@ import (
 
 // missing notes what Hold would make, or take over.
 func (f *Filter) missing(ctx context.Context, o owner.Owner, c firewall.Claim) ([]*state, error) {
+	c.First = true // what is beside the only claim is a difference
 	if c.Role == firewall.Forward {
 		return f.passStates(ctx, o, c)
 	}

@@ -14,16 +14,13 @@
 package iptables
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/google/nftables"
 
-	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
@@ -72,6 +69,7 @@ type Filter struct {
 	options  Options
 	readings readings
 	left     firewall.Left
+	made     []*state // by the last Hold
 }
 
 var _ firewall.Filter = (*Filter)(nil)
@@ -104,9 +102,6 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 	}
 	defer lock.Close()
 	states, err := f.hold(ctx, o, c, dead)
-	for _, s := range states {
-		err = cmp.Or(err, s.refused)
-	}
 	if err != nil {
 		return false, err
 	}
@@ -114,22 +109,13 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		if err := s.made(ctx, lock); err != nil {
 			return false, fault.Join(err, f.takeBack(ctx, lock, o, c.Role, states[:i+1]))
 		}
-		created = created || s.lacks()
-	}
-	return created, nil
-}
-
-// takeBack drops what a Hold that failed in one family has made in that and the other, if the owner had nothing there before.
-func (f *Filter) takeBack(ctx context.Context, lock *os.File, o owner.Owner, r firewall.Role, states []*state) error {
-	ctx, stop := deadline.Undoing(ctx)
-	defer stop()
-	var errs []error
-	for _, s := range states {
-		if !s.raw.has(ledgerChain(o, r)) {
-			errs = append(errs, f.dropIn(ctx, lock, s.tool, o, firewall.Claim{Role: r}))
+		if s.lacks() {
+			created = true
+			firewall.Tell(ctx, s.hidden)
 		}
 	}
-	return fault.Join(errs...)
+	f.made = states
+	return created, nil
 }
 
 // hold notes, family by family, what is missing to the claim, and the guard. Nothing is written.
@@ -196,18 +182,19 @@ func (f *Filter) holdIn(s *state, o owner.Owner, n names, c firewall.Claim) erro
 		}
 		return nil
 	}
-	ledger := s.ledger(o, n, c)
 	if c.Role == firewall.Publish {
-		ledger = s.conditioned(ledger, s.raw.has(ledgerChain(o, c.Role)), f.options.conditions(s.is4))
+		return s.holdPublish(o, n, c, f.options)
 	}
+	s.enter(o, c, s.ledger(o, n, c))
+	return s.holdMasq(o, n, c)
+}
+
+// enter notes what is missing to the owner's ledger.
+func (s *state) enter(o owner.Owner, c firewall.Claim, ledger []string) {
 	if rewrite(s.raw, &s.toRaw, ledgerChain(o, c.Role), ledger) {
 		s.renewed = true
 		s.differs(fmt.Sprintf("ledger of %s: expected %v", o, addrs(c)))
 	}
-	if c.Role == firewall.Publish {
-		return s.holdPublish(o, n, c, f.options)
-	}
-	return s.holdMasq(o, n, c)
 }
 
 // Held notes what Hold would change.

@@ -2,27 +2,31 @@ package iptables
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
 // What several entries of one list hold together, as one owner: his ledger, his chain and what leads to it have what each of them wants.
 
-// besides are the rules of a ledger beside those that another entry of the owner's list has put there. Of an address, and of the life, there is one.
+// besides are the rules of a ledger beside those that another entry of the owner's list has put there. Of an address, the life and the number there is one.
 func (s *state) besides(chain string, rules []string) (all []string) {
 	subject := func(rule string) string {
-		if text := value(rule, "--comment"); strings.HasPrefix(text, firewall.LifeSign) {
-			return firewall.LifeSign
+		for _, sign := range []string{firewall.LifeSign, severalSign} {
+			if strings.HasPrefix(value(rule, "--comment"), sign) {
+				return sign
+			}
 		}
 		return value(rule, "-s") + value(rule, "-d")
 	}
 	for _, rule := range s.raw.chains[chain] {
 		same := func(r string) bool { return subject(r) != "" && subject(r) == subject(rule) }
-		if slices.Contains(rules, rule) || !slices.ContainsFunc(rules, same) {
+		if slices.Contains(rules, rule) || !slices.ContainsFunc(rules, same) && !(s.firm && value(rule, "-s")+value(rule, "-d") != "") {
 			all = append(all, rule)
 		}
 	}
@@ -56,16 +60,15 @@ func (s *state) had(o owner.Owner) bool {
 	return slices.ContainsFunc(s.entries, func(e entry) bool { return e.role == firewall.Publish && e.ID == o.ID })
 }
 
-// joined is the mapping with what another entry of the owner's list has of it, which marks more packets or others. Where that leads elsewhere it is refused.
-func (s *state) joined(o owner.Owner, m mapping, there []published, title string) mapping {
+// joined is the mapping with what another entry of the owner's list has of it, which marks more packets or others. Where that leads elsewhere it is hidden: the first counts.
+func (s *state) joined(o owner.Owner, m mapping, there []published, title string) (_ mapping, hidden bool) {
 	for _, p := range there {
-		if !p.known || p.ID != o.ID {
+		if s.firm || !p.known || p.ID != o.ID {
 			continue
 		}
 		if p.target != m.target {
-			s.refused = fault.New(fault.Config, "delete the container, and let one entry of the list publish the port",
-				"%s: leads to %s by an earlier ADD of the same attachment, and not to %s", title, p.target, m.target)
-			continue
+			s.hidden = append(s.hidden, fmt.Sprintf("%s: leads to %s by an earlier ADD of the same attachment, and not to %s", title, p.target, m.target))
+			return m, true
 		}
 		last := len(m.rules) - 1
 		match, _, _ := strings.Cut(m.rules[last], "-j ")
@@ -80,14 +83,82 @@ func (s *state) joined(o owner.Owner, m mapping, there []published, title string
 		}
 		m.rules = append(marks, m.rules[last])
 	}
-	return m
+	return m, false
 }
 
-// others are the mappings of the chain that are somebody's and not in the list.
-func others(all []published, chain string, o owner.Owner, list []mapping) (rest []mapping) {
+// severalSign begins the line of a ledger whose owner has more than one claim, with the number of mappings that they want together.
+const severalSign = "several "
+
+// together is that number, 0 where the owner is not known to have more than one.
+func (s *state) together(o owner.Owner, c firewall.Claim) (n int) {
+	for _, rule := range s.raw.chains[ledgerChain(o, c.Role)] {
+		if text, found := strings.CutPrefix(value(rule, "--comment"), severalSign); found {
+			n, _ = strconv.Atoi(text) // what is none is as if there were none
+		}
+	}
+	return n
+}
+
+// join returns the mappings of the chain that stay beside those that are led, and counts what the owner's claims want together: anew, where one of the claim's is missing.
+func (s *state) join(o owner.Owner, c firewall.Claim, list, led []mapping, all []published) (rest []mapping) {
+	own, beside := []mapping(nil), 0
 	for _, p := range all {
-		mine := func(m mapping) bool { return p.ID == o.ID && m.packets == p.packets }
-		if p.chain == chain && p.known && !slices.ContainsFunc(list, mine) {
+		if !p.known || p.ID != o.ID {
+			continue
+		}
+		own = append(own, p.mapping)
+		switch {
+		case slices.ContainsFunc(led, func(m mapping) bool { return m.packets == p.packets }):
+		case s.firm:
+			s.differs(fmt.Sprintf("%s: expected nothing, found %s for %s", title(p.asPort()), p.target, o))
+		default:
+			rest, beside = append(rest, p.mapping), beside+1
+		}
+	}
+	there := func(m mapping) bool {
+		return slices.ContainsFunc(own, func(h mapping) bool { return h.packets == m.packets && h.target == m.target })
+	}
+	now := len(led) + beside
+	switch s.several = s.together(o, c); {
+	case s.several > 0 && !slices.ContainsFunc(led, func(m mapping) bool { return !there(m) }):
+		if s.unasked = s.several != now; s.unasked {
+			s.differs(fmt.Sprintf("ports of %s: expected %d, found %d", o, s.several, now))
+		}
+	case s.several > 0 || !s.firm && s.raw.has(ledgerChain(o, c.Role)) && !sameMappings(list, own):
+		s.several = now
+	}
+	return rest
+}
+
+// joinPass counts the addresses that the owner's claims to pass want together, where they are several. What he has beside his only claim goes.
+func (s *state) joinPass(o owner.Owner, c firewall.Claim) {
+	had, beside := 0, []netip.Addr(nil)
+	for _, e := range s.entries {
+		if e.ID != o.ID || e.role != firewall.Forward {
+			continue
+		}
+		if had++; !slices.Contains(c.Pass, e.addr) {
+			beside = append(beside, e.addr)
+		}
+	}
+	all := len(c.Pass) + len(beside)
+	s.several = s.together(o, c)
+	s.firm = c.First && s.several == 0
+	switch {
+	case s.firm:
+		s.dropAddresses(o, beside)
+		for _, a := range beside {
+			s.differs(fmt.Sprintf("address %s: expected nothing of %s, found that it passes", a, o))
+		}
+	case s.several > 0, had > 0 && (had < all || len(beside) > 0):
+		s.several = all
+	}
+}
+
+// others are the mappings of the chain that are somebody else's.
+func others(all []published, chain string, o owner.Owner) (rest []mapping) {
+	for _, p := range all {
+		if p.chain == chain && p.known && p.ID != o.ID {
 			rest = append(rest, p.mapping)
 		}
 	}

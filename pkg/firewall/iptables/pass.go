@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
-	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -59,24 +57,12 @@ func (f *Filter) holdPass(ctx context.Context, o owner.Owner, c firewall.Claim) 
 	}
 	for i, s := range states {
 		if err := s.write(ctx, lock, lines{"raw", s.toRaw}, lines{"filter", s.toFilter}); err != nil {
-			return false, fault.Join(err, f.passBack(ctx, lock, o, states[:i+1]))
+			return false, fault.Join(err, f.takeBack(ctx, lock, o, c.Role, states[:i+1]))
 		}
 		created = created || s.lacks()
 	}
+	f.made = states
 	return created, nil
-}
-
-// passBack takes back what a hold that failed in one family has made in both, if the owner had nothing there before.
-func (f *Filter) passBack(ctx context.Context, lock *os.File, o owner.Owner, states []*state) error {
-	ctx, stop := deadline.Undoing(ctx)
-	defer stop()
-	var errs []error
-	for _, s := range states {
-		if !s.raw.has(ledgerChain(o, firewall.Forward)) {
-			errs = append(errs, dropPassIn(ctx, lock, s.tool, o, nil))
-		}
-	}
-	return fault.Join(errs...)
 }
 
 // passStates notes, family by family, what is missing. A family in which the container has no address needs no tool.
@@ -98,9 +84,8 @@ func (f *Filter) passStates(ctx context.Context, o owner.Owner, c firewall.Claim
 		if err != nil {
 			return nil, err
 		}
-		if rewrite(s.raw, &s.toRaw, ledgerChain(o, c.Role), s.ledger(o, n, mine)) {
-			s.differs(fmt.Sprintf("ledger of %s: expected %v", o, addrs(mine)))
-		}
+		s.joinPass(o, mine)
+		s.enter(o, mine, s.ledger(o, n, mine))
 		s.passFrame(c.AdminName())
 		s.passAddresses(mine)
 		f.spare(s)

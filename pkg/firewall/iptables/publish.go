@@ -89,16 +89,23 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 	chain, conditions := n.dnatChain(), options.conditions(s.is4)
 	all := slices.DeleteFunc(s.published(), func(p published) bool { return p.known && slices.Contains(ghosts, p.ID) })
 	has := byPackets(all)
+	s.firm = c.First && s.together(o, c) == 0
+	var led []mapping
 	for i, p := range c.Ports {
-		list[i] = s.joined(o, list[i], has[list[i].packets], title(p))
+		m, hidden := s.joined(o, list[i], has[list[i].packets], title(p))
+		if hidden {
+			continue
+		}
+		led = append(led, m)
 		if conditions != "" {
 			continue // packets that pass us by may be for another
 		}
-		if err := s.takePort(o, chain, p, list[i], has[list[i].packets]); err != nil {
+		if err := s.takePort(o, chain, p, m, has[m.packets]); err != nil {
 			return err
 		}
 	}
-	rest := others(all, chain, o, list)
+	rest := append(others(all, chain, o), s.join(o, c, list, led, all)...)
+	s.enter(o, c, s.conditioned(s.ledger(o, n, c), s.raw.has(ledgerChain(o, c.Role)), conditions))
 	s.frame(options)
 	asked := options.Asked
 	if asked == nil {
@@ -107,7 +114,7 @@ func (s *state) holdPublish(o owner.Owner, n names, c firewall.Claim, options Op
 	if s.had(o) || s.has(o, chain) {
 		asked = append(without(askedIn(s.nat.jumps(hostports, chain)), asked), asked...)
 	}
-	s.publish(n, append(rest, list...), asked, has, conditions)
+	s.publish(n, append(rest, led...), asked, has, conditions)
 	return nil
 }
 

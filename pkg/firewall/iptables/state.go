@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -27,7 +28,10 @@ type state struct {
 	answers      map[owner.ID]bool
 	dead         func(firewall.Holder) bool // who is dead; nil: nobody
 	renewed      bool                       // the owner's ledger changes
-	refused      error                      // why the claim cannot be held beside another of the owner's; nil: it can
+	several      int                        // what all claims of the owner want together, where he has more than one
+	firm         bool                       // he has no other: what of his leads elsewhere, or is not wanted, is a difference
+	hidden       []string                   // ports that lead elsewhere by an earlier claim of his
+	unasked      bool                       // he has more than all his claims want, and no one of them can tell what
 	joins        bool                       // entries that lead to the owner's chain stay: some are another claim's, under other conditions
 	masks        bool                       // ports of the claim, be it of the other family, need their clients masqueraded
 	gone         Gone                       // nil: nobody
@@ -140,6 +144,9 @@ func (s *state) ledger(o owner.Owner, n names, c firewall.Claim) (rules []string
 	if c.Life != "" && !c.Linked && c.Role.Shared() {
 		rules = append(rules, comment(firewall.LifeSign+c.Life))
 	}
+	if s.several > 0 {
+		rules = append(rules, comment(severalSign+strconv.Itoa(s.several)))
+	}
 	if c.Role.Shared() {
 		return s.besides(ledgerChain(o, c.Role), rules)
 	}
@@ -187,7 +194,7 @@ func (s *state) lacks() bool { return len(s.toRaw)+len(s.toNAT)+len(s.toFilter) 
 
 // lacking is what is not as it should be, if that is to be mended.
 func (s *state) lacking() []string {
-	if s.lacks() {
+	if s.lacks() || s.unasked {
 		return s.differences
 	}
 	return nil

@@ -49,6 +49,7 @@ func (f *Filter) missing(w *want) (list []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	w.firm = !isSeveral(there[0])
 	there = w.yield(there)
 	for i, e := range w.all() {
 		found := there[i]
@@ -64,11 +65,23 @@ func (f *Filter) missing(w *want) (list []string, err error) {
 		}
 		list = append(list, fmt.Sprintf("%s: expected %s, found %s", e.title, expected, have))
 	}
+	if belongs(there[0], w.owner) && w.role.Shared() {
+		more, err := f.surplus(w, there[0])
+		if list = append(list, more...); err != nil {
+			return nil, err
+		}
+	}
 	if unasked, err := f.unasked(w); unasked || err != nil {
 		return append(list, fmt.Sprintf("chain %s: expected a jump to %s, found none", guests, w.admin)), err
 	}
+	more, err := f.missingRules(w)
+	return append(list, more...), err
+}
+
+// missingRules lists those that are wanted and not there, and those beside them.
+func (f *Filter) missingRules(w *want) (list []string, err error) {
 	if len(w.rules) == 0 {
-		return list, nil
+		return nil, nil
 	}
 	rules, err := f.rulesOf(w)
 	if err != nil {
@@ -78,7 +91,7 @@ func (f *Filter) missing(w *want) (list []string, err error) {
 	for _, r := range missing {
 		list = append(list, fmt.Sprintf("%s: expected a rule of chain %s, found none", r.text, conditionals))
 	}
-	if len(more) > 0 && !w.role.Shared() {
+	if len(more) > 0 && w.firm {
 		list = append(list, fmt.Sprintf("chain %s: found rules of %s too many: %d", conditionals, w.owner.Text, len(more)))
 	}
 	return list, err
@@ -89,7 +102,7 @@ func (w *want) show(value []byte, who string) string {
 	switch {
 	case len(value) == 2:
 		n := binary.BigEndian.Uint16(value)
-		return fmt.Sprintf("a count of %d, linked %t, for %s", n&^linked, n&linked != 0, who)
+		return fmt.Sprintf("a count of %d, linked %t, for %s", n&^(linked|several), n&linked != 0, who)
 	case len(value) > 0:
 		return fmt.Sprintf("%s for %s", addressIn(value), who)
 	}

@@ -3,7 +3,6 @@ package nft
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 
 	"github.com/google/nftables"
 
@@ -36,7 +35,10 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		created = len(changes) > 0
 		return changes, err
 	})
-	return created && err == nil, err
+	if created = created && err == nil; created {
+		firewall.Tell(ctx, w.hidden)
+	}
+	return created, err
 }
 
 // memoryOf is where the table of the role is remembered to be whole, if nobody but who claims in it sees to that.
@@ -63,6 +65,8 @@ type draft struct {
 	gone  map[string]bool
 	goes  []change
 	comes []change
+
+	unmade, unremoved []change // what takes it back
 }
 
 func (d *draft) remove(set *nftables.Set, e nftables.SetElement) {
@@ -70,6 +74,7 @@ func (d *draft) remove(set *nftables.Set, e nftables.SetElement) {
 	if !d.gone[name] {
 		d.gone[name] = true
 		d.goes = append(d.goes, remove(set, e))
+		d.unremoved = append(d.unremoved, add(set, nftables.SetElement{Key: e.Key, KeyEnd: e.KeyEnd, Val: e.Val, Comment: e.Comment}))
 	}
 }
 
@@ -81,10 +86,11 @@ func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) ([]change
 	if err != nil {
 		return nil, err
 	}
+	w.several = isSeveral(there[0])
+	w.firm = w.firm && !w.several
 	there = w.yield(there)
-	var rules []rule
 	if w.role.Shared() {
-		if rules, err = f.join(w, there); err != nil {
+		if err = f.join(d, w, there); err != nil {
 			return nil, err
 		}
 	}
@@ -102,10 +108,10 @@ func (f *Filter) holdChanges(w *want, dead func(firewall.Holder) bool) ([]change
 	}
 	switch {
 	case w.role.Shared():
-		for _, r := range rules {
-			d.comes = append(d.comes, w.addRule(r))
-		}
 		err = f.date(d, w)
+		if delete(f.back, string(w.attachment.key)); belongs(there[0], w.owner) && len(d.comes) > 0 {
+			f.back[string(w.attachment.key)] = append(d.unmade, d.unremoved...)
+		}
 	case held != counted:
 		err = f.forget(d, w, w.wants)
 	}
@@ -120,9 +126,6 @@ func (f *Filter) settle(d *draft, w *want, e entry, found *nftables.SetElement, 
 	case found == nil:
 	case belongs(found, w.owner) && e.is(found):
 		return nil
-	case belongs(found, w.owner) && w.role.Shared() && publishes(e.set.Name):
-		return fault.New(fault.Config, "delete the container, and let one entry of the list publish the port", "%s: leads to %s by an earlier ADD of the same attachment, and not to %s",
-			e.title, addressIn(found.Val), addressIn(e.val))
 	case belongs(found, w.owner), dying(found):
 		d.remove(e.set, *found)
 	default:
@@ -139,7 +142,8 @@ func (d *draft) add(w *want, e entry) {
 	if e.tells != "" {
 		o.Text = e.tells
 	}
-	d.comes = append(d.comes, add(e.set, nftables.SetElement{Key: e.key, KeyEnd: e.end, Val: e.val, Comment: o.Tag(owner.CommentRoom)}))
+	element := nftables.SetElement{Key: e.key, KeyEnd: e.end, Val: e.val, Comment: o.Tag(owner.CommentRoom)}
+	d.comes, d.unmade = append(d.comes, add(e.set, element)), append(d.unmade, remove(e.set, element))
 }
 
 // takeOver removes what a dead owner holds in the role: not the one element alone, since others may be in the way of ours. If the owner
@@ -199,20 +203,8 @@ func (f *Filter) holder(w *want, found *nftables.SetElement) (h firewall.Holder,
 	return h, true, err
 }
 
-// counted returns the number of elements in the owner's attachment, and whether it has one.
-func (w *want) counted(attachment *nftables.SetElement) (n int, there bool) {
-	if !belongs(attachment, w.owner) || len(attachment.Val) != 2 {
-		return 0, false
-	}
-	return int(binary.BigEndian.Uint16(attachment.Val) &^ linked), true
-}
-
-func isLinked(attachment *nftables.SetElement) bool {
-	return len(attachment.Val) == 2 && binary.BigEndian.Uint16(attachment.Val)&linked != 0
-}
-
 // empty says that nothing is claimed.
-func (w *want) empty() bool { return len(w.entries)+len(w.rules) == 0 }
+func (w *want) empty() bool { return w.size() == 0 }
 
 // wants says whether the claim has an element with the same key, be it with another value.
 func (w *want) wants(found element) bool {

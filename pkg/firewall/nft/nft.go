@@ -48,6 +48,7 @@ type Filter struct {
 	looked  uint32 // the generation that Ward asked for, until somebody made use of it; 0: none
 	run     string // the directory of the lock; empty: nobody queues
 	left    firewall.Left
+	back    map[string][]change // by attachment: what takes back what was made beside what the owner had
 
 	drops []*table // of which Dropped reads, laid once for all readings
 
@@ -58,7 +59,7 @@ type Filter struct {
 var _ firewall.Filter = (*Filter)(nil)
 
 // Open returns the filter of the network namespace in which the first call is made. Nothing is opened before that call.
-func Open() *Filter { return &Filter{} }
+func Open() *Filter { return &Filter{back: make(map[string][]change)} }
 
 // Close closes the connection, if one was opened.
 func (f *Filter) Close() error {

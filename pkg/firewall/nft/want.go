@@ -27,6 +27,9 @@ type want struct {
 	entries    []entry
 	rules      []rule          // of ports with conditions
 	linked     bool            // as the claim says
+	several    bool            // the owner has other claims in the role
+	firm       bool            // the owner has no other claim in the role: what of his leads elsewhere, or is not wanted, is a difference
+	hidden     []string        // ports that lead elsewhere by an earlier claim of the owner's
 	admin      string          // the operator's chain; empty: the claim names none
 	seen       map[string]bool // the names of the entries
 }
@@ -66,9 +69,9 @@ func parse(o owner.Owner, c firewall.Claim) (*want, error) {
 	if err != nil {
 		return nil, fault.New(fault.Config, "mend the claim", "%s: %w", c.Role, err)
 	}
-	w.linked = c.Linked
+	w.linked, w.firm = c.Linked, c.First
 	w.lives(c.Life)
-	w.count()
+	w.count(w.size())
 	return w, nil
 }
 
@@ -96,18 +99,6 @@ func begin(o owner.Owner, role firewall.Role) (*want, error) {
 
 // all returns every element of the claim, the attachment first.
 func (w *want) all() []entry { return append([]entry{w.attachment}, w.entries...) }
-
-// linked is the bit of an attachment's value that says firewall.Claim.Linked; the rest is the number of elements.
-const linked = 1 << 15
-
-// tally returns the value of an attachment. Where the number does not fit, it is one that is never counted, and a Drop scans.
-func tally(n int, link bool) uint16 {
-	value := uint16(min(n, linked-1))
-	if link {
-		value |= linked
-	}
-	return value
-}
 
 // add appends an element unless it is there. It says false when it is there with the same value or another.
 func (w *want) add(e entry) bool {

@@ -1,34 +1,40 @@
 package nft
 
 import (
-	"encoding/binary"
+	"bytes"
+	"fmt"
 
 	"github.com/google/nftables"
 
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
-// count writes into the attachment how many elements and rules there are.
-func (w *want) count() {
-	w.attachment.val = binary.BigEndian.AppendUint16(nil, tally(len(w.entries)+len(w.rules), w.linked))
-}
-
-// yield leaves a port to whoever has it where that is the same container by another network, to which a runtime gives the same ports: the first keeps it, as in the
-// reference. It takes what was found of all elements, and returns what was found of the rest.
+// yield leaves a port to whoever has it where that is the same container by another network, to which a runtime gives the same ports, or by an earlier claim: the first keeps
+// it, as in the reference. It takes what was found of all elements, and returns what was found of the rest.
 func (w *want) yield(found []*nftables.SetElement) []*nftables.SetElement {
 	entries, rest := w.entries[:0:0], found[:1:1]
 	for i, e := range w.entries {
-		has := found[i+1]
-		if publishes(e.set.Name) && has != nil && !dying(has) {
-			if other, ours := owner.Parse(has.Comment); ours && w.owner.Beside(other) {
-				continue
-			}
+		if w.yields(e, found[i+1]) {
+			delete(w.seen, e.name())
+			continue
 		}
-		entries, rest = append(entries, e), append(rest, has)
+		entries, rest = append(entries, e), append(rest, found[i+1])
 	}
 	if len(entries) < len(w.entries) {
 		w.entries = entries
-		w.count()
+		w.count(w.size())
 	}
 	return rest
+}
+
+func (w *want) yields(e entry, has *nftables.SetElement) bool {
+	if !publishes(e.set.Name) || has == nil || dying(has) {
+		return false
+	}
+	other, ours := owner.Parse(has.Comment)
+	earlier := ours && other.ID == w.owner.ID && !w.firm && !bytes.Equal(has.Val, e.val)
+	if earlier {
+		w.hidden = append(w.hidden, fmt.Sprintf("%s: leads to %s by an earlier ADD of the same attachment, and not to %s", e.title, addressIn(has.Val), addressIn(e.val)))
+	}
+	return earlier || ours && w.owner.Beside(other)
 }

@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/reference"
+)
+
+// hidden are lists, after the bridge, by which a port is asked for twice: what the runtime asks for, and the entries, of the backend B.
+var hidden = map[string]struct{ asked, entries string }{
+	"one call":         {eighty + ", " + eightyOne, `{"type": "portmap", B, "capabilities": {"portMappings": true}}`},
+	"one address":      {onOne(eighty) + ", " + onOne(eightyOne), `{"type": "portmap", B, "capabilities": {"portMappings": true}}`},
+	"address and all":  {onOne(eighty) + ", " + eightyOne, `{"type": "portmap", B, "capabilities": {"portMappings": true}}`},
+	"without snat":     {eighty + ", " + eightyOne, `{"type": "portmap", B, "snat": false, "capabilities": {"portMappings": true}}`},
+	"two entries":      {eighty, `{"type": "portmap", B, "capabilities": {"portMappings": true}}, {"type": "portmap", B, "runtimeConfig": {"portMappings": [` + eightyOne + `]}}`},
+	"entries, no snat": {eighty, `{"type": "portmap", B, "snat": false, "capabilities": {"portMappings": true}}, {"type": "portmap", B, "snat": false, "runtimeConfig": {"portMappings": [` + eightyOne + `]}}`},
+	"three entries": {eighty, `{"type": "portmap", B, "runtimeConfig": {"portMappings": [{"hostPort": 9090, "containerPort": 81, "protocol": "tcp"}]}},
+		{"type": "portmap", B, "capabilities": {"portMappings": true}}, {"type": "portmap", B, "masqAll": true, "runtimeConfig": {"portMappings": [` + eightyOne + `]}}`},
+}
+
+const (
+	eighty    = `{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}`
+	eightyOne = `{"hostPort": 8080, "containerPort": 81, "protocol": "tcp"}`
+)
+
+func onOne(mapping string) string {
+	return strings.Replace(mapping, "}", `, "hostIP": "192.0.2.1"}`, 1)
+}
+
+// TestFirstCounts: a port that a list leads to two ports of a container leads to the first, as on the reference 1.10.0, which is run beside; for CHECK, too, and when the rules were
+// made again after a flush.
+func TestFirstCounts(t *testing.T) {
+	for name, h := range hidden {
+		for _, backend := range backends {
+			t.Run(name+"/"+backend, func(t *testing.T) {
+				t.Parallel()
+				nstest.Run(t, func(t *testing.T) {
+					w := newStreet(t)
+					w.container("one")
+					w.serveAs("first", "one", "tcp", ":80")
+					w.serveAs("second", "one", "tcp", ":81")
+					entries := strings.ReplaceAll(h.entries, "B,", `"backend": "`+backend+`",`)
+					call := func(suite, script string) {
+						t.Helper()
+						shell(t, countedFirst+script, suite, h.asked, entries)
+						if leads := w.hears(outsider, "tcp", "192.0.2.1:8080", "first"); leads != !strings.Contains(script, "del n") {
+							t.Errorf("%s, %s: it leads to the first: %v", suite, script, leads)
+						}
+					}
+					call(reference.Newest.Dir, "cnitool add n $c; cnitool check n $c")
+					call(reference.Newest.Dir, "cnitool del n $c")
+					call(os.Getenv(pluginsVar), "nft flush ruleset; cnitool add n $c; cnitool check n $c")
+					call(os.Getenv(pluginsVar), "trestle repair | grep '0 mended, 1 were whole'; cnitool check n $c")
+					call(os.Getenv(pluginsVar), "nft flush ruleset; trestle repair; trestle repair | grep '0 mended, 1 were whole'; cnitool check n $c")
+					call(os.Getenv(pluginsVar), `cnitool del n $c; [ -z "$(nft list ruleset | grep -E '8080|9090')" ]`)
+				})
+			})
+		}
+	}
+}
+
+const countedFirst = `mkdir -p /run/net.d; c=/run/netns/one; export CNI_PATH=$1 PATH=$1:$PATH CAP_ARGS='{"portMappings": ['$2']}'
+cat > /run/net.d/n.conflist <<END
+{"cniVersion": "1.1.0", "name": "n", "plugins": [{"type": "bridge", "bridge": "br0", "isDefaultGateway": true, "ipam": {"type": "host-local", "subnet": "10.61.0.0/24"}}, $3]}
+END
+`
+
+// surpluses put beside what a list asks for what it does not, with its owner's mark; each under a backend, and in a list that has portmap once, or twice, with 9090 in the second.
+var surpluses = map[string]struct {
+	backend, plant, want string
+	twice                bool
+}{
+	"asked for no longer":      {backend: "nftables", plant: asked80, want: "host port 9191/tcp: expected nothing, found 10.61.0.2:80"},
+	"asked for no longer, nat": {backend: "iptables", plant: asked80, want: "host port 9191/tcp: expected nothing, found 10.61.0.2:80"},
+	"by hand, nat":             {backend: "iptables", plant: byHand, want: "host port 22/tcp: expected nothing, found 10.61.0.2:22"},
+	"by hand, nat, twice":      {backend: "iptables", plant: byHand, want: "expected 3, found 4", twice: true},
+	"by hand, twice":           {backend: "nftables", plant: `tag=$(nft list map inet trestle dnat4 | grep -o 'comment "t1[^"]*"' | head -n 1); nft "add element inet trestle dnat4 { tcp . 22 $tag : 10.61.0.2 . 22 }"`, want: "expected a count of", twice: true},
+	"under conditions":         {backend: `nftables", "conditionsV4": ["ip", "saddr", "10.0.0.0/8"], "x": "`, plant: asked80, want: "too many: 1"},
+}
+
+const (
+	asked80 = `export CAP_ARGS='{"portMappings": [` + eighty + `]}'`
+	byHand  = `chain=$(iptables -t nat -S | sed -n 's/^-N \(CNI-DN-.*\)/\1/p'); iptables -t nat -A $chain -p tcp --dport 22 -j DNAT --to-destination 10.61.0.2:22`
+)
+
+// TestSurplus: CHECK names a port that bears its owner's mark and that the list does not ask for; of several entries of the list it says that there is one. It is content without.
+func TestSurplus(t *testing.T) {
+	for name, s := range surpluses {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				nstest.Namespace(t, "one")
+				entries := `{"type": "portmap", "backend": "` + s.backend + `", "capabilities": {"portMappings": true}}`
+				if s.twice {
+					entries += `, {"type": "portmap", "backend": "` + s.backend + `", "runtimeConfig": {"portMappings": [{"hostPort": 9090, "containerPort": 90, "protocol": "tcp"}]}}`
+				}
+				shell(t, countedFirst+`cnitool add n $c; cnitool check n $c; `+s.plant+`
+cnitool check n $c 2>&1 | tee /dev/stderr | grep -F "$4"
+cnitool del n $c; [ -z "$(nft list ruleset | grep -E '8080|9090|9191')" ]`, os.Getenv(pluginsVar), eighty+`, {"hostPort": 9191, "containerPort": 80, "protocol": "tcp"}`, entries, s.want)
+			})
+		})
+	}
+}
