@@ -2,6 +2,9 @@ package step
 
 import (
 	"context"
+	"errors"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
@@ -31,7 +34,11 @@ func (u Up) Apply(_ context.Context, s *site.Site) (bool, error) {
 		if isUp(link) {
 			continue
 		}
-		if err := end.side.Conn.Send(rtnl.SetUp(end.name)); err != nil {
+		err = end.side.Conn.Send(rtnl.SetUp(end.name))
+		if errors.Is(err, unix.EADDRINUSE) {
+			err = fault.New(fault.Taken, "use another mac, or none", "mac of %s: %s: its parent or another link there has it: %w", end.name, link.Attrs().HardwareAddr, err)
+		}
+		if err != nil {
 			return created, err
 		}
 		created = true

@@ -3,6 +3,8 @@ package vrf
 import (
 	"math"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -19,6 +21,9 @@ func Parse(req *plugin.Request) (Config, error) {
 	if !plugin.ValidLinkName(c.Name) {
 		k.Reject("vrfname", c.Name, "must be the name of a link: "+plugin.LinkNameRule)
 		c.Name = ""
+	}
+	if c.Table == unix.RT_TABLE_MAIN || c.Table == unix.RT_TABLE_LOCAL {
+		k.Reject("table", c.Table, "must be none by which all send, as main (254) and local (255)")
 	}
 	return c, k.Err()
 }
