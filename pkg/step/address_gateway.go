@@ -21,6 +21,7 @@ type Gateway struct {
 	Bridge string         // whose ports the containers are; empty: Link
 	Addrs  []netip.Prefix // the gateway's address with the length of the containers' subnet
 	Force  bool           // an address in the way is replaced instead of being an error
+	Blocks bool           // the network is of several subnets, each with a gateway of its own
 }
 
 func (g Gateway) String() string { return "gateway on " + g.Link }
@@ -59,7 +60,7 @@ func (g Gateway) Apply(_ context.Context, s *site.Site) (bool, error) {
 }
 
 // compare returns what is missing on the link and what is in its way. Without Force something in the way is an error. A link has one IPv4
-// gateway address; IPv6 ones may stand side by side unless their subnets overlap.
+// gateway address, as in the reference; IPv6 ones, and those of blocks, may stand side by side unless their subnets overlap.
 func (g Gateway) compare(host *site.Side, index int) (missing, inTheWay []netip.Prefix, err error) {
 	if len(g.Addrs) == 0 {
 		return nil, nil, nil
@@ -74,7 +75,7 @@ func (g Gateway) compare(host *site.Side, index int) (missing, inTheWay []netip.
 		}
 		missing = append(missing, want)
 		for _, a := range have {
-			if !collides(want, a.Prefix) || slices.Contains(g.Addrs, a.Prefix) {
+			if !g.collides(want, a.Prefix) || slices.Contains(g.Addrs, a.Prefix) {
 				continue
 			}
 			if !g.Force {
@@ -87,11 +88,8 @@ func (g Gateway) compare(host *site.Side, index int) (missing, inTheWay []netip.
 	return missing, inTheWay, nil
 }
 
-func collides(a, b netip.Prefix) bool {
-	if a.Addr().Is4() != b.Addr().Is4() {
-		return false
-	}
-	return a.Addr().Is4() || a.Overlaps(b)
+func (g Gateway) collides(a, b netip.Prefix) bool {
+	return a.Overlaps(b) || a.Addr().Is4() && b.Addr().Is4() && !g.Blocks
 }
 
 // Undo removes the addresses that we put there, as the kernel's mark of them says, when the bridge has no port left but the host's own. Without the

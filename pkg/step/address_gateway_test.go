@@ -14,21 +14,26 @@ func TestGatewayConflicts(t *testing.T) {
 	for name, c := range map[string]struct {
 		have, want string
 		conflict   bool
+		blocks     bool
 	}{
-		"another IPv4 address":               {"10.9.0.1/24", "10.1.0.1/24", true},
-		"another in the same subnet":         {"10.1.0.254/24", "10.1.0.1/24", true},
-		"the same with another length":       {"10.1.0.1/16", "10.1.0.1/24", true},
-		"IPv6 in another subnet":             {"fd01::1/64", "fd00::1/64", false},
-		"IPv6 in the same subnet":            {"fd00::2/64", "fd00::1/64", true},
-		"IPv6 in a subnet around it":         {"fd00::9/32", "fd00::1/64", true},
-		"the other family":                   {"fd00::1/64", "10.1.0.1/24", false},
-		"IPv4 beside the link-local address": {"fe80::1/64", "10.1.0.1/24", false},
+		"another IPv4 address":               {"10.9.0.1/24", "10.1.0.1/24", true, false},
+		"another in the same subnet":         {"10.1.0.254/24", "10.1.0.1/24", true, false},
+		"the same with another length":       {"10.1.0.1/16", "10.1.0.1/24", true, false},
+		"IPv6 in another subnet":             {"fd01::1/64", "fd00::1/64", false, false},
+		"IPv6 in the same subnet":            {"fd00::2/64", "fd00::1/64", true, false},
+		"IPv6 in a subnet around it":         {"fd00::9/32", "fd00::1/64", true, false},
+		"the other family":                   {"fd00::1/64", "10.1.0.1/24", false, false},
+		"another block":                      {"10.1.0.65/26", "10.1.0.1/26", false, true},
+		"a block around it":                  {"10.1.0.65/24", "10.1.0.1/26", true, true},
+		"another block of IPv6":              {"fd00:0:0:1::1/64", "fd00::1/64", false, true},
+		"IPv4 beside the link-local address": {"fe80::1/64", "10.1.0.1/24", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onHost(t, func(h *host) {
 				h.apply(br)
 				h.run("ip addr add " + c.have + " dev br0")
 				g := gateway(c.want)
+				g.Blocks = c.blocks
 				if c.conflict {
 					h.untouched(g, fault.Taken, c.have, c.want)
 				}

@@ -38,6 +38,7 @@ type Config struct {
 	LinkDown         bool // disableContainerInterface
 	Isolated         bool
 	IPAM             string // empty: an L2 network
+	Blocks           bool   // its addresses are of subnets that come and go (host-local's rangesFrom)
 	Late             bool   // the IPAM plugin looks at the interface
 	DNS              *types.DNS
 	MAC              net.HardwareAddr // nil: drawn
@@ -65,6 +66,7 @@ func Parse(req *plugin.Request) (Config, error) {
 		LinkDown:         k.Bool("disableContainerInterface", false),
 		Isolated:         k.Bool("portIsolation", false),
 		IPAM:             endpoint.IPAM(k),
+		Blocks:           k.Object("ipam").Has("rangesFrom"),
 		Late:             !attach.Early(k),
 		DNS:              endpoint.DNS(k),
 		MAC:              endpoint.MAC(req),

@@ -74,7 +74,7 @@ func ground(c Config, call attach.Call, n network) []plan.Step {
 	steps = append(steps, step.Bridge{Name: c.Bridge, MAC: call.MAC("bridge"), MTU: c.MTU, Promisc: c.Promisc, VLANFiltering: c.VLANFiltering,
 		Gateway: c.l3() && c.IsGateway})
 	if c.l3() && c.IsGateway {
-		gateway := step.Gateway{Link: c.hostLink(), Addrs: n.Gateways(), Force: c.ForceAddress}
+		gateway := step.Gateway{Link: c.hostLink(), Addrs: n.Gateways(), Force: c.ForceAddress, Blocks: c.Blocks}
 		if c.VLAN != 0 {
 			gateway.Bridge = c.Bridge
 			steps = append(steps, step.VLANPort{Name: c.vlanLink(), Port: vlanPeer(c), Bridge: c.Bridge, VLAN: c.VLAN, MAC: call.MAC("vlan")})
