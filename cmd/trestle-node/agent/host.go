@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 
@@ -29,6 +30,8 @@ type Host struct {
 	Store     Store
 	Ledger    *ledger.Ledger
 	MaxBlocks int // of a family
+	// Vacate is told a block that is to be given back, of which this host's kernel is to have nothing from then on; nil: it never has.
+	Vacate func(block netip.Prefix) error
 
 	heard atomic.Int64 // the latest revision of which the store told without being asked
 	stale []pool.ID    // open blocks whose keys say that this host is reached where it is not
@@ -43,6 +46,9 @@ func (h *Host) ask(ctx context.Context, q protocol.Request) (protocol.Reply, err
 		return reply, err
 	}
 	if err := sameStore(protocol.Mark{Cluster: h.Ledger.Cluster, Latest: max(h.Ledger.Revision, h.heard.Load())}, reply.Mark); err != nil {
+		return reply, err
+	}
+	if err := h.state().OwnUnread(reply.Entries); err != nil {
 		return reply, err
 	}
 	next := h.Ledger.Content
@@ -72,9 +78,9 @@ func sameStore(known, m protocol.Mark) error {
 // Join finds out how things stand, and makes this boot the one that stands in the host's record. With all, blocks are found that have the host's name
 // without its knowledge.
 func (h *Host) Join(ctx context.Context, all bool) error {
-	all = all || h.Ledger.Cluster == 0
+	known := h.Ledger.Cluster != 0
 	for range 5 {
-		reply, err := h.ask(ctx, h.state().Look(all))
+		reply, err := h.ask(ctx, h.state().Look(all && known))
 		if err != nil {
 			return err
 		}
@@ -83,6 +89,10 @@ func (h *Host) Join(ctx context.Context, all bool) error {
 		}
 		h.stale = outdated(h.state(), reply)
 		record, _ := reply.Of(protocol.NodeKey(h.state().Node))
+		if !known && record.Revision != 0 { // who has no record has no blocks; ten thousand that are new need not read each other's
+			known, all = true, true
+			continue
+		}
 		if h.state().Record != 0 && slices.Equal(record.Record.Via, h.state().Via) {
 			return nil
 		}
@@ -177,6 +187,11 @@ func (h *Host) Release(ctx context.Context, id pool.ID) (bool, error) {
 	}
 	if unused, err := h.Ledger.Unused(ctx, id); err != nil || !unused {
 		return false, err
+	}
+	if prefix, ok := h.Ledger.Pool.Prefix(id); ok && h.Vacate != nil && h.Ledger.Pool.Shape == pool.Routed {
+		if err := h.Vacate(prefix); err != nil {
+			return false, err
+		}
 	}
 	for range 3 {
 		q, err := h.state().GiveBack(id)

@@ -9,12 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
-	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/ipam"
-	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 )
 
@@ -35,13 +31,9 @@ func OpenGrant(places Places, node string) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := filelock.Open(places.Ranges + ".lock")
+	lock, err := alone(places.Ranges, "stop it, or give each network a rangesFile of its own")
 	if err != nil {
-		return nil, fault.New(fault.IO, ioHint, "ranges: %w", err)
-	}
-	if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		lock.Close()
-		return nil, fault.New(fault.Taken, "stop it, or give each network a file of its own", "rangesFile: %s: another trestle-node has it", places.Ranges)
+		return nil, err
 	}
 	return &Grant{places, node, boot, lock}, nil
 }

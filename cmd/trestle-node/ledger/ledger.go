@@ -41,6 +41,13 @@ type Content struct {
 	Pool     pool.Definition       `json:"definition"`
 	State    protocol.State        `json:"state"`
 	Since    map[pool.ID]time.Time `json:"since,omitempty"` // when a block was opened
+	Again    *Again                `json:"again,omitempty"` // what is to be said after a restore; nil: nothing ever was
+}
+
+// Again are the blocks that a host had when a backup was restored. They are to be said as often as it takes, under the definition that froze the pool for that.
+type Again struct {
+	Frozen int64     `json:"frozen"` // that definition's revision
+	Blocks []pool.ID `json:"blocks"`
 }
 
 const version = 1
@@ -52,7 +59,7 @@ type Ledger struct {
 	Damaged error
 
 	places Places
-	lock   *os.File
+	locks  []*os.File
 }
 
 const ioHint = "is the file system mounted, writable and not full?"
@@ -62,23 +69,40 @@ func Open(ctx context.Context, places Places, node string) (*Ledger, error) {
 	if err := forgetful(places.Ranges); err != nil {
 		return nil, err
 	}
-	lock, err := filelock.Open(places.Ledger + ".lock")
-	if err != nil {
-		return nil, fault.New(fault.IO, ioHint, "ledger: %w", err)
+	l := &Ledger{places: places}
+	for _, path := range []string{places.Ledger, places.Ranges} { // the second may be in the file of a host of a cluster, or of one with a ledger elsewhere
+		lock, err := alone(path, "the agent does this itself while it runs, but what follows a restore: stop it for that; or wait for the other call")
+		if err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+		l.locks = append(l.locks, lock)
 	}
-	if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		lock.Close()
-		return nil, fault.New(fault.Taken, "the agent does this itself while it runs, but what follows a restore: stop it for that; or wait for the other call", "ledger: %s: another trestle-node has it", places.Ledger)
-	}
-	l := &Ledger{places: places, lock: lock}
 	if err := l.begin(ctx, node); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
+// alone takes a file for this program. Who is refused is told what to do.
+func alone(path, hint string) (*os.File, error) {
+	lock, err := filelock.Open(path + ".lock")
+	if err != nil {
+		return nil, fault.New(fault.IO, filelock.Remedy(err, ioHint), "lock: %w", err)
+	}
+	if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		lock.Close()
+		return nil, fault.New(fault.Taken, hint, "%s: another trestle-node has it", path)
+	}
+	return lock, nil
+}
+
 // Close lets others have the ledger.
-func (l *Ledger) Close() error { return l.lock.Close() }
+func (l *Ledger) Close() (err error) {
+	for _, lock := range l.locks {
+		err = errors.Join(err, lock.Close())
+	}
+	return err
+}
 
 func (l *Ledger) begin(ctx context.Context, node string) error {
 	content, err := Read(l.places)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
+	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
 // What is no file and stands in the ledger's place is put aside as one that is torn is; what stands in the way of what is written goes, or is left and written around.
@@ -57,5 +58,47 @@ func TestClockSetBack(t *testing.T) {
 	keep(t, l, next)
 	if got := l.Since[four(0)]; got.After(time.Now()) || !l.Since[four(1)].Equal(old) {
 		t.Errorf("open since %v", l.Since)
+	}
+}
+
+// Two programs that would write over each other are never both let in, whatever their files call the rest; who is refused leaves nothing behind that holds others up.
+func TestAlone(t *testing.T) {
+	same := func(p Places) Places { return p }
+	elsewhere := func(p Places) Places { p.Ledger += ".other"; return p }
+	member := func(p Places) (func() error, error) {
+		g, err := OpenGrant(p, "n1")
+		return func() error { return g.Close() }, err
+	}
+	sharer := func(p Places) (func() error, error) {
+		l, err := Open(context.Background(), p, "n1")
+		return func() error { return l.Close() }, err
+	}
+	for name, c := range map[string]struct {
+		first, second func(Places) (func() error, error)
+		place         func(Places) Places
+	}{
+		"two of one file":                 {sharer, sharer, same},
+		"two ledgers, what they write is": {sharer, sharer, elsewhere},
+		"one of a cluster, one of a pool": {member, sharer, same},
+		"one of a pool, one of a cluster": {sharer, member, same},
+		"two of a cluster":                {member, member, same},
+	} {
+		p := places(t)
+		end, err := c.first(p)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if _, err := c.second(c.place(p)); fault.Code(err) != fault.Taken || fault.Hint(err) == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := end(); err != nil {
+			t.Fatal(name, err)
+		}
+		end, err = c.second(c.place(p))
+		if err != nil {
+			t.Errorf("%s: when the first is gone: %v", name, err)
+			continue
+		}
+		_ = end()
 	}
 }

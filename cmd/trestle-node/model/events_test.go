@@ -32,6 +32,9 @@ func (w *world) events(s scene, next yield) {
 		w.messageEvents(s, i, next)
 	}
 	w.operatorEvents(s, next)
+	if s.restore {
+		w.restoreEvents(s, next)
+	}
 	if s.plant.expires {
 		for b := range w.blocks {
 			if w.blocks[b].Revision != 0 {
@@ -57,6 +60,11 @@ func (w *world) machineEvents(s scene, i int, next yield) {
 		c := w.clone()
 		c.machines[i].up, c.machines[i].boot = true, "boot"+node(c.fresh())
 		next(ev("boots", -1), c)
+		for j := range w.machines {
+			if i < s.clones && j < s.clones && j != i {
+				next(ev("gets another's disk", -1), w.on(i, func(m *machine) { m.state, m.size = w.machines[j].state, w.machines[j].size }))
+			}
+		}
 		return
 	}
 	if i < s.mortal {
@@ -72,7 +80,7 @@ func (w *world) machineEvents(s scene, i int, next yield) {
 		if m.waits != 0 { // or the agent ends, and starts again: what it knows is durable
 			next(ev("waits no longer", -1), w.on(i, func(m *machine) { m.waits, m.state = 0, m.state.Restart(m.boot) }))
 		}
-	} else {
+	} else if !w.frozen || s.plant.restless && !m.owes {
 		next(ev("agent starts", -1), w.on(i, func(m *machine) {
 			m.agent, m.state = true, m.state.Restart(m.boot)
 			m.open = opened(m.state)
@@ -136,17 +144,18 @@ func (w *world) send(s scene, i int, ev event, q protocol.Request, next yield) {
 func (w *world) agentEvents(s scene, i int, next yield) {
 	m := w.machines[i]
 	ev := func(kind string, what int) event { return event{kind, int8(i), int8(what)} }
-	look := m.state.Look(true)
+	look := m.state.Look(w.record(&m).Revision != 0) // who has no record has no blocks
 	shown := w.look(look)
 	c := w.keep(i, ev("looks", -1), m.state.Answer(look, shown), shown.Entries, next)
 	c.holdLook(i)
 	next(ev("looks", -1), c)
-	if q, err := m.state.Register(w.records[i]); err == nil && m.state.Record == 0 {
+	record := *w.record(&m)
+	if q, err := m.state.Register(record); err == nil && m.state.Record == 0 && (s.plant.twins || record.Record.Dead || !w.runs(record.Record.Boot)) {
 		w.send(s, i, ev("register", -1), q, next)
 	}
 	for b := range w.blocks {
-		block, used := m.state.Block(id(b)), m.used>>b&1 == 1
-		if uint32(b) < m.size && (block.Phase == 0 || block.Phase == protocol.Wanted) {
+		block, used, had := m.state.Block(id(b)), m.used>>b&1 == 1, m.had>>b&1 == 1
+		if uint32(b) < m.size && (block.Phase == 0 && (!m.owes || had) || block.Phase == protocol.Wanted) {
 			c := w.clone()
 			if state, q, err := m.state.Claim(id(b), "nonce"+node(c.fresh())); err == nil {
 				c.machines[i].state = state
@@ -155,14 +164,18 @@ func (w *world) agentEvents(s scene, i int, next yield) {
 		}
 		if block.Phase == protocol.Closed {
 			c := w.clone()
-			if q, err := m.state.Reopen(id(b), "nonce"+node(c.fresh())); err == nil {
+			if q, err := m.state.Reopen(id(b), "nonce"+node(c.fresh())); err == nil && (!m.owes || had || s.plant.believes) {
 				c.send(s, i, ev("re-open", b), q, next)
 			}
-			if q, err := m.state.GiveBack(id(b)); err == nil && !used && m.open>>b&1 == 0 {
+			giver := m.state
+			if s.plant.deposed {
+				giver.Record = 1
+			}
+			if q, err := giver.GiveBack(id(b)); err == nil && !used && m.open>>b&1 == 0 && (!m.owes || !had) {
 				w.send(s, i, ev("give back", b), q, next)
 			}
 		}
-		if state, err := m.state.Close(id(b)); err == nil && !used {
+		if state, err := m.state.Close(id(b)); err == nil && !used && !m.owes {
 			next(ev("close", b), w.keep(i, ev("close", b), state, nil, next))
 			if q, err := state.GiveBack(id(b)); err == nil && s.plant.early {
 				w.send(s, i, ev("give back", b), q, next)
@@ -174,7 +187,7 @@ func (w *world) agentEvents(s scene, i int, next yield) {
 // holdLook holds that an agent that has looked at all knows of each block that has its name.
 func (w *world) holdLook(i int) {
 	for b, e := range w.blocks {
-		if known := w.machines[i].state.Block(id(b)); e.Revision != 0 && e.Owner.Node == node(i) && known.Epoch != e.Revision {
+		if s := w.machines[i].state; e.Revision != 0 && e.Owner.Node == s.Node && s.Block(id(b)).Epoch != e.Revision {
 			w.wrong = "an agent looked, and does not know of a block of its own"
 		}
 	}
@@ -207,7 +220,7 @@ func (w *world) messageEvents(s scene, at int, next yield) {
 func (w *world) operatorEvents(s scene, next yield) {
 	o := w.operator
 	for i, e := range w.records {
-		if m := w.machines[i]; e.Revision != 0 && i < s.mortal && (e.Revision != o.record.Revision || e.Key != o.record.Key) && (m.boot != e.Record.Boot || e.Record.Dead) {
+		if e.Revision != 0 && i < s.mortal && (e.Revision != o.record.Revision || e.Key != o.record.Key) && (w.over(e) || e.Record.Dead) {
 			c := w.clone()
 			c.operator = operator{record: e}
 			next(event{"operator looks at", int8(i), -1}, c)
@@ -238,11 +251,7 @@ func (w *world) operatorEvents(s scene, next yield) {
 }
 
 // over says whether the boot in the record has ended, as whoever buries knows.
-func (w *world) over(e protocol.Entry) bool {
-	return w.machines[index(e.Key.Node)].boot != e.Record.Boot
-}
-
-func index(node string) int { return int(node[0] - '0') }
+func (w *world) over(e protocol.Entry) bool { return !w.runs(e.Record.Boot) }
 
 var verbs = [...]string{"look", "register", "claim", "re-open", "give back", "bury", "reclaim", "define"}
 

@@ -21,8 +21,13 @@ func scenes() map[string]scene {
 		"two machines, two blocks":                               {machines: 2, blocks: 2, flight: 1},
 		"a machine that dies, a pool that is cut":                {machines: 1, blocks: 2, flight: 1, mortal: 1, resize: true},
 		"a machine, a pool that is cut, two under way":           {machines: 1, blocks: 2, flight: 2, resize: true},
+		"two machines of one name, both die":                     {machines: 2, blocks: 1, flight: 1, mortal: 2, clones: 2},
+		"two machines, a backup":                                 {machines: 2, blocks: 1, flight: 1, restore: true},
 	}
 	if os.Getenv("TRESTLE_LONG") != "" {
+		all["two machines of one name, both die, two under way"] = scene{machines: 2, blocks: 1, flight: 2, mortal: 2, clones: 2}
+		all["two machines, one of them dies, a backup"] = scene{machines: 2, blocks: 1, flight: 1, mortal: 1, restore: true}
+		all["two machines, a backup, two under way"] = scene{machines: 2, blocks: 1, flight: 2, restore: true}
 		all["two machines, a block, both die"] = scene{machines: 2, blocks: 1, flight: 1, mortal: 2}
 		all["two machines, a block, three under way"] = scene{machines: 2, blocks: 1, flight: 3}
 		all["two machines, two blocks, a pool that is cut, two under way"] = scene{machines: 2, blocks: 2, flight: 2, resize: true}
@@ -45,7 +50,7 @@ func TestNoWorldHasAFault(t *testing.T) {
 	for _, kind := range []string{"goes down", "looks", "waits no longer", "close", "ADD", "DEL", "operator buries", "operator reclaims",
 		"operator cuts or widens the pool", "store gets register", "answered: register", "answered: claim", "answered: re-open", "answered: give back",
 		"lost: give back", "store gets bury", "store gets reclaim", "store gets define", "close, agent crashes before the ledger",
-		"answered: claim, agent crashes after the ledger"} {
+		"answered: claim, agent crashes after the ledger", "gets another's disk", "backup is restored", "says again", "has said all again", "pool thaws"} {
 		if happened[kind] == 0 {
 			t.Errorf("%q never happened: the scenes show nothing of it", kind)
 		}
@@ -69,6 +74,9 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 	deaths := scene{machines: 2, blocks: 1, flight: 2, mortal: 1}
 	living := scene{machines: 2, blocks: 1, flight: 2}
 	cut := scene{machines: 1, blocks: 2, flight: 2, resize: true}
+	twins := scene{machines: 2, blocks: 1, flight: 1, mortal: 2, clones: 2}
+	rebooted := scene{machines: 2, blocks: 1, flight: 1, mortal: 1, restore: true}
+	back := scene{machines: 2, blocks: 1, flight: 1, restore: true}
 	for _, c := range []struct {
 		scene
 		plant
@@ -89,6 +97,12 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		{deaths, plant{name: "a registration does not compare the record", send: without(protocol.Register, protocol.OfNode)}},
 		{deaths, plant{name: "a burial does not compare the record", send: without(protocol.Bury, protocol.OfNode)}},
 		{cut, plant{name: "a cut does not ask whose the blocks are", send: without(protocol.Define, protocol.OfBlock)}},
+		{twins, plant{name: "a second machine of a name is let in", twins: true}},
+		{twins, plant{name: "a block is given back by one who does not stand in the record", deposed: true}},
+		{back, plant{name: "the pool thaws before all have said again what they have", hasty: true}},
+		{back, plant{name: "what the backup has under a host's name is opened", believes: true}},
+		{back, plant{name: "what was in doubt is said again", doubts: true}},
+		{rebooted, plant{name: "agents start while the pool is frozen", restless: true}},
 	} {
 		c.scene.plant = c.plant
 		t.Run(c.plant.name, func(t *testing.T) {

@@ -34,9 +34,18 @@ func (w *world) settle(p plant) {
 	}
 }
 
-// passed says whether the request can never be done.
+// passed says whether the request can never be done. What a backup has may come back.
 func (w *world) passed(q protocol.Request) bool {
-	return slices.ContainsFunc(q.If, func(c protocol.Compare) bool { return c.Revision != 0 && !w.holds(c) })
+	return slices.ContainsFunc(q.If, func(c protocol.Compare) bool { return c.Revision != 0 && !w.holds(c) && !w.mayReturn(c) })
+}
+
+func (w *world) mayReturn(c protocol.Compare) bool {
+	if w.backup == nil || w.restored {
+		return false
+	}
+	then := w.clone()
+	then.records, then.blocks, then.pool = w.backup.records, w.backup.blocks, w.backup.pool
+	return then.holds(c)
 }
 
 // sent is what goes to the store.
@@ -106,10 +115,17 @@ func (e *writer) content(x protocol.Entry) {
 	}
 }
 
+func (e *writer) entries(list []protocol.Entry) {
+	for _, x := range list {
+		e.entry(x)
+	}
+}
+
 func (e *writer) machine(m machine) {
 	e.bit(m.up)
 	e.bit(m.agent)
-	e.out = append(e.out, m.open, m.used, byte(m.size))
+	e.bit(m.owes)
+	e.out = append(e.out, m.open, m.used, m.had, byte(m.size), m.state.Node[0])
 	e.name(m.boot)
 	e.name(m.state.Boot)
 	e.revision(m.state.Record)
@@ -147,12 +163,17 @@ func (e *writer) message(w *world, m message) {
 func (e *writer) sum(w *world) (sum [16]byte) {
 	e.out, e.revisions, e.names = e.out[:0], e.revisions[:0], e.names[:0]
 	e.entry(w.pool)
-	for i := range w.records {
-		e.entry(w.records[i])
-		e.machine(w.machines[i])
+	e.entries(w.records)
+	for _, m := range w.machines {
+		e.machine(m)
 	}
-	for _, b := range w.blocks {
-		e.entry(b)
+	e.entries(w.blocks)
+	e.bit(w.restored)
+	e.bit(w.frozen)
+	if w.backup != nil && !w.restored {
+		e.entry(w.backup.pool)
+		e.entries(w.backup.records)
+		e.entries(w.backup.blocks)
 	}
 	for _, m := range w.flight {
 		e.message(w, m)

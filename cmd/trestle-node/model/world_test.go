@@ -1,6 +1,7 @@
 package model
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
@@ -16,7 +17,16 @@ type world struct {
 	machines []machine
 	flight   []message
 	operator operator
+	backup   *stored // what the store was once; nil: nobody has noted it
+	restored bool
+	frozen   bool   // for as long as hosts say again what they have
 	wrong    string // what a write did that none may do
+}
+
+// stored is what the store has.
+type stored struct {
+	pool            protocol.Entry
+	records, blocks []protocol.Entry
 }
 
 // A machine has an agent, a disk, and memory that a reboot empties.
@@ -28,6 +38,8 @@ type machine struct {
 	open      uint8  // what host-local reads: blocks by bit; on a tmpfs
 	used      uint8  // blocks of which a container has an address
 	waits     int    // for the answer to the message of this number; 0: for none
+	owes      bool   // it has not said again what it has
+	had       uint8  // blocks that it is to say again
 }
 
 // A message is a request on its way to the store, or its answer on the way back.
@@ -48,7 +60,17 @@ type scene struct {
 	twice                    bool // nothing counts but a block out of which two machines hand out
 	resize                   bool // the pool loses its last block, and gets it again
 	mortal                   int  // how many machines may go down, the first ones; the others have registered when the scene begins
+	clones                   int  // how many machines have one name, the first ones; their disks are copied
+	restore                  bool // the store goes back to what it was once
 	plant                    plant
+}
+
+// name is the machine's.
+func (s scene) name(i int) string {
+	if i < s.clones {
+		i = 0
+	}
+	return node(i)
 }
 
 // A plant is a fault, put around the protocol from outside.
@@ -60,6 +82,12 @@ type plant struct {
 	early     bool                                    // a deletion is sent before the block is closed
 	expires   bool                                    // keys of blocks vanish
 	survive   bool                                    // what host-local reads outlives the machine
+	deposed   bool                                    // a block is given back by one who does not stand in the record
+	twins     bool                                    // a second machine of a name is let in while the first runs
+	hasty     bool                                    // the pool thaws before all have said again what they have
+	restless  bool                                    // agents start while it is frozen
+	believes  bool                                    // what the backup has under a host's name is opened
+	doubts    bool                                    // what was in doubt is said again, too
 }
 
 func definition(blocks int) pool.Definition {
@@ -78,7 +106,7 @@ func begin(s scene) *world {
 	w := &world{clock: 1, pool: protocol.Entry{Key: protocol.PoolKey(), Revision: 1, Pool: definition(s.blocks)}}
 	for i := range s.machines {
 		w.records = append(w.records, protocol.Entry{Key: protocol.NodeKey(node(i))})
-		w.machines = append(w.machines, machine{state: protocol.State{Node: node(i)}})
+		w.machines = append(w.machines, machine{state: protocol.State{Node: s.name(i)}})
 		if i >= s.mortal {
 			w.settleIn(i)
 		}
@@ -95,8 +123,16 @@ func (w *world) settleIn(i int) {
 	m.up, m.agent, m.boot, m.size = true, true, "boot"+node(w.fresh()), w.pool.Pool.Len(4)
 	look := m.state.Restart(m.boot).Look(true)
 	m.state = m.state.Restart(m.boot).Answer(look, w.look(look))
-	q, _ := m.state.Register(w.records[i])
+	q, _ := m.state.Register(*w.record(m))
 	m.state = m.state.Answer(q, w.commit(q, plant{}))
+}
+
+// record is the one of the machine's name.
+func (w *world) record(m *machine) *protocol.Entry { return w.entry(protocol.NodeKey(m.state.Node)) }
+
+// runs says whether a machine runs under that boot.
+func (w *world) runs(boot string) bool {
+	return boot != "" && slices.ContainsFunc(w.machines, func(m machine) bool { return m.boot == boot })
 }
 
 // clone is a copy that may be changed; states and requests never are.
@@ -194,13 +230,13 @@ func (w *world) holdDead(e protocol.Entry) {
 func (w *world) fault(s scene) string {
 	for b, e := range w.blocks {
 		holders := 0
-		for i, m := range w.machines {
+		for _, m := range w.machines {
 			if (m.open|m.used)>>b&1 == 0 {
 				continue
 			}
 			holders++
 			known := m.state.Block(id(b))
-			if m.open>>b&1 == 1 && (e.Owner.Node != node(i) || e.Revision != known.Epoch) && w.wrong == "" {
+			if m.open>>b&1 == 1 && (e.Owner.Node != m.state.Node || e.Revision != known.Epoch) && w.wrong == "" && (m.agent || !m.owes) {
 				w.wrong = "a block is open whose key does not say so"
 			}
 		}

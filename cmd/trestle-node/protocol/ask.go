@@ -75,9 +75,12 @@ func (s State) Reopen(id pool.ID, nonce string) (Request, error) {
 	}, nil
 }
 
-// GiveBack asks to make a closed block nobody's.
+// GiveBack asks to make a closed block nobody's. Where another machine stands in the host's record it may be in use there, whatever its epoch is.
 func (s State) GiveBack(id pool.ID) (Request, error) {
 	b := s.Block(id)
+	if err := s.registered(); err != nil {
+		return Request{}, err
+	}
 	if b.Phase != Closed {
 		return Request{}, fmt.Errorf("block %s: is %s: close it first", id, b.Phase)
 	}

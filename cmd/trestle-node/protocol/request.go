@@ -56,6 +56,7 @@ type Entry struct {
 	Owner    Owner
 	Record   Record
 	Pool     pool.Definition
+	Unread   error // why it is not all known what a block's key or a host's record holds
 }
 
 // Compare holds where the key's revision is this one, 0 where there is no such key. With Last it is held by each block from Key's to Last.

@@ -74,6 +74,29 @@ func closed(blocks []Block) []Block {
 	return blocks
 }
 
+// Opened are the blocks that are.
+func (s State) Opened() (ids []pool.ID) {
+	for _, b := range s.Blocks {
+		if b.Phase == Open {
+			ids = append(ids, b.ID)
+		}
+	}
+	return ids
+}
+
+// Again is the state of a host that says anew, to a store which has gone back, that it has these blocks, and no other: what was in doubt may be another's since, and
+// what the backup has under this host's name it may have given back. Definition and record are what the store has now.
+func (s State) Again(definition, record Entry, had []pool.ID, nonce func() string) State {
+	s.Pool, s.Record, s.Blocks = definition.Revision, 0, nil
+	if record.Record.Boot == s.Boot && !record.Record.Dead {
+		s.Record = record.Revision
+	}
+	for _, id := range had {
+		s = s.with(Block{ID: id, Phase: Wanted, Nonce: nonce()})
+	}
+	return s
+}
+
 // Block is what the state has of the block; its Phase is 0 where that is nothing.
 func (s State) Block(id pool.ID) Block {
 	if i, ok := s.find(id); ok {
@@ -109,6 +132,26 @@ func (s State) Close(id pool.ID) (State, error) {
 	}
 	b.Phase = Closed
 	return s.with(b), nil
+}
+
+// OwnUnread is why nothing must be done by what was shown: what concerns the host itself is not all known. What is unread of others concerns them: a block whose
+// key nobody can read is somebody else's, whoever has written it.
+func (s State) OwnUnread(shown []Entry) error {
+	for _, e := range shown {
+		if e.Unread != nil && (e.Key == NodeKey(s.Node) || e.Owner.Node == s.Node) {
+			return e.Unread
+		}
+	}
+	return nil
+}
+
+// IsName says whether the text can be a host's or a network's name: part of a key, of a file's name, and of what is printed.
+func IsName(text string) bool {
+	ok := text != "" && len(text) <= 253 && text != "." && text != ".."
+	for _, c := range []byte(text) {
+		ok = ok && (c == '.' || c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z')
+	}
+	return ok
 }
 
 // self is the compare that this boot stands in the host's record, and is not said to be dead: who says so moves its revision.
