@@ -11,6 +11,7 @@ import (
 	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/reach"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/ipam"
@@ -62,15 +63,20 @@ func parse(o *keys.Object, source string) (config, error) {
 	name(o, "network", c.network)
 	name(o, "node", c.node)
 	c.via = addresses(o, "via")
+	for _, via := range c.via {
+		if !reach.OfHost(via) {
+			o.Reject("via", via.String(), "must be an address at which other hosts reach this one")
+		}
+	}
+	c.member = parseMember(o, c.network)
 	if c.source = cmp.Or(source, o.String("source", etcdSource)); c.source == kubernetesSource {
-		c.member = parseMember(o, c.network)
 		if len(c.member.network.Exclude) == 0 {
 			o.Reject("clusterCIDRs", nil, `must have what Nodes' CIDRs are parts of, as in ["10.244.0.0/16"]`)
 		}
 	} else {
 		c.store = parseStore(o, c.network)
-		if o.Has("conflist") {
-			c.member = parseMember(o, c.network)
+		if !o.Has("conflist") {
+			c.member.network.Conflist = "" // it is the operator's
 		}
 	}
 	if c.source != etcdSource && c.source != kubernetesSource {
@@ -135,11 +141,7 @@ func parseReach(o *keys.Object, c config) reach.Config {
 
 // name holds that the text can be part of a key and of a file's name.
 func name(o *keys.Object, key, text string) {
-	ok := text != "" && len(text) <= 253 && text != "." && text != ".."
-	for _, c := range []byte(text) {
-		ok = ok && (c == '.' || c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z')
-	}
-	if !ok {
+	if !protocol.IsName(text) {
 		o.Reject(key, text, "must be made of letters, digits, '-', '_' and '.'")
 	}
 }

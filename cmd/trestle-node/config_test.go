@@ -31,6 +31,9 @@ func TestConfig(t *testing.T) {
 	if c.places.Ranges != "/run/cni/blocks/pods.json" || c.places.Ledger != "/var/lib/cni/blocks/pods.json" || c.places.Data != "/var/lib/cni/networks" {
 		t.Errorf("%+v", c.places)
 	}
+	if n := c.member.network; n.Conflist != "" || n.Plugins != "/opt/cni/bin" {
+		t.Errorf("a list is written that nobody named, or plugins are looked for elsewhere: %+v", n)
+	}
 	if c.pool.Len(4) != 1<<14 || c.pool.Len(6) != 1<<16 || c.pool.Shape != "routed" || c.spare != 1 || c.maxBlocks != 16 {
 		t.Errorf("%+v, %+v", c, c.pool)
 	}

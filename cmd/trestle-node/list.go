@@ -1,15 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"text/tabwriter"
-
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +18,7 @@ import (
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/operator/draw"
 )
 
 // listing is what list --json prints. Members are added, and never change their meaning.
@@ -31,7 +32,7 @@ type listing struct {
 
 type listedNode struct {
 	Name   string       `json:"name"`
-	State  string       `json:"state"` // alive, silent, dead
+	State  string       `json:"state"` // alive, silent, dead, unread
 	Boot   string       `json:"boot"`
 	Via    []netip.Addr `json:"via,omitempty"`
 	Blocks int          `json:"blocks"`
@@ -102,9 +103,19 @@ func look(ctx context.Context, conf config, s *etcd.Store) (listing, error) {
 	return found, nil
 }
 
+// prefixOf is the block's; one that somebody has written down beside the pool has none.
+func prefixOf(b listedBlock) string {
+	if !b.Prefix.IsValid() {
+		return "none of the pool's"
+	}
+	return b.Prefix.String()
+}
+
 // lives is what is known of a host's life.
 func lives(e protocol.Entry, heard string) string {
 	switch {
+	case e.Unread != nil:
+		return "unread"
 	case e.Record.Dead:
 		return "dead"
 	case heard == e.Record.Boot:
@@ -117,11 +128,11 @@ func (l listing) print() error {
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "BLOCK\tPREFIX\tNODE\tEPOCH\tHERE")
 	for _, b := range l.Blocks {
-		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%s\n", b.ID, b.Prefix, b.Node, b.Epoch, b.Here)
+		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%s\n", b.ID, prefixOf(b), cmp.Or(b.Node, "?"), b.Epoch, b.Here)
 	}
 	fmt.Fprintln(out, "\nNODE\tSTATE\tBLOCKS\tBOOT")
 	for _, n := range l.Nodes {
-		fmt.Fprintf(out, "%s\t%s\t%d\t%s\n", n.Name, n.State, n.Blocks, n.Boot)
+		fmt.Fprintf(out, "%s\t%s\t%d\t%s\n", n.Name, n.State, n.Blocks, draw.Clean(n.Boot))
 	}
 	return out.Flush()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/reach"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -76,7 +77,7 @@ func host(ctx context.Context, file string) (config, *agent.Host, error) {
 		return c, nil, err
 	}
 	l, err := open(ctx, c)
-	return c, &agent.Host{Store: s, Ledger: l, MaxBlocks: c.maxBlocks}, err
+	return c, &agent.Host{Store: s, Ledger: l, MaxBlocks: c.maxBlocks, Vacate: reach.Vacate}, err
 }
 
 func open(ctx context.Context, c config) (*ledger.Ledger, error) {

@@ -27,6 +27,7 @@ func parseMember(o *keys.Object, name string) member {
 			Plugins:  o.String("pluginDir", "/opt/cni/bin"),
 			Template: o.String("template", ""),
 			Exclude:  cidrs(o, "clusterCIDRs"),
+			Known:    network.Known{},
 		},
 	}
 }

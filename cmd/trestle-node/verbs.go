@@ -223,26 +223,28 @@ func runAgent(ctx context.Context, conf config) error {
 	if err != nil {
 		return err
 	}
-	a := &agent.Agent{Host: agent.Host{Ledger: l}, Store: s, Limits: conf.limits(), TTL: ttl, Life: seen}
+	a := &agent.Agent{Host: agent.Host{Ledger: l, Vacate: reach.Vacate}, Store: s, Limits: conf.limits(), TTL: ttl, Life: seen}
 	mtu := agent.WholeMTU
 	if conf.reach.Mode != reach.None {
 		if a.Reach, mtu, err = conf.openReach(ctx, seen, conf.via); err != nil {
 			return err
 		}
 	}
-	if conf.member.network.Conflist != "" {
-		a.Ready = func(d pool.Definition) error { return conf.publish(ctx, d, mtu, seen) }
-	}
+	a.Ready = func(d pool.Definition) error { return conf.publish(ctx, d, mtu, seen) }
+	a.Beside = []string{conf.member.network.Plugins}
 	return a.Run(ctx)
 }
 
-// publish writes the network's list for the runtime: to what of the pool there is nothing is masqueraded.
+// publish writes the network's list for the runtime: to what of the pool there is nothing is masqueraded. Where the operator has written it the plugins are looked at.
 func (c config) publish(ctx context.Context, d pool.Definition, mtu agent.MTU, seen *life.Life) error {
+	n := c.member.network
+	if n.Conflist == "" {
+		return n.Ready(ctx)
+	}
 	left, err := mtu()
 	if err != nil {
 		return err
 	}
-	n := c.member.network
 	n.Ranges, n.Exclude = c.places.Ranges, d.CIDRs
 	changed, err := n.Put(ctx, network.Host{Node: c.node, CIDRs: d.CIDRs, MTU: left})
 	if changed {

@@ -64,7 +64,7 @@ func (h *Host) pick(ctx context.Context, f pool.Family) (id pool.ID, again bool,
 	}
 	taken := make(map[uint32]bool)
 	for _, e := range reply.Entries {
-		if e.Key.Kind == protocol.OfBlock && e.Key.Block.Family == f && e.Revision != 0 {
+		if e.Key.Kind == protocol.OfBlock && e.Key.Block.Family == f && h.Ledger.Pool.Has(e.Key.Block) && e.Revision != 0 {
 			taken[e.Key.Block.Index] = true
 		}
 	}

@@ -41,7 +41,7 @@ func recordOf(ctx context.Context, store Store, node string) (protocol.Entry, er
 	if record.Revision == 0 {
 		return record, fault.New(fault.Config, "trestle-node list names those that have", "node %s: has no record", node)
 	}
-	return record, nil
+	return record, record.Unread
 }
 
 func mayBury(ctx context.Context, store Store, record protocol.Entry, boot string) error {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/kube"
@@ -37,6 +38,7 @@ type Member struct {
 	identity identity
 	reach    Reach
 	mtu      MTU
+	outside  string // of which was told
 }
 
 // Parts of a member that must be well.
@@ -73,7 +75,7 @@ func (m *Member) Run(ctx context.Context) error {
 		case <-again:
 		}
 		failures, again = failures+1, time.After(pause(failures+1))
-		if nodes, whole := m.Cluster.Nodes(); !whole || m.become(ctx, ViewOf(m.Name, nodes), len(nodes)) {
+		if nodes, whole := m.Cluster.Nodes(); !whole || m.become(ctx, ViewOf(m.Name, nodes, m.Network.Exclude), len(nodes)) {
 			failures, again = 0, nil
 		}
 	}
@@ -84,6 +86,7 @@ func (m *Member) Run(ctx context.Context) error {
 // as they are: the addresses are the other's.
 func (m *Member) become(ctx context.Context, v View, hosts int) bool {
 	m.Life.Gauge(life.Hosts, float64(hosts))
+	m.mention(strings.Join(v.Outside, ", "))
 	another := m.identity.own(v.Own, time.Now())
 	if another != nil {
 		v.CIDRs, v.Trouble = nil, another
@@ -112,6 +115,14 @@ func (m *Member) become(ctx context.Context, v View, hosts int) bool {
 		m.Life.Did("the runtime has the network's list", "file", m.Network.Conflist)
 	}
 	return err == nil
+}
+
+// mention tells, once, which CIDRs of others are none of the cluster's. That is theirs to mend, and this host is as ready as before.
+func (m *Member) mention(outside string) {
+	if outside != m.outside {
+		m.outside = outside
+		m.Life.Did("no way leads to what is in none of clusterCIDRs", "cidrs", outside)
+	}
 }
 
 // publish writes the list, with the MTU as it is now.

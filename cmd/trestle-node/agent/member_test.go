@@ -320,6 +320,9 @@ func TestMemberOverlap(t *testing.T) {
 	if !strings.Contains(h.ranges(), "10.0.1.0/24") {
 		t.Error("the older lost what it has")
 	}
+	a.Put("n3", "0.0.0.0/0")
+	h.hear(`no way leads to what is in none of clusterCIDRs","cidrs":"0.0.0.0/0 of node n3"`)
+	h.hear(`"msg":"well"`) // what is wrong with another's is no trouble here
 }
 
 // What somebody removes or spoils of the files by which the runtime and host-local go is there again, though no Node says anything.

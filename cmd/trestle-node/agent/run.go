@@ -29,8 +29,10 @@ type Agent struct {
 	Reach  Reach // nil: nobody wants to know
 	TTL    time.Duration
 	Life   *life.Life // nil: nobody looks
-	// Ready is told the pool when the host has addresses to hand out, and again and again; nil: nobody wants to know.
-	Ready func(pool.Definition) error
+	// Ready is told the pool when the host has addresses to hand out, and again and again; nil: nobody wants to know. So it is when something happens in the
+	// directories of Beside.
+	Ready  func(pool.Definition) error
+	Beside []string
 
 	node, boot string        // of the ledger, which others than Run must not read
 	pulled     chan struct{} // something has changed here
@@ -50,6 +52,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.pulled, a.told = make(chan struct{}, 1), make(chan struct{}, 1)
 	if err := listen(ctx, a.pulled, a.Ledger.Dirs()...); err != nil {
 		return err
+	}
+	for _, dir := range a.Beside {
+		_ = listen(ctx, a.pulled, dir) // what cannot be watched is looked at when something else happens
 	}
 	all, look := true, true
 	for failures := 0; ctx.Err() == nil; {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/kube"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
@@ -16,12 +17,14 @@ type View struct {
 	Own        kube.Node      // its own Node; of one that is not there only the name
 	CIDRs      []netip.Prefix // out of which it hands out
 	Neighbours []Neighbour    // all blocks whose owner is beyond doubt, its own among them
+	Outside    []string       // others' that are no part of the cluster's
 	Trouble    error          // why it hands out nothing, or what is wrong beside it
 }
 
 // ViewOf is the view of the host with this name. Two Nodes with one address are a fault of whoever gave it, and the older keeps it: its containers were there
-// first. The younger hands out nothing, so that no address is on both.
-func ViewOf(name string, nodes []kube.Node) (v View) {
+// first. The younger hands out nothing, so that no address is on both. What is no part of the cluster's subnets no Node has: it takes nothing from anybody, and no
+// way leads there.
+func ViewOf(name string, nodes []kube.Node, cluster []netip.Prefix) (v View) {
 	own := kube.Node{Name: name}
 	if i := slices.IndexFunc(nodes, func(n kube.Node) bool { return n.Name == name }); i >= 0 {
 		own = nodes[i]
@@ -30,7 +33,8 @@ func ViewOf(name string, nodes []kube.Node) (v View) {
 		v.Trouble = fault.New(fault.NoService, "register it (restart its kubelet), or mend the key node: the Node's name is wanted", "node %s: the cluster has no Node of that name", name)
 	}
 	v.Own = own
-	lost, complaints := disputes(nodes, name)
+	cluster = append(slices.Clone(cluster), own.CIDRs...) // where its own is none of the cluster's it is refused a list, and nobody else's
+	lost, complaints := disputes(nodes, name, cluster)
 	if v.Trouble == nil && !slices.ContainsFunc(own.CIDRs, func(p netip.Prefix) bool { return lost[block{name, p}] }) {
 		v.CIDRs = own.CIDRs
 	}
@@ -40,7 +44,10 @@ func ViewOf(name string, nodes []kube.Node) (v View) {
 	}
 	for _, n := range nodes {
 		for _, cidr := range n.CIDRs {
-			if !lost[block{n.Name, cidr}] {
+			switch {
+			case !pool.Within(cidr, cluster):
+				v.Outside = append(v.Outside, fmt.Sprintf("%s of node %s", cidr, n.Name))
+			case !lost[block{n.Name, cidr}]:
 				v.Neighbours = append(v.Neighbours, Neighbour{Block: cidr, Node: n.Name, Epoch: n.Created.Unix(), Via: n.Via})
 			}
 		}
@@ -57,7 +64,10 @@ func whole(n kube.Node) error {
 	case len(n.CIDRs) == 0:
 		return fault.New(fault.TryLater, "does kube-controller-manager run with --allocate-node-cidrs and --cluster-cidr?", "node %s: has no podCIDR yet", n.Name)
 	}
-	for _, cidr := range n.CIDRs {
+	for i, cidr := range n.CIDRs {
+		if slices.ContainsFunc(n.CIDRs[:i], func(p netip.Prefix) bool { return pool.FamilyOf(p.Addr()) == pool.FamilyOf(cidr.Addr()) }) {
+			return fault.New(fault.Config, "let it have one of each family: a container would get an address of each", "node %s: has several podCIDRs of IPv%d", n.Name, pool.FamilyOf(cidr.Addr()))
+		}
 		if cidr.Addr().BitLen()-cidr.Bits() < 2 {
 			return fault.New(fault.Config, "a shorter --node-cidr-mask-size", "node %s: nothing can be handed out of %s", n.Name, cidr)
 		}
@@ -72,7 +82,7 @@ type block struct {
 }
 
 // disputes finds the blocks that overlap an older Node's, and says which of them concern this host.
-func disputes(nodes []kube.Node, name string) (lost map[block]bool, complaints []string) {
+func disputes(nodes []kube.Node, name string, cluster []netip.Prefix) (lost map[block]bool, complaints []string) {
 	type claim struct {
 		kube.Node
 		cidr netip.Prefix
@@ -80,7 +90,9 @@ func disputes(nodes []kube.Node, name string) (lost map[block]bool, complaints [
 	var all []claim
 	for _, n := range nodes {
 		for _, cidr := range n.CIDRs {
-			all = append(all, claim{n, cidr})
+			if pool.Within(cidr, cluster) {
+				all = append(all, claim{n, cidr})
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b claim) int {

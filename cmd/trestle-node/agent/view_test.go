@@ -24,6 +24,9 @@ func nodeOf(name string, born int64, cidrs string) kube.Node {
 	return n
 }
 
+// cluster is what Nodes' CIDRs are parts of.
+var cluster = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/16")}
+
 // What the host "me", born at 10, makes of its cluster: what it hands out of, whose blocks are reachable, and of what it complains.
 func TestView(t *testing.T) {
 	me := func(cidrs string) kube.Node { return nodeOf("me", 10, cidrs) }
@@ -49,9 +52,16 @@ func TestView(t *testing.T) {
 		"around a smaller":   {[]kube.Node{me("10.0.0.0/16"), nodeOf("b", 11, "10.0.1.0/24"), nodeOf("c", 12, "10.0.9.0/24")}, "[10.0.0.0/16]", "me", fault.Taken, "node c"},
 		"others among them":  {[]kube.Node{me("10.0.1.0/24"), nodeOf("b", 1, "10.0.2.0/24"), nodeOf("c", 2, "10.0.2.0/24")}, "[10.0.1.0/24]", "me b", 0, ""},
 		"beside":             {[]kube.Node{me("10.0.1.0/24"), nodeOf("b", 1, "10.0.0.0/24"), nodeOf("c", 1, "10.0.2.0/24")}, "[10.0.1.0/24]", "b me c", 0, ""},
+		"several":            {[]kube.Node{me("10.0.1.0/24 10.0.2.0/24")}, "[]", "me me", fault.Config, "has several podCIDRs of IPv4"},
+		"several of another": {[]kube.Node{me("10.0.1.0/24"), nodeOf("b", 1, "10.0.2.0/24 10.0.3.0/24")}, "[10.0.1.0/24]", "me b b", 0, ""},
+		"one twice":          {[]kube.Node{me("10.0.1.0/24 10.0.1.0/24")}, "[]", "me me", fault.Config, "has several podCIDRs of IPv4"},
+		"everything":         {[]kube.Node{me("10.0.1.0/24"), nodeOf("b", 1, "0.0.0.0/0")}, "[10.0.1.0/24]", "me", 0, ""},
+		"more than the pool": {[]kube.Node{me("10.0.1.0/24"), nodeOf("b", 1, "10.0.0.0/7")}, "[10.0.1.0/24]", "me", 0, ""},
+		"the hosts' network": {[]kube.Node{me("10.0.1.0/24"), nodeOf("b", 1, "192.0.2.128/25 10.0.2.0/24")}, "[10.0.1.0/24]", "me b", 0, ""},
+		"the whole pool":     {[]kube.Node{me("10.0.1.0/24"), nodeOf("b", 11, "10.0.0.0/8")}, "[10.0.1.0/24]", "me", fault.Taken, "node b: its podCIDR 10.0.0.0/8 overlaps"},
 		"one family of two":  {[]kube.Node{me("10.0.1.0/24 fd00:1::/64"), nodeOf("b", 1, "fd00:1::/64")}, "[]", "me b", fault.Taken, "fd00:1::/64"},
 	} {
-		v := ViewOf("me", c.nodes)
+		v := ViewOf("me", c.nodes, cluster)
 		var reaches []string
 		for _, n := range v.Neighbours {
 			reaches = append(reaches, n.Node)
@@ -74,7 +84,7 @@ func TestViewOfManyNodes(t *testing.T) {
 	for i := range nodes {
 		nodes[i] = nodeOf(fmt.Sprintf("n%05d", i), int64(i), fmt.Sprintf("10.%d.%d.0/24", i/256, i%256))
 	}
-	if v := ViewOf("n00007", nodes); v.Trouble != nil || len(v.Neighbours) != len(nodes) {
+	if v := ViewOf("n00007", nodes, cluster); v.Trouble != nil || len(v.Neighbours) != len(nodes) {
 		t.Errorf("%d blocks, %v", len(v.Neighbours), v.Trouble)
 	}
 }

@@ -19,12 +19,12 @@ const patience = time.Second
 // cause is why the endpoints do not answer, as far as a connection to each can tell; nil where they take them. The client tries for as long as it may, and then says
 // that it took too long, whatever the reason was.
 func (s *Store) cause(ctx context.Context) error {
-	found := make(chan error, len(s.endpoints))
-	for _, endpoint := range s.endpoints {
+	found := make(chan error, len(s.files.Endpoints))
+	for _, endpoint := range s.files.Endpoints {
 		go func() { found <- s.knock(ctx, endpoint) }()
 	}
 	var errs []error
-	for range s.endpoints {
+	for range s.files.Endpoints {
 		errs = append(errs, <-found)
 	}
 	return errors.Join(errs...)
@@ -51,9 +51,12 @@ func (s *Store) knock(ctx context.Context, endpoint string) error {
 	}
 	until, _ := ctx.Deadline()
 	_ = conn.SetDeadline(until)
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if s.identity != nil {
-		conf = s.identity.Clone()
+	conf, err := identity(s.files)
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", endpoint, errTLS, err)
+	}
+	if conf == nil {
+		conf = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	conf.ServerName, conf.NextProtos = u.Hostname(), []string{"h2"}
 	secure := tls.Client(conn, conf)

@@ -3,19 +3,18 @@ package etcd
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
@@ -34,71 +33,41 @@ type Config struct {
 
 // Store is one network's keys.
 type Store struct {
-	client    *clientv3.Client
-	keys      keys
-	timeout   time.Duration
-	endpoints []string
-	names     string
-	identity  *tls.Config // nil: none
+	client  *clientv3.Client
+	keys    keys
+	timeout time.Duration
+	files   Config // by which a connection is made
+	names   string // of the endpoints
 }
 
 // Dial makes a client; it asks nothing yet.
 func Dial(c Config) (*Store, error) {
-	identity, err := identity(c)
+	now, err := identity(c)
 	if err != nil {
 		return nil, err
 	}
-	client, err := clientv3.New(clientv3.Config{
-		Endpoints: c.Endpoints, TLS: identity, Logger: zap.NewNop(),
+	conf := clientv3.Config{
+		Endpoints: c.Endpoints, TLS: now, Logger: zap.NewNop(),
 		DialTimeout: c.Timeout, DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 5 * time.Second,
-	})
+	}
+	if now != nil && strings.HasPrefix(c.Endpoints[0], "https://") { // the first decides for all, as in the client
+		conf.DialOptions = []grpc.DialOption{grpc.WithTransportCredentials(renewed{credentials.NewTLS(now), c})}
+	}
+	client, err := clientv3.New(conf)
 	if err != nil {
 		return nil, fault.New(fault.Config, "mend endpoints", "etcd: %s: %w", strings.Join(c.Endpoints, ", "), err)
 	}
-	s := Over(client, c)
-	s.identity = identity
-	return s, nil
+	return Over(client, c), nil
 }
 
 // Over is the network's store over a client that others use, too.
 func Over(client *clientv3.Client, c Config) *Store {
 	k := keys{strings.TrimSuffix(c.Prefix, "/") + "/" + c.Network + "/"}
-	return &Store{client: client, keys: k, timeout: c.Timeout, endpoints: c.Endpoints, names: strings.Join(c.Endpoints, ", ")}
+	return &Store{client: client, keys: k, timeout: c.Timeout, files: c, names: strings.Join(c.Endpoints, ", ")}
 }
 
 // Close ends the client.
 func (s *Store) Close() error { return s.client.Close() }
-
-// identity is the TLS of a client with a certificate; nil where no file is named.
-func identity(c Config) (*tls.Config, error) {
-	if c.CAFile == "" && c.CertFile == "" && c.KeyFile == "" {
-		return nil, nil
-	}
-	bad := func(key string, err error) error {
-		return fault.New(fault.Config, "name files that can be read: caFile, and certFile with its keyFile", "%s: %w", key, err)
-	}
-	out := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		text, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, bad("caFile", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(text) {
-			return nil, bad("caFile", fmt.Errorf("%s: has no certificate", c.CAFile))
-		}
-	}
-	if c.CertFile != "" || c.KeyFile != "" {
-		if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
-			return nil, bad("certFile", err)
-		}
-		out.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { // read each time: certificates are renewed
-			pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-			return &pair, err
-		}
-	}
-	return out, nil
-}
 
 // Do asks once. After an error nobody knows whether it was done, or will be.
 func (s *Store) Do(ctx context.Context, q protocol.Request) (protocol.Reply, error) {

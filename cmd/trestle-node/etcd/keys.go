@@ -1,7 +1,9 @@
 package etcd
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -40,7 +42,7 @@ func (k keys) parse(text string) (protocol.Key, bool) {
 		return protocol.PoolKey(), true
 	}
 	if node, ok := strings.CutPrefix(rest, "node/"); ok {
-		return protocol.NodeKey(node), node != ""
+		return protocol.NodeKey(node), protocol.IsName(node)
 	}
 	if block, ok := strings.CutPrefix(rest, "block/"); ok {
 		id, err := pool.ParseID(block)
@@ -60,29 +62,49 @@ func value(e protocol.Entry) any {
 	return e.Pool
 }
 
-// entry reads a key with its value. What it has beyond what this program knows is an error: it might be a condition.
+// entry reads a key with its value. What that has beyond what this program knows might be a condition: of the definition, by which all hosts go, it is an
+// error; a block or a record is unread, which is a matter of the host whose it is. So nobody who can write one key stops them all.
 func (k keys) entry(kv *mvccpb.KeyValue) (e protocol.Entry, ours bool, err error) {
 	e.Key, ours = k.parse(string(kv.Key))
 	if !ours {
 		return e, false, nil
 	}
 	e.Revision = kv.ModRevision
-	in := json.NewDecoder(strings.NewReader(string(kv.Value)))
-	in.DisallowUnknownFields()
 	switch e.Key.Kind {
 	case protocol.OfNode:
-		err = in.Decode(&e.Record)
+		e.Unread = unread(kv, decode(kv, &e.Record))
 	case protocol.OfBlock:
-		err = in.Decode(&e.Owner)
+		err := decode(kv, &e.Owner)
+		if !protocol.IsName(e.Owner.Node) {
+			err = errors.Join(err, fmt.Errorf("node %q: is no name", e.Owner.Node))
+			e.Owner = protocol.Owner{} // nobody that we know
+		}
+		e.Unread = unread(kv, err)
 	default:
-		if err = in.Decode(&e.Pool); err == nil {
+		if err = decode(kv, &e.Pool); err == nil {
 			err = e.Pool.Check()
 		}
-	}
-	if err != nil {
-		return e, true, fault.New(fault.Decoding, "was it written by a newer trestle-node, or by hand?", "etcd: key %s: %w", kv.Key, err)
+		return e, true, unread(kv, err)
 	}
 	return e, true, nil
+}
+
+// decode reads as much as it can: where there is more than that it is an error, too.
+func decode(kv *mvccpb.KeyValue, to any) error {
+	in := json.NewDecoder(bytes.NewReader(kv.Value))
+	in.DisallowUnknownFields()
+	if err := in.Decode(to); err != nil {
+		_ = json.Unmarshal(kv.Value, to)
+		return err
+	}
+	return nil
+}
+
+func unread(kv *mvccpb.KeyValue, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.New(fault.Decoding, "was it written by a newer trestle-node, or by hand?", "etcd: key %q: %w", kv.Key, err)
 }
 
 // entries are the answers to gets of the keys, in their order, and to what was read beyond them.

@@ -74,10 +74,16 @@ func TestCluster(t *testing.T) {
 
 // says is nil when the host's agent has said so.
 func (h *host) says(text string) func() error {
-	return func() error {
-		if !strings.Contains(strings.Join(h.heard(0), "\n"), text) {
-			return errors.New("it has not said: " + text)
+	return func() error { return h.saidAfter(new(int), text) }
+}
+
+// saidAfter is nil when the agent has said so after so many lines, which it counts on then.
+func (h *host) saidAfter(lines *int, text string) error {
+	for i, line := range h.heard(*lines) {
+		if strings.Contains(line, text) {
+			*lines += i + 1
+			return nil
 		}
-		return nil
 	}
+	return errors.New("it has not said: " + text)
 }

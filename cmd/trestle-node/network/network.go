@@ -10,9 +10,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"text/template"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/plainfile"
 )
@@ -28,7 +30,11 @@ type Network struct {
 	Plugins  string         // the directory with the plugins
 	Template string         // a file; "": ours
 	Exclude  []netip.Prefix // the cluster's own, to which nothing is masqueraded
+	Known    Known          // plugins that are ours; nil: each is asked each time
 }
+
+// Known are files of plugins that have said that they are ours, as they were then.
+type Known map[string]unix.Stat_t
 
 // Host is what a node decides.
 type Host struct {
@@ -65,7 +71,7 @@ func (n Network) Put(ctx context.Context, h Host) (changed bool, err error) {
 // within holds that the node's CIDRs are the cluster's: to others of its containers would come with the address of their host, and nobody would see why.
 func (n Network) within(cidrs []netip.Prefix) error {
 	for _, cidr := range cidrs {
-		if !slices.ContainsFunc(n.Exclude, func(p netip.Prefix) bool { return p.Contains(cidr.Addr()) && p.Bits() <= cidr.Bits() }) {
+		if !pool.Within(cidr, n.Exclude) {
 			return fault.New(fault.Config, "let clusterCIDRs say the same as kube-controller-manager's --cluster-cidr", "clusterCIDRs: %v: the node's CIDR %s is in none of them", n.Exclude, cidr)
 		}
 	}

@@ -33,20 +33,16 @@ type plugin struct {
 	} `json:"ipam"`
 }
 
-// ready holds that every plugin of the list is there and can be run, and that those are ours that are told what others do not know: these would do without.
+// ready holds that the plugins of the list can do what it says.
 func (n Network) ready(ctx context.Context, text []byte) error {
 	var l list
 	if err := json.Unmarshal(text, &l); err != nil {
 		return err
 	}
-	var missing []string
-	keys := make(map[string]string) // of ours, by the plugins that are told them
+	var names []string
+	keys := make(map[string]string)
 	for _, p := range l.Plugins {
-		for _, name := range []string{p.Type, p.IPAM.Type} {
-			if name != "" && unix.Access(n.plugin(name), unix.X_OK) != nil {
-				missing = append(missing, name)
-			}
-		}
+		names = append(names, p.Type, p.IPAM.Type)
 		if p.Exclude != nil {
 			keys[p.Type] = "ipMasqExclude"
 		}
@@ -54,11 +50,28 @@ func (n Network) ready(ctx context.Context, text []byte) error {
 			keys[p.IPAM.Type] = "rangesFrom"
 		}
 	}
+	return n.able(ctx, names, keys)
+}
+
+// Ready holds as much of a list that the operator has written: where it is we do not know, but that its host-local is told what the reference's does not know.
+func (n Network) Ready(ctx context.Context) error {
+	return n.able(ctx, []string{"host-local"}, map[string]string{"host-local": "rangesFrom"})
+}
+
+// able holds that every one of the plugins is there and can be run, and that those are ours that are told keys which others do not know: these would do without.
+func (n Network) able(ctx context.Context, names []string, keys map[string]string) error {
+	var missing []string
+	for _, name := range names {
+		if name != "" && unix.Access(n.plugin(name), unix.X_OK) != nil {
+			missing = append(missing, name)
+		}
+	}
 	if len(missing) > 0 {
-		return fault.New(fault.TryLater, "trestle install puts them there", "plugins: %s: has no %s", n.Plugins, strings.Join(missing, ", "))
+		return fault.New(fault.TryLater, "trestle install --bin-dir="+n.Plugins+" puts them there; or let pluginDir name the runtime's directory",
+			"plugins: %s: has no %s", n.Plugins, strings.Join(missing, ", "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(keys)) {
-		if err := introduce(ctx, n.plugin(name)); err != nil {
+		if err := n.introduce(ctx, n.plugin(name)); err != nil {
 			return fault.New(fault.TryLater, "trestle install --replace --bin-dir="+n.Plugins+" puts trestle's there; or let pluginDir name the runtime's directory",
 				"plugins: %s: does not know %s: %w", n.plugin(name), keys[name], err)
 		}
@@ -74,8 +87,17 @@ const (
 	much     = 400
 )
 
-// introduce has a plugin say who it is, as it does when somebody runs it by hand, and refuses one that is not ours.
-func introduce(ctx context.Context, path string) error {
+// introduce has a plugin say who it is, as it does when somebody runs it by hand, and refuses one that is not ours. One that has said so is not asked again
+// before its file is another.
+func (n Network) introduce(ctx context.Context, path string) error {
+	var file unix.Stat_t
+	if err := unix.Stat(path, &file); err != nil {
+		return err
+	}
+	file.Atim = unix.Timespec{} // it is read each time
+	if known, ok := n.Known[path]; ok && known == file {
+		return nil
+	}
 	ctx, stop := context.WithTimeout(ctx, patience)
 	defer stop()
 	cmd := exec.CommandContext(ctx, path)
@@ -84,6 +106,9 @@ func introduce(ctx context.Context, path string) error {
 	err := process.Run(ctx, cmd, unix.SIGKILL, time.Second)
 	switch {
 	case strings.Contains(string(said), " plugin, trestle "):
+		if n.Known != nil {
+			n.Known[path] = file
+		}
 		return nil
 	case len(said) == 0 && err != nil:
 		return err

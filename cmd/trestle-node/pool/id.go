@@ -5,6 +5,7 @@ package pool
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 )
 
@@ -60,6 +61,11 @@ func FamilyOf(addr netip.Addr) Family {
 		return 4
 	}
 	return 6
+}
+
+// Within says whether the prefix lies in one of the others.
+func Within(p netip.Prefix, others []netip.Prefix) bool {
+	return slices.ContainsFunc(others, func(other netip.Prefix) bool { return other.Contains(p.Addr()) && other.Bits() <= p.Bits() })
 }
 
 // bits is the length of an address.

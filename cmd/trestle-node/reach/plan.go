@@ -41,6 +41,11 @@ type Path struct {
 	Local bool // it is this host's own
 }
 
+// OfHost says whether the address can be one at which another host reaches this one: whoever says so wrote it down by hand, and the kernel would refuse a route by it.
+func OfHost(addr netip.Addr) bool {
+	return addr.IsGlobalUnicast() && !addr.Is4In6() && addr.Zone() == ""
+}
+
 // plan is what the kernel is to have, and which blocks cannot be reached, and why. It looks at nothing but its arguments.
 func (c Config) plan(blocks []agent.Neighbour, g Ground) (want Set, complaints []string) {
 	want = newSet()

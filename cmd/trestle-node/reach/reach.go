@@ -208,7 +208,7 @@ func (r *Reach) ground() (g Ground, err error) {
 	g.Paths = make(map[netip.Addr]Path)
 	for _, b := range r.blocks {
 		for _, via := range b.Via {
-			if b.Node == r.Node {
+			if b.Node == r.Node || !OfHost(via) {
 				continue
 			}
 			path, known := r.seen.paths[via]
