@@ -1,7 +1,6 @@
 package hosts
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -113,16 +112,12 @@ func TestDirect(t *testing.T) {
 // lose ends a host, and says so; it returns what blocks it had.
 func (w *world) lose(h *host) (blocks []string) {
 	w.t.Helper()
-	var list struct {
-		Nodes  []struct{ Name, Boot string }
-		Blocks []struct{ ID, Node string }
-	}
-	must(w.t, json.Unmarshal([]byte(w.hosts[0].node("list", "--json")), &list))
+	list := w.hosts[0].list()
 	h.stop()
 	h.do("ip", "link", "set", "eth0", "down")
 	for _, b := range list.Blocks {
 		if b.Node == h.name {
-			blocks = append(blocks, b.ID)
+			blocks = append(blocks, b.ID.String())
 		}
 	}
 	for _, n := range list.Nodes {

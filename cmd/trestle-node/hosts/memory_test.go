@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
 	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
@@ -45,6 +48,16 @@ func TestMemory(t *testing.T) {
 			t.Errorf("%d MB", kilobytes>>10)
 		}
 	})
+}
+
+// put writes a key of the store as a stranger does.
+func (w *world) put(key, value string) {
+	w.t.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://192.0.2.254:2379"}, Logger: zap.NewNop()})
+	must(w.t, err)
+	defer client.Close()
+	_, err = client.Put(context.Background(), key, value)
+	must(w.t, err)
 }
 
 // claims has so many hosts claim a block each.

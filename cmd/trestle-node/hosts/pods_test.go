@@ -23,16 +23,23 @@ type pod struct {
 // add attaches the container to the network.
 func (h *host) add(name string) pod {
 	h.w.t.Helper()
-	var result struct {
-		IPs []struct{ Address netip.Prefix }
-	}
-	must(h.w.t, json.Unmarshal([]byte(h.do(program("cnitool"), "add", "pods", "/run/netns/"+name)), &result))
-	p := pod{host: h, name: name}
-	for _, ip := range result.IPs {
-		p.addrs = append(p.addrs, ip.Address.Addr())
-	}
+	p := h.parse(name, []byte(h.do(program("cnitool"), "add", "pods", "/run/netns/"+name)))
 	h.w.run("ip", "-n", name, "link", "set", "lo", "up")
 	h.w.serve(name)
+	return p
+}
+
+// parse reads what an ADD has answered.
+func (h *host) parse(name string, result []byte) pod {
+	h.w.t.Helper()
+	var said struct {
+		IPs []struct{ Address netip.Prefix }
+	}
+	must(h.w.t, json.Unmarshal(result, &said))
+	p := pod{host: h, name: name}
+	for _, ip := range said.IPs {
+		p.addrs = append(p.addrs, ip.Address.Addr())
+	}
 	return p
 }
 

@@ -38,7 +38,10 @@ type world struct {
 type host struct {
 	w      *world
 	name   string
+	to     string // the switch that it is plugged into
 	via    []netip.Addr
+	pods   int        // how many a test has attached
+	lost   [][]string // what has to be said again when its link was down
 	holder *exec.Cmd
 	agent  *exec.Cmd
 	ended  chan struct{} // the agent's output has ended
@@ -178,9 +181,13 @@ func (w *world) host(name, to, gateway string, addrs []string, pods ...string) *
 	for _, via := range strings.Fields(gateway) {
 		w.run("ip", "-n", name, "route", "add", "default", "via", via)
 	}
-	h := &host{w: w, name: name}
+	h := &host{w: w, name: name, to: to}
 	for _, addr := range addrs {
 		h.via = append(h.via, netip.MustParsePrefix(addr).Addr())
+		h.lost = append(h.lost, []string{"ip", "address", "replace", addr, "dev", "eth0", "nodad"})
+	}
+	for _, via := range strings.Fields(gateway) {
+		h.lost = append(h.lost, []string{"ip", "route", "replace", "default", "via", via})
 	}
 	h.holder = exec.Command("nsenter", "--net=/run/netns/"+name, "unshare", "--mount", "sh", "-c", holding)
 	h.holder.Stderr = os.Stderr
@@ -199,13 +206,13 @@ func (w *world) host(name, to, gateway string, addrs []string, pods ...string) *
 
 // configure writes the agent's file.
 func (h *host) configure() {
-	conf := map[string]any{"timeout": 5, "network": "pods", "node": h.name, "via": h.via, "endpoints": []string{"http://192.0.2.254:2379"}}
+	conf := map[string]any{"timeout": 5, "network": "pods", "node": h.name, "via": h.via, "endpoints": []string{"http://192.0.2.254:2379"}, "pluginDir": os.Getenv(binVar)}
 	for key, value := range h.w.conf {
 		conf[key] = value
 	}
 	must(h.w.t, os.Mkdir(h.lists(), 0o755))
 	if h.w.lists {
-		conf["conflist"], conf["pluginDir"] = filepath.Join(h.lists(), "pods.conflist"), os.Getenv(binVar)
+		conf["conflist"] = filepath.Join(h.lists(), "pods.conflist")
 	}
 	text, err := json.Marshal(conf)
 	must(h.w.t, err)
