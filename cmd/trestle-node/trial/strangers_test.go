@@ -170,9 +170,10 @@ func needs(ctx context.Context, t *testing.T, a started, p ledger.Places) {
 // recovers waits until the agent is well again, and has the block that it wanted meanwhile.
 func recovers(ctx context.Context, t *testing.T, a started, p ledger.Places) {
 	t.Helper()
-	until(ctx, t, a.said, `"well","part":"blocks"`)
-	if had, err := ledger.Read(p); err != nil || len(had.State.Opened()) < 2 {
-		t.Errorf("it has %+v, %v", had.State.Blocks, err)
+	for had, err := ledger.Read(p); len(had.State.Opened()) < 2 || a.Life.Ready() != nil; had, err = ledger.Read(p) {
+		if wait(ctx, 20*time.Millisecond); ctx.Err() != nil || err != nil {
+			t.Fatalf("it has %+v, %v: %v", had.State.Blocks, err, a.Life.Ready())
+		}
 	}
 }
 
@@ -272,13 +273,11 @@ func recordDeleted(ctx context.Context, t *testing.T, c *cluster, a started, p l
 		t.Fatal(err)
 	}
 	needs(ctx, t, a, p)
-	now, err := ledger.Read(p)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, id := range had.State.Opened() {
-		if now.State.Block(id).Phase != protocol.Open {
-			t.Errorf("block %s is %s", id, now.State.Block(id).Phase)
+		for now, err := ledger.Read(p); now.State.Block(id).Phase != protocol.Open; now, err = ledger.Read(p) {
+			if wait(ctx, 20*time.Millisecond); ctx.Err() != nil || err != nil {
+				t.Fatalf("block %s is %s, %v", id, now.State.Block(id).Phase, err)
+			}
 		}
 	}
 }

@@ -45,7 +45,9 @@ func (ca *issuer) issue(name string, c *x509.Certificate) (*x509.Certificate, *e
 		ca.t.Fatal(err)
 	}
 	c.SerialNumber, c.Subject = big.NewInt(time.Now().UnixNano()), pkix.Name{CommonName: name}
-	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	if c.NotBefore = time.Now().Add(-2 * time.Hour); c.NotAfter.IsZero() {
+		c.NotAfter = time.Now().Add(time.Hour)
+	}
 	parent, signer := ca.cert, ca.key
 	if parent == nil {
 		parent, signer = c, key
@@ -77,6 +79,7 @@ func TestCertificates(t *testing.T) {
 	ca.issue("etcd", &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: both})
 	ca.issue("node", &x509.Certificate{ExtKeyUsage: both[1:]})
 	ca.issue("web", &x509.Certificate{ExtKeyUsage: both[:1]})
+	ca.issue("old", &x509.Certificate{ExtKeyUsage: both[1:], NotAfter: time.Now().Add(-time.Minute)})
 	other.issue("node", &x509.Certificate{ExtKeyUsage: both[1:]})
 
 	at := ports(t, 2)
@@ -107,6 +110,7 @@ func TestCertificates(t *testing.T) {
 		"no certificate":          {own(etcd.Config{}), "tls: "},
 		"another CA's":            {own(etcd.Config{CertFile: other.file("node.crt"), KeyFile: other.file("node.key")}), "tls: "},
 		"an etcd of another CA's": {etcd.Config{CAFile: other.file("ca.crt"), CertFile: ca.file("node.crt"), KeyFile: ca.file("node.key")}, "certificate signed by unknown authority"},
+		"expired":                 {own(etcd.Config{CertFile: ca.file("old.crt"), KeyFile: ca.file("old.key")}), "tls: "},
 		"a server's alone":        {own(etcd.Config{CertFile: ca.file("web.crt"), KeyFile: ca.file("web.key")}), "tls: bad certificate"},
 	} {
 		c.conf.Timeout = 2 * time.Second
@@ -116,9 +120,48 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("%s: code %d: %v: want %q", name, fault.Code(err), err, c.why)
 		}
 	}
+	renewed(t, ca, m, at[0])
 	m.kill()
 	err := try(own(etcd.Config{Timeout: time.Second}))
 	if fault.Code(err) != fault.TryLater || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("nobody there: %v", err)
+	}
+}
+
+// renewed holds that who asks already goes on asking when all certificates are others, that of the authority among them, and says so meanwhile where etcd's has expired.
+func renewed(t *testing.T, ca *issuer, m *member, at string) {
+	t.Helper()
+	s, err := etcd.Dial(etcd.Config{Endpoints: []string{"https://" + at}, Prefix: "/cni", Network: "pods", Timeout: slack.Of(2 * time.Second),
+		CAFile: ca.file("ca.crt"), CertFile: ca.file("node.crt"), KeyFile: ca.file("node.key")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, stop := context.WithTimeout(context.Background(), slack.Of(time.Minute))
+	defer stop()
+	both := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	etcds := x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: both}
+	expired := etcds
+	expired.NotAfter = time.Now().Add(-time.Minute)
+	again := func(cert *x509.Certificate) {
+		m.kill()
+		ca.issue("etcd", cert)
+		m.start(t)
+	}
+	again(&expired)
+	for err = agent.Define(ctx, s, small); !strings.Contains(err.Error(), "expired") && ctx.Err() == nil; err = agent.Define(ctx, s, small) {
+		wait(ctx, 20*time.Millisecond)
+	}
+	if fault.Code(err) != fault.Config || fault.Hint(err) == "" {
+		t.Errorf("etcd's has expired: code %d: %v", fault.Code(err), err)
+	}
+	ca.cert, ca.key = nil, nil
+	ca.cert, ca.key = ca.issue("ca", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	ca.issue("node", &x509.Certificate{ExtKeyUsage: both[1:]})
+	again(&etcds)
+	for err = agent.Define(ctx, s, small); err != nil; err = agent.Define(ctx, s, small) {
+		if wait(ctx, 20*time.Millisecond); ctx.Err() != nil {
+			t.Fatalf("all certificates are others: %v", err)
+		}
 	}
 }
