@@ -1,15 +1,18 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/reference"
@@ -19,6 +22,7 @@ import (
 // both: result, addresses, routes, what an interface is like, queues. A verdict has how the reference fails, and how ours does, or what comes of it there.
 var odd = map[string]struct {
 	list, args, caps string
+	version          string // of the protocol; empty: 1.0.0
 	theirs, ours     string // add, check: the verb that fails; empty: none
 	better           string // what of ours is in place of the reference's
 }{
@@ -65,6 +69,10 @@ var odd = map[string]struct {
 	"tuning, all of them":              {list: tunedBy(`"sysctl": {"net.ipv4.conf.all.arp_filter": "1", "net.ipv4.conf.default.arp_filter": "1", "net.core.somaxconn": "512", "net.ipv4.ip_unprivileged_port_start": "0"}`)},
 	"tuning, nothing":                  {list: tunedBy(`"mtu": 0, "mac": "", "promisc": false, "sysctl": {}`)},
 
+	"firewall, by an old protocol": {list: onABridge + `, {"type": "firewall"}`, version: "0.3.1", theirs: "add", ours: "check"}, // of which it has none,
+	"all keys of the suite":        {list: tunedBy(`"mtu": 1400`) + `, {"type": "firewall"}, {"type": "portmap"}, {"type": "bandwidth"}`, args: "IP=10.61.0.9;GATEWAY=10.61.0.1;MAC=0a:58:0a:01:00:05", theirs: "add"},
+	"a key of nobody's":            {list: tunedBy(`"mtu": 1400`), args: "WHAT=ever", theirs: "add", ours: "add"},
+
 	"bandwidth, to it alone":            {list: boundedBy(`"ingressRate": 8000000, "ingressBurst": 800000`)},
 	"bandwidth, from it alone":          {list: boundedBy(`"egressRate": 8000000, "egressBurst": 800000`)},
 	"bandwidth, zeros hide the runtime": {list: boundedBy(`"ingressRate": 0, "capabilities": {"bandwidth": true}`), caps: `{"bandwidth": {"ingressRate": 8000000, "ingressBurst": 800000}}`},
@@ -100,7 +108,7 @@ func TestOdd(t *testing.T) {
 			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				must(t, os.MkdirAll("/run/net.d", 0o755))
-				must(t, os.WriteFile("/run/net.d/n.conflist", []byte(`{"cniVersion": "1.0.0", "name": "n", "plugins": [`+o.list+`]}`), 0o644))
+				must(t, os.WriteFile("/run/net.d/n.conflist", fmt.Appendf(nil, `{"cniVersion": %q, "name": "n", "plugins": [%s]}`, cmp.Or(o.version, "1.0.0"), o.list), 0o644))
 				env := []string{"CNI_ARGS=" + o.args, "CAP_ARGS=" + o.caps}
 				theirs, failed := attachedBy(t, reference.Newest.Dir, env)
 				if failed != o.theirs {
@@ -115,7 +123,7 @@ func TestOdd(t *testing.T) {
 						t.Errorf("want %q of ours alone:\n%s\n%s", o.better, ours, theirs)
 					}
 				} else if o.theirs != "add" && o.ours != "add" {
-					if diff := cmp.Diff(theirs, ours); diff != "" {
+					if diff := gocmp.Diff(theirs, ours); diff != "" {
 						t.Errorf("(-reference +ours):\n%s", diff)
 					}
 				}
@@ -124,8 +132,50 @@ func TestOdd(t *testing.T) {
 	}
 }
 
+// TestOrders chains what is chained after bridge and ptp in orders in which each comes before and behind each other, by both suites: the same comes of it, and a published port is reached.
+func TestOrders(t *testing.T) {
+	metas := []string{`{"type": "portmap", "capabilities": {"portMappings": true}}`, `{"type": "firewall"}`, `{"type": "tuning", "mac": "0a:58:0a:01:00:01", "mtu": 1400}`, `{"type": "bandwidth", ` + shapedKeys + `}`}
+	routed := `{"type": "ptp", "ipMasq": true, "ipam": {"type": "host-local", "subnet": "10.61.0.0/24", "routes": [{"dst": "0.0.0.0/0"}]}}`
+	for i := range metas {
+		forth := slices.Concat([]string{onABridge}, metas[i:], metas[:i])
+		back := slices.Clone(forth[1:])
+		slices.Reverse(back)
+		for _, list := range [][]string{forth, append([]string{routed}, back...)} {
+			name := regexp.MustCompile(`"type": "(bridge|ptp|portmap|firewall|tuning|bandwidth)"`).ReplaceAllString(strings.Join(list, " "), "<$1>")
+			t.Run(strings.Join(regexp.MustCompile(`<\w+>`).FindAllString(name, -1), ""), func(t *testing.T) {
+				t.Parallel()
+				nstest.Run(t, func(t *testing.T) { holdOrder(t, list) })
+			})
+		}
+	}
+}
+
+func holdOrder(t *testing.T, list []string) {
+	w := newStreet(t)
+	must(t, os.MkdirAll("/run/net.d", 0o755))
+	must(t, os.WriteFile("/run/net.d/n.conflist", []byte(`{"cniVersion": "1.0.0", "name": "n", "plugins": [`+strings.Join(list, ", ")+`]}`), 0o644))
+	var states []string
+	for _, dir := range []string{reference.Newest.Dir, os.Getenv(pluginsVar)} {
+		state, failed := attachedBy(t, dir, []string{`CAP_ARGS={"portMappings": [` + eighty + `]}`}, func() {
+			w.serve("c", "tcp", ":80")
+			if !w.hears(outsider, "tcp", "192.0.2.1:8080", "c") {
+				t.Errorf("%s: the port does not lead to the container", dir)
+			}
+			for _, server := range w.servers["c"] {
+				server.Close()
+			}
+		})
+		if states = append(states, state); failed != "" {
+			t.Errorf("%s fails at %s:\n%s", dir, failed, state)
+		}
+	}
+	if diff := gocmp.Diff(states[0], states[1]); diff != "" {
+		t.Errorf("(-reference +ours):\n%s", diff)
+	}
+}
+
 // attachedBy adds a container by the plugins of the directory, checks it and deletes it, and returns what there was, and the first verb that failed. Nothing may be left in the container.
-func attachedBy(t *testing.T, dir string, env []string) (state, failed string) {
+func attachedBy(t *testing.T, dir string, env []string, during ...func()) (state, failed string) {
 	t.Helper()
 	must(t, os.RemoveAll("/var/lib/cni/networks"))
 	nstest.Namespace(t, "c")
@@ -144,6 +194,9 @@ func attachedBy(t *testing.T, dir string, env []string) (state, failed string) {
 		state = resultOf(t, result) + pairState(t, "-n", "c") + linkState(t)
 		if said := call("check"); failed != "" {
 			t.Logf("CHECK by %s: %s", dir, said)
+		}
+		for _, f := range during {
+			f()
 		}
 	} else {
 		state = result
