@@ -11,6 +11,7 @@ import (
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
 	"github.com/trestle-cni/trestle/test/slack"
 )
@@ -73,6 +74,51 @@ func TestRestoredWhileItRuns(t *testing.T) {
 	}
 	if after, err := os.ReadFile(p.Ranges); err != nil || string(after) != string(before) {
 		t.Errorf("what host-local reads has changed: %s, %v", after, err)
+	}
+}
+
+// A backup calls a block another's, who gave it back since, and has neither the one that a host claimed later nor what was in doubt. Whoever is asked first, and however
+// often, each has what it had in the end, and nothing is opened that the backup alone calls its own.
+func TestRestoredNames(t *testing.T) {
+	for name, order := range map[string][]int{"the owner first": {0, 1, 0}, "the other first": {1, 0}, "each twice": {0, 0, 1, 1, 0, 1}} {
+		t.Run(name, func(t *testing.T) {
+			c, ctx, dir := startCluster(t, 1), context.Background(), memory(t)
+			c.define("pods", small)
+			s := c.dial("pods", slack.Of(5*time.Second))
+			hosts := []*agent.Host{openHost(t, s, placesIn(dir, "n1"), "n1"), openHost(t, s, placesIn(dir, "n2"), "n2")}
+			join(t, hosts[0])
+			join(t, hosts[1])
+			moved, later, own := claim(t, hosts[0]), claim(t, hosts[0]), claim(t, hosts[1])
+			doubt := hosts[1].Ledger.Content // n2 had asked for what n1 has: nobody answered
+			var err error
+			if doubt.State, _, err = doubt.State.Claim(later, "in doubt"); err == nil {
+				err = hosts[1].Ledger.Keep(ctx, doubt)
+			}
+			if err == nil {
+				_, err = c.client().Delete(ctx, "/cni/pods/block/"+later.String())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.put(ctx, "/cni/pods/block/"+moved.String(), `{"node": "n2", "claim": "given back since"}`)
+			frozen := small
+			frozen.Frozen = true
+			c.define("pods", frozen)
+			var lost []pool.ID
+			for n, i := range order {
+				lost, err = hosts[i].Restored(ctx)
+				if wanted := name == "the owner first" && n == 0 || name == "each twice" && n < 2; err != nil || (len(lost) > 0) != wanted {
+					t.Errorf("call %d, of n%d: lost %v, %v", n, i+1, lost, err)
+				}
+			}
+			for i, want := range [][]pool.ID{{moved, later}, {own}} {
+				has := hosts[i].Ledger.State.Opened()
+				slices.SortFunc(want, pool.ID.Compare)
+				if !slices.Equal(has, want) || len(hosts[i].Ledger.State.Blocks) != len(want) {
+					t.Errorf("n%d has %+v, and had %v", i+1, hosts[i].Ledger.State.Blocks, want)
+				}
+			}
+		})
 	}
 }
 
