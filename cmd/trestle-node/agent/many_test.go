@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
 	"github.com/trestle-cni/trestle/test/slack"
@@ -69,16 +71,10 @@ func (n *noted) Set(_ context.Context, blocks []Neighbour) error {
 	return nil
 }
 
-// A change is with all agents soon after it was asked for: what a route of one's kernel takes beyond that is in package reach.
-func TestManyAgentsHear(t *testing.T) {
-	agents, changes := 50, 10
-	if os.Getenv("TRESTLE_LONG") != "" {
-		agents, changes = 500, 100
-	}
+// shared are some connections to one etcd, which many hosts share.
+func shared(t *testing.T) (stores []*etcd.Store) {
+	t.Helper()
 	conf := etcd.Config{Endpoints: []string{alone(t)}, Prefix: "/cni", Network: "pods", Timeout: slack.Of(20 * time.Second)}
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	var stores []*etcd.Store // some connections, which many share
 	for range 16 {
 		client, err := clientv3.New(clientv3.Config{Endpoints: conf.Endpoints, Logger: zap.NewNop()})
 		if err != nil {
@@ -87,6 +83,87 @@ func TestManyAgentsHear(t *testing.T) {
 		t.Cleanup(func() { client.Close() })
 		stores = append(stores, etcd.Over(client, conf))
 	}
+	return stores
+}
+
+// Hosts that all begin at one time have a first block each soon after, no two the same, ledgers and all. What asks again does so as an agent does.
+func TestManyHostsClaim(t *testing.T) {
+	hosts := 1000
+	if os.Getenv("TRESTLE_LONG") != "" {
+		hosts = 10000
+	}
+	ctx, stores := context.Background(), shared(t)
+	d := pool.Definition{CIDRs: []netip.Prefix{netip.MustParsePrefix("10.64.0.0/12")}, BlockSize: pool.Sizes{IPv4: 26}, Shape: pool.Routed} // 16384
+	if err := Define(ctx, stores[0], d); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("/dev/shm", "many")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	var all sync.WaitGroup
+	var mutex sync.Mutex
+	owners, again, room := make(map[pool.ID]string), 0, make(chan struct{}, 500) // who holds a lock holds a file
+	began := time.Now()
+	for i := range hosts {
+		all.Go(func() {
+			room <- struct{}{}
+			defer func() { <-room }()
+			name := fmt.Sprintf("n%d", i)
+			id, failures, err := firstBlock(ctx, stores[i%len(stores)], filepath.Join(dir, name), name)
+			mutex.Lock()
+			defer mutex.Unlock()
+			if again += failures; err != nil || owners[id] != "" {
+				t.Errorf("%s: %s, as %q: %v", name, id, owners[id], err)
+			}
+			owners[id] = name
+		})
+	}
+	all.Wait()
+	took := time.Since(began)
+	t.Logf("%d hosts have a block each after %v; %d asked again", hosts, took.Round(time.Millisecond), again)
+	if took > slack.Of(30*time.Second) {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// firstBlock is what a host does that is new.
+func firstBlock(ctx context.Context, s *etcd.Store, dir, name string) (id pool.ID, failures int, err error) {
+	l, err := ledger.Open(ctx, ledger.Places{Network: "pods", Ledger: dir + "/disk.json", Ranges: dir + "/ranges.json", Data: dir + "/books"}, name)
+	if err != nil {
+		return id, 0, err
+	}
+	defer l.Close()
+	h := &Host{Store: s, Ledger: l, MaxBlocks: 1}
+	for failures < 20 {
+		if err = h.Join(ctx, true); err == nil {
+			err = h.Settle(ctx)
+		}
+		if blocks := l.State.Opened(); err == nil && len(blocks) > 0 { // a claim that nobody answered
+			return blocks[0], failures, nil
+		}
+		if err == nil {
+			id, err = h.Claim(ctx, 4)
+		}
+		if err == nil {
+			return id, failures, nil
+		}
+		failures++
+		Sleep(ctx, pause(failures))
+	}
+	return id, failures, err
+}
+
+// A change is with all agents soon after it was asked for: what a route of one's kernel takes beyond that is in package reach.
+func TestManyAgentsHear(t *testing.T) {
+	agents, changes := 50, 10
+	if os.Getenv("TRESTLE_LONG") != "" {
+		agents, changes = 500, 100
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	stores := shared(t)
 	d := pool.Definition{CIDRs: []netip.Prefix{netip.MustParsePrefix("10.64.0.0/16")}, BlockSize: pool.Sizes{IPv4: 26}, Shape: pool.Routed}
 	if err := Define(ctx, stores[0], d); err != nil {
 		t.Fatal(err)
