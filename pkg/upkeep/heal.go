@@ -27,8 +27,8 @@ type admission struct {
 	dead  []owner.ID
 }
 
-// patienceForOne is how long one who is at work on an attachment is waited for.
-const patienceForOne = 30 * time.Second
+// patienceForOne is how long one who is at work on an attachment is waited for: longer than anybody is.
+const patienceForOne = 24 * time.Hour
 
 func admit(run string) (*admission, error) {
 	file, err := filelock.Open(filepath.Join(run, owner.Locks))
@@ -103,26 +103,50 @@ func (w *watch) restore(ctx context.Context, compat bool) (done nft.Restored, as
 		w.keeper.DropOwner(id)
 	}
 	for _, id := range a.busy {
-		w.later.Go(func() { w.restoreOne(ctx, id) })
+		if w.awaits(id, true) {
+			w.later.Go(func() { w.restoreOne(ctx, id) })
+		}
 	}
 	return done, ask, err
+}
+
+// awaits notes whether the owner is waited for, of whom one waits however often all is swept away meanwhile, and says whether that is new.
+func (w *watch) awaits(id owner.ID, waits bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was := w.awaited[id]
+	if delete(w.awaited, id); waits {
+		w.awaited[id] = true
+	}
+	return was != waits
 }
 
 // restoreOne puts back what is missing of one owner, once nobody is at work on him.
 func (w *watch) restoreOne(ctx context.Context, id owner.ID) {
 	a, err := admit(w.Run)
-	if err != nil || a.wait(ctx, id) != nil {
-		return // who holds it so long is looked after by the next repair
+	if err == nil {
+		err = a.wait(ctx, id)
+	}
+	if w.awaits(id, false); err != nil {
+		return
 	}
 	defer a.end()
 	done, err := w.restoreOf(ctx, func(other owner.ID, linked bool) bool { return other == id && a.admits(other, linked) })
-	if err == nil && !done.Nothing() {
+	switch {
+	case err != nil:
+		w.ask("a verb was at work when something went")
+	case !done.Nothing():
 		w.say("made again: %s, when the verb that was at work had ended", told(done))
 	}
 }
 
+// atOnce is how long is tried to put things back while others go on changing them: whose things these are is locked, and his verbs wait.
+const atOnce = 2 * time.Second
+
 // restoreOf puts back what is missing of those who are admitted.
 func (w *watch) restoreOf(ctx context.Context, admits func(owner.ID, bool) bool) (nft.Restored, error) {
+	ctx, stop := context.WithTimeout(ctx, atOnce)
+	defer stop()
 	done, err := w.keeper.Restore(ctx, nft.Restoring{Admit: admits})
 	w.lead(done)
 	return done, err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 )
 
@@ -30,24 +31,31 @@ func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
 	compat, forwarded, meant := w.more, w.more, false
 	for _, t := range causes {
 		said, left := w.judge(t, now)
-		if who = append(who, said); left && t.Compat() {
+		if who = append(who, said); left {
 			w.words(ctx, t)
+			w.mislead()
 		}
 		compat, forwarded, meant = compat || t.Compat() && !left, forwarded || t.Forwarded && !left, meant || t.Compat() && left
 	}
 	if w.more = false; meant && !compat {
 		w.tables.Accept()
 	}
-	if slices.Sort(who); len(causes) == 0 {
+	if who = append(who, w.open...); len(who) == 0 {
 		who = []string{"it had been left as it was"}
 	}
+	slices.Sort(who)
+	w.open = nil
 	done, ask, err := w.restore(ctx, compat)
 	if anchored, failed := w.anchorIf(ctx, forwarded); anchored || failed != nil {
 		err = errors.Join(err, failed)
 		done.Rules++
 	}
-	why := strings.Join(slices.Compact(who), "; ")
+	who = slices.Compact(who)
+	why := strings.Join(who, "; ")
 	switch {
+	case fault.Code(err) == fault.TryLater && ctx.Err() == nil: // others go on, and verbs wait for whom we hold
+		w.open, w.more = who[:min(len(who), most)], true
+		return
 	case err != nil:
 		w.say("could not make it again: %v: %s", err, why)
 	case !done.Nothing():
@@ -73,12 +81,13 @@ func (w *watch) judge(t nft.Told, now time.Time) (said string, left bool) {
 		by = "somebody, of whom the kernel says nothing,"
 	}
 	what := t.What()
-	w.mu.Lock()
+	all := what == "" || t.Made || strings.HasPrefix(what, "table ") && w.none()
+	w.mu.Lock() // last: who restores has the filter, and asks what is left alone
 	defer w.mu.Unlock()
 	switch {
 	case len(t.Removed) == 0:
 		return by + " had changed the chain FORWARD", false
-	case what == "" || t.Made || strings.HasPrefix(what, "table ") && w.none():
+	case all:
 		w.habits.forgive() // a flush, or a ruleset that was loaded, is against nobody
 		return by + " had removed tables " + strings.Join(t.Tables(), ", "), false
 	case !t.Ours():

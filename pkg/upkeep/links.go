@@ -43,11 +43,14 @@ func (l *links) look() error {
 	}
 	defer conn.Close()
 	all, err := conn.Links()
+	if err != nil {
+		return err
+	}
 	l.known = make(map[int]netlink.LinkAttrs, len(all))
 	for _, link := range all {
 		l.known[link.Attrs().Index] = *link.Attrs()
 	}
-	return err
+	return nil
 }
 
 // readLinks takes in what rtnetlink tells, and hands on what is left of it when it is quiet.
@@ -56,9 +59,10 @@ func (w *watch) readLinks(ctx context.Context, events *nlsocket.Events, l *links
 		err := events.Next(l.take)
 		switch {
 		case errors.Is(err, nlsocket.ErrLost):
-			_ = l.look() // what is not seen now is told of with its next change
+			_ = l.look() // what it knows stays known where that fails: all are asked about in any case
 			w.ask("events of links were lost")
 		case err != nil:
+			w.lose(ctx, err)
 			return
 		}
 		if len(l.concerned) > 0 && !events.Pending(quiet) {

@@ -68,7 +68,7 @@ func (w *watch) left() firewall.Left {
 
 // words learns how the plugins say a rule of iptables that is left alone: by the words of its tool.
 func (w *watch) words(ctx context.Context, t nft.Told) {
-	if len(t.Removed) != 1 || t.Removed[0].Whole {
+	if !t.Compat() || len(t.Removed) != 1 || t.Removed[0].Whole {
 		return
 	}
 	names, err := w.tables.Gone(ctx, firewall.Titled(t.Removed[0].Table), t.Removed[0].Chain)

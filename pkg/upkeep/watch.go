@@ -7,9 +7,7 @@ package upkeep
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -18,13 +16,15 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall/iptables"
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/gone"
-	"github.com/trestle-cni/trestle/pkg/kernel/nlsocket"
+	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
 // Options say what is watched, and for whom.
 type Options struct {
 	Run   string   // the directory of the locks
 	Names []string // the programs whose changes are meant: the plugins and the tool
+
+	Results string // the directory in which runtimes remember their ADDs
 	// Repair asks the plugins of every attachment, but for what is left as it is.
 	Repair func(ctx context.Context, left []string) error
 	Say    func(string) // a line for the operator
@@ -46,12 +46,15 @@ type watch struct {
 	paused chan struct{} // a rest began or ended
 	later  sync.WaitGroup
 
-	mu     sync.Mutex
-	habits habits
+	mu      sync.Mutex
+	habits  habits
+	awaited map[owner.ID]bool  // somebody is at work on these, and they are looked after when he is done
+	mending context.CancelFunc // ends the repair that is at work; nil: none is
 
 	healed  time.Time // when the last one began
 	owed    []nft.Told
-	more    bool // than is owed
+	more    bool     // than is owed
+	open    []string // who had removed what could not be made again yet
 	resting bool
 	due     *time.Timer
 }
@@ -61,8 +64,8 @@ const apart = 50 * time.Millisecond
 
 // Run watches the network namespace of the process until the context ends.
 func Run(ctx context.Context, o Options) error {
-	w := &watch{Options: o, filter: nft.Open().Remember(o.Run), habits: make(habits), swept: make(chan nft.Told, 256), lost: make(chan error, 1),
-		mend: make(chan string, 1), learn: make(chan struct{}, 1), paused: make(chan struct{}, 1), due: time.NewTimer(time.Hour)}
+	w := &watch{Options: o, filter: nft.Open().Remember(o.Run), habits: make(habits), awaited: make(map[owner.ID]bool), swept: make(chan nft.Told, 256),
+		lost: make(chan error, 1), mend: make(chan string, 1), learn: make(chan struct{}, 1), paused: make(chan struct{}, 1), due: time.NewTimer(time.Hour)}
 	w.due.Stop()
 	w.keeper = nft.Keep(w.filter)
 	defer w.close()
@@ -114,6 +117,7 @@ func (w *watch) begin(ctx context.Context) error {
 	w.later.Go(func() { w.readLinks(ctx, changes, links) })
 	w.later.Go(func() { w.repairs(ctx) })
 	w.say("watches the rules of %d attachments", len(w.keeper.Owners()))
+	w.rests(time.Now()) // one that began before has its end
 	if w.Ready != nil {
 		w.Ready()
 	}
@@ -143,40 +147,8 @@ func (w *watch) doubt(ctx context.Context) error {
 	return nil
 }
 
-// read takes in what the kernel tells of nf_tables.
-func (w *watch) read(ctx context.Context, events *nlsocket.Events) {
-	reader := nft.NewReader()
-	for ctx.Err() == nil {
-		err := events.Next(func(m nlsocket.Message) {
-			t, err := reader.Next(m)
-			if err == nil && t != nil {
-				err = w.take(t)
-			}
-			if err != nil {
-				w.lose(err)
-			}
-		})
-		switch {
-		case errors.Is(err, nlsocket.ErrLost):
-			reader = nft.NewReader()
-			w.lose(err)
-		case err != nil && ctx.Err() == nil:
-			w.lose(err)
-			return
-		}
-	}
-}
-
-// lose says that the keeper may have missed something.
-func (w *watch) lose(err error) {
-	select {
-	case w.lost <- err:
-	default: // one is enough
-	}
-}
-
 // take takes in one transaction.
-func (w *watch) take(t *nft.Told) error {
+func (w *watch) take(ctx context.Context, t *nft.Told) error {
 	ours := slices.Contains(w.Names, t.Name) || t.Signed
 	swept, err := w.keeper.Take(t, ours)
 	change := iptables.Change{Ours: t.Signed, Swept: !ours && t.Compat(), Generation: t.Generation}
@@ -185,7 +157,10 @@ func (w *watch) take(t *nft.Told) error {
 	}
 	w.tables.Take(change)
 	if swept || !ours && (t.Forwarded || t.Compat()) {
-		w.swept <- *t
+		select {
+		case w.swept <- *t:
+		case <-ctx.Done():
+		}
 	}
 	if t.Signed {
 		w.learns()
@@ -274,25 +249,11 @@ func (w *watch) settle(ctx context.Context) {
 	debug.FreeOSMemory() // what a heal takes is not kept for the next
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if at := w.habits.next(time.Now()); !at.IsZero() {
+	if at := w.habits.next(time.Now()); w.more {
+		w.due.Reset(apart)
+	} else if !at.IsZero() {
 		w.due.Reset(time.Until(at))
 	}
 }
 
 func (w *watch) say(format string, args ...any) { w.Say(fmt.Sprintf(format, args...)) }
-
-// again looks at everything, because the kernel's words were lost or not understood.
-func (w *watch) again(ctx context.Context, why error) error {
-	if !errors.Is(why, nlsocket.ErrLost) && errors.Is(why, os.ErrClosed) {
-		return why
-	}
-	w.tables.Forget()
-	missing, err := w.keeper.Look(ctx)
-	if err != nil || !missing && !w.keeper.IPTables() {
-		return err
-	}
-	w.keeper.Forget()
-	w.ask(why.Error())
-	_, err = w.keeper.Look(ctx)
-	return err
-}

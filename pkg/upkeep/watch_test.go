@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -80,7 +81,7 @@ func patient(t *testing.T, run string, patience time.Duration, repair func(conte
 	said, ready, ended := make(chan string, 1000), make(chan struct{}), make(chan error, 1)
 	go func() {
 		ended <- Run(ctx, Options{Run: run, Names: []string{strings.TrimSpace(string(comm))}, Repair: repair, Say: func(s string) { said <- s }, Ready: func() { close(ready) },
-			Patience: patience})
+			Patience: patience, Results: filepath.Join(run, "results")})
 	}()
 	t.Cleanup(func() {
 		stop()

@@ -28,51 +28,76 @@ const isolated = `{"cniVersion": "1.1.0", "name": %q, "plugins": [
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
-		s := &settled{street: newStreet(t), cni: libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), protocol: "tcp"}
-		for i, network := range []string{"net", "other"} {
-			list, err := libcni.ConfListFromBytes(fmt.Appendf(nil, isolated, network, "br-"+network, fmt.Sprintf("10.%d.0.0/24", i+1)))
-			must(t, err)
-			s.container(s.name(i))
-			_, err = s.cni.AddNetworkList(t.Context(), list, s.runtime(i))
-			must(t, err)
-		}
-		s.echoes("c0", ":7")
-		s.echoes(outsider, ":7")
-		w := s.watch()
-		w.says("the plugins have looked")
-		marks := strings.Count(ruleset(t), "/eth0")
-		passages := []*passage{s.passage("published", outsider, "192.0.2.1:20000"), s.passage("masqueraded", "c0", "192.0.2.2:7")}
-		in := s.intrudes("c1", "c0", "10.1.0.2:9")
-		var storm sync.WaitGroup
-		ended := make(chan struct{})
-		for _, each := range passages {
-			storm.Go(func() { each.lives(ended) })
-			storm.Go(func() { each.opens(ended) })
-		}
-		next := time.NewTicker(storms)
-		defer next.Stop()
-		var healed []time.Duration
-		for i := range size(3, 60) {
-			in.turns()
-			begun := time.Now()
+		s := isolatedPair(t)
+		s.storm(size(3, 60), func(i int) {
 			sweep(t)
 			if i%5 == 4 {
 				shell(t, `printf '*filter\n:FORWARD ACCEPT\nCOMMIT\n*nat\nCOMMIT\n' | iptables-restore`)
 			}
-			w.until("all is there again", func(string) bool { return strings.Count(ruleset(t), "/eth0") >= marks }) // of whom a repair was at work on, too
-			healed = append(healed, time.Since(begun))
-			in.turns()
-			<-next.C
-		}
-		close(ended)
-		storm.Wait()
-		for _, each := range passages {
-			each.report(t)
-		}
-		in.report(t)
-		slices.Sort(healed)
-		t.Logf("%d flushes: from the flush until all is there again half in %s, all in %s", len(healed), healed[len(healed)/2], healed[len(healed)-1])
+		}, func() bool { return true })
 	})
+}
+
+// TestStormFirewalld is the same with a real firewalld, which is reloaded, again and again: it forgets what it was told of addresses.
+func TestStormFirewalld(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		stop, err := startFirewalld()
+		defer stop()
+		must(t, err)
+		must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644))
+		isolatedPair(t).storm(size(2, 20), func(int) { shell(t, "firewall-cmd --reload") }, func() bool { return sourced("10.1.0.2/32") && sourced("10.2.0.2/32") })
+	})
+}
+
+// isolatedPair is two containers, each in a network that keeps the other's away; the first and the outsider send back what they get.
+func isolatedPair(t *testing.T) *settled {
+	s := &settled{street: newStreet(t), cni: libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), protocol: "tcp"}
+	for i, network := range []string{"net", "other"} {
+		var err error
+		s.list, err = libcni.ConfListFromBytes(fmt.Appendf(nil, isolated, network, "br-"+network, fmt.Sprintf("10.%d.0.0/24", i+1)))
+		must(t, err)
+		s.attach(i)
+	}
+	s.echoes("c0", ":7")
+	s.echoes(outsider, ":7")
+	return s
+}
+
+// storm has somebody disturb, so many times, while connections go on; each time until all is there again, which others may know of, too.
+func (s *settled) storm(many int, disturb func(i int), whole func() bool) {
+	s.Helper()
+	w := s.watch()
+	w.says("the plugins have looked")
+	marks := strings.Count(ruleset(s.T), "/eth0")
+	passages := []*passage{s.passage("published", outsider, "192.0.2.1:20000"), s.passage("masqueraded", "c0", "192.0.2.2:7")}
+	in := s.intrudes("c1", "c0", "10.1.0.2:9")
+	var storm sync.WaitGroup
+	ended := make(chan struct{})
+	for _, each := range passages {
+		storm.Go(func() { each.lives(ended) })
+		storm.Go(func() { each.opens(ended) })
+	}
+	next := time.NewTicker(storms)
+	defer next.Stop()
+	var healed []time.Duration
+	for i := range many {
+		in.turns()
+		begun := time.Now()
+		disturb(i)
+		w.until("all is there again", func(string) bool { return strings.Count(ruleset(s.T), "/eth0") >= marks && whole() }) // of whom a repair was at work on, too
+		healed = append(healed, time.Since(begun))
+		in.turns()
+		<-next.C
+	}
+	close(ended)
+	storm.Wait()
+	for _, each := range passages {
+		each.report(s.T)
+	}
+	in.report(s.T)
+	slices.Sort(healed)
+	s.Logf("%d times: until all is there again half in %s, all in %s", len(healed), healed[len(healed)/2], healed[len(healed)-1])
 }
 
 // storms is the time between two flushes.

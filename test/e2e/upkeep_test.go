@@ -25,19 +25,41 @@ type settled struct {
 }
 
 func settle(t *testing.T, many int, protocol string) *settled {
-	list, err := libcni.ConfListFromBytes([]byte(`{"cniVersion": "1.1.0", "name": "net", "plugins": [{"type": "trestle",
+	return settleBy(t, `{"cniVersion": "1.1.0", "name": "net", "plugins": [{"type": "trestle",
 		"capabilities": {"portMappings": true}, "plugins": [
 			{"type": "bridge", "bridge": "br0", "isDefaultGateway": true, "ipMasq": true,
 				"ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/16"}]]}},
-			{"type": "portmap", "capabilities": {"portMappings": true}}]}]}`))
+			{"type": "portmap", "capabilities": {"portMappings": true}}]}]}`, many, protocol)
+}
+
+// settleBy is settle by another list of plugins.
+func settleBy(t *testing.T, plugins string, many int, protocol string) *settled {
+	t.Helper()
+	list, err := libcni.ConfListFromBytes([]byte(plugins))
 	must(t, err)
 	s := &settled{newStreet(t), libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), list, protocol}
 	for i := range many {
-		s.container(s.name(i))
-		_, err := s.cni.AddNetworkList(t.Context(), list, s.runtime(i))
-		must(t, err)
+		s.attach(i)
 	}
 	return s
+}
+
+// attach attaches the container, which is new.
+func (s *settled) attach(i int) {
+	s.Helper()
+	s.container(s.name(i))
+	must(s.T, s.adds(i))
+}
+
+// adds is an ADD of the container.
+func (s *settled) adds(i int) error {
+	_, err := s.cni.AddNetworkList(s.Context(), s.list, s.runtime(i))
+	return err
+}
+
+// deletes is a DEL.
+func (s *settled) deletes(i int) error {
+	return s.cni.DelNetworkList(s.Context(), s.list, s.runtime(i))
 }
 
 func (s *settled) name(i int) string { return fmt.Sprintf("c%d", i) }
@@ -76,9 +98,7 @@ func TestCollect(t *testing.T) {
 		s := settle(t, keep, "udp")
 		before := snapshot.Take(t)
 		for i := keep; i < many; i++ {
-			s.container(s.name(i))
-			_, err := s.cni.AddNetworkList(t.Context(), s.list, s.runtime(i))
-			must(t, err)
+			s.attach(i)
 		}
 		s.echo("c0", ":7")
 		stream := s.stream("192.0.2.1:20000")

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/containernetworking/cni/libcni"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/kernel/dbus"
@@ -28,13 +27,8 @@ func TestWatchFirewalld(t *testing.T) {
 		stop, err := startFirewalld()
 		defer stop()
 		must(t, err)
-		list, err := libcni.ConfListFromBytes([]byte(zoned))
-		must(t, err)
-		s := &settled{newStreet(t), libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), list, "udp"}
 		must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644))
-		s.container("c0")
-		_, err = s.cni.AddNetworkList(t.Context(), list, s.runtime(0))
-		must(t, err)
+		s := settleBy(t, zoned, 1, "udp")
 		s.serve(outsider, "udp", ":7")
 		w := s.watch()
 		w.says("the plugins have looked")

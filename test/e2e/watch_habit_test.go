@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/containernetworking/cni/libcni"
-
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
@@ -41,14 +39,7 @@ func TestHabitAndRepairs(t *testing.T) {
 }
 
 func habitAndRepairs(t *testing.T, text, remove, show, sign string) {
-	list, err := libcni.ConfListFromBytes([]byte(text))
-	must(t, err)
-	s := &settled{newStreet(t), libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), list, "udp"}
-	for i := range 2 {
-		s.container(s.name(i))
-		_, err := s.cni.AddNetworkList(t.Context(), list, s.runtime(i))
-		must(t, err)
-	}
+	s := settleBy(t, text, 2, "udp")
 	there := func() bool { return strings.Contains(printed(t, show), sign) }
 	w := s.watch()
 	w.says("the plugins have looked")

@@ -2,15 +2,12 @@ package e2e
 
 import (
 	"cmp"
-	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/containernetworking/cni/libcni"
 
 	"github.com/trestle-cni/trestle/test/nstest"
 )
@@ -82,15 +79,7 @@ func median(took []time.Duration) time.Duration {
 // settleTabled attaches so many containers by iptables.
 func settleTabled(t *testing.T, many int) *settled {
 	t.Helper()
-	list, err := libcni.ConfListFromBytes([]byte(tabled))
-	must(t, err)
-	s := &settled{newStreet(t), libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), list, "udp"}
-	for i := range many {
-		s.container(s.name(i))
-		_, err := s.cni.AddNetworkList(t.Context(), list, s.runtime(i))
-		must(t, err)
-	}
-	return s
+	return settleBy(t, tabled, many, "udp")
 }
 
 // saved is what iptables has, without its counters and the time; chains are in an order that is none, and so are containers in a chain that they share: who is put back by

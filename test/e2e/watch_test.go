@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/containernetworking/cni/libcni"
-
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -35,6 +33,20 @@ type watched struct {
 
 func (s *settled) watch() *watched {
 	s.Helper()
+	w := s.starts()
+	s.Cleanup(func() {
+		_ = w.cmd.Process.Signal(os.Interrupt)
+		if err := w.cmd.Wait(); err != nil {
+			s.Errorf("trestle repair --watch: %v", err)
+		}
+	})
+	w.says("watches the rules")
+	return w
+}
+
+// starts starts one that nobody ends.
+func (s *settled) starts() *watched {
+	s.Helper()
 	w := &watched{T: s.T, cmd: exec.Command(filepath.Join(os.Getenv(pluginsVar), "trestle"), "repair", "--watch"), lines: make(chan string, 10000)}
 	out, err := w.cmd.StdoutPipe()
 	must(s.T, err)
@@ -46,13 +58,6 @@ func (s *settled) watch() *watched {
 			w.lines <- scan.Text()
 		}
 	}()
-	s.Cleanup(func() {
-		_ = w.cmd.Process.Signal(os.Interrupt)
-		if err := w.cmd.Wait(); err != nil {
-			s.Errorf("trestle repair --watch: %v", err)
-		}
-	})
-	w.says("watches the rules")
 	return w
 }
 
@@ -136,26 +141,17 @@ func TestWatchRevivesNobody(t *testing.T) {
 }
 
 func revivesNobody(t *testing.T, text string, rulesOf func(*testing.T) string) {
-	list, err := libcni.ConfListFromBytes([]byte(text))
-	must(t, err)
-	s := &settled{newStreet(t), libcni.NewCNIConfigWithCacheDir([]string{os.Getenv(pluginsVar)}, "/var/lib/cni", nil), list, "udp"}
+	s := settleBy(t, text, 2, "udp")
 	s.serve(outsider, "udp", ":7")
-	attach := func(i int) {
-		s.container(s.name(i))
-		_, err := s.cni.AddNetworkList(t.Context(), list, s.runtime(i))
-		must(t, err)
-	}
-	attach(0)
-	attach(1)
 	s.serve("c0", "udp", ":7")
 	w := s.watch()
 	w.rules = rulesOf
 	w.before = rulesOf(t)
 	for i := range size(12, 300) {
-		attach(2 + i)
+		s.attach(2 + i)
 		var both sync.WaitGroup
 		both.Go(func() {
-			if err := s.cni.DelNetworkList(t.Context(), list, s.runtime(2+i)); err != nil {
+			if err := s.deletes(2 + i); err != nil {
 				t.Errorf("DEL: %v", err)
 			}
 		})
@@ -186,10 +182,8 @@ func TestWatchLinks(t *testing.T) {
 		w := s.watch()
 		w.says("asks the plugins of all attachments: the watch begins")
 		for i := range 3 { // by themselves
-			s.container(s.name(5 + i))
-			_, err := s.cni.AddNetworkList(t.Context(), s.list, s.runtime(5+i))
-			must(t, err)
-			must(t, s.cni.DelNetworkList(t.Context(), s.list, s.runtime(5+i)))
+			s.attach(5 + i)
+			must(t, s.deletes(5+i))
 		}
 		for _, c := range []struct{ command, why string }{
 			{"link set br0 down", "link br0 was set down"},

@@ -28,6 +28,8 @@ type Keeper struct {
 	ours   int              // how often ours were
 	sweeps int              // how often others were
 	at     uint32           // the generation up to which all was told
+	knows  uint32           // the one up to which what ours changed is known
+	behind bool             // ours have changed something since, that is not
 	caught chan struct{}    // closed when more was told
 }
 
@@ -77,6 +79,7 @@ func (k *Keeper) Take(c Change) {
 	k.due, k.swept = k.due || c.Ours, k.swept || c.Swept
 	if c.Ours {
 		k.ours++
+		k.behind = k.behind || int32(c.Generation-k.knows) > 0
 	}
 	if c.Swept {
 		k.sweeps++
@@ -111,11 +114,20 @@ func (k *Keeper) Accept() {
 	k.due, k.swept = true, false
 }
 
-// mended is Accept, where nobody has swept anything away since.
+// mended is Accept, where nobody has swept anything away since. What ours have changed by now they did under our lock, to mend.
 func (k *Keeper) mended(sweeps int) {
+	now := k.filter.readings.generation()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.due, k.swept = true, k.swept && k.sweeps != sweeps
+	k.knows, k.behind = now, false
+}
+
+// lags says whether ours have changed something that was not read before others swept it away.
+func (k *Keeper) lags() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.behind
 }
 
 // Learn reads what there is, if ours have changed anything since, and nobody else has. At first it is asked who may be known: of others a verb that began before may
@@ -148,7 +160,7 @@ func (k *Keeper) Learn(ctx context.Context, known func(owner.ID) bool) (first bo
 	if k.swept {
 		return false, nil
 	}
-	k.held, k.due = now, false
+	k.held, k.due, k.knows, k.behind = now, false, k.at, false
 	return first, nil
 }
 

@@ -10,9 +10,9 @@ import (
 )
 
 // Restore puts back what is known and went whole: chains of ours that are not there, or are empty, and what leads to them, where nothing of ours is left that does. What
-// went in part, what is shared with somebody who is not admitted, and what is the reference's, is left to the plugins: then not all is whole.
+// went in part, what is shared with somebody who is not admitted, what is the reference's, and what went before it was known, is left to the plugins: then not all is whole.
 func (k *Keeper) Restore(ctx context.Context, how Restoring) (done Restored, err error) {
-	done = Restored{Owners: make(map[owner.ID]bool), Whole: true}
+	done = Restored{Owners: make(map[owner.ID]bool)}
 	k.mu.Lock()
 	knows := len(k.held) > 0
 	k.mu.Unlock()
@@ -29,6 +29,7 @@ func (k *Keeper) Restore(ctx context.Context, how Restoring) (done Restored, err
 	if err != nil {
 		return done, err
 	}
+	done.Whole = !k.lags()
 	for _, f := range families() {
 		t, failed := k.filter.find(ctx, f, onNFT)
 		if failed != nil {

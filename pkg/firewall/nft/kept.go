@@ -52,10 +52,13 @@ func keptOf(e nftables.SetElement) kept {
 
 func place(e nftables.SetElement) string { return string(e.Key) + string(e.KeyEnd) }
 
-// Look forgets what is known, and reads all that is there. It says whether anything that was known is missing, which is then still known.
+// Look forgets what is known, and reads all that is there. It says whether anything that was known is missing, which is then still known. What is told meanwhile is taken
+// in after it: it may be of later than what is read.
 func (k *Keeper) Look(ctx context.Context) (missing bool, err error) {
 	f := k.filter
 	defer f.lock()()
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	now := Keep(f)
 	err = f.steady(ctx, func() (sure bool, err error) {
 		clear(now.held)
@@ -71,8 +74,6 @@ func (k *Keeper) Look(ctx context.Context) (missing bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	if missing = !now.hasAll(k); !missing {
 		k.held, k.rules, k.known, k.compat, k.guests = now.held, now.rules, now.known, now.compat, now.guests
 	}

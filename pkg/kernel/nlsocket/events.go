@@ -2,6 +2,7 @@ package nlsocket
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -50,12 +51,14 @@ func Listen(protocol int, groups ...int) (*Events, error) {
 // Close ends the subscription, and with that the Next of another goroutine.
 func (e *Events) Close() { e.file.Close() }
 
-// Next waits for the next datagram, and calls each with its messages.
+// Next waits for the next datagram, and calls each with its messages. Who is told of a loss (ErrLost), and then looks at everything, has missed nothing.
 func (e *Events) Next(each func(Message)) error {
 	var n int
 	var received error
 	err := e.raw.Read(func(fd uintptr) bool {
-		n, received = unix.Read(int(fd), e.buffer)
+		if n, received = unix.Read(int(fd), e.buffer); errors.Is(received, unix.ENOBUFS) {
+			e.drain(int(fd))
+		}
 		return !errors.Is(received, unix.EAGAIN)
 	})
 	switch {
@@ -68,7 +71,18 @@ func (e *Events) Next(each func(Message)) error {
 	case received != nil:
 		return received
 	}
-	return split(e.buffer[:n], each)
+	if err := split(e.buffer[:n], each); err != nil {
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return nil
+}
+
+// drain throws away what waits. Once the kernel has dropped a datagram it drops all, without another word, until nothing waits (NETLINK_S_CONGESTED in
+// net/netlink/af_netlink.c): who looked before that would not be told of what changed after he looked.
+func (e *Events) drain(fd int) {
+	for err := error(nil); err == nil || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EINTR); {
+		_, err = unix.Read(fd, e.buffer)
+	}
 }
 
 // Pending says whether the next datagram comes within the time.

@@ -31,7 +31,7 @@ func (r repairing) watch(ctx context.Context, out, complaints io.Writer, bundle 
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	say := func(line string) { fmt.Fprintln(out, safe(line)) }
-	err := upkeep.Run(ctx, upkeep.Options{Run: site.Run, Names: slices.Sorted(maps.Keys(bundle)), Say: say,
+	err := upkeep.Run(ctx, upkeep.Options{Run: site.Run, Names: slices.Sorted(maps.Keys(bundle)), Results: r.results, Say: say,
 		Repair: func(ctx context.Context, left []string) error { return r.once(ctx, left, complaints, say) }})
 	if errors.Is(err, upkeep.ErrOther) {
 		return fault.New(fault.TryLater, "leave that one at its work, or end it first", "repair --watch: %w", err)
