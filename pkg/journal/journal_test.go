@@ -103,6 +103,54 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
+// What cannot become the file before has a bound all the same, and why nothing is written any more is told.
+func TestStuck(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		must(t, os.MkdirAll(filepath.Dir(Path), 0o755))
+		for name, plant := range map[string]func(path string) error{
+			"a folder in its way": func(path string) error { return os.Mkdir(path+".1", 0o700) },
+			"mounted": func(path string) error {
+				must(t, os.WriteFile(path, nil, 0o600))
+				return unix.Mount(path, path, "", unix.MS_BIND, "")
+			},
+			"a closed directory": func(path string) error {
+				must(t, os.WriteFile(path, nil, 0o600))
+				dir := filepath.Dir(path)
+				return errors.Join(unix.Mount(dir, dir, "", unix.MS_BIND, ""), unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""),
+					unix.Mount(path, path, "", unix.MS_BIND, ""), unix.Mount("", path, "", unix.MS_BIND|unix.MS_REMOUNT, ""))
+			},
+		} {
+			path := filepath.Join(t.TempDir(), "log")
+			if err := plant(path); err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			l := Log{To: "file", File: path, Limit: MinLimit}
+			line := []byte(strings.Repeat("x", 999) + "\n")
+			for range 4 * MinLimit / len(line) {
+				l.write(line)
+			}
+			info, err := os.Stat(path)
+			if err != nil || info.Size() < MinLimit || info.Size() > 2*MinLimit+int64(len(line)) {
+				t.Errorf("%s: %d bytes where %d are the limit, %v", name, info.Size(), MinLimit, err)
+			}
+			must(t, os.WriteFile(Path, fmt.Appendf(nil, `{"log": {"to": "file", "file": %q, "limit": %d}}`, path, MinLimit), 0o644))
+			if err := Trouble(); err == nil || !strings.Contains(err.Error(), "is full, and cannot become "+path+".1") {
+				t.Errorf("%s: %v", name, err)
+			}
+			_ = unix.Unmount(path, unix.MNT_DETACH)
+			_ = unix.Unmount(filepath.Dir(path), unix.MNT_DETACH)
+		}
+		huge := Log{To: "file", File: filepath.Join(t.TempDir(), "log"), Limit: 1<<63 - 1}
+		for range 2 {
+			huge.write([]byte("line\n"))
+		}
+		if text, err := os.ReadFile(huge.File); err != nil || string(text) != "line\nline\n" {
+			t.Errorf("a limit beyond all disks: %q, %v", text, err)
+		}
+	})
+}
+
 // Whatever else is under the name is left alone, and waited for by nobody.
 func TestOnlyFiles(t *testing.T) {
 	for name, make := range map[string]func(path string) error{
@@ -187,15 +235,28 @@ func TestJoin(t *testing.T) {
 
 func TestChoice(t *testing.T) {
 	for text, want := range map[string]string{
-		`{}`:                                   `{ "" 0}`,
-		`{"log": {"to": "off"}}`:               `{ "" 0}`,
-		`{"log": {"to": "journald"}}`:          `{journald "" 0}`,
-		`{"log": {"to": "file"}}`:              `{file "/var/log/trestle.log" 16777216}`,
-		`{"log": {"to": "file", "limit": 9}}`:  `log.limit: 9: must be 65536 bytes at the least`,
-		`{"log": {"to": "file", "file": "x"}}`: `log.file: "x": must be an absolute path`,
-		`{"log": {"to": "syslog"}}`:            `log.to: "syslog": must be off, file or journald`,
-		`{"log": `:                             `unexpected end of JSON input`,
-		`{"log": "file"}`:                      `cannot unmarshal string`,
+		`{}`:                                                    `{ "" 0}`,
+		`{"log": {"to": "off"}}`:                                `{ "" 0}`,
+		`{"log": {"to": "journald"}}`:                           `{journald "" 0}`,
+		`{"log": {"to": "file"}}`:                               `{file "/var/log/trestle.log" 16777216}`,
+		`{"log": {"to": "file", "limit": 9}}`:                   `log.limit: 9: must be 65536 bytes at the least`,
+		`{"log": {"to": "file", "file": "x"}}`:                  `log.file: "x": must be an absolute path`,
+		`{"log": {"to": "syslog"}}`:                             `log.to: "syslog": must be off, file or journald`,
+		`{"log": `:                                              `unexpected end of JSON input`,
+		`{"log": "file"}`:                                       `cannot unmarshal string`,
+		`{"log": {"to": "file", "limit": 0}}`:                   `{file "/var/log/trestle.log" 16777216}`,
+		`{"log": {"to": "file", "limit": -1}}`:                  `log.limit: -1: must be 65536 bytes at the least`,
+		`{"log": {"limit": "1G", "to": "x"}}`:                   `cannot unmarshal string`,
+		`{"log": {"to": "file", "limit": 9223372036854775807}}`: `{file "/var/log/trestle.log" 9223372036854775807}`,
+		`{"log": {"to": "file", "limit": 1e300}}`:               `cannot unmarshal number 1e300`,
+		`{"log": {"to": "file", "limit": 65536.5}}`:             `cannot unmarshal number 65536.5`,
+		`{"log": {"to": "file", "file": ""}}`:                   `{file "/var/log/trestle.log" 16777216}`,
+		`{"log": {"to": "file", "file": null, "x": 1}, "y": 2}`: `{file "/var/log/trestle.log" 16777216}`,
+		`{"log": null}`:                                         `{ "" 0}`,
+		`[]`:                                                    `cannot unmarshal array`,
+		`null`:                                                  `{ "" 0}`,
+		``:                                                      `unexpected end of JSON input`,
+		"{\"log\": {\"to\": \"file\\u0000\"}}":                  `log.to: "file\x00": must be off, file or journald`,
 	} {
 		var got string
 		if l, err := decode([]byte(text)); err != nil {

@@ -36,6 +36,9 @@ func join(env map[string]string) *Trace {
 	return t
 }
 
+// Valid says whether the ids have the length and the digits of ids.
+func (t *Trace) Valid() bool { return isHex(t.ID, 32) && isHex(t.Parent, 16) && isHex(t.Span, 16) }
+
 func isHex(text string, digits int) bool {
 	return len(text) == digits && strings.Trim(text, "0123456789abcdef") == ""
 }

@@ -35,6 +35,8 @@ func (l Log) trouble() error {
 		return err
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s: not a regular file", path)
+	case l.stuck(info.Size()):
+		return fmt.Errorf("%s: is full, and cannot become %[1]s.1", path)
 	}
 	if err := unix.Access(path, unix.W_OK); err != nil {
 		return &fs.PathError{Op: "write", Path: path, Err: err}

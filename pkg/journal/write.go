@@ -15,12 +15,15 @@ func (l Log) write(line []byte) {
 	file, size, err := l.open()
 	if err == nil && size > l.Limit && l.turn(file) {
 		file.Close()
-		file, _, err = l.open()
+		file, size, err = l.open()
 	}
 	if err != nil {
 		return
 	}
 	defer file.Close()
+	if l.stuck(size) {
+		return
+	}
 	if n, _ := file.Write(line); n > 0 && n < len(line) {
 		_, _ = file.WriteString("\n") // a disk that is full has room for a byte more often than not: the next line begins anew
 	}
@@ -54,6 +57,10 @@ func (l Log) turn(file *os.File) bool {
 	named, err2 := os.Lstat(l.File)
 	return err1 == nil && err2 == nil && os.SameFile(own, named) && os.Rename(l.File, l.File+".1") == nil
 }
+
+// stuck says of a file of that size that it cannot become the one before, or would have by now: its directory may be closed, the other name taken, or the file
+// one to append to for ever (chattr +a). It has a bound all the same.
+func (l Log) stuck(size int64) bool { return size-l.Limit > l.Limit }
 
 // socket is where journald listens (systemd's "Native Journal Protocol").
 const socket = "/run/systemd/journal/socket"

@@ -1,7 +1,6 @@
 package logbook
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -27,10 +26,7 @@ func Follow(ctx context.Context, log journal.Log, q Query, each func(journal.Ent
 	}
 	defer watch.Close()
 	defer context.AfterFunc(ctx, func() { watch.Close() })()
-	wanted := func(line []byte) bool {
-		e, ok := parse(line)
-		return !ok || !q.Wants(&e) || each(e)
-	}
+	wanted := q.filter(each)
 	for _, path := range []string{log.File + ".1", log.File} {
 		t := tail{path: path}
 		defer t.close()
@@ -65,9 +61,9 @@ func watchDirectory(dir string) (*os.File, error) {
 
 // tail reads the lines of a file as they come, also of the one that takes its place.
 type tail struct {
-	path string
-	file *os.File // nil: there was none yet
-	rest []byte   // a line that has no end yet
+	path  string
+	file  *os.File // nil: there was none yet
+	lines *lines
 }
 
 func (t *tail) close() {
@@ -80,7 +76,10 @@ func (t *tail) close() {
 func (t *tail) more(each func(line []byte) bool) (bool, error) {
 	for {
 		if t.file != nil {
-			if on, err := t.drain(each); !on || err != nil {
+			if err := t.rewind(); err != nil {
+				return false, err
+			}
+			if on, err := t.lines.each(each); !on || err != nil {
 				return false, err
 			}
 		}
@@ -89,7 +88,7 @@ func (t *tail) more(each func(line []byte) bool) (bool, error) {
 			return err == nil, err
 		}
 		t.close()
-		t.file, t.rest = next, nil
+		t.file, t.lines = next, linesOf(next)
 	}
 }
 
@@ -109,20 +108,17 @@ func (t *tail) next() (*os.File, error) {
 	return file, nil
 }
 
-func (t *tail) drain(each func(line []byte) bool) (bool, error) {
-	text, err := io.ReadAll(t.file)
+// rewind begins anew where somebody has made the file shorter.
+func (t *tail) rewind() error {
+	info, err := t.file.Stat()
 	if err != nil {
-		return false, err
+		return err
 	}
-	t.rest = append(t.rest, text...)
-	for {
-		line, rest, whole := bytes.Cut(t.rest, []byte("\n"))
-		if !whole {
-			t.rest = t.rest[max(0, len(t.rest)-longest):] // what is longer is no line of ours
-			return true, nil
-		}
-		if t.rest = rest; !each(line) {
-			return false, nil
-		}
+	at, err := t.file.Seek(0, io.SeekCurrent)
+	if err != nil || info.Size() >= at {
+		return err
 	}
+	t.lines = linesOf(t.file)
+	_, err = t.file.Seek(0, io.SeekStart)
+	return err
 }

@@ -2,10 +2,8 @@
 package logbook
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -125,32 +123,19 @@ func openJournal() (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(out)), nil
 }
 
-// longest is the longest line that is read, in bytes: a hundred times longer than any is. What is longer is none, and what follows it is read.
-const longest = 1 << 20
-
 func scan(in io.Reader, q Query, each func(journal.Entry) bool) error {
-	lines := bufio.NewReaderSize(in, longest)
-	for {
-		line, err := lines.ReadSlice('\n')
-		for errors.Is(err, bufio.ErrBufferFull) {
-			line, err = lines.ReadSlice('\n')
-		}
-		if e, ok := parse(line); ok && q.Wants(&e) && !each(e) || errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	l, wanted := linesOf(in), q.filter(each)
+	on, err := l.each(wanted)
+	if on {
+		wanted(l.rest)
 	}
+	return err
 }
 
-// beginning is how a line of the journal begins.
-var beginning = []byte(`{"time":`)
-
-// parse reads a line. What a full disk tore has no end, and the next line may stand in it; then that one is read.
-func parse(line []byte) (e journal.Entry, ok bool) {
-	if at := bytes.LastIndex(line, beginning); at > 0 && !json.Valid(line) {
-		line = line[at:]
+// filter is each for lines: it passes over those that are none of ours, or not wanted.
+func (q Query) filter(each func(journal.Entry) bool) func(line []byte) bool {
+	return func(line []byte) bool {
+		e, ok := parse(line)
+		return !ok || !q.Wants(&e) || each(e)
 	}
-	return e, json.Unmarshal(line, &e) == nil && !e.Time.IsZero()
 }

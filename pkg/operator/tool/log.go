@@ -39,12 +39,18 @@ func logCommand() *cobra.Command {
 			if len(args) == 1 {
 				l.query.Words = args[0]
 			}
+			if l.since < 0 {
+				return fault.New(fault.Config, "give a length of time, as 1h", "--since: %s: is still to come", l.since)
+			}
+			if c.Flags().Changed("since") {
+				l.query.Since = time.Now().Add(-l.since)
+			}
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			return l.run(ctx, c.OutOrStdout())
 		},
 	}
-	c.Flags().DurationVar(&l.since, "since", 0, "what began so long ago at the most, as in 90s, 15m or 24h")
+	c.Flags().DurationVar(&l.since, "since", 0, "what began so long ago at the most, as in 90s, 15m or 24h; 0s, with -f, what is to come")
 	c.Flags().BoolVarP(&l.follow, "follow", "f", false, "then wait for what comes")
 	c.Flags().BoolVar(&l.long, "long", false, "with what was made, removed and said")
 	c.Flags().BoolVar(&l.otlp, "otlp", false, "spans in OpenTelemetry's JSON, of calls that their runtime traced")
@@ -57,9 +63,6 @@ func (l logging) run(ctx context.Context, out io.Writer) error {
 	log, err := journal.Read()
 	if err != nil {
 		return fault.New(fault.Config, "mend the file", "%w", err)
-	}
-	if l.since > 0 {
-		l.query.Since = time.Now().Add(-l.since)
 	}
 	print, failed := l.printer(newScreen(out)), error(nil)
 	each := func(e journal.Entry) bool {
