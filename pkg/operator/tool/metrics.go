@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +21,6 @@ import (
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
 	"github.com/trestle-cni/trestle/pkg/operator/logbook"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
-	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -52,6 +52,9 @@ func metricsCommand(bundle plugin.Bundle) *cobra.Command {
 }
 
 func (m *metering) write(ctx context.Context, bundle plugin.Bundle, out io.Writer) error {
+	if info, err := os.Lstat(m.output); err == nil && !info.Mode().IsRegular() { // it is replaced: of /dev/null that would be one too many
+		return fault.New(fault.Config, "name a file, or leave it out", "--output: %s: is something else than a file", m.output)
+	}
 	picture, err := m.picture(ctx, bundle)
 	if err != nil {
 		return err
@@ -61,6 +64,7 @@ func (m *metering) write(ctx context.Context, bundle plugin.Bundle, out io.Write
 	text.findings(picture.Examine())
 	text.dropped()
 	unread := text.verbs() // a log that cannot be read is no reason to tell nothing of the host
+	text.end()
 	if m.output == "" {
 		_, err = out.Write(text.Bytes())
 		return cmp.Or(err, unread)
@@ -71,50 +75,43 @@ func (m *metering) write(ctx context.Context, bundle plugin.Bundle, out io.Write
 	return unread
 }
 
-// exposition is text in the format of Prometheus, version 0.0.4.
-type exposition struct{ bytes.Buffer }
+// exposition is text in the format of Prometheus, version 0.0.4. Who reads it refuses all of it where two samples have the same labels: they are one, with the sum.
+type exposition struct {
+	bytes.Buffer
+	name string // of the metric that has begun
+	sums map[string]float64
+}
 
 // family begins a metric. All of ours are gauges: they say how it is now.
 func (x *exposition) family(name, help string) {
-	fmt.Fprintf(x, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
+	x.end()
+	fmt.Fprintf(x, "# HELP %s %s\n# TYPE %[1]s gauge\n", name, help)
+	x.name, x.sums = name, make(map[string]float64)
 }
 
-// sample writes a value; labels are keys and values by turns.
-func (x *exposition) sample(name string, value float64, labels ...string) {
+// end writes the samples of the metric that has begun.
+func (x *exposition) end() {
+	for _, labels := range slices.Sorted(maps.Keys(x.sums)) {
+		fmt.Fprintf(x, "%s{%s} %s\n", x.name, labels, strconv.FormatFloat(x.sums[labels], 'g', -1, 64))
+	}
+	x.sums = nil
+}
+
+// add adds to the value with those labels, which are keys and values by turns.
+func (x *exposition) add(value float64, labels ...string) {
 	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 	var list []string
 	for i := 0; i < len(labels); i += 2 {
 		list = append(list, labels[i]+`="`+escape.Replace(strings.ToValidUTF8(labels[i+1], "\uFFFD"))+`"`)
 	}
-	fmt.Fprintf(x, "%s{%s} %s\n", name, strings.Join(list, ","), strconv.FormatFloat(value, 'g', -1, 64))
-}
-
-// samples writes how often each set of labels occurs.
-func (x *exposition) samples(name string, keys []string, each func(count func(values ...string))) {
-	counts, all := make(map[string]int), [][]string(nil)
-	each(func(values ...string) {
-		id := strings.Join(values, "\x00")
-		if counts[id]++; counts[id] == 1 {
-			all = append(all, values)
-		}
-	})
-	order.By(all, slices.Compare[[]string])
-	for _, values := range all {
-		var labels []string
-		for i, key := range keys {
-			labels = append(labels, key, values[i])
-		}
-		x.sample(name, float64(counts[strings.Join(values, "\x00")]), labels...)
-	}
+	x.sums[strings.Join(list, ",")] += value
 }
 
 func (x *exposition) host(h *observe.Host) {
 	x.family("trestle_attachments", "Interfaces of containers, by network and state.")
-	x.samples("trestle_attachments", []string{"network", "state"}, func(count func(...string)) {
-		for _, a := range h.Attachments {
-			count(a.Network, string(a.State))
-		}
-	})
+	for _, a := range h.Attachments {
+		x.add(1, "network", a.Network, "state", string(a.State))
+	}
 	for _, f := range []struct {
 		name, help string
 		value      func(*observe.Range) float64
@@ -128,21 +125,19 @@ func (x *exposition) host(h *observe.Host) {
 				if r.Uncounted {
 					continue
 				}
-				x.sample(f.name, f.value(r), "network", n.Name, "range", r.First.String()+"-"+r.Last.String())
+				x.add(f.value(r), "network", n.Name, "range", r.First.String()+"-"+r.Last.String())
 			}
 		}
 	}
 	x.family("trestle_unread", "Objects that could not be read; with any, something may be missing.")
-	x.sample("trestle_unread", float64(len(h.Problems)))
+	x.add(float64(len(h.Problems)))
 }
 
 func (x *exposition) findings(found []doctor.Finding) {
 	x.family("trestle_findings", "What trestle doctor finds, by the ids of docs/doctor.md.")
-	x.samples("trestle_findings", []string{"id", "severity"}, func(count func(...string)) {
-		for _, f := range found {
-			count(f.ID, string(f.Severity))
-		}
-	})
+	for _, f := range found {
+		x.add(1, "id", f.ID, "severity", string(f.Severity))
+	}
 }
 
 // dropped is what our rules in nftables have dropped; nothing for who may not ask.
@@ -155,7 +150,7 @@ func (x *exposition) dropped() {
 	}
 	x.family("trestle_dropped_packets", "Packets that rules of ours in nftables have dropped since their table was made.")
 	for _, d := range list {
-		x.sample("trestle_dropped_packets", float64(d.Packets), "table", d.Table, "chain", d.Chain, "rule", d.Rule, "reason", d.Reason)
+		x.add(float64(d.Packets), "table", d.Table, "chain", d.Chain, "rule", d.Rule, "reason", d.Reason)
 	}
 }
 
@@ -165,29 +160,26 @@ func (x *exposition) verbs() error {
 	if err != nil || log.To == "" {
 		return nil // doctor tells of the first
 	}
-	times, entries := make(map[[2]string][]float64), []journal.Entry(nil)
+	times, codes := make(map[[2]string][]float64), make(map[[3]string]float64)
 	err = logbook.Read(log, logbook.Query{}, func(e journal.Entry) bool {
 		of := [2]string{e.Verb, e.Plugin}
 		times[of] = append(times[of], e.Millis/1000)
-		entries = append(entries, journal.Entry{Verb: e.Verb, Plugin: e.Plugin, Code: e.Code})
+		codes[[3]string{e.Verb, e.Plugin, strconv.FormatUint(uint64(e.Code), 10)}]++
 		return true
 	})
 	if err != nil {
 		return err
 	}
 	x.family("trestle_log_verbs", "Verbs in the log, by the code that they ended with; 0 is success.")
-	x.samples("trestle_log_verbs", []string{"verb", "plugin", "code"}, func(count func(...string)) {
-		for _, e := range entries {
-			count(e.Verb, e.Plugin, strconv.FormatUint(uint64(e.Code), 10))
-		}
-	})
+	for of, count := range codes {
+		x.add(count, "verb", of[0], "plugin", of[1], "code", of[2])
+	}
 	x.family("trestle_log_verb_seconds", "How long the verbs in the log took.")
-	for _, of := range slices.SortedFunc(maps.Keys(times), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
-		list := times[of]
+	for of, list := range times {
 		slices.Sort(list)
 		for _, quantile := range []string{"0.5", "0.99", "1"} {
 			q, _ := strconv.ParseFloat(quantile, 64)
-			x.sample("trestle_log_verb_seconds", list[int(q*float64(len(list)-1))], "verb", of[0], "plugin", of[1], "quantile", quantile)
+			x.add(list[int(q*float64(len(list)-1))], "verb", of[0], "plugin", of[1], "quantile", quantile)
 		}
 	}
 	return nil

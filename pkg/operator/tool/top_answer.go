@@ -89,7 +89,7 @@ func (c comparison) line(was, now *meter.Interface) topLine {
 		}
 		port := topPort{Port: p.Port, Connections: c.begun(old.Connections, p.Connections)}
 		if c.counted {
-			port.Received, port.Sent = c.count(old.Received, p.Received), c.count(old.Sent, p.Sent)
+			port.Received, port.Sent = c.flows(old.Received, p.Received), c.flows(old.Sent, p.Sent)
 		}
 		l.Ports = append(l.Ports, port)
 	}
@@ -98,6 +98,11 @@ func (c comparison) line(was, now *meter.Interface) topLine {
 
 func (c comparison) count(was, now meter.Count) *topCount {
 	return &topCount{now.Bytes, now.Packets, c.rate(was.Bytes, now.Bytes), c.rate(was.Packets, now.Packets)}
+}
+
+// flows is count of what connections had: of one whose end was not told, or that somebody set to nothing, less is known than before, and that is nothing that went.
+func (c comparison) flows(was, now meter.Count) *topCount {
+	return c.count(meter.Count{Bytes: min(was.Bytes, now.Bytes), Packets: min(was.Packets, now.Packets)}, now)
 }
 
 func (c comparison) begun(was, now uint64) *topBegun {

@@ -156,6 +156,33 @@ func TestTopTerminal(t *testing.T) {
 	must(t, <-ended)
 }
 
+// Counters begin anew where a link is made again; of a published port they fall where an end was not told of, or somebody set them to nothing: no rate is negative, nor one
+// that nobody can have sent.
+func TestTopCounters(t *testing.T) {
+	link := func(bytes uint64, unseen string) *meter.Interface {
+		return &meter.Interface{Attachment: &observe.Attachment{}, Received: meter.Count{Bytes: bytes}, Unseen: unseen,
+			Ports: []meter.Port{{Received: meter.Count{Bytes: bytes}}}}
+	}
+	for name, c := range map[string]struct {
+		was, now           *meter.Interface
+		seconds, all, port float64
+	}{
+		"it grows":                  {link(1000, ""), link(3000, ""), 2, 1000, 1000},
+		"it stands":                 {link(1000, ""), link(1000, ""), 2, 0, 0},
+		"it begins anew":            {link(1e12, ""), link(3000, ""), 2, 1500, 0},
+		"it wraps":                  {link(1<<64-1, ""), link(2000, ""), 2, 1000, 0},
+		"it is new":                 {nil, link(3000, ""), 2, 1500, 1500},
+		"it was not seen":           {link(0, "closed"), link(1e12, ""), 2, 0, 0},
+		"at first":                  {nil, link(1e12, ""), 0, 0, 0},
+		"the clock was turned back": {link(1000, ""), link(3000, ""), -2, 0, 0},
+	} {
+		l := comparison{c.seconds, true, true}.line(c.was, c.now)
+		if all, port := l.Received.BytesPerSecond, l.Ports[0].Received.BytesPerSecond; all != c.all || port != c.port {
+			t.Errorf("%s: %g and %g in a second, want %g and %g", name, all, port, c.all, c.port)
+		}
+	}
+}
+
 // What is no terminal gets no escapes, and programs get what was asked for; what cannot be is refused before anything is looked at.
 func TestTopElsewhere(t *testing.T) {
 	for _, words := range []string{"top --once --interval 100ms", "top --once --interval 100ms --json"} {
