@@ -84,6 +84,9 @@ func TestWidths(t *testing.T) {
 		for _, addresses := range []string{`{"address": "10.1.0.2/32"}`, `{"address": "10.1.0.2/31"}`, `{"address": "10.1.0.2/1"}`, `{"address": "0.1.0.2/8"}`,
 			`{"address": "10.1.0.2/32"}, {"address": "10.1.0.3/24"}, {"address": "10.1.0.4/24"}`, `{"address": "fd00::2/128"}`, `{"address": "fd00::2/127"}`, `{"address": "fd00::2/1"}`} {
 			for first, keys := range map[string]string{"macvlan": `"master": "wire"`, "tap": `"mtu": 0`, "host-device": `"device": "nic"`, "bridge": `"bridge": "br0"`, "ptp": `"mtu": 0`} {
+				if first == "tap" && !space.Tun() {
+					continue
+				}
 				config := fmt.Sprintf(`{"cniVersion": "1.1.0", "name": "net", "type": %q, %s, "ipam": {"type": "static", "addresses": [%s]}}`, first, keys, addresses)
 				got, err := invoke("ADD", first, "c1", config)
 				must(t, err)

@@ -37,7 +37,7 @@ func TestUnknownIsNoDrift(t *testing.T) {
 					t.Fatalf("%s with %d descriptors: code %d: %s", plugin, limit, r.Code, r.Msg)
 				}
 			}
-			if failed < 3 {
+			if failed < 2 { // four are had where it can mount a /proc of its own
 				t.Errorf("%s: failed %d times, so this has shown nothing", plugin, failed)
 			}
 		}
