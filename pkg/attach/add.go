@@ -53,6 +53,7 @@ type made struct {
 	plan     plan.Plan // that was begun with
 	steps    plan.Done
 	reserved bool // the IPAM plugin may hold something
+	chained  bool // it is written down that this plugin has something
 }
 
 func (v *verb) build(ctx context.Context, m *made) error {
@@ -77,10 +78,7 @@ func (v *verb) build(ctx context.Context, m *made) error {
 			return err
 		}
 	}
-	m.plan = p
-	done, err := p.Apply(ctx, v.site)
-	m.steps = append(m.steps, done...)
-	if err != nil {
+	if err := v.apply(ctx, p, m); err != nil {
 		return err
 	}
 	if p.Result != result && v.place != After && len(p.Steps) > 0 { // one of our own
@@ -93,6 +91,16 @@ func (v *verb) build(ctx context.Context, m *made) error {
 	}
 	defer func() { phase.End(ctx, "result") }()
 	return v.req.Print(p.Result)
+}
+
+func (v *verb) apply(ctx context.Context, p plan.Plan, m *made) (err error) {
+	m.plan = p
+	if m.chained, err = v.chain(); err != nil {
+		return err
+	}
+	done, err := p.Apply(ctx, v.site)
+	m.steps = append(m.steps, done...)
+	return err
 }
 
 // guard is the plan's. What is left of an attachment of the same names goes first where that is provably gone, whatever the list was then: the reference's
@@ -181,6 +189,9 @@ func (v *verb) unmake(ctx context.Context, m made) error {
 		_, released = v.req.Delegate(ctx, v.config.ipam, "DEL")
 	}
 	err := fault.Join(m.steps.Undo(ctx, v.site), m.plan.Vacate(ctx, v.site))
+	if m.chained && err == nil {
+		v.site.Unchain(v.req.Plugin, v.call.Owner)
+	}
 	if late || !m.reserved || errors.Is(err, plan.ErrCarrier) {
 		return fault.Join(err, released)
 	}

@@ -36,6 +36,9 @@ func (e engine) del(ctx context.Context, req *plugin.Request) error {
 		return err
 	}
 	defer v.site.Close()
+	if err := v.delChained(ctx); err != nil {
+		return err
+	}
 	lock, err := v.site.LockOwner(ctx, v.call.Owner)
 	if err != nil {
 		return err

@@ -29,8 +29,12 @@ func (e engine) gc(ctx context.Context, req *plugin.Request) error {
 	defer v.site.Close()
 	mine, stop := deadline.Early(ctx)
 	defer stop()
+	failed := v.collectChained(mine, valid)
 	kept, err := v.collect(mine, valid)
-	return fault.Join(err, v.releaseInvalid(ctx, kept))
+	if failed != nil {
+		kept = plugin.Valid{} // what is left, and of whom, is not known
+	}
+	return fault.Join(failed, err, v.releaseInvalid(ctx, kept))
 }
 
 // collect returns who keeps his address: who is valid, and whoever could not be buried, since what is left of him would be the next owner's. Where

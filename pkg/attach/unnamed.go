@@ -27,7 +27,11 @@ func (v *verb) undo(ctx context.Context, p plan.Plan, o owner.Owner, prev *types
 		p.Steps = slices.Clone(p.Steps)
 		p.Steps[at] = c
 	}
-	return p.Undo(ctx, v.site)
+	err := p.Undo(ctx, v.site)
+	if err == nil && v.unseen() {
+		v.site.Unchain(v.req.Plugin, o)
+	}
+	return err
 }
 
 // passes is the place of the claim to pass that has no address; -1: there is none.

@@ -62,7 +62,7 @@ func (r *Request) delegate(kind string) (callee, error) {
 	}
 	file, err := r.find(kind)
 	if err != nil {
-		return callee{}, err
+		return callee{}, fmt.Errorf("ipam.type: %w", err)
 	}
 	if p, held := r.bundle[kind]; held && isSelf(file) {
 		return r.inside(p), nil
@@ -183,7 +183,7 @@ func (r *Request) inside(p Plugin) callee {
 // (CVE-2021-20206).
 func (r *Request) find(kind string) (string, error) {
 	if kind == "" || kind == "." || kind == ".." || strings.ContainsRune(kind, '/') {
-		return "", fault.New(fault.Config, "name a plugin, without a path", "ipam.type: %q: not a plugin's name", kind)
+		return "", fault.New(fault.Config, "name a plugin, without a path", "%q: not a plugin's name", kind)
 	}
 	for _, dir := range r.Path {
 		file := filepath.Join(dir, kind)
@@ -191,7 +191,7 @@ func (r *Request) find(kind string) (string, error) {
 			return file, nil
 		}
 	}
-	return "", fault.New(fault.Delegate, "put the plugin there or mend CNI_PATH", "ipam.type: %s: not found in CNI_PATH %s", kind, strings.Join(r.Path, ":"))
+	return "", fault.New(fault.Delegate, "put the plugin there or mend CNI_PATH", "%s: not found in CNI_PATH %s", kind, strings.Join(r.Path, ":"))
 }
 
 // grace is how long a plugin has to undo its work that was asked to end.

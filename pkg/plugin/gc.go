@@ -74,6 +74,15 @@ func (r *Request) DelegateGC(ctx context.Context, kind string, valid Valid) erro
 	return err
 }
 
+// InvokeGC calls any plugin for it.
+func (r *Request) InvokeGC(ctx context.Context, kind string, valid Valid) error {
+	config, err := r.withValid(valid)
+	if err == nil {
+		_, err = r.Invoke(ctx, kind, "GC", config)
+	}
+	return err
+}
+
 func (r *Request) withValid(valid Valid) ([]byte, error) {
 	var config map[string]json.RawMessage
 	if err := json.Unmarshal(r.Config, &config); err != nil {

@@ -23,7 +23,7 @@ import (
 const Host = "host"
 
 // Take returns the state of the calling thread's network namespace, of the namespaces at the paths, of the address reservations below
-// /var/lib and /run, and of the backups below /run. A namespace is named by the last element of its path. The test ends where something cannot be read.
+// /var/lib and /run, of the backups below /run, and of what is written down there of chained plugins. A namespace is named by the last element of its path. The test ends where something cannot be read.
 func Take(t testing.TB, namespaces ...string) string {
 	t.Helper()
 	text, err := Read(namespaces...)
@@ -39,7 +39,7 @@ func Read(namespaces ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	kept, err := backups("/run/cni/tuning", "/run/backups", "/run/cni/dhcp.leases")
+	kept, err := backups("/run/cni/tuning", "/run/backups", "/run/cni/dhcp.leases", "/run/cni/trestle/chained/firewall", "/run/cni/trestle/chained/portmap")
 	if err != nil {
 		return "", err
 	}
