@@ -31,12 +31,16 @@ func (f Forwarding) keys() []string {
 
 // Apply switches forwarding on where it is off.
 func (f Forwarding) Apply(_ context.Context, s *site.Site) (bool, error) {
-	deaf, err := f.deaf(s)
+	value, known, err := s.Host.Sysctl(forwarding6)
+	if err != nil {
+		return false, err
+	}
+	deaf, err := f.deaf(s, known && value == "0")
 	if err != nil {
 		return false, err
 	}
 	for _, link := range deaf {
-		s.Logf("%s: link %s goes on listening to router advertisements, by one of which the host has a route", f, link)
+		s.Logf("%s: link %s goes on listening to router advertisements, by one of which the host has a route or an address", f, link)
 		if err := set(s.Host, acceptRA(link), "2"); err != nil {
 			return false, err
 		}
@@ -63,7 +67,7 @@ func (f Forwarding) Verify(_ context.Context, s *site.Site) error {
 			return drift(key, 1, value)
 		}
 	}
-	deaf, err := f.deaf(s)
+	deaf, err := f.deaf(s, false)
 	if err != nil {
 		return err
 	}
@@ -76,14 +80,18 @@ func (f Forwarding) Verify(_ context.Context, s *site.Site) error {
 
 func acceptRA(link string) string { return "net/ipv6/conf/" + link + "/accept_ra" }
 
-// deaf returns the links by which the host has a route that a router advertised, and that stop listening when the host forwards. Where accept_ra
+// deaf returns the links by which the host has a route that a router advertised or, where that ends with this call, an address that is of use as long as it is advertised, and
+// that stop listening when the host forwards. Where accept_ra
 // is 0, the kernel does not listen: a program does (systemd-networkd, NetworkManager). A link by which a container can send is never
 // among them: with forwarding on, the host would believe what the container advertises.
-func (f Forwarding) deaf(s *site.Site) (names []string, err error) {
+func (f Forwarding) deaf(s *site.Site, begins bool) (names []string, err error) {
 	if !f.IPv6 {
 		return nil, nil
 	}
 	advertised, err := s.Host.Conn.Advertised()
+	if err == nil && begins {
+		advertised, err = s.Host.Conn.Autoconfigured(advertised)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,10 @@ func (w *street) believes(victim, link string) (believed bool) {
 }
 
 // advertise sends a router advertisement to all nodes (RFC 4861, section 4.2).
-func advertise(link string) error {
+func advertise(link string) error { return advertiseFor(link, 1800) }
+
+// advertiseFor is advertise, for that many seconds as a router: one of 0 has a prefix alone.
+func advertiseFor(link string, seconds uint16) error {
 	conn, err := net.ListenPacket("ip6:58", "::")
 	if err != nil {
 		return err
@@ -103,7 +106,7 @@ func advertise(link string) error {
 	if err := errors.Join(err, failed); err != nil {
 		return err
 	}
-	message := []byte{134, 0, 0, 0, 64, 0, 0x07, 0x08, 0, 0, 0, 0, 0, 0, 0, 0} // a router for half an hour
+	message := []byte{134, 0, 0, 0, 64, 0, byte(seconds >> 8), byte(seconds), 0, 0, 0, 0, 0, 0, 0, 0}
 	prefix := []byte{3, 4, 64, 0xc0, 0, 0, 0x0e, 0x10, 0, 0, 0x0e, 0x10, 0, 0, 0, 0}
 	network := netip.MustParseAddr("2001:db8:bad::").As16()
 	_, err = conn.WriteTo(append(append(message, prefix...), network[:]...), &net.IPAddr{IP: net.ParseIP("ff02::1"), Zone: link})

@@ -77,6 +77,42 @@ func uplinkGoesOn(t *testing.T, name, config string) {
 	}
 }
 
+// TestAddressGoesOn has a router that is no way out give the host an address. The first network makes the host forward: the address would be over when its time is, since nothing renews it.
+func TestAddressGoesOn(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		w := newStreet(t)
+		shell(t, "mkdir -p /run/net.d /run/bin; "+router("wan"))
+		events, done := make(chan netlink.AddrUpdate, 64), make(chan struct{})
+		defer close(done)
+		must(t, netlink.AddrSubscribe(events, done))
+		must(t, awaitLinkLocal("wan"))
+		must(t, in(outsider, func() error { return errors.Join(awaitLinkLocal("r0"), advertiseFor("r0", 0)) }))
+		for deadline := time.After(soon()); ; {
+			select {
+			case e := <-events:
+				if !strings.HasPrefix(e.LinkAddress.String(), "2001:db8:bad:") {
+					continue
+				}
+			case <-deadline:
+				t.Fatal("the host has not taken the address")
+			}
+			break
+		}
+		if got := defaults(t); len(got) > 0 {
+			t.Fatalf("a default route by a router that is none: %v", got)
+		}
+		w.container("one")
+		w.attach("one", network(dual))
+		if value := listens(t, "wan"); value != "2" {
+			t.Errorf("accept_ra of wan is %s: nothing renews the address", value)
+		}
+		if value := listens(t, "cni0"); value == "2" {
+			t.Errorf("accept_ra of cni0 is %s", value)
+		}
+	})
+}
+
 // strangers are containers of another suite, by what joins them to the host. The host believed what they advertise before a network of ours came.
 var strangers = map[string]struct{ script, link string }{
 	"bridge": {"ip link add br9 type bridge; ip link add p9 type veth peer name eth0 netns stranger; ip link set p9 master br9; ip link set br9 up; " + up("p9"), "br9"},

@@ -19,6 +19,21 @@ func (c *Conn) Advertised() (links []int, err error) {
 	return links, err
 }
 
+// Autoconfigured returns the links, each once, and those that have a global address of IPv6 with an end to it: one that was made of an advertised prefix and, without
+// the next advertisement, is over.
+func (c *Conn) Autoconfigured(links []int) ([]int, error) {
+	all, err := c.AllAddrs()
+	for link, addrs := range all {
+		ends := func(a Addr) bool {
+			return a.Addr().Is6() && a.Scope == unix.RT_SCOPE_UNIVERSE && a.Flags&unix.IFA_F_PERMANENT == 0
+		}
+		if slices.ContainsFunc(addrs, ends) && !slices.Contains(links, link) {
+			links = append(links, link)
+		}
+	}
+	return links, err
+}
+
 // Outward says whether a link leads out of the host: whether no container, and no virtual machine, can send frames that come in by it. What is sent to
 // the host there may be believed, if the host wants to.
 //
