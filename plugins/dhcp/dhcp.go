@@ -3,6 +3,7 @@
 package dhcp
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"slices"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/dhcp/call"
@@ -46,7 +48,7 @@ func ask(ctx context.Context, r *plugin.Request, socket, method string, reply *t
 		netns = abs
 	}
 	err := call.Do(ctx, socket, method, call.Args{ContainerID: r.ContainerID, Netns: netns, IfName: r.IfName, Args: r.Environ["CNI_ARGS"],
-		Path: r.Environ["CNI_PATH"], NetnsOverride: r.Environ["CNI_NETNS_OVERRIDE"], StdinData: r.Config}, reply)
+		Path: r.Environ["CNI_PATH"], NetnsOverride: r.Environ["CNI_NETNS_OVERRIDE"], StdinData: located(r)}, reply)
 	var refused call.Refused
 	if err == nil || errors.As(err, &refused) || ctx.Err() != nil {
 		return err
@@ -54,10 +56,22 @@ func ask(ctx context.Context, r *plugin.Request, socket, method string, reply *t
 	return fault.New(fault.TryLater, call.Start, "no daemon at %s: %w", socket, err)
 }
 
+// located is the configuration, with which namespace this call has opened.
+func located(r *plugin.Request) []byte {
+	var there unix.Stat_t
+	if r.Namespace() < 0 || unix.Fstat(r.Namespace(), &there) != nil {
+		return r.Config
+	}
+	return bytes.Replace(r.Config, []byte("{"), fmt.Appendf(nil, "{%q: %d, ", call.Inode, there.Ino), 1)
+}
+
 func add(ctx context.Context, r *plugin.Request) error {
 	socket, err := parse(r)
 	if err != nil {
 		return err
+	}
+	if kind, why := r.Sandbox(); kind != plugin.SandboxAlive {
+		return why
 	}
 	ctx, stop := deadline.Early(ctx)
 	defer stop()

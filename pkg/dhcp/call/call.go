@@ -38,6 +38,10 @@ type Args struct {
 	StdinData                                             []byte
 }
 
+// Inode is the key, among a configuration's own, by which a plugin of ours says which network namespace it was given: its path may lead elsewhere when the daemon
+// follows it. Daemons of others do not know it.
+const Inode = "trestleNetns"
+
 // Refused is an error of the other end, in its words.
 type Refused string
 

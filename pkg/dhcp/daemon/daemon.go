@@ -19,6 +19,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/dhcp/folder"
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
 	"github.com/trestle-cni/trestle/pkg/dhcp/packet"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/keys"
 )
 
@@ -126,6 +127,7 @@ func asked(args call.Args) (r lease.Record, err error) {
 		return r, err
 	}
 	r = lease.Record{Network: k.String("name", ""), ContainerID: args.ContainerID, IfName: args.IfName, Netns: args.Netns}
+	r.Inode = uint64(k.Number(call.Inode, 0))
 	r.Options = lease.Read(k.Object("ipam"), args.Args)
 	return r, k.Err()
 }
@@ -138,7 +140,7 @@ func (d *Daemon) allocate(ctx context.Context, args call.Args) (*types100.Result
 	}
 	h := d.take(r.Whose())
 	defer d.yield(h)
-	place, err := Enter(d.path(r.Netns), 0, r.IfName, true)
+	place, err := Arrive(d.path(r.Netns), r.IfName, r.Inode)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +165,9 @@ func (d *Daemon) acquire(ctx context.Context, h *holding, r lease.Record, place 
 	}
 	r.Terms = terms
 	if r.MTU != 0 {
-		err = setMTU(d.path(r.Netns), r.IfName, r.MTU)
+		if err = d.change(r, rtnl.SetMTU(r.IfName, r.MTU)); err != nil {
+			err = fmt.Errorf("the server's MTU %d on %s: %w", r.MTU, r.IfName, err)
+		}
 	}
 	if err == nil {
 		err = packet.ByHand(func() error { return r.Write(d.dir()) })

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
@@ -25,30 +26,53 @@ type Place struct {
 	Socket *packet.Socket
 }
 
-// Enter opens a packet socket on the interface in the namespace; with up, it brings the interface up. opened is the namespace's descriptor, where there is one.
-func Enter(netns string, opened int, ifName string, up bool) (p Place, err error) {
-	return p, inside(netns, opened, func(s *site.Site) error {
-		link, err := s.Container.LinkByName(ifName)
-		if err != nil {
-			return fmt.Errorf("link %s: %w", ifName, err)
+// Enter opens a packet socket on the interface in the namespace. opened is the namespace's descriptor, where there is one.
+func Enter(netns string, opened int, ifName string) (p Place, err error) {
+	return p, inside(netns, opened, func(s *site.Site) (err error) {
+		if p, err = look(s, ifName); err == nil {
+			err = p.open(s)
 		}
-		var stat unix.Stat_t
-		if err := unix.Fstat(s.Container.NS, &stat); err != nil {
-			return err
+		return err
+	})
+}
+
+// Arrive is Enter for who gets a lease, and brings the interface up. Where the plugin has said which namespace it was given, the path must not lead to another by now.
+func Arrive(netns, ifName string, inode uint64) (p Place, err error) {
+	return p, inside(netns, 0, func(s *site.Site) (err error) {
+		if p, err = look(s, ifName); err == nil && inode != 0 && p.Inode != inode {
+			err = fmt.Errorf("%s: another network namespace than the plugin was given", netns)
 		}
-		p.Inode, p.Link, p.MAC = stat.Ino, link.Attrs().Index, link.Attrs().HardwareAddr
-		if p.Addrs, err = s.Container.Conn.Addrs(p.Link); err != nil {
-			return fmt.Errorf("addresses of %s: %w", ifName, err)
+		if err == nil {
+			err = s.Container.Conn.Send(rtnl.SetUp(ifName))
 		}
-		if up && link.Attrs().Flags&net.FlagUp == 0 {
-			if err := s.Container.Conn.Send(rtnl.SetUp(ifName)); err != nil {
-				return fmt.Errorf("link %s up: %w", ifName, err)
-			}
+		if err == nil {
+			err = p.open(s)
 		}
-		return s.Container.Do(func() (err error) {
-			p.Socket, err = packet.Open(p.Link)
-			return err
-		})
+		return err
+	})
+}
+
+// look says what the interface is now.
+func look(s *site.Site, ifName string) (p Place, err error) {
+	link, err := s.Container.LinkByName(ifName)
+	if err != nil {
+		return p, fmt.Errorf("link %s: %w", ifName, err)
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(s.Container.NS, &stat); err != nil {
+		return p, err
+	}
+	p.Inode, p.Link, p.MAC = stat.Ino, link.Attrs().Index, link.Attrs().HardwareAddr
+	if p.Addrs, err = s.Container.Conn.Addrs(p.Link); err != nil {
+		err = fmt.Errorf("addresses of %s: %w", ifName, err)
+	}
+	return p, err
+}
+
+func (p *Place) open(s *site.Site) error {
+	return s.Container.Do(func() (err error) {
+		p.Socket, err = packet.Open(p.Link)
+		return err
 	})
 }
 
@@ -95,26 +119,31 @@ func Release(ctx context.Context, r lease.Record, netns string, opened int) erro
 	if r.Over != "" {
 		return nil
 	}
-	p, err := Enter(netns, opened, r.IfName, false)
+	p, err := Enter(netns, opened, r.IfName)
 	if err != nil {
 		return err
 	}
 	defer p.Leave()
 	if !p.is(r) {
-		return fmt.Errorf("link %s: not the one that has the lease", r.IfName)
+		return another(r)
 	}
 	return p.client(r, Options{}).Release(ctx, r.Terms)
 }
 
-// down takes an interface down that has no right to its address any more.
-func down(netns, ifName string) error {
-	return inside(netns, 0, func(s *site.Site) error { return s.Container.Conn.Send(rtnl.SetDown(ifName)) })
+// change sends a request about the interface that has the lease. Path and name may be another's by now, who has nothing to do with it.
+func (d *Daemon) change(r lease.Record, request *nl.NetlinkRequest) error {
+	return inside(d.path(r.Netns), 0, func(s *site.Site) error {
+		p, err := look(s, r.IfName)
+		if err == nil && !p.is(r) {
+			err = another(r)
+		}
+		if err != nil {
+			return err
+		}
+		return s.Container.Conn.Send(request)
+	})
 }
 
-func setMTU(netns, ifName string, mtu int) error {
-	err := inside(netns, 0, func(s *site.Site) error { return s.Container.Conn.Send(rtnl.SetMTU(ifName, mtu)) })
-	if err != nil {
-		return fmt.Errorf("the server's MTU %d on %s: %w", mtu, ifName, err)
-	}
-	return nil
+func another(r lease.Record) error {
+	return fmt.Errorf("link %s: not the one that has the lease", r.IfName)
 }

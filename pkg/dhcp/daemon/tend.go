@@ -13,6 +13,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
 	"github.com/trestle-cni/trestle/pkg/dhcp/packet"
+	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 )
 
 // last is how long is asked for a lease that ended, while no daemon was there to renew it, say: mostly its address is still free.
@@ -44,7 +45,7 @@ func (d *Daemon) tend(h *holding) {
 		return
 	}
 	r := *h.rec
-	place, err := Enter(d.path(r.Netns), 0, r.IfName, false)
+	place, err := Enter(d.path(r.Netns), 0, r.IfName)
 	switch {
 	case err != nil && gone(err), err == nil && !place.is(r):
 		if err == nil {
@@ -145,11 +146,11 @@ func (d *Daemon) again(h *holding, everybody bool) {
 // over is the end of a lease that the container still has: its address may be somebody else's now, so the interface goes down.
 func (d *Daemon) over(h *holding, why string) {
 	h.rec.Over = why
-	err := down(d.path(h.rec.Netns), h.rec.IfName)
-	log.Printf("%s: lease %s: %s: the interface goes down", h.rec.Whose(), h.rec.Addr, why) // said when it is so
-	if err != nil {
-		log.Printf("%s: %v", h.rec.Whose(), err)
+	done := "the interface goes down" // said when it is so
+	if err := d.change(*h.rec, rtnl.SetDown(h.rec.IfName)); err != nil {
+		done = err.Error()
 	}
+	log.Printf("%s: lease %s: %s: %s", h.rec.Whose(), h.rec.Addr, why, done)
 	d.keep(h)
 }
 
