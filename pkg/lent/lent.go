@@ -75,6 +75,9 @@ func Noted(id owner.ID) bool {
 func read(file string) (*Device, error) {
 	text, err := plainfile.Read(file)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, link := os.Lstat(file); link == nil {
+			return nil, fmt.Errorf("%s: %w: it leads nowhere", file, ErrTorn)
+		}
 		return nil, nil
 	}
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
@@ -87,7 +86,7 @@ func (m Moved) Undo(_ context.Context, s *site.Site) error {
 		return err
 	}
 	if s.Container != nil {
-		if err := m.fetch(s, was); err != nil {
+		if err := m.fetch(s, was, torn); err != nil {
 			return err
 		}
 	}
@@ -106,7 +105,7 @@ func (m Moved) Undo(_ context.Context, s *site.Site) error {
 		return err
 	case link != nil:
 		return m.restore(s, link, was)
-	case s.Container == nil && (!was.Dies || (cache.Entry{Netns: was.Netns}).Lives()):
+	case s.Container == nil && (!was.Dies || netns.Number(was.Netns) != 0): // whose that path leads to by now proves nothing
 		s.Logf("%s: device %s is not on the host; it gets its name and state back when it comes", m, was.Name)
 		return nil
 	}
@@ -123,7 +122,7 @@ func (m Moved) called(s *site.Site, was *lent.Device) (netlink.Link, error) {
 		return nil, nil
 	}
 	defer there.Close()
-	if err := m.fetch(there, was); err != nil {
+	if err := m.fetch(there, was, false); err != nil {
 		return nil, err
 	}
 	return strayed(s.Host, was)
@@ -152,8 +151,8 @@ func is(link netlink.Link, was *lent.Device) bool {
 	return was.Is(a.Name, a.Alias, a.HardwareAddr.String(), a.Index)
 }
 
-// fetch moves it out of the container. Without a note of ours the reference took it: its alias is its name.
-func (m Moved) fetch(s *site.Site, was *lent.Device) error {
+// fetch moves it out of the container. Without a note of ours the reference took it: its alias is its name, and it is down. Where the note is torn we did, and it stays up.
+func (m Moved) fetch(s *site.Site, was *lent.Device, torn bool) error {
 	link, name, err := m.seek(s.Container, was)
 	if err != nil || link == nil {
 		return err
@@ -171,7 +170,11 @@ func (m Moved) fetch(s *site.Site, was *lent.Device) error {
 		alias = ""
 	}
 	s.Host.Forget()
-	return s.Container.Conn.Send(rtnl.SetDown(link.Attrs().Name), rtnl.Move(link.Attrs().Index, host, name, alias))
+	err = s.Container.Conn.Send(rtnl.SetDown(link.Attrs().Name), rtnl.Move(link.Attrs().Index, host, name, alias))
+	if err == nil && torn && m.Return != NameOnly && isUp(link) { // what else can be told of it has come along
+		err = s.Host.Conn.Send(rtnl.SetUp(name))
+	}
+	return err
 }
 
 // seek finds the device in the container, and the name that it has on the host: by two of its mark, its Ethernet address, and its name or number there, since what hangs
