@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,10 +58,31 @@ var day = map[string]string{
 	"neighbour of the host wrong":        "ip neigh replace 10.1.0.2 lladdr 02:00:00:00:00:01 dev cni0 nud permanent",
 	"neighbour of a container wrong":     "ip -n two neigh replace 10.1.0.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent",
 	"neighbour of another container":     "ip -n two neigh replace 10.1.0.2 lladdr 02:00:00:00:00:01 dev eth0 nud permanent",
+	"rule with a blackhole for all":      "ip rule add pref 100 blackhole",
+	"rule with a blackhole for a bridge": "ip rule add pref 100 iif cni0 blackhole",
+	"rule with a blackhole, too late":    "ip rule add pref 40000 from 10.1.0.0/24 blackhole",
+	"container drops what it sends":      inside("two", "output", "drop"),
+	"container rejects what it sends":    "ip netns exec two iptables-nft -A OUTPUT -d 203.0.113.0/24 -j REJECT",
+	"container drops what is answered":   inside("two", "input", "drop"),
+	"container drops before all":         inside("two", "prerouting", "ct state established drop"),
+	"container drops on its way out":     inside("two", "postrouting", "meta oifname eth0 drop"),
+	"container drops by its policy":      "ip netns exec two iptables-legacy -P OUTPUT DROP",
+	"server drops its port":              "ip netns exec one iptables-legacy -A INPUT -p tcp --dport 80 -j DROP",
+	"server drops its answers":           inside("one", "output", "tcp sport 80 drop"),
+	"server drops another port":          inside("one", "input", "tcp dport 81 drop"),
+	"container drops what comes anew":    inside("two", "input", "ct state new drop"),
+	"container with a blackhole":         "ip -n two rule add pref 5 blackhole",
+	"container's address prohibited":     "ip -n two rule add pref 5 from 10.1.0.3 prohibit",
+	"container's rule, too late":         "ip -n two rule add pref 40000 unreachable",
 	"forwarding off":                     "echo 0 > /proc/sys/net/ipv4/ip_forward",
 	"policy of forward drop":             "iptables-nft -P FORWARD DROP",
 	"a rule of a firewall":               "iptables-nft -A FORWARD -s 10.1.0.0/24 -j REJECT",
 	"port taken by another's rule":       "nft 'add table ip x; add chain ip x c { type nat hook prerouting priority -110; }; add rule ip x c tcp dport 8080 dnat to 10.4.0.2:80'",
+}
+
+// inside makes a rule at a hook in a container's own namespace.
+func inside(container, hook, rule string) string {
+	return fmt.Sprintf("ip netns exec %s nft 'add table inet x; add chain inet x c { type filter hook %s priority 0; }; add rule inet x c %s'", container, hook, rule)
 }
 
 // flows are who asks whom: near by, out, from the host, and in by a published port.

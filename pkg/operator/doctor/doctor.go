@@ -124,7 +124,7 @@ type Check struct {
 
 // Checks are all checks, in the order of their findings.
 func Checks() []Check {
-	return slices.Concat(configChecks(), runtimeChecks(), kernelChecks(), ageChecks(), filterChecks(), linkChecks(), leaseChecks(), leftoverChecks())
+	return slices.Concat(configChecks(), runtimeChecks(), kernelChecks(), ageChecks(), filterChecks(), insideChecks(), linkChecks(), leaseChecks(), leftoverChecks())
 }
 
 // Examine makes all checks. The worst comes first.

@@ -31,13 +31,10 @@ func filterChecks() []Check {
 	}
 }
 
-// stranger stands for somebody whom the host reaches by the uplink: anybody, by an address of documentation (RFC 5737, RFC 3849), where the host
-// has a default route; else a neighbour. Invalid: nobody is reached there.
+// stranger stands for somebody whom the host reaches by the uplink: anybody where the host has a default route; else a neighbour. Invalid: nobody is reached there.
 func (p *Picture) stranger(is4 bool, uplink *observe.Link) netip.Addr {
-	if p.leadsOut(is4) && is4 {
-		return netip.AddrFrom4([4]byte{203, 0, 113, 1})
-	} else if p.leadsOut(is4) {
-		return netip.MustParseAddr("2001:db8:ffff::1")
+	if p.leadsOut(is4) {
+		return anybody(is4)
 	}
 	for _, own := range global(uplink) {
 		for _, a := range []netip.Addr{own.Addr().Next(), own.Addr().Prev()} {
@@ -111,13 +108,7 @@ func (p *Picture) passing(a *observe.Attachment, is4 bool, uplink *observe.Link)
 }
 
 func remedy(by ruleset.Met) string {
-	tool := "nft -a list chain " + by.Table + " " + by.Chain
-	switch by.Flavour {
-	case ruleset.Compat:
-		tool = "iptables -L " + by.Chain + " -v -n"
-	case ruleset.Legacy:
-		tool = "iptables-legacy -L " + by.Chain + " -v -n"
-	}
+	tool := listing(by)
 	if by.Flavour == ruleset.NFTables && !firewall.KeepsApart(by.Table, by.Chain) {
 		return fmt.Sprintf("nft 'insert rule %s %s %s', where the networks' lists have the plugin firewall and the chain's priority is between -10 and 20; "+
 			"otherwise rules that accept the containers' subnets, as source and as destination, before what drops; see: %s", by.Table, by.Chain, firewall.PassRule, tool)
@@ -179,7 +170,7 @@ func (p *Picture) portTaken() (found []Finding) {
 				continue
 			}
 			packet := probe(other, to, port.HostPort)
-			packet.Protocol = map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP}[port.Protocol]
+			packet.Protocol = protocols[port.Protocol]
 			packet.In = linkOf(uplinks[0])
 			v := host.Filter.Judge(ruleset.Prerouting, packet, eye{host})
 			now := netip.AddrPortFrom(v.Packet.Destination, v.Packet.DestinationPort)

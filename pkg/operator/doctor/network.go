@@ -227,6 +227,8 @@ func linkOf(l *observe.Link) ruleset.Link {
 	return ruleset.Link{Name: l.Name, Index: l.Index}
 }
 
+func nameOf(l *observe.Link) string { return linkOf(l).Name }
+
 // name is how people call an attachment.
 func name(a *observe.Attachment) string { return cmp.Or(a.ID, a.Link) }
 

@@ -75,14 +75,11 @@ func (p *Picture) hostRoutes() (found []Finding) {
 
 // blackholes looks for rules of routing and for routes that throw away what containers send, or are sent.
 func (p *Picture) blackholes() (found []Finding) {
-	host := p.Host.Own()
 	for _, a := range p.living() {
 		for _, ip := range addresses(a) {
-			for _, r := range host.Rules {
-				if r.Kind != "" && !r.Narrow && (r.From.IsValid() && r.From.Contains(ip) || r.To.IsValid() && r.To.Contains(ip)) {
-					found = append(found, Finding{Object: name(a), cause: r.Text, Remedy: fmt.Sprintf("ip rule del priority %d", r.Priority),
-						What: fmt.Sprintf("rule %d of routing (%s) throws away what %s sends or is sent", r.Priority, r.Text, ip)})
-				}
+			found = append(found, throwing(p.Host.Own(), a, ip, nameOf(p.Host.Link(a.Bridge)), nameOf(p.Host.Link(a.HostLink)))...)
+			if n := p.Host.Namespace(a.Namespace); n != nil && !n.Host {
+				found = append(found, throwing(n, a, ip, "lo")...)
 			}
 			if r := p.longest(ip); r.Kind != "" && r.Kind != "local" && a.Bridge != "" {
 				found = append(found, Finding{Object: name(a), cause: r.Destination.String(),
@@ -92,6 +89,20 @@ func (p *Picture) blackholes() (found []Finding) {
 		}
 	}
 	return append(found, p.noWayOut()...)
+}
+
+// throwing looks in one namespace for rules that throw away, before a route is looked for, what the address sends or is sent and comes in there by one of the links.
+func throwing(n *observe.Namespace, a *observe.Attachment, ip netip.Addr, links ...string) (found []Finding) {
+	const main = 32766 // ip-rule(8)
+	for _, r := range n.Rules {
+		everybody := !r.From.IsValid() && !r.To.IsValid() && r.IPv6 == ip.Is6()
+		about := everybody || r.From.Contains(ip) || n.Host && r.To.Contains(ip) // what a container is sent is its own by then
+		if r.Kind != "" && !r.Narrow && about && r.Priority < main && (r.In == "" || slices.Contains(links, r.In)) {
+			found = append(found, Finding{Object: name(a), cause: r.Text, Remedy: fmt.Sprintf("%sip rule del priority %d", enter(n), r.Priority),
+				What: fmt.Sprintf("rule %d of routing (%s) in namespace %s throws away what %s sends or is sent", r.Priority, r.Text, n.Name, ip)})
+		}
+	}
+	return found
 }
 
 // longest is the host's longest route to the address.
@@ -130,11 +141,7 @@ func (p *Picture) neighbours() (found []Finding) {
 			if owner == nil || strings.EqualFold(owner.MAC, e.MAC) {
 				continue
 			}
-			remedy := fmt.Sprintf("ip neigh del %s dev %s", e.Address, e.Link)
-			if !n.Host && len(n.Paths) > 0 {
-				remedy = "nsenter --net=" + n.Paths[0] + " " + remedy
-			}
-			found = append(found, Finding{Object: "namespace " + n.Name, Remedy: remedy,
+			found = append(found, Finding{Object: "namespace " + n.Name, Remedy: fmt.Sprintf("%sip neigh del %s dev %s", enter(n), e.Address, e.Link),
 				What: fmt.Sprintf("its table of neighbours has %s at %s for ever (by %s), and %s has %s", e.Address, e.MAC, e.Link, owner.ID, owner.MAC)})
 		}
 	}

@@ -139,6 +139,7 @@ type Rule struct {
 
 	From   netip.Prefix `json:"-"` // whose, where it says
 	To     netip.Prefix `json:"-"`
+	In     string       `json:"-"` // by which link it comes in
 	Narrow bool         `json:"-"` // it asks for more than addresses and the link by which a packet comes in
 }
 

@@ -84,8 +84,8 @@ func readRules(n *Namespace, conn *rtnl.Conn) error {
 	}
 	for _, r := range rules {
 		kind, _ := r.Discards()
-		n.Rules = append(n.Rules, Rule{Priority: r.Priority, Text: r.String(), IPv6: r.Family == unix.AF_INET6, Kind: kind, From: r.From, To: r.To,
-			Narrow: r.Invert || r.Other || r.Mark|r.Mask != 0 || r.Protocol != 0 || r.Out != ""})
+		n.Rules = append(n.Rules, Rule{Priority: r.Priority, Text: r.String(), IPv6: r.Family == unix.AF_INET6, Kind: kind, From: r.From, To: r.To, In: r.In,
+			Narrow: r.Invert || r.Other || r.Mark|r.Mask != 0 || r.Protocol != 0 || r.Out != "" || r.Source != rtnl.Ports{} || r.Target != rtnl.Ports{}})
 	}
 	return nil
 }
