@@ -34,6 +34,7 @@ type gcAnswer struct {
 	Done     bool     `json:"done"` // by --yes it was removed; else it would be
 	Networks int      `json:"networks"`
 	Lines    []gcLine `json:"removed"`
+	Notes    []gcLine `json:"notes,omitempty"` // what stays, and why, as the plugins say it
 }
 
 // gcLine is something that was removed, or would be.

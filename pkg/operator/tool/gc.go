@@ -62,7 +62,7 @@ func pluginDirs() []string {
 	if path := os.Getenv("CNI_PATH"); path != "" {
 		return strings.Split(path, ":")
 	}
-	return []string{"/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"}
+	return []string{"/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni", "/usr/local/lib/cni", "/usr/local/libexec/cni"}
 }
 
 // run deletes the dead that runtimes remember, and asks the plugins of every network for what else is dead. One's trouble is no reason to leave the
@@ -134,11 +134,23 @@ type gathering struct {
 	answer gcAnswer
 }
 
-func (g *gathering) say(network, line string) {
-	g.answer.Lines = append(g.answer.Lines, gcLine{network, line})
-	if !g.json {
-		fmt.Fprintf(g.out, "%s: %s\n", safe(network), safe(line))
+// say tells of something that goes, once: several plugins of a list may find it.
+func (g *gathering) say(network, line string) { g.tell(&g.answer.Lines, gcLine{network, line}) }
+
+func (g *gathering) tell(list *[]gcLine, l gcLine) {
+	if slices.Contains(*list, l) {
+		return
 	}
+	*list = append(*list, l)
+	if !g.json {
+		fmt.Fprintf(g.out, "%s: %s\n", safe(l.Network), safe(l.What))
+	}
+}
+
+// goes says whether a plugin's line is of what it removes, or would; others are of what stays, and why.
+func goes(line string) bool {
+	_, said, _ := strings.Cut(line, ": ")
+	return slices.ContainsFunc([]string{"would ", "removes ", "reclaimed "}, func(word string) bool { return strings.HasPrefix(said, word) })
 }
 
 // collect is a GC of one network, in which only the provably dead go.
@@ -152,7 +164,11 @@ func (g *gathering) collect(ctx context.Context, network pluginList) error {
 	}
 	lines, err := r.call(ctx, g.bundle, "GC")
 	for _, line := range lines {
-		g.say(network.Name, line)
+		list := &g.answer.Notes
+		if goes(line) {
+			list = &g.answer.Lines
+		}
+		g.tell(list, gcLine{network.Name, line})
 	}
 	return err
 }

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/journal"
@@ -112,24 +111,6 @@ func findPlugin(ctx context.Context, path string) (doctor.Plugin, bool) {
 		p.Versions = reply.SupportedVersions
 	}
 	return p, true
-}
-
-// staleNames are files in the directories of named namespaces that are none.
-func staleNames() (list []string) {
-	for _, dir := range observe.Directories() {
-		if real, err := filepath.EvalSymlinks(dir); err != nil || real != dir {
-			continue
-		}
-		files, _ := os.ReadDir(dir)
-		for _, file := range files {
-			var fs unix.Statfs_t
-			path := filepath.Join(dir, file.Name())
-			if unix.Statfs(path, &fs) == nil && fs.Type != unix.NSFS_MAGIC && file.Type().IsRegular() {
-				list = append(list, path)
-			}
-		}
-	}
-	return list
 }
 
 // carryOut makes one fix.
