@@ -40,7 +40,7 @@ func Run(t *testing.T, f func(t *testing.T)) {
 		timeout = 2 * time.Hour
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.run="+pattern(t.Name()), "-test.v", "-test.timeout="+timeout.String())
-	cmd.Env = append(os.Environ(), marker+"="+t.Name())
+	cmd.Env = append(os.Environ(), marker+"="+t.Name(), "XDG_CONFIG_HOME=/run/config", "XDG_RUNTIME_DIR=/run/user") // none of who tests
 	cmd.SysProcAttr = space.Attributes(true)
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	var out bytes.Buffer

@@ -30,9 +30,6 @@ type Options struct {
 	Check func(context.Context, cache.Entry) *Verdict
 }
 
-// Directories are where runtimes and ip-netns(8) bind namespaces to names.
-func Directories() []string { return []string{"/run/netns", "/var/run/netns", "/run/docker/netns"} }
-
 // hostID is the identifier of the namespace that the reader is in.
 const hostID = "netns/host"
 

@@ -12,9 +12,6 @@ import (
 	"github.com/trestle-cni/trestle/pkg/order"
 )
 
-// Configs is where runtimes look for the networks' configurations.
-const Configs = "/etc/cni/net.d"
-
 // Network is what containers can be attached to, or are: one that is configured, or that something on the host is of.
 type Network struct {
 	Name    string   `json:"name"`

@@ -37,7 +37,7 @@ func Read(ctx context.Context, o Options) (*Host, error) {
 		o.Results = cache.Dir
 	}
 	if o.Configs == "" {
-		o.Configs = Configs
+		o.Configs = Configs()
 	}
 	r := &reader{options: o, host: &Host{}, ends: make(map[*Link]end)}
 	entries, err := cache.Read(o.Results)

@@ -49,7 +49,7 @@ func formatNames() []string { return slices.Collect(maps.Keys(formats)) }
 
 // networkNames are those that are configured, and those that a runtime remembers. What cannot be read has none.
 func networkNames() (names []string) {
-	files, _ := conflist.Load(observe.Configs)
+	files, _ := conflist.Load(observe.Configs())
 	for _, f := range files {
 		if f.Name != "" {
 			names = append(names, f.Name)

@@ -35,7 +35,7 @@ func networkFlag(c *cobra.Command, to *string) {
 }
 
 func configsFlag(c *cobra.Command, to *string) {
-	c.Flags().StringVar(to, "conf-dir", observe.Configs, "where the networks' configurations are")
+	c.Flags().StringVar(to, "conf-dir", observe.Configs(), "where the networks' configurations are")
 }
 
 // pluginsFlag is where plugins are looked for; of an installation it is one directory.

@@ -7,7 +7,7 @@ type Entry struct{ Name, Meaning string }
 var (
 	results      = Entry{"/var/lib/cni/results", "what the runtimes remember of their calls; --results says another"}
 	reservations = Entry{"/var/lib/cni/networks", "the addresses that are reserved; a network's dataDir says another"}
-	configs      = Entry{"/etc/cni/net.d", "the networks' configurations"}
+	configs      = Entry{"/etc/cni/net.d", "the networks' configurations; in a user namespace, ~/.config/cni/net.d if that is there"}
 	namespaceDir = Entry{"/run/netns, /run/docker/netns", "network namespaces that have a name"}
 	binaries     = Entry{"/opt/cni/bin", "the plugins; --bin-dir says another"}
 )

@@ -16,9 +16,6 @@ import (
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
-// namespaces are the directories in which runtimes bind network namespaces to names.
-var namespaces = []string{"/run/netns", "/run/docker/netns"}
-
 // tracing is what the command trace is asked for.
 type tracing struct {
 	results             string
@@ -52,7 +49,7 @@ func traceCommand(bundle plugin.Bundle) *cobra.Command {
 }
 
 func (o *tracing) run(ctx context.Context, out io.Writer, bundle plugin.Bundle, from, to string) error {
-	town, err := trace.Open(ctx, namespaces...)
+	town, err := trace.Open(ctx, observe.Directories()...)
 	if err != nil {
 		return err
 	}
