@@ -1,7 +1,7 @@
 package firewall
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -23,6 +23,18 @@ const Hostports = "CNI-HOSTPORT-DNAT"
 // Named reads for whom a rule of iptables is, by its comment: "name: NETWORK id: CONTAINER", each quoted, as the reference writes it and so do we. In the chain
 // Hostports "dnat " comes before. What is not there, or was cut off, is empty.
 func Named(comment string) (network, container string) {
-	_, _ = fmt.Sscanf(strings.TrimPrefix(comment, "dnat "), "name: %q id: %q", &network, &container)
+	network, rest := quoted(strings.TrimPrefix(comment, "dnat "), "name: ")
+	container, _ = quoted(rest, " id: ")
 	return network, container
+}
+
+// quoted is the quoted word after what is before it, and the rest; both are empty where it is not whole. Package fmt can read it, too, in 20 KB.
+func quoted(text, before string) (word, rest string) {
+	text, found := strings.CutPrefix(text, before)
+	quote, err := strconv.QuotedPrefix(text)
+	if !found || err != nil {
+		return "", ""
+	}
+	word, _ = strconv.Unquote(quote) // it is one
+	return word, text[len(quote):]
 }

@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // promised is the oldest kernel that is: docs/kernels.md.
@@ -40,9 +42,11 @@ var ages = []age{
 
 // version is the kernel's, as far as it can be read.
 func (p *Picture) version() (version []int, known bool) {
-	version = make([]int, 2)
-	_, err := fmt.Sscanf(p.Release, "%d.%d", &version[0], &version[1])
-	return version, err == nil
+	for _, part := range strings.FieldsFunc(p.Release, func(r rune) bool { return r < '0' || r > '9' }) {
+		number, _ := strconv.Atoi(part) // it has digits alone
+		version = append(version, number)
+	}
+	return version[:min(len(version), 2)], len(version) > 1
 }
 
 func (p *Picture) old() []Finding {

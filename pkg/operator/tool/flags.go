@@ -40,7 +40,29 @@ func configsFlag(c *cobra.Command, to *string) {
 
 // pluginsFlag is where plugins are looked for; of an installation it is one directory.
 func pluginsFlag(c *cobra.Command, to *[]string, usual []string) {
-	c.Flags().StringSliceVar(to, "bin-dir", usual, pluginsText)
+	*to = usual
+	c.Flags().Var(&directories{to: to}, "bin-dir", pluginsText)
+}
+
+// directories are the value of a flag: several with commas between them, or by the flag once more.
+type directories struct {
+	to  *[]string
+	set bool // those that are usual have gone
+}
+
+// String is how the usual ones are told.
+func (d *directories) String() string { return "[" + strings.Join(*d.to, ",") + "]" }
+
+// Type is what the flag takes.
+func (d *directories) Type() string { return "strings" }
+
+// Set takes what was said.
+func (d *directories) Set(text string) error {
+	if !d.set {
+		*d.to, d.set = nil, true
+	}
+	*d.to = append(*d.to, strings.Split(text, ",")...)
+	return nil
 }
 
 const pluginsText = "where a runtime has its plugins"
