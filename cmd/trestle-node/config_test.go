@@ -127,6 +127,16 @@ func TestUnit(t *testing.T) {
 	}
 }
 
+// What no other host reaches is no via.
+func TestVia(t *testing.T) {
+	for _, via := range []string{"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "169.254.0.1", "::", "::1", "fe80::1", "ff02::1", "fe80::1%eth0", ""} {
+		_, err := parseText(t, `{"network": "pods", "node": "n1", "endpoints": ["http://192.0.2.1:2379"], "via": ["192.0.2.1", "`+via+`"]}`)
+		if fault.Code(err) != fault.Config || strings.Count(err.Error(), "via: ") != 1 {
+			t.Errorf("%q: %v", via, err)
+		}
+	}
+}
+
 // All that is wrong is said at once.
 func TestComplaints(t *testing.T) {
 	_, err := parseText(t, `{"network": "a/b", "node": "..", "source": "consul", "prefix": "cni", "certFile": "x", "via": ["n1"], "spare": -1, "timeout": 0,

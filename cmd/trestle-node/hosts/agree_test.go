@@ -75,6 +75,7 @@ func TestOracleSees(t *testing.T) {
 			{"what nobody has is excepted", "h3", "nft add element inet trestle direct4 { 10.64.0.250 . 10.64.0.0/24 }", "h3: address 10.64.0.250 is excepted"},
 			{"a reservation is gone", "h1", "rm /var/lib/cni/networks/pods/" + a, "h1: address " + a + " is reserved: is not so"},
 			{"one of nobody's", "h1", "touch /var/lib/cni/networks/pods/10.64.0.251", "h1: address 10.64.0.251 is reserved: nobody wants that"},
+			{"a gateway of another's block", "h3", "ip address add " + netip.MustParsePrefix(near).Addr().Next().String() + "/26 dev pods0", "h3: its bridge has " + netip.MustParsePrefix(near).Addr().Next().String()},
 			{"another's block is handed out", "h1", "", "h1: hands out " + near + ": nobody wants that"},
 			{"a block has moved", "h2", "", "h3: hands out " + beyond + ": nobody wants that"},
 		} {

@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -163,6 +164,36 @@ func TestTunnel(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Hosts, store and containers have IPv6 and nothing else: near ones are reached directly, a far one through the tunnel, and all kernels are as they are to be.
+func TestIPv6Alone(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		w := newWorld(t, map[string]any{"reach": "auto", "spare": 0, "endpoints": []string{"http://[2001:db8::254]:2379"},
+			"pool": map[string]any{"cidrs": []string{"fd64::/56"}, "blockSize": map[string]int{"ipv6": 64}}})
+		w.lists = true
+		w.serve("outside")
+		w.run("ip", "-n", "outside", "route", "add", "2001:db8:1::/64", "via", "2001:db8::253")
+		for _, h := range []struct{ name, to, gateway, addr string }{
+			{"h1", "sw0", "2001:db8::253", "2001:db8::1/64"}, {"h2", "sw0", "2001:db8::253", "2001:db8::2/64"}, {"h3", "sw1", "2001:db8:1::253", "2001:db8:1::3/64"},
+		} {
+			w.host(h.name, h.to, h.gateway, []string{h.addr}, h.name+"-a")
+		}
+		w.hosts[0].node("init")
+		var pods []pod
+		for _, h := range w.hosts {
+			h.start()
+			w.until(h.name+" has a network", h.says("the runtime has the network's list"))
+			pods = append(pods, h.add(h.name+"-a"))
+		}
+		w.agree(w.hosts, pods)
+		for _, from := range pods {
+			for _, to := range pods {
+				must(t, reaches(from.name, to.addrs[0], from.addrs...))
+			}
+			must(t, reaches(from.name, netip.MustParseAddr("2001:db8::100"), from.host.via...))
+		}
+	})
 }
 
 // The demo ends well.

@@ -73,7 +73,9 @@ func newWorld(t *testing.T, conf map[string]any) *world {
 		link set sw0 up
 		link set sw1 up
 		address add 192.0.2.254/24 dev sw0
-		route add 198.51.100.0/24 via 192.0.2.253`)
+		address add 2001:db8::254/64 dev sw0 nodad
+		route add 198.51.100.0/24 via 192.0.2.253
+		route add 2001:db8:1::/64 via 2001:db8::253`)
 	w.plug("outside", "eth0", "sw0", "192.0.2.100/24", "2001:db8::100/64")
 	w.plug("router", "eth0", "sw0", "192.0.2.253/24", "2001:db8::253/64")
 	w.plug("router", "eth1", "sw1", "198.51.100.253/24", "2001:db8:1::253/64")
@@ -143,7 +145,7 @@ func start(cmd *exec.Cmd) error {
 // startStore is an etcd, and waits until it answers.
 func (w *world) startStore() {
 	w.t.Helper()
-	w.store = exec.Command("etcd", "--data-dir", filepath.Join(w.dir, "etcd"), "--listen-client-urls", "http://192.0.2.254:2379", "--advertise-client-urls", "http://192.0.2.254:2379")
+	w.store = exec.Command("etcd", "--data-dir", filepath.Join(w.dir, "etcd"), "--listen-client-urls", "http://192.0.2.254:2379,http://[2001:db8::254]:2379", "--advertise-client-urls", "http://192.0.2.254:2379")
 	out, err := w.store.StderrPipe()
 	if err == nil {
 		err = start(w.store)

@@ -232,6 +232,14 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("a start on a full disk: host-local has %s", got)
 	}
 	full(t, p.Ledger, false)
+	full(t, p.Ranges, true) // its memory is, not the disk
+	if err := l.Keep(ctx, with(l.Content, four(1), four(2))); fault.Code(err) != fault.IO || fault.Hint(err) == "" {
+		t.Fatalf("what host-local reads is written nowhere: %v", err)
+	}
+	if got := handedOut(t, p); got != "10.0.0.0/26 10.0.0.64/26" || l.State.Block(four(0)).Phase != protocol.Open {
+		t.Errorf("after the error: host-local has %s, and the ledger %+v", got, l.State.Blocks)
+	}
+	full(t, p.Ranges, false)
 	keep(t, l, with(l.Content, four(1), four(2)))
 	if got := handedOut(t, p); got != "10.0.0.64/26 10.0.0.128/26" {
 		t.Errorf("with room again: host-local has %s", got)

@@ -90,6 +90,9 @@ func TestForget(t *testing.T) {
 	if err != nil || len(freed) != 1 || freed[0] != had {
 		t.Fatalf("freed %v, %v", freed, err)
 	}
+	if freed, err := agent.Forget(ctx, s, "n1", boot); err != nil || len(freed) > 0 { // once more is as well
+		t.Errorf("forgotten twice: freed %v, %v", freed, err)
+	}
 	// The same boot, which ran after all, hears of it: nothing is open, and it says so.
 	err = one.Join(ctx, false)
 	refused(t, err, fault.NoService, "was declared dead while it ran")
