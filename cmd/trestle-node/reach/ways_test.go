@@ -74,3 +74,27 @@ func TestNearAndFar(t *testing.T) {
 		_ = r.Set(context.Background(), nil)
 	})
 }
+
+// A block's gateway goes from wherever it is, and nothing else does: not another block's, not the same address of another length.
+func TestVacate(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		script(t, `
+			ip link add pods0 type bridge
+			ip link set pods0 up
+			ip address add 10.64.1.1/26 dev pods0
+			ip address add 10.64.2.1/26 dev pods0
+			ip address add fd00:0:0:1::1/64 dev pods0 nodad
+			ip address add 10.64.1.1/32 dev lo`)
+		for range 2 { // the second time there is none
+			for _, block := range []string{"10.64.1.0/26", "fd00:0:0:1::/64"} {
+				if err := Vacate(netip.MustParsePrefix(block)); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		left := do(t, "ip -oneline address")
+		if strings.Contains(left, "10.64.1.1/26") || strings.Contains(left, "fd00:0:0:1::1") || !strings.Contains(left, "10.64.2.1/26") || !strings.Contains(left, "10.64.1.1/32") {
+			t.Errorf("left is\n%s", left)
+		}
+	})
+}
