@@ -1,9 +1,16 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/reference"
@@ -103,4 +110,52 @@ cnitool del n $c; [ -z "$(nft list ruleset | grep -E '8080|9090|9191')" ]`, os.G
 			})
 		})
 	}
+}
+
+// TestFailedEntry has the second of two entries fail when it has made its part, since nobody takes its result: what the first has made is as it was, and passes traffic.
+func TestFailedEntry(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				w := newStreet(t)
+				w.container("one")
+				w.attach("one", network(`"isDefaultGateway": true, `+hostLocal(subnet)))
+				w.serve("one", "tcp", ":80")
+				keys := fmt.Sprintf(`"backend": %q`, backend)
+				first, passes := w.ports("one", keys, eighty), fmt.Sprintf(`{"cniVersion": "1.1.0", "name": "net", "type": "firewall", %s, "prevResult": %s}`, keys, w.results["one"])
+				succeed(t, "ADD", "portmap", "one", first)
+				succeed(t, "ADD", "firewall", "one", passes)
+				before := rulesNow(t)
+				for plugin, second := range map[string]string{"portmap": w.ports("one", keys+`, "masqAll": true`, eighty, eightyOne, mapping("udp", 53, 53, "")),
+					"firewall": strings.Replace(passes, `"ips": [`, `"ips": [{"address": "10.1.0.9/24"}, `, 1)} {
+					full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+					must(t, err)
+					cmd := exec.Command(filepath.Join(os.Getenv(pluginsVar), plugin))
+					cmd.Stdin, cmd.Stdout = strings.NewReader(second), full
+					cmd.Env = []string{"CNI_COMMAND=ADD", "CNI_CONTAINERID=one", "CNI_NETNS=" + netnsDir + "one", "CNI_IFNAME=eth0", "CNI_PATH=" + os.Getenv(pluginsVar), "PATH=/usr/sbin:/usr/bin"}
+					if err := cmd.Run(); err == nil {
+						t.Errorf("%s: succeeded, with nobody to tell", plugin)
+					}
+					if diff := cmp.Diff(before, rulesNow(t)); diff != "" {
+						t.Errorf("%s (-before +after):\n%s", plugin, diff)
+					}
+				}
+				succeed(t, "CHECK", "portmap", "one", first)
+				succeed(t, "CHECK", "firewall", "one", passes)
+				w.gets("one", "192.0.2.1:8080")
+			})
+		})
+	}
+}
+
+// rulesNow is the packet filter in a fixed order, without what is counted and what is on its way out.
+func rulesNow(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("/usr/sbin/nft", "-j", "list", "ruleset").Output()
+	must(t, err)
+	text := regexp.MustCompile(`"(handle|packets|bytes|expires|timeout)": \d+,? ?`).ReplaceAllString(string(out), "")
+	lines := strings.Split(strings.ReplaceAll(text, "{", "\n{"), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
 }
