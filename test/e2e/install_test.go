@@ -40,20 +40,21 @@ func operated(command, dir string, flags ...string) (string, error) {
 
 const forwarded = `{"hostPort": %d, "containerPort": 80, "protocol": "tcp"}`
 
-// TestInstallDuringADDs replaces the bundle again and again while containers come and go on it, in the flat form and as one plugin: no call
-// fails, be it that a name is missing, a file busy, or a bridge of the old file asks a host-local of the new.
+// TestInstallDuringADDs replaces the bundle again and again while containers come and go on it, sixteen at a time, in the flat form and as one plugin: no
+// call fails, be it that a name is missing, a file busy, or a bridge of the old file asks a host-local of the new.
 func TestInstallDuringADDs(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		dir := installation(t)
-		installs := 50
+		installs := 30
 		if os.Getenv("TRESTLE_LONG") != "" {
 			installs = 500
 		}
 		over, errs := make(chan struct{}), make(chan error)
-		forms := []func(container string, port int) error{flatCycle, listCycle, flatCycle, listCycle}
-		for i, cycle := range forms {
-			container := fmt.Sprintf("c%d", i)
+		forms := []func(container string, port int) error{flatCycle, listCycle}
+		const containers = 16
+		for i := range containers {
+			container, cycle := fmt.Sprintf("c%d", i), forms[i%len(forms)]
 			nstest.Namespace(t, container)
 			go func() {
 				var err error
@@ -71,7 +72,7 @@ func TestInstallDuringADDs(t *testing.T) {
 			}
 		}
 		close(over)
-		for range forms {
+		for range containers {
 			must(t, <-errs)
 		}
 	})

@@ -14,10 +14,12 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
+	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
@@ -41,13 +43,13 @@ func (i Installation) path(name ...string) string {
 }
 
 // Install puts this binary and its names in place. Every name is renamed over in one step: whoever runs the old file goes on with it, and no
-// call finds a name missing or a file that is being written.
+// call finds a name missing or a file that is being written. Where an installer was ended, the next one of either kind begins.
 func (i Installation) Install() (did installAnswer, err error) {
-	if i.Make {
-		if err := os.MkdirAll(i.Dir, 0o755); err != nil {
-			return did, err
-		}
+	dir, err := i.alone()
+	if err != nil {
+		return did, err
 	}
+	defer dir.Close()
 	foreign, err := i.foreign()
 	if err != nil {
 		return did, err
@@ -55,10 +57,10 @@ func (i Installation) Install() (did installAnswer, err error) {
 	if len(foreign) > 0 && !i.Replace {
 		return did, fault.New(fault.Taken, "use --replace to put them aside", "%s: somebody else's: %s", i.Dir, strings.Join(foreign, ", "))
 	}
-	if err := i.copySelf(); err != nil {
-		return did, err
+	defer i.sweep()
+	if err := errors.Join(i.sweep(), i.copySelf()); err != nil {
+		return did, fault.New(fault.IO, "is the file system mounted, writable and not full?", "%w", err)
 	}
-	defer os.Remove(i.path(next))
 	for _, name := range foreign {
 		if err := i.keep(name); err != nil {
 			return did, err
@@ -80,15 +82,7 @@ func (i Installation) Install() (did installAnswer, err error) {
 }
 
 // foreign lists the names under which there is something that is not ours. A link to nothing is somebody's.
-func (i Installation) foreign() ([]string, error) {
-	info, err := os.Stat(i.Dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fault.New(fault.Config, "mkdir -p "+i.Dir+", if that is where the runtime looks for plugins", "%w", err)
-	}
-	if err != nil || !info.IsDir() {
-		return nil, errors.Join(err, notDirectory(i.Dir, info))
-	}
-	var names []string
+func (i Installation) foreign() (names []string, err error) {
 	for _, name := range i.Names {
 		if _, err := os.Lstat(i.path(name)); err == nil && !ours(i.path(name)) {
 			names = append(names, name)
@@ -99,11 +93,32 @@ func (i Installation) foreign() ([]string, error) {
 	return names, nil
 }
 
-func notDirectory(path string, info fs.FileInfo) error {
-	if info == nil {
-		return nil
+// alone opens the directory, one installer at a time: what one has half written, another would give a plugin's name.
+func (i Installation) alone() (*os.File, error) {
+	if i.Make {
+		if err := os.MkdirAll(i.Dir, 0o755); err != nil {
+			return nil, err
+		}
 	}
-	return fault.New(fault.Config, "", "%s: not a directory", path)
+	dir, err := os.OpenFile(i.Dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fault.New(fault.Config, "mkdir -p "+i.Dir+", if that is where the runtime looks for plugins", "%w", err)
+	}
+	if err == nil {
+		err = filelock.Wait(context.Background(), func() error { return unix.Flock(int(dir.Fd()), unix.LOCK_EX) }, func() { dir.Close() })
+	}
+	return dir, err
+}
+
+// sweep removes what an installation has not finished.
+func (i Installation) sweep() error {
+	files, err := os.ReadDir(i.Dir)
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), next) {
+			err = errors.Join(err, os.Remove(i.path(f.Name())))
+		}
+	}
+	return err
 }
 
 // ours says whether the file is a binary of this suite, all plugins in one or a single one: Go writes into each of which module it is.
@@ -120,13 +135,13 @@ func ours(path string) bool {
 
 func (i Installation) copySelf() error {
 	in, err := os.Open("/proc/self/exe")
+	if errors.Is(err, fs.ErrNotExist) { // a system that is not running yet, in which a package is installed
+		in, err = os.Open(os.Args[0])
+	}
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if err := os.Remove(i.path(next)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	out, err := os.OpenFile(i.path(next), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
 	if err != nil {
 		return err
@@ -135,24 +150,28 @@ func (i Installation) copySelf() error {
 	return errors.Join(err, out.Sync(), out.Close())
 }
 
-// keep links a file into the directory of what was replaced, where uninstall finds it. The file itself stays until it is renamed over.
+// keep links a file into the directory of what was replaced, where uninstall finds it. The file itself stays until it is renamed over. What was
+// kept before gives way, if it is older: rpm knows no diversions, so an upgrade of theirs takes its names back.
 func (i Installation) keep(name string) error {
-	if err := os.MkdirAll(i.path(aside), 0o755); err != nil {
+	if err := os.MkdirAll(i.path(aside), 0o755); err != nil || later(i.path(aside, name), i.path(name)) {
 		return err
 	}
-	err := os.Link(i.path(name), i.path(aside, name))
-	if errors.Is(err, fs.ErrExist) { // kept by an earlier installation, and the older one is the original
-		return nil
+	step := i.path(next + "=" + name)
+	if err := os.Link(i.path(name), step); err != nil {
+		return err
 	}
-	return err
+	return os.Rename(step, i.path(aside, name))
+}
+
+// later says whether a file was put in its place after another. Its bytes may be older than that: packages keep the times of what they bring.
+func later(path, than string) bool {
+	var one, other unix.Stat_t
+	return unix.Lstat(path, &one) == nil && unix.Lstat(than, &other) == nil && one.Ctim.Nano() > other.Ctim.Nano()
 }
 
 // put gives the new binary one of its names: a hard link or, where the file system has none, a symbolic link to the binary's own name.
 func (i Installation) put(name string) error {
 	step := i.path(next + "-" + name)
-	if err := os.Remove(step); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	err := os.Link(i.path(next), step)
 	if err != nil && name != self {
 		err = os.Symlink(self, step)
@@ -168,22 +187,16 @@ func (i Installation) put(name string) error {
 // Uninstall takes our names away and puts back what they replaced. Where there are none, there is nothing to do: who removes them from every node
 // of a cluster meets the same one twice.
 func (i Installation) Uninstall() (did installAnswer, err error) {
-	if info, err := os.Stat(i.Dir); err != nil || !info.IsDir() {
-		return did, errors.Join(err, notDirectory(i.Dir, info))
-	}
-	did.Directory = i.Dir
-	names, err := i.every()
+	dir, err := i.alone()
 	if err != nil {
 		return did, err
 	}
-	var errs []error
+	defer dir.Close()
+	did.Directory = i.Dir
+	names, err := i.every()
+	errs := []error{i.sweep(), err}
 	for _, name := range names {
-		if name != self && ours(i.path(name)) { // else it is gone, or somebody else's by now
-			errs = append(errs, i.restore(name, &did))
-		}
-	}
-	if ours(i.path(self)) { // last: links lead to it
-		errs = append(errs, i.restore(self, &did))
+		errs = append(errs, i.restore(name, &did))
 	}
 	if err := os.Remove(i.path(aside)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		errs = append(errs, err)
@@ -191,25 +204,38 @@ func (i Installation) Uninstall() (did installAnswer, err error) {
 	return did, errors.Join(errs...)
 }
 
-// every lists the names that may be ours, those of another version among them.
+// every lists the names that may be ours, those of another version among them, and those of what was put aside. The binary's own is last: links
+// lead to it.
 func (i Installation) every() (names []string, err error) {
-	files, err := os.ReadDir(i.Dir)
-	for _, f := range files {
-		if f.Type().IsRegular() || f.Type()&fs.ModeSymlink != 0 {
-			names = append(names, f.Name())
+	for _, dir := range []string{i.Dir, i.path(aside)} {
+		files, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		for _, f := range files {
+			if name := f.Name(); !f.IsDir() && name != self && !strings.HasPrefix(name, next) && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
 		}
 	}
-	return names, err
+	return append(names, self), nil
 }
 
+// restore gives a name back. Where it is somebody else's by now, what they put there last is theirs: by that name, or diverted to where it was kept.
 func (i Installation) restore(name string, did *installAnswer) error {
-	err := os.Rename(i.path(aside, name), i.path(name))
-	if errors.Is(err, fs.ErrNotExist) {
-		did.Removed = append(did.Removed, name)
-		return os.Remove(i.path(name))
-	}
-	if err == nil {
+	live, kept := i.path(name), i.path(aside, name)
+	_, err := os.Lstat(live)
+	gone := errors.Is(err, fs.ErrNotExist)
+	if !gone && !ours(live) && !later(kept, live) {
+		err = os.Remove(kept)
+	} else if err = os.Rename(kept, live); err == nil {
 		did.Restored = append(did.Restored, name)
+	} else if !gone && errors.Is(err, fs.ErrNotExist) {
+		did.Removed = append(did.Removed, name)
+		err = os.Remove(live)
+	}
+	if errors.Is(err, fs.ErrNotExist) { // nothing was kept
+		return nil
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package tool
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -53,11 +54,15 @@ func uninstallCommand(bundle plugin.Bundle, names []string) *cobra.Command {
 		Example: "  trestle uninstall --bin-dir /opt/cni/bin",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := noneAttached(c.Context()); err != nil {
-				return err
+			_, err := os.Stat("/proc/self")
+			runs := err == nil // or it is a system's folder, where its image is made
+			if runs {
+				if err := noneAttached(c.Context()); err != nil {
+					return err
+				}
 			}
 			did, err := i.Uninstall()
-			if err == nil {
+			if err == nil && runs {
 				did.Along, err = uninstalled(c.Context(), bundle)
 			}
 			if err != nil {

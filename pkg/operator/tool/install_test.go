@@ -2,6 +2,7 @@ package tool
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -157,43 +158,118 @@ func TestUninstallOfAnotherVersion(t *testing.T) {
 }
 
 func TestUninstallLeavesWhatBecameForeign(t *testing.T) {
-	i := Installation{Dir: t.TempDir(), Names: names}
-	install(t, i)
-	if err := os.Remove(filepath.Join(i.Dir, "bridge")); err != nil {
-		t.Fatal(err)
-	}
-	write(t, "theirs", i.Dir, "bridge")
-	if _, err := i.Uninstall(); err != nil {
-		t.Fatal(err)
-	}
-	if got := list(t, i.Dir); got != "bridge" || read(t, i.Dir, "bridge") != "theirs" {
-		t.Errorf("after uninstall: %s", got)
+	for _, before := range []string{"", "older"} {
+		i := Installation{Dir: t.TempDir(), Names: names, Replace: true}
+		if before != "" {
+			write(t, before, i.Dir, "bridge")
+		}
+		install(t, i)
+		replaced(t, "theirs", i.Dir, "bridge")
+		if _, err := i.Uninstall(); err != nil {
+			t.Fatal(err)
+		}
+		if got := list(t, i.Dir); got != "bridge" || read(t, i.Dir, "bridge") != "theirs" {
+			t.Errorf("after uninstall: %s", got)
+		}
 	}
 }
 
-// A runtime may start a plugin at any moment: the name is always there, and the file is never one that is being written.
+// replaced puts a file in the place of another, as a package manager does.
+func replaced(t *testing.T, text string, path ...string) {
+	t.Helper()
+	name := filepath.Join(path...)
+	write(t, text, name+".new")
+	if err := os.Rename(name+".new", name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What comes back is what others had last: what they put under a name after ours (rpm knows no diversions), what was kept of a name that is gone.
+func TestNewestOfTheirsComesBack(t *testing.T) {
+	i := Installation{Dir: t.TempDir(), Names: names, Replace: true}
+	write(t, "older", i.Dir, "bridge")
+	write(t, "theirs", i.Dir, "host-local")
+	install(t, i)
+	replaced(t, "newer", i.Dir, "bridge")
+	install(t, i)
+	if err := os.Remove(filepath.Join(i.Dir, "host-local")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.Uninstall(); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, i.Dir); got != "bridge host-local" || read(t, i.Dir, "bridge") != "newer" || read(t, i.Dir, "host-local") != "theirs" {
+		t.Errorf("after uninstall: %s", got)
+	}
+	// Taken away by hand, while dpkg still has diversions: an upgrade of theirs goes aside, be ours installed once more then or not.
+	for _, again := range []bool{false, true} {
+		if err := os.Mkdir(filepath.Join(i.Dir, aside), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for !later(i.path(aside, "bridge"), i.path("bridge")) { // the file system's clock ticks in milliseconds
+			replaced(t, "diverted", i.Dir, aside, "bridge")
+		}
+		if again {
+			install(t, i)
+		}
+		if _, err := i.Uninstall(); err != nil {
+			t.Fatal(err)
+		}
+		if got := list(t, i.Dir); got != "bridge host-local" || read(t, i.Dir, "bridge") != "diverted" {
+			t.Errorf("after uninstall: %s", got)
+		}
+		replaced(t, "older", i.Dir, "bridge")
+	}
+}
+
+// What an installer that was ended has begun is swept, be it by the next of its kind or by what takes all away.
+func TestHalfWritten(t *testing.T) {
+	for _, first := range []func(Installation) (installAnswer, error){Installation.Install, Installation.Uninstall} {
+		i := Installation{Dir: t.TempDir(), Names: names}
+		for _, name := range []string{next, next + "-bridge", next + "=bridge"} {
+			write(t, "\x7fELF half", i.Dir, name)
+		}
+		if _, err := first(i); err != nil {
+			t.Fatal(err)
+		}
+		if got := list(t, i.Dir); strings.Contains(got, next) {
+			t.Errorf("left: %s", got)
+		}
+	}
+}
+
+// A runtime may start a plugin at any moment: the name is always there, and the file is never one that is being written. Nor is it where two install at
+// once, as a package and a DaemonSet do.
 func TestInstallWhilePluginsRun(t *testing.T) {
 	i := Installation{Dir: t.TempDir(), Names: names}
 	install(t, i)
-	installer := exec.Command("/proc/self/exe")
-	installer.Env = []string{"INSTALL_INTO=" + i.Dir}
-	var said strings.Builder
-	installer.Stderr = &said
-	if err := installer.Start(); err != nil {
-		t.Fatal(err)
-	}
+	const installers = 2
 	done := make(chan error)
-	go func() { done <- installer.Wait() }()
-	for calls := 0; ; calls++ {
+	for range installers {
+		installer := exec.Command("/proc/self/exe")
+		installer.Env = []string{"INSTALL_INTO=" + i.Dir}
+		var said strings.Builder
+		installer.Stderr = &said
+		if err := installer.Start(); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			err := installer.Wait()
+			if err != nil {
+				err = fmt.Errorf("installer: %w: %s", err, said.String())
+			}
+			done <- err
+		}()
+	}
+	for calls, over := 0, 0; over < installers; calls++ {
 		if got := run(t, i.Dir, "bridge"); got != "bridge" {
 			t.Fatalf("call %d was answered with %q", calls, got)
 		}
 		select {
 		case err := <-done:
-			if err != nil {
-				t.Errorf("installer: %v: %s", err, said.String())
+			if over++; err != nil {
+				t.Fatal(err)
 			}
-			return
 		default:
 		}
 	}
