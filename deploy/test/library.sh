@@ -37,6 +37,39 @@ same() {
 # apt installs from what was downloaded.
 apt() { quiet apt-get install -qq -y --no-install-recommends "$@"; }
 
+# line is the one command line of a page, or part of one, that begins so: what is tried is what stands there.
+line() {
+	{
+		grep -o '`[^`]*`' "/run/tree/$1" | tr -d '`'
+		sed -n '/^```/,/^```/{s/   .*//;p}' "/run/tree/$1"
+	} | awk -v with="$2" 'index($0, with) == 1' | sort -u >/tmp/lines
+	[ "$(wc -l </tmp/lines)" = 1 ] || {
+		echo "$1: command lines that begin with: $2" >&2
+		cat /tmp/lines >&2
+		exit 1
+	}
+	cat /tmp/lines
+}
+
+# download is a folder with the release's files, as somebody has it who has just fetched them.
+download() {
+	mkdir -p /tmp/download
+	ln -sf /run/release/* /tmp/download/
+	cd /tmp/download
+}
+
+# called wants a plugin in each of these folders to say its versions.
+called() {
+	for dir; do
+		for name in bridge host-local portmap; do
+			CNI_COMMAND=VERSION "$dir/$name" </dev/null | grep -q '"supportedVersions"' || {
+				echo "no plugin: $dir/$name" >&2
+				exit 1
+			}
+		done
+	done
+}
+
 # tree writes down the plugins' folders, who dpkg says has them, and what is diverted.
 tree() {
 	for dir in /usr/lib/cni /opt/cni; do

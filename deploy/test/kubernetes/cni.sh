@@ -17,12 +17,15 @@ same '' "$(ls /etc/cni/net.d)"
 nft "add table ip proxy; add chain ip proxy output { type nat hook output priority -100; }
 	add rule ip proxy output ip daddr 10.96.0.1 tcp dport 443 dnat to $address:6443"
 
-ours apply -k /tmp/cni
+# tell runs a line of the page.
+tell() { (cd /tmp && sh -euc "$(line docs/cluster.md "$1")"); }
+tell 'kubectl apply -k cni'
 page 'The node is ready'
 cidr=$(kubectl get node "$node" --output jsonpath='{.spec.podCIDR}')
 grep -q "\"subnet\": *\"$cidr\"" /run/cni/blocks/pods.json
 same 10-pods.conflist "$(ls /etc/cni/net.d)"
-ours rollout status daemonset/trestle-node --timeout=3m
+tell 'kubectl -n kube-system rollout'
+tell 'kubectl get nodes' | grep ' Ready '
 same ok "$(curl --silent http://127.0.0.1:9498/readyz)"
 
 # All that it may is to hear of Nodes.
@@ -55,6 +58,6 @@ curl --silent http://127.0.0.1:9498/readyz | grep 'was another machine within 1m
 same '' "$(grep subnet /run/cni/blocks/pods.json)"
 answers 8080
 
-ours delete -k /tmp/cni --wait
+tell 'kubectl delete -k cni'
 answers 8080
 same 10-pods.conflist "$(ls /etc/cni/net.d)"

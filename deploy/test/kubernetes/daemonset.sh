@@ -9,6 +9,9 @@ page 'The kubelet'
 # says waits until a container of the DaemonSet has said something so many times.
 says() { within 120 sh -c "[ \$(cat /var/log/pods/kube-system_trestle-*/$1/*.log | grep -c '$2') -ge $3 ]"; }
 
+# What docs/debugging.md has of a node whose runtime found no list.
+within 60 sh -c "kubectl describe node $node | grep -q 'cni plugin not initialized'"
+
 ours apply -k /tmp/base
 ours rollout status daemonset/trestle --timeout=3m
 same 'trestle' "$(/opt/cni/bin/trestle version | head -n 1 | cut -d ' ' -f 1)"

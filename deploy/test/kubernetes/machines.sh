@@ -2,7 +2,7 @@
 # the third both, and the containers of all answer each other and the outside; then one etcd is gone, then all, and containers come as before.
 . /run/test/kubernetes/machine
 machine
-apt "$deb" podman conmon runc containerd etcd-server openssl
+apt "$deb" podman conmon runc containerd etcd-server etcd-client openssl
 work=/tmp/three
 mkdir -p $work/etcd
 
@@ -119,6 +119,11 @@ run 3 podman three 8080
 run 3 nerdctl four 8081
 mesh
 same 4 "$(cut -d ' ' -f 6 $work/all | grep '^10\.' | sort -u | wc -l)"
+
+# A backup, by the line of the page.
+quiet on 1 env ETCDCTL_API=3 ETCDCTL_CACERT=/etc/cni/etcd/ca.crt ETCDCTL_CERT=/etc/cni/etcd/node.crt ETCDCTL_KEY=/etc/cni/etcd/node.key \
+	ETCDCTL_ENDPOINTS=https://192.0.2.1:2379 etcdctl snapshot save $work/backup
+test -s $work/backup
 
 # A member is gone, and the others answer for it; then all are, and nobody asks.
 kill -9 "$(cat $work/etcd2)"

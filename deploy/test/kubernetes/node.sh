@@ -27,6 +27,7 @@ refused() {
 	echo
 	grep -q "^Failed to create pod sandbox: .*$3" "/tmp/$1"
 	[ "$(wc -c <"/tmp/$1")" -le 1024 ]
+	kubectl describe pod "$1" | grep -q "Failed to create pod sandbox: .*$3"
 	quiet kubectl delete pod "$1" --now
 	rm /etc/cni/net.d/00-refused.conflist
 }
