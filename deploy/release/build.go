@@ -48,6 +48,19 @@ func known() (names []string) {
 	return names
 }
 
+// find is the architecture of that name.
+func find(name string) (architecture, error) {
+	at := slices.IndexFunc(architectures, func(a architecture) bool { return a.name == name })
+	if at < 0 {
+		return architecture{}, fmt.Errorf("arch: %q: expected one of %v", name, known())
+	}
+	of := architectures[at]
+	if of.packed == "" {
+		of.packed = name
+	}
+	return of, nil
+}
+
 // binaries are those of one architecture.
 type binaries struct {
 	architecture
@@ -58,19 +71,15 @@ type binaries struct {
 
 // build compiles all of cmd/ for one architecture.
 func (r *release) build(arch string) (binaries, error) {
-	at := slices.IndexFunc(architectures, func(a architecture) bool { return a.name == arch })
-	if at < 0 {
-		return binaries{}, fmt.Errorf("arch: %q: expected one of %v", arch, known())
+	of, err := find(arch)
+	if err != nil {
+		return binaries{}, err
 	}
-	b := binaries{architecture: architectures[at], dir: filepath.Join(r.stage, "bin", arch)}
-	if b.packed == "" {
-		b.packed = arch
-	}
+	b := binaries{architecture: of, dir: filepath.Join(r.stage, "bin", arch)}
 	b.node = filepath.Join(r.stage, "node", arch, nodeName)
 	env := append(b.setting, "GOOS=linux", "GOARCH="+arch)
 	product := "."
 	if b.narrow {
-		var err error
 		if product, err = r.narrowed(); err != nil {
 			return b, err
 		}
@@ -93,11 +102,10 @@ func (r *release) build(arch string) (binaries, error) {
 // compile builds what the module in that folder has into dir. Neither the folder nor the clone's state, nor what the releaser's environment prefers, gets into a binary.
 func (r *release) compile(module, dir, what string, env ...string) error {
 	stamp := fmt.Sprintf("-s -w -X %s.version=%s -X %s.commit=%s", shell, r.Version, shell, r.commit)
-	plain := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT="}
 	lean, err := r.uninlined()
 	if err == nil {
 		args := append([]string{"build", "-C", module, "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", dir + "/"}, lean...)
-		_, err = r.with(append(plain, env...), "go", append(args, what)...)
+		_, err = r.with(env, "go", append(args, what)...)
 	}
 	return err
 }

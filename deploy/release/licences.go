@@ -16,7 +16,7 @@ func (r *release) libraries() ([]library, error) {
 	var lines []string
 	for _, of := range [][]string{{".", "./cmd/..."}, {nodeModule, "."}} {
 		list := []string{"list", "-C", of[0], "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}", of[1]}
-		said, err := r.with([]string{"GOOS=linux", "CGO_ENABLED=0"}, "go", list...)
+		said, err := r.with([]string{"GOOS=linux"}, "go", list...)
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,14 +13,21 @@ import (
 )
 
 var (
-	versions = regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?$`)
+	// A package's version has no hyphen but that before its own part, so what comes before a release is told by dots.
+	versions = regexp.MustCompile(`^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z]+(\.[0-9A-Za-z]+)*)?$`)
 	entries  = regexp.MustCompile(`(?m)^## (v\S+)`)
+	// named finds the version in the name of a release's file, of its image, and in the chart.
+	named = regexp.MustCompile(`(?m)(?:(?:trestle|cni-plugins)[a-z0-9-]*[-_]v?(\d[0-9A-Za-z.~-]*?)(?:-1[._]\w+\.(?:deb|rpm)|\.tgz|\.tar)\b|` +
+		imageName + `:(\S+)|^(?:appVersion|version): (\S+))`)
 )
+
+// told are the pages and manifests that name the version.
+var told = []string{"README.md", "docs/node.md", "deploy/README.md", "deploy/kubernetes/*/*.yaml"}
 
 // look reads what is to be released, and refuses what could not be made again: a tree that is no commit, a version without its entry in CHANGELOG.md.
 func (r *release) look() error {
 	if !versions.MatchString(r.Version) {
-		return fmt.Errorf("version: %q: expected one like v0.1.0", r.Version)
+		return fmt.Errorf("version: %q: expected one like v0.1.0 or v0.2.0-rc.1", r.Version)
 	}
 	log, err := os.ReadFile(filepath.Join(r.Root, "CHANGELOG.md"))
 	if err != nil {
@@ -28,7 +36,10 @@ func (r *release) look() error {
 	if top := entries.FindSubmatch(log); top == nil || string(top[1]) != r.Version {
 		return fmt.Errorf("CHANGELOG.md: its top entry is not %s: write there what is new for who uses it", r.Version)
 	}
-	changed, err := r.output("git", "status", "--porcelain")
+	if err := r.names(); err != nil {
+		return err
+	}
+	changed, err := r.output("git", "status", "--porcelain", "--untracked-files=all")
 	if err != nil {
 		return err
 	}
@@ -52,9 +63,34 @@ func (r *release) look() error {
 	return os.MkdirAll(r.Out, 0o755)
 }
 
+// names holds what is told to a user to this version: files that the release has, the image that a cluster pulls.
+func (r *release) names() error {
+	packed := strings.ReplaceAll(r.Version[1:], "-", "~")
+	for _, pattern := range told {
+		files, err := filepath.Glob(filepath.Join(r.Root, pattern))
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			for _, found := range named.FindAllSubmatch(text, -1) {
+				switch version := string(bytes.Join(found[1:], nil)); version {
+				case r.Version, r.Version[1:], packed:
+				default:
+					return fmt.Errorf("%s: %s: is of %s, and this is %s", file, found[0], version, r.Version)
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // stamp reads the commit and its time. Twelve digits, because how many git takes to be enough depends on what else is in a clone.
 func (r *release) stamp() error {
-	said, err := r.output("git", "log", "-1", "--abbrev=12", "--format=%h %ct")
+	said, err := r.output("git", "-c", "log.showSignature=false", "log", "-1", "--abbrev=12", "--format=%h %ct")
 	if err != nil {
 		return err
 	}
@@ -69,10 +105,16 @@ func (r *release) output(command string, args ...string) (string, error) {
 	return r.with(nil, command, args...)
 }
 
+// plain is what a releaser's environment may prefer otherwise, and what would get into a file: how the compiler is told of machines and of ways, words, hours.
+var plain = []string{
+	"CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=", "GOFIPS140=off", "LC_ALL=C", "TZ=UTC",
+	"GOAMD64=v1", "GOARM64=v8.0", "GOPPC64=power8", "GORISCV64=rva20u64", "GOMIPS64=hardfloat",
+}
+
 // with is output, with additions to the environment.
 func (r *release) with(env []string, command string, args ...string) (string, error) {
 	cmd := exec.Command(command, args...)
-	cmd.Dir, cmd.Env = r.Root, append(os.Environ(), env...)
+	cmd.Dir, cmd.Env = r.Root, append(append(os.Environ(), plain...), env...)
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()

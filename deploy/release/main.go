@@ -43,6 +43,11 @@ type release struct {
 
 // run makes the release, one architecture after the other: two compilers at once would only share the same processors.
 func (r *release) run(arches []string) error {
+	for _, arch := range arches {
+		if _, err := find(arch); err != nil {
+			return err
+		}
+	}
 	if err := r.look(); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (r *release) narrowed() (string, error) {
 	if _, err := r.output("git", "clone", "--quiet", ".", dir); err != nil {
 		return "", err
 	}
-	if _, err := r.with([]string{"GOFLAGS=", "GOWORK=off"}, "go", "-C", dir, "mod", "vendor"); err != nil {
+	if _, err := r.output("go", "-C", dir, "mod", "vendor"); err != nil {
 		return "", err
 	}
 	for _, o := range overflows {

@@ -3,6 +3,7 @@ package main
 import (
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -69,9 +70,16 @@ func (r *release) info(b binaries, dirs []string, place func(member) string) *nf
 	for _, dir := range dirs {
 		put("", dir+aside, 0o755|fs.ModeDir, files.TypeDir)
 	}
+	ours := make(map[string]bool) // folders that nobody else has: rpm takes away what it was told of
 	for _, m := range r.shared {
-		if to := place(m); to != "" {
-			put(m.from, to, fs.FileMode(m.mode), files.TypeFile)
+		to := place(m)
+		if to == "" {
+			continue
+		}
+		put(m.from, to, fs.FileMode(m.mode), files.TypeFile)
+		for dir := path.Dir(to); strings.Contains(dir, "/"+bundleName) && !ours[dir]; dir = path.Dir(dir) {
+			ours[dir] = true
+			put("", dir, 0o755|fs.ModeDir, files.TypeDir)
 		}
 	}
 	return info

@@ -43,7 +43,7 @@ func makeTwice() (err error) {
 		return err
 	}
 	made.version = string(entries.FindSubmatch(log)[1])
-	made.dir, made.again = filepath.Join(made.work, "dist"), filepath.Join(made.work, "again")
+	made.dir = filepath.Join(made.work, "dist")
 	key := filepath.Join(made.work, "key")
 	if err := command("", "minisign", "-G", "-W", "-s", key, "-p", key+".pub"); err != nil {
 		return err
@@ -59,13 +59,25 @@ func makeTwice() (err error) {
 		}
 	}
 	list := strings.Join(slices.Sorted(maps.Keys(arches())), ",")
-	for i, out := range []string{made.dir, made.again} {
-		if err := command(clones[i], "go", "-C", "deploy", "run", "./release", "-version", made.version, "-arch", list, "-out", out, "-key", key); err != nil {
-			return err
-		}
+	if err := command(clones[0], "go", "-C", "deploy", "run", "./release", "-version", made.version, "-arch", list, "-out", made.dir, "-key", key); err != nil {
+		return err
 	}
-	return nil
+	made.again = filepath.Join(clones[1], "dist", made.version)
+	return command(clones[1], "unshare", "--user", "--map-user=1234", "--map-group=1234", "sh", "-euc", elsewhere, clones[1],
+		"VERSION="+made.version, "ARCH="+list, "MINISIGN_KEY="+key)
 }
+
+// elsewhere makes the release as the page says, as another user would on a machine of his: other hours, words, rights of new files, dates of old ones, a folder for
+// what waits, and what he has the compiler do otherwise. In a long run he has compiled nothing before.
+const elsewhere = `
+	[ "$(id -u)" = 1234 ]
+	mkdir -p "$0/../tmp"
+	export TMPDIR="$0/../tmp" TZ=Pacific/Kiritimati LC_ALL=tr_TR.UTF-8 LANG=tr_TR.UTF-8 SOURCE_DATE_EPOCH=1
+	export GOFLAGS=-tags=elsewhere GOARM64=v8.1 GOARM=7 GOPPC64=power9 GORISCV64=rva22u64 GOMIPS64=softfloat
+	[ -z "${TRESTLE_LONG-}" ] || export GOCACHE="$0/../cache"
+	find "$0" -exec touch --no-dereference --date=2001-02-03 {} +
+	umask 077
+	exec make release "$@"`
 
 // arches are the architectures of the release that the tests look at.
 func arches() map[string]string {
@@ -142,24 +154,33 @@ func TestSums(t *testing.T) {
 	}
 }
 
+// Who downloads checks by the two lines of the page; what was changed, or is signed by somebody else, does not pass.
 func TestSignature(t *testing.T) {
-	key := filepath.Join(made.work, "key.pub")
-	said := must(t, made.dir, "minisign", "-V", "-H", "-p", key, "-m", sums)
-	if want := "Trusted comment: trestle " + made.version + "\n"; !strings.Contains(said, want) {
-		t.Errorf("said:\n%s\nwant a line %q", said, want)
-	}
-	forged := filepath.Join(t.TempDir(), sums)
-	for from, to := range map[string]string{sums: forged, sums + ".minisig": forged + ".minisig"} {
-		text, err := os.ReadFile(filepath.Join(made.dir, from))
-		if err == nil && from == sums {
-			text = append(text, '\n')
+	check := line(t, "deploy/README.md", "minisign -V") + " -H && " + line(t, "deploy/README.md", "sha256sum --check")
+	downloaded := archive("trestle", runtime.GOARCH)
+	for name, change := range map[string]string{
+		"nothing":               "",
+		"the sums":              "echo >>SHA256SUMS",
+		"a file":                "printf x >>" + filepath.Base(downloaded),
+		"another file":          "cp SHA256SUMS " + filepath.Base(downloaded),
+		"the signature":         "sed -i 2y/ABCDEFGH/HGFEDCBA/ SHA256SUMS.minisig",
+		"the version signed":    "sed -i 's/^trusted comment: trestle .*/trusted comment: trestle v9.9.9/' SHA256SUMS.minisig",
+		"the signer":            "rm trestle.pub && minisign -G -W -s other -p trestle.pub",
+		"the signer, again":     "minisign -G -W -s other -p other.pub && minisign -S -s other -m SHA256SUMS",
+		"no signature":          "rm SHA256SUMS.minisig",
+		"nothing is downloaded": "rm *.tgz",
+	} {
+		dir := t.TempDir()
+		must(t, made.dir, "cp", sums, sums+".minisig", downloaded, dir)
+		must(t, dir, "cp", filepath.Join(made.work, "key.pub"), "trestle.pub")
+		must(t, dir, "sh", "-c", change)
+		out, err := exec.Command("sh", "-c", "cd "+dir+" && "+check).CombinedOutput()
+		if passed := err == nil; passed != (name == "nothing") {
+			t.Errorf("%s was changed: %v\n%s", name, err, out)
 		}
-		if err != nil || os.WriteFile(to, text, 0o644) != nil {
-			t.Fatal(from, err)
+		if want := "Trusted comment: trestle " + made.version + "\n"; name == "nothing" && !strings.Contains(string(out), want) {
+			t.Errorf("said:\n%s\nwant a line %q", out, want)
 		}
-	}
-	if err := command("", "minisign", "-V", "-p", key, "-m", forged); err == nil {
-		t.Error("a file that was changed passed for signed")
 	}
 }
 

@@ -2,13 +2,19 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"io/fs"
+	"log"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
 )
 
 // foreign are the other architectures, one of them with the other order of bytes, one with smaller numbers and two with other numbers of the kernel's, and the
@@ -44,6 +50,60 @@ func TestImage(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// line is the one command line of a page that begins so: what is tried is what stands there.
+func line(t *testing.T, page, with string) (found string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../..", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range strings.FieldsFunc(string(text), func(r rune) bool { return r == '`' || r == '\n' }) {
+		if strings.HasPrefix(part, with) && part != found {
+			if found != "" {
+				t.Fatalf("%s: two lines that begin with %q: %q and %q", page, with, found, part)
+			}
+			found = part
+		}
+	}
+	if found == "" {
+		t.Fatalf("%s: no line that begins with %q", page, with)
+	}
+	return found
+}
+
+// The image gets into a registry by the line of the page, all of it, and out again for each architecture.
+func TestRegistry(t *testing.T) {
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	home := t.TempDir() // of somebody who trusts a registry without a certificate
+	must(t, home, "mkdir", "-p", ".config/containers")
+	trusted := "[[registry]]\nlocation = \"" + host + "\"\ninsecure = true\n"
+	if err := os.WriteFile(filepath.Join(home, ".config/containers/registries.conf"), []byte(trusted), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HOME", home)
+	must(t, made.dir, "sh", "-c", strings.ReplaceAll(line(t, "deploy/README.md", "skopeo copy"), "REGISTRY", host))
+	image, archive := "docker://"+host+"/trestle:"+made.version, "oci-archive:trestle-image-"+made.version+".tar"
+	var lists [2]struct {
+		Manifests []struct {
+			Digest   string
+			Platform struct{ OS, Architecture, Variant string }
+		}
+	}
+	for i, place := range []string{image, archive} {
+		if err := json.Unmarshal([]byte(must(t, made.dir, "skopeo", "inspect", "--raw", place)), &lists[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(lists[0], lists[1]) || len(lists[0].Manifests) != len(arches()) {
+		t.Errorf("the registry has\n%+v\nand the archive\n%+v", lists[0], lists[1])
+	}
+	for arch := range arches() {
+		must(t, made.dir, "skopeo", "--override-arch", arch, "copy", image, "dir:"+t.TempDir())
 	}
 }
 
@@ -85,7 +145,9 @@ func TestPackages(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, "", "../test/debian", debian)
-	tools := emulators(t)
+	tools := t.TempDir()
+	must(t, tools, "cp", "--recursive", emulators(t), "emulators")
+	must(t, tools, "cp", "--recursive", packages(t, "v9.9.9"), "later")
 	scripts, err := fs.Glob(os.DirFS("../test"), "*.sh")
 	if err != nil {
 		t.Fatal(err)

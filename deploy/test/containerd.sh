@@ -5,7 +5,8 @@ machine
 page 'The plugins'
 page 'The runtime and its network'
 images
-quiet ctr --namespace k8s.io images import /run/release/trestle-image-*.tar
+download
+quiet sh -c "$(line deploy/README.md 'ctr -n k8s.io images import')"
 
 # run runs a container in the foreground, as ctr has it.
 run() { ctr --namespace k8s.io run --rm --runc-binary /usr/local/sbin/runc --cgroup "/$GROUP/$NAME" "$@"; }

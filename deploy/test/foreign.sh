@@ -1,4 +1,4 @@
-# Plugins of other architectures under emulators (/run/tools/ARCH): each gives an address away and takes it back, in the same books, which have the same bytes
+# Plugins of other architectures under emulators (/run/tools/emulators/ARCH): each gives an address away and takes it back, in the same books, which have the same bytes
 # as those of this machine's own. The emulator does not translate how a program asks what kind a namespace is (NS_GET_NSTYPE), so that is as far as an ADD gets
 # there; a plugin that wants one says so, and changes nothing.
 . /run/test/library.sh
@@ -8,7 +8,7 @@ config='{"cniVersion":"1.1.0","name":"f","ipam":{"type":"host-local","ranges":[[
 # call asks a plugin of an architecture; this machine's own has no emulator.
 call() {
 	of=$1 emulator=
-	[ ! -e "/run/tools/$of" ] || emulator=/run/tools/$of
+	[ ! -e "/run/tools/emulators/$of" ] || emulator=/run/tools/emulators/$of
 	# shellcheck disable=SC2086 # one word or none
 	CNI_COMMAND=$2 CNI_CONTAINERID=c CNI_NETNS=/run/netns/c CNI_IFNAME=eth0 CNI_PATH=/tmp $emulator "/tmp/$of/$3"
 }
@@ -34,13 +34,13 @@ reserves() {
 
 ip netns add c
 own=$(dpkg --print-architecture)
-for arch in "$own" $(ls /run/tools); do
+for arch in "$own" $(ls /run/tools/emulators); do
 	mkdir "/tmp/$arch"
 	tar -C "/tmp/$arch" -xzf /run/release/cni-plugins-linux-"$arch"-*.tgz
 done
 reserves "$own"
 result=$(cat /tmp/result) files=$(written)
-for arch in $(ls /run/tools); do
+for arch in $(ls /run/tools/emulators); do
 	reserves "$arch"
 	same "$result" "$(cat /tmp/result)"
 	same "$files" "$(written)"
