@@ -49,6 +49,12 @@ func underNFTables(t *testing.T, name, written string) {
 	if written == "" {
 		return
 	}
+	if name == "CNI-ADMIN" { // as the plugin's page has it
+		line := strings.Fields("nft add rule inet trestle_forward CNI-ADMIN ip saddr 192.0.2.7 drop")
+		if out, err := exec.Command("/usr/sbin/"+line[0], line[1:]...).CombinedOutput(); err != nil {
+			t.Errorf("%v: %v: %s", line, err, out)
+		}
+	}
 	for _, args := range []string{"insert rule inet trestle_forward " + written + " counter drop", "list ruleset"} {
 		out, err := exec.Command("/usr/sbin/nft", strings.Fields(args)...).CombinedOutput()
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -78,6 +79,28 @@ func TestReadmeSession(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestCookbookSession pastes what the cookbook says of one network into a shell, and what it says of two on one container.
+func TestCookbookSession(t *testing.T) {
+	t.Parallel()
+	blocks := sessions(t, "conf/README.md")
+	text, err := os.ReadFile("../../conf/README.md")
+	must(t, err)
+	for _, m := range regexp.MustCompile("(?m)^```\n((?:cnitool .*\n)+)```$").FindAllSubmatch(text, -1) {
+		blocks = append(blocks, "ip netns add web\nip link add uplink type veth peer name far\nip address add 192.0.2.1/24 dev uplink\nip link set far up\nip link set uplink up\n"+string(m[1]))
+	}
+	if len(blocks) < 4 {
+		t.Errorf("%d blocks", len(blocks))
+	}
+	first := sessions(t, "README.md")[0]
+	first = first[strings.Index(first, "mount -t"):strings.Index(first, "ip netns add")]
+	for i, block := range blocks {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) { paste(t, "set -e\n"+first+block) })
+		})
+	}
 }
 
 // paste runs the session in the repository, with the built binaries where `make build` would have put them.

@@ -107,6 +107,7 @@ func commands(t *testing.T, w *world, has pod) {
 			t.Errorf("%v:\n%s", args, got)
 		}
 	}
+	refused("freeze the pool", "reconcile", "--restored")
 	refused("containers have addresses of it", "release", "--all")
 	one.do(program("cnitool"), "del", "pods", "/run/netns/"+has.name)
 	one.node("release", "--all")
