@@ -156,7 +156,7 @@ func (h *real) Do(_ context.Context, q protocol.Request) (protocol.Reply, error)
 		h.late = append(h.late, q)
 		return protocol.Reply{}, errSilence
 	}
-	reply := protocol.Reply{Committed: true}
+	var reply protocol.Reply
 	if q.Verb == protocol.Look {
 		reply = h.w.look(q)
 	} else {
