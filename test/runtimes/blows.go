@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -119,8 +120,10 @@ func powerCut() error {
 			unix.Unmount(at, unix.MNT_DETACH) // mounts upon mounts go together
 		}
 	}
-	for _, dir := range []string{"/run/containerd", "/run/containers", "/run/libpod", "/run/runc", "/run/crio", "/run/lock", "/run/trestle"} {
-		err = errors.Join(err, os.RemoveAll(dir))
+	files := []string{"/run/containerd", "/run/containers", "/run/libpod", "/run/runc", "/run/crio", "/run/lock", "/run/trestle"}
+	locks, _ := filepath.Glob("/dev/shm/*") // podman's
+	for _, file := range append(files, locks...) {
+		err = errors.Join(err, os.RemoveAll(file))
 	}
 	names, _ := filepath.Glob(netns + "/*")
 	for _, name := range names {
@@ -128,25 +131,41 @@ func powerCut() error {
 			err = errors.Join(err, os.Remove(name))
 		}
 	}
-	program("ip", "link", "delete", "cni0")
 	_, flushed := program("nft", "flush", "ruleset")
-	return errors.Join(err, flushed)
+	return errors.Join(err, unplug(), flushed)
 }
 
-// killAll kills everybody on the host but its first process and this one.
-func killAll() error {
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, dir := range dirs {
-		var pid int
-		if _, err := fmt.Sscan(filepath.Base(dir), &pid); err != nil || pid == 1 || pid == os.Getpid() {
+// unplug takes away the links that plugins made. A container's would go with its namespace, but the kernel takes that away when it comes to it.
+func unplug() error {
+	list, err := netlink.LinkList()
+	for _, link := range list {
+		if link.Attrs().Name == "uplink" || !slices.Contains([]string{"bridge", "veth", "ifb"}, link.Type()) {
 			continue
 		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return err
+		if e := netlink.LinkDel(link); !errors.Is(e, unix.ENODEV) { // the other end of one that went before
+			err = errors.Join(err, e)
 		}
 	}
+	return err
+}
+
+// killAll kills everybody on the host but its first process and this one, until nobody is left: who sees another die may start a third.
+func killAll() error {
 	return eventually(func() error {
-		if left := processes("/app", "pause"); len(left) > 0 {
+		dirs, _ := filepath.Glob("/proc/[0-9]*")
+		var left []int
+		for _, dir := range dirs {
+			var pid int
+			line, err := os.ReadFile(dir + "/cmdline")
+			if _, is := fmt.Sscan(filepath.Base(dir), &pid); errors.Join(err, is) != nil || len(line) == 0 || pid == 1 || pid == os.Getpid() {
+				continue // without a command line it has ended, and nobody has asked how
+			}
+			left = append(left, pid)
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return err
+			}
+		}
+		if len(left) > 0 {
 			return fmt.Errorf("still there: %v", left)
 		}
 		return nil

@@ -124,6 +124,7 @@ func (t *Trial) try(c Check) (v Verdict) {
 	t.said = nil
 	if err != nil {
 		v.Reason = err.Error() + "\n" + since(len(earlier))
+		_ = started(t) // which makes again what all pods share, so that the next check is not blamed for it
 	}
 	return v
 }
