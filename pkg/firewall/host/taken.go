@@ -11,7 +11,6 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/trestle-cni/trestle/pkg/cache"
-	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/reference"
 	"github.com/trestle-cni/trestle/pkg/owner"
@@ -49,7 +48,7 @@ func (f *Filter) elsewhere(ctx context.Context, o owner.Owner, c firewall.Claim,
 			if packetsOf(p) != packetsOf(q.Port) {
 				what = "published address " + p.Target.Addr().String() // the host's routes lead to one of two containers that have it
 			}
-			return fault.New(fault.Taken, "delete that container, or ask for something else", "%s: held by %s", what, q.who)
+			return firewall.HeldBy(what, q.who)
 		}
 		if err := f.evict(ctx, q); err != nil {
 			return err

@@ -67,7 +67,7 @@ func (s *state) joined(o owner.Owner, m mapping, there []published, title string
 			continue
 		}
 		if p.target != m.target {
-			s.hidden = append(s.hidden, fmt.Sprintf("%s: leads to %s by an earlier ADD of the same attachment, and not to %s", title, p.target, m.target))
+			s.hidden = append(s.hidden, firewall.LeadsElsewhere(title, p.target, m.target))
 			return m, true
 		}
 		last := len(m.rules) - 1

@@ -174,7 +174,7 @@ func (s *state) takePort(o owner.Owner, chain string, port firewall.Port, wanted
 			s.retract(p)
 		default:
 			if s.gone == nil || !s.gone(s.commentOf(p.chain), p.target.Addr()) {
-				return fault.New(fault.Taken, "delete that container, or ask for another port", "%s: held by %s", title(port), p.who(s))
+				return firewall.HeldBy(title(port), p.who(s))
 			}
 			s.retract(p)
 		}

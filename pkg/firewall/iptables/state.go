@@ -181,7 +181,7 @@ func (s *state) gives(h firewall.Holder, title string) error {
 	if dead {
 		return nil
 	}
-	return fault.New(fault.Taken, "delete that attachment, or ask for something else", "%s: held by %s", title, h.Text)
+	return firewall.HeldBy(title, h.Text)
 }
 
 // leadsTo says whether the chain publishes a port of the address.

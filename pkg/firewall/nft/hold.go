@@ -161,7 +161,7 @@ func (f *Filter) takeOver(d *draft, w *want, e entry, found *nftables.SetElement
 		return fault.New(fault.Taken, "delete the element, which is none of ours: see nft list table "+w.table.String(),
 			"%s: held by an element of set %s with the comment %q", e.title, e.set.Name, found.Comment)
 	case !dead(holder):
-		return fault.New(fault.Taken, "delete that attachment, or ask for something else", "%s: held by %s", e.title, holder.Text)
+		return firewall.HeldBy(e.title, holder.Text)
 	}
 	ghost, err := begin(holder.Owner, w.role)
 	if err != nil {

@@ -2,10 +2,10 @@ package nft
 
 import (
 	"bytes"
-	"fmt"
 
 	"github.com/google/nftables"
 
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
@@ -34,7 +34,7 @@ func (w *want) yields(e entry, has *nftables.SetElement) bool {
 	other, ours := owner.Parse(has.Comment)
 	earlier := ours && other.ID == w.owner.ID && !w.firm && !bytes.Equal(has.Val, e.val)
 	if earlier {
-		w.hidden = append(w.hidden, fmt.Sprintf("%s: leads to %s by an earlier ADD of the same attachment, and not to %s", e.title, addressIn(has.Val), addressIn(e.val)))
+		w.hidden = append(w.hidden, firewall.LeadsElsewhere(e.title, addressIn(has.Val), addressIn(e.val)))
 	}
 	return earlier || ours && w.owner.Beside(other)
 }
