@@ -9,7 +9,6 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/conntrack"
-	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/gone"
 	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
@@ -87,17 +86,19 @@ func (a *admission) hasLink(name string) bool {
 }
 
 // restore puts back what is missing of our tables, and of those of iptables where these were swept, but for what somebody deletes on purpose. Of owners on whom somebody
-// is at work it does so when he is done, or the plugins do. ask says that they are to be asked.
-func (w *watch) restore(ctx context.Context, compat bool) (done nft.Restored, ask bool, err error) {
+// is at work it does so when he is done, or the plugins do.
+func (w *watch) restore(ctx context.Context, compat bool) (done firewall.Restored, err error) {
 	a, err := admit(w.Run)
 	if err != nil {
-		return nft.Restored{}, compat, err
+		return done, err
 	}
 	defer a.end()
 	done, err = w.restoreOf(ctx, a.admits)
 	if compat && w.keeper.IPTables() {
-		whole, failed := w.restoreTables(ctx, a, &done)
-		ask, err = !whole, errors.Join(err, failed)
+		w.tables.Leave(w.left())
+		more, failed := w.tables.Restore(ctx, firewall.Restoring{Admit: a.admits, Link: a.hasLink})
+		done.Add(more)
+		err = errors.Join(err, failed)
 	}
 	for _, id := range a.dead {
 		w.keeper.DropOwner(id)
@@ -107,7 +108,7 @@ func (w *watch) restore(ctx context.Context, compat bool) (done nft.Restored, as
 			w.later.Go(func() { w.restoreOne(ctx, id) })
 		}
 	}
-	return done, ask, err
+	return done, err
 }
 
 // awaits notes whether the owner is waited for, of whom one waits however often all is swept away meanwhile, and says whether that is new.
@@ -144,16 +145,16 @@ func (w *watch) restoreOne(ctx context.Context, id owner.ID) {
 const atOnce = 2 * time.Second
 
 // restoreOf puts back what is missing of those who are admitted.
-func (w *watch) restoreOf(ctx context.Context, admits func(owner.ID, bool) bool) (nft.Restored, error) {
+func (w *watch) restoreOf(ctx context.Context, admits func(owner.ID, bool) bool) (firewall.Restored, error) {
 	ctx, stop := context.WithTimeout(ctx, atOnce)
 	defer stop()
-	done, err := w.keeper.Restore(ctx, nft.Restoring{Admit: admits})
+	done, err := w.keeper.Restore(ctx, firewall.Restoring{Admit: admits})
 	w.lead(done)
 	return done, err
 }
 
 // lead has flows that began while the rules were away begin anew, by the rules: the kernel asks about the first packet of a flow only.
-func (w *watch) lead(done nft.Restored) {
+func (w *watch) lead(done firewall.Restored) {
 	if len(done.Ports)+len(done.Masqueraded) == 0 {
 		return
 	}

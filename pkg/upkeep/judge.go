@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 )
 
@@ -45,7 +46,7 @@ func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
 	}
 	slices.Sort(who)
 	w.open = nil
-	done, ask, err := w.restore(ctx, compat)
+	done, err := w.restore(ctx, compat)
 	if anchored, failed := w.anchorIf(ctx, forwarded); anchored || failed != nil {
 		err = errors.Join(err, failed)
 		done.Rules++
@@ -61,7 +62,7 @@ func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
 	case !done.Nothing():
 		w.say("made again: %s, in %d ms: %s", told(done), time.Since(now).Milliseconds(), why)
 	}
-	if err != nil || ask || done.Foreign || len(causes) == 0 && w.keeper.IPTables() || w.keeper.Guests(done.Tables) {
+	if err != nil || done.Partly || len(causes) == 0 && w.keeper.IPTables() || w.keeper.Guests(done.Tables) {
 		w.ask(why)
 	}
 }
@@ -112,7 +113,7 @@ func (w *watch) none() bool {
 }
 
 // told is what was made again, in words.
-func told(r nft.Restored) string {
+func told(r firewall.Restored) string {
 	var parts []string
 	for _, t := range r.Tables {
 		parts = append(parts, "table "+t)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/firewall/iptables"
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
@@ -41,18 +40,6 @@ func (w *watch) learnTables(ctx context.Context) error {
 		w.say("knows what iptables has of ours")
 	}
 	return err
-}
-
-// restoreTables puts back what others swept away of iptables' tables, and says whether nothing is missing then.
-func (w *watch) restoreTables(ctx context.Context, a *admission, done *nft.Restored) (whole bool, err error) {
-	w.tables.Leave(w.left())
-	made, err := w.tables.Restore(ctx, iptables.Restoring{Admit: a.admits, Link: a.hasLink})
-	done.Tables = append(done.Tables, made.Tables...)
-	done.Rules += made.Rules
-	for id := range made.Owners {
-		done.Owners[id] = true
-	}
-	return made.Whole, err
 }
 
 // left says what is left alone now; nil where nothing is, which is most often, and then no rule is named.

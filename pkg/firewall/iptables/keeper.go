@@ -43,20 +43,6 @@ type Change struct {
 	Generation  uint32
 }
 
-// Restoring is what may be put back, but for what is left as it is (Leave).
-type Restoring struct {
-	Admit func(id owner.ID, linked bool) bool // whether the owner lives, and is locked
-	Link  func(name string) bool              // whether the host has it
-}
-
-// Restored is what was put back.
-type Restored struct {
-	Tables []string
-	Rules  int
-	Owners map[owner.ID]bool
-	Whole  bool // nothing is missing now of what was known
-}
-
 // Keep returns a keeper that knows nothing. It reads in the calling thread's network namespace.
 func Keep(run string) (*Keeper, error) {
 	conn, err := nftconn.Open()

@@ -10,15 +10,16 @@ import (
 )
 
 // Restore puts back what is known and went whole: chains of ours that are not there, or are empty, and what leads to them, where nothing of ours is left that does. What
-// went in part, what is shared with somebody who is not admitted, what is the reference's, and what went before it was known, is left to the plugins: then not all is whole.
-func (k *Keeper) Restore(ctx context.Context, how Restoring) (done Restored, err error) {
-	done = Restored{Owners: make(map[owner.ID]bool)}
+// went in part, what is shared with somebody who is not admitted, what is the reference's, and what went before it was known, is left to the plugins.
+func (k *Keeper) Restore(ctx context.Context, how firewall.Restoring) (done firewall.Restored, err error) {
+	done = firewall.Restored{Owners: make(map[owner.ID]bool)}
 	k.mu.Lock()
 	knows := len(k.held) > 0
 	k.mu.Unlock()
 	if !knows {
 		k.Accept()
-		return Restored{}, nil
+		done.Partly = true
+		return done, nil
 	}
 	lock, err := k.filter.lock(ctx)
 	if err != nil {
@@ -29,7 +30,7 @@ func (k *Keeper) Restore(ctx context.Context, how Restoring) (done Restored, err
 	if err != nil {
 		return done, err
 	}
-	done.Whole = !k.lags()
+	done.Partly = k.lags()
 	for _, f := range families() {
 		t, failed := k.filter.find(ctx, f, onNFT)
 		if failed != nil {
@@ -44,7 +45,7 @@ func (k *Keeper) Restore(ctx context.Context, how Restoring) (done Restored, err
 }
 
 // recalled is what one family lacks.
-func (k *Keeper) recalled(f family, now sheet, how Restoring, done *Restored) (all []lines) {
+func (k *Keeper) recalled(f family, now sheet, how firewall.Restoring, done *firewall.Restored) (all []lines) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	was := k.held[f.program]
@@ -70,8 +71,8 @@ func (k *Keeper) recalled(f family, now sheet, how Restoring, done *Restored) (a
 
 // recall is one table that is put back.
 type recall struct {
-	Restoring
-	*Restored
+	firewall.Restoring
+	*firewall.Restored
 	owners map[string][]firewall.Holder // of chains, and of the addresses that may pass
 	was    *ruleset
 	spared // as it is now
@@ -118,9 +119,9 @@ func (r *recall) lines() (list []string) {
 		switch {
 		case !firewall.IsChain(chain) || !r.was.has(chain) || r.now.has(chain) && len(r.was.chains[chain]) == 0 || r.leaves(restoreLine{how: ":", chain: chain}):
 		case len(r.now.chains[chain]) > 0:
-			r.Whole = r.Whole && !r.thinned(chain)
+			r.Partly = r.Partly || r.thinned(chain)
 		case !r.comes(chain):
-			r.Whole = false
+			r.Partly = true
 		default:
 			list = append(list, ":"+chain+" - [0:0]")
 			for _, rule := range r.was.chains[chain] {
@@ -181,7 +182,7 @@ func (r *recall) may(chain, rule string) bool {
 		link := segmentOf(rule)
 		yes = yes && (link == "" || r.Link(link))
 	}
-	r.Whole = r.Whole && yes
+	r.Partly = r.Partly || !yes
 	return yes
 }
 
@@ -190,7 +191,7 @@ func (r *recall) may(chain, rule string) bool {
 func (r *recall) hooks(chain string) (list []string) {
 	leads := func(rule string) bool { return firewall.IsChain(value(rule, "-j")) }
 	if slices.ContainsFunc(r.now.chains[chain], leads) {
-		r.Whole = r.Whole && !slices.ContainsFunc(r.was.chains[chain], func(rule string) bool { return leads(rule) && r.missing(chain, rule) })
+		r.Partly = r.Partly || slices.ContainsFunc(r.was.chains[chain], func(rule string) bool { return leads(rule) && r.missing(chain, rule) })
 		return nil
 	}
 	first := 0

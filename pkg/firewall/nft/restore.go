@@ -12,31 +12,10 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
-// Restoring is what may be put back, but for what the filter leaves as it is.
-type Restoring struct {
-	// Admit says whether the owner's rules may be put back: he is locked, and no DEL of his has begun. linked says that he lives only if his host link does.
-	Admit func(id owner.ID, linked bool) bool
-}
-
-// Restored is what was put back.
-type Restored struct {
-	Tables   []string // made anew, or made whole
-	Elements int
-	Rules    int
-	Owners   map[owner.ID]bool
-	Foreign  bool // something is in the way, that somebody else has by now
-
-	Ports       []firewall.Port // that lead somewhere again
-	Masqueraded []netip.Addr    // addresses that are so again
-}
-
-// Nothing says that nothing was missing.
-func (r Restored) Nothing() bool { return len(r.Tables)+r.Elements+r.Rules == 0 }
-
 // Restore puts back, a transaction a table, what is known and is not there: the constant part first, then what belongs to nobody, and of each owner who is
 // admitted all that is missing. What is there stays as it is, whoever made it.
-func (k *Keeper) Restore(ctx context.Context, how Restoring) (Restored, error) {
-	done := Restored{Owners: make(map[owner.ID]bool)}
+func (k *Keeper) Restore(ctx context.Context, how firewall.Restoring) (firewall.Restored, error) {
+	done := firewall.Restored{Owners: make(map[owner.ID]bool)}
 	defer k.filter.lock()()
 	for _, t := range everyTable() {
 		if !k.knows(t) {
@@ -48,35 +27,24 @@ func (k *Keeper) Restore(ctx context.Context, how Restoring) (Restored, error) {
 			}
 			continue
 		}
-		var draft Restored
+		var draft firewall.Restored
 		built, err := k.filter.rebuild(ctx, t, mend, func() ([]change, error) {
-			draft = Restored{Owners: make(map[owner.ID]bool)}
+			draft = firewall.Restored{Owners: make(map[owner.ID]bool)}
 			return k.lack(t, how, &draft)
 		})
 		if err != nil {
 			return done, err
 		}
 		if built {
-			done.Tables = append(done.Tables, t.String())
+			draft.Tables = []string{t.String()}
 		}
-		done.add(draft)
+		done.Add(draft)
 	}
 	return done, nil
 }
 
-func (r *Restored) add(more Restored) {
-	r.Elements += more.Elements
-	r.Rules += more.Rules
-	r.Foreign = r.Foreign || more.Foreign
-	r.Ports = append(r.Ports, more.Ports...)
-	r.Masqueraded = append(r.Masqueraded, more.Masqueraded...)
-	for id := range more.Owners {
-		r.Owners[id] = true
-	}
-}
-
 // note notes an element of the set that is put back.
-func (r *Restored) note(set string, e kept) {
+func note(r *firewall.Restored, set string, e kept) {
 	r.Owners[e.owner] = true
 	if publishes(set) {
 		r.Ports = append(r.Ports, portIn(element{SetElement: e.SetElement}))
@@ -93,7 +61,7 @@ func (k *Keeper) knows(t *table) bool {
 }
 
 // lack is what of a table's elements and rules is known and not there.
-func (k *Keeper) lack(t *table, how Restoring, done *Restored) (changes []change, err error) {
+func (k *Keeper) lack(t *table, how firewall.Restoring, done *firewall.Restored) (changes []change, err error) {
 	missing := make(map[*nftables.Set][]kept)
 	barred := make(map[owner.ID]bool) // owners of whom somebody else has an address or a port by now
 	linked := k.linked(t)
@@ -109,11 +77,11 @@ func (k *Keeper) lack(t *table, how Restoring, done *Restored) (changes []change
 		for _, e := range missing[s] {
 			switch {
 			case barred[e.owner]:
-				done.Foreign = true
+				done.Partly = true
 			case k.filter.leavesElement(s, e.Key):
 			case e.owner == owner.ID{} || how.Admit(e.owner, linked[e.owner]):
 				put = append(put, e.SetElement)
-				done.note(s.Name, e)
+				note(done, s.Name, e)
 			}
 		}
 		done.Elements += len(put)
@@ -170,7 +138,7 @@ func leading(s *nftables.Set, key []byte) string {
 }
 
 // lackRules are the rules that are known and not there.
-func (k *Keeper) lackRules(t *table, how Restoring, linked, barred map[owner.ID]bool, done *Restored) (changes []change, err error) {
+func (k *Keeper) lackRules(t *table, how firewall.Restoring, linked, barred map[owner.ID]bool, done *firewall.Restored) (changes []change, err error) {
 	k.mu.Lock()
 	known := slices.Clone(k.rules[t.String()])
 	k.mu.Unlock()
