@@ -109,9 +109,13 @@ func (v *verb) guard(ctx context.Context, p plan.Plan) error {
 	if err := v.clear(ctx); err != nil {
 		return err
 	}
+	var held []firewall.Role
+	if v.place == First && v.filters {
+		held = step.RolesOf(ctx, v.site, v.call.Owner) // first, since it spares the steps' questions
+	}
 	err := p.Guard(ctx, v.site)
-	if err == nil && v.place == First && v.filters {
-		err = step.Remains(ctx, v.site, v.call.Owner)
+	if err == nil {
+		err = step.Remains(ctx, v.site, v.call.Owner, held)
 	}
 	if !errors.Is(err, step.ErrRemains) {
 		return err

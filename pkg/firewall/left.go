@@ -9,9 +9,9 @@ import (
 // LifeSign begins what stands, in the ledgers, in the place of an owner's names where they tell a claim's Life.
 const LifeSign = "life "
 
-// A Rememberer is a filter that says at little cost whether an owner holds anything, in whichever role.
+// A Rememberer is a filter that says at little cost in which roles an owner holds anything: mostly in none.
 type Rememberer interface {
-	HoldsAnything(ctx context.Context, o owner.Owner) (bool, error)
+	RolesOf(ctx context.Context, o owner.Owner) ([]Role, error)
 }
 
 // A Restorer is a filter that takes back what a Hold has made in a role that is shared, and nothing that the owner had there before.

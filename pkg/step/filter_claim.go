@@ -68,21 +68,24 @@ func (c Claim) Guard(ctx context.Context, s *site.Site) error {
 	return err
 }
 
-// Remains looks whether anything is left of an earlier attachment of the owner that is gone, in any role: then it says so, by ErrRemains. What is not known to be left is
-// in nobody's way.
-func Remains(ctx context.Context, s *site.Site, o owner.Owner) error {
+// RolesOf are the roles in which the owner is known to hold anything. What needs a packet filter will say what is wrong with it.
+func RolesOf(ctx context.Context, s *site.Site, o owner.Owner) []firewall.Role {
 	filter, err := s.Filter()
 	if err != nil {
-		return err
+		return nil
 	}
 	looks, can := filter.(firewall.Rememberer)
 	if !can {
 		return nil
 	}
-	if held, err := looks.HoldsAnything(ctx, o); err != nil || !held {
-		return nil // what needs a packet filter will say what is wrong with it
-	}
-	for _, role := range firewall.Roles() {
+	roles, _ := looks.RolesOf(ctx, o)
+	return roles
+}
+
+// Remains looks whether what the owner holds in the roles is left of an earlier attachment that is gone: then it says so, by ErrRemains. What is not known to be left is in
+// nobody's way.
+func Remains(ctx context.Context, s *site.Site, o owner.Owner, roles []firewall.Role) error {
+	for _, role := range roles {
 		if err := (Claim{Owner: o, Claim: firewall.Claim{Role: role}}).Guard(ctx, s); errors.Is(err, ErrRemains) {
 			return err
 		}

@@ -47,18 +47,15 @@ func (c Claim) present(s *site.Site, h firewall.Holder) bool {
 // Bygone are the roles in which an owner holds what is of an earlier life of his container, and of no other sandbox that a runtime remembers: whoever knew nothing of us has
 // deleted that, or nobody has. It is for a plugin that is chained after one that cannot look, as those that make links without another end on the host.
 func Bygone(ctx context.Context, s *site.Site, o owner.Owner) (roles []firewall.Role, err error) {
+	held := RolesOf(ctx, s, o)
+	if len(held) == 0 {
+		return nil, nil
+	}
 	filter, err := s.Filter()
 	if err != nil {
 		return nil, err
 	}
-	looks, can := filter.(firewall.Rememberer)
-	if !can {
-		return nil, nil
-	}
-	if held, err := looks.HoldsAnything(ctx, o); err != nil || !held {
-		return nil, nil // what needs a packet filter will say what is wrong with it
-	}
-	for _, role := range firewall.Roles() {
+	for _, role := range held {
 		holders, err := filter.Holdings(ctx, o, role)
 		if err != nil {
 			return nil, err

@@ -44,7 +44,7 @@ func TestDemand(t *testing.T) {
 			verb, container string
 			most            demand
 		}{
-			{"ADD", "ctr2", demand{sockets: 3, requests: 37, programs: 1}}, // four of them to see that nothing is left of an earlier one
+			{"ADD", "ctr2", demand{sockets: 3, requests: 35, programs: 1}}, // three of them to see that nothing is left of an earlier one
 			{"DEL", "ctr2", demand{sockets: 3, requests: 12, programs: 1}},
 			{"DEL", "ctr2", demand{sockets: 3, requests: 7, programs: 1}}, // a runtime's second
 		} {
@@ -64,14 +64,45 @@ func TestDemand(t *testing.T) {
 	})
 }
 
+// TestDemandWithoutHostLink counts the same where no link of the host's tells whether what the packet filter has is of this life of the container: that is looked at, by the
+// second plugin of the list with what the first has just made.
+func TestDemandWithoutHostLink(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		for name, address := range addresses {
+			nstest.Namespace(t, name)
+			nstest.Program(t, "", "ip", "-n", name, "link", "add", "eth0", "type", "veth", "peer", "name", "far")
+			nstest.Program(t, "", "ip", "-n", name, "address", "add", address, "dev", "eth0")
+		}
+		config := func(plugin, container string) string {
+			hostEnd := fmt.Sprintf(`{"name": %q}, `, owner.Of("net", container, "eth0").HostLink())
+			return strings.NewReplacer(hostEnd, "", `"interface": 1`, `"interface": 0`).Replace(afterBridge(t, plugin, container))
+		}
+		most := map[string]demand{"portmap": {sockets: 3, requests: 18}, "firewall": {sockets: 3, requests: 20}}
+		for _, container := range []string{"ctr0", "ctr1"} {
+			for _, plugin := range []string{"portmap", "firewall"} {
+				if r, err := invoke("ADD", plugin, container, config(plugin, container)); err != nil || r.Status != 0 {
+					t.Fatalf("%s: %v %+v", plugin, err, r)
+				}
+			}
+		}
+		for _, plugin := range []string{"portmap", "firewall"} {
+			if got := counted(t, plugin, "ADD", "ctr2", config(plugin, "ctr2")); !got.within(most[plugin]) {
+				t.Errorf("%s: ADD: %+v, want %+v at the most", plugin, got, most[plugin])
+			}
+		}
+	})
+}
+
+var addresses = map[string]string{"ctr0": "10.1.0.2/24", "ctr1": "10.1.0.3/24", "ctr2": "10.1.0.4/24"}
+
 // afterBridge is a plugin's configuration in a list, after what the bridge has made for the container.
 func afterBridge(t *testing.T, plugin, container string) string {
 	t.Helper()
-	port := map[string]string{"ctr0": "8080", "ctr1": "8081"}[container]
-	address := map[string]string{"ctr0": "10.1.0.2/24", "ctr1": "10.1.0.3/24"}[container]
+	port := map[string]string{"ctr0": "8080", "ctr1": "8081", "ctr2": "8082"}[container]
 	return fmt.Sprintf(`{"cniVersion": "1.0.0", "name": "net", "type": %q, "runtimeConfig": {"portMappings": [{"hostPort": %s, "containerPort": 80, "protocol": "tcp"}]},
 		"prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": %q}, {"name": "eth0", "sandbox": "%s%s"}], "ips": [{"address": %q, "interface": 1}]}}`,
-		plugin, port, owner.Of("net", container, "eth0").HostLink(), netnsDir, container, address)
+		plugin, port, owner.Of("net", container, "eth0").HostLink(), netnsDir, container, addresses[container])
 }
 
 func chained(t *testing.T, plugin, verb, container string) {

@@ -31,7 +31,7 @@ const marker = "NSTEST_CHILD"
 func Run(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	if os.Getenv(marker) == t.Name() {
-		must(t, space.Settle())
+		Must(t, space.Settle())
 		f(t)
 		return
 	}
@@ -74,14 +74,14 @@ func pattern(name string) string {
 func Namespace(t testing.TB, name string) string {
 	t.Helper()
 	path, err := space.Make(name)
-	must(t, err)
+	Must(t, err)
 	return path
 }
 
 // Remove takes the namespace's name away, as a runtime does when a container has gone. The namespace dies when nobody else is in it.
 func Remove(t testing.TB, path string) {
 	t.Helper()
-	must(t, space.Remove(path))
+	Must(t, space.Remove(path))
 }
 
 // In runs f on a thread inside the namespace and returns its error. Sockets that f opens stay there.
@@ -91,7 +91,7 @@ func In(path string, f func() error) error { return space.In(path, f) }
 func Since(t testing.TB, major, minor int) bool {
 	t.Helper()
 	var name unix.Utsname
-	must(t, unix.Uname(&name))
+	Must(t, unix.Uname(&name))
 	var have [2]int
 	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &have[0], &have[1]); err != nil {
 		t.Fatalf("the kernel's version: %v", err)
@@ -99,9 +99,22 @@ func Since(t testing.TB, major, minor int) bool {
 	return slices.Compare(have[:], []int{major, minor}) >= 0
 }
 
-func must(t testing.TB, err error) {
+// Must ends the test with the error, if there is one.
+func Must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Program runs a program, which gets the text, and returns all that it says. Where it fails the test ends.
+func Program(t testing.TB, text, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Stdin = strings.NewReader(text)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out)
+	}
+	return string(out)
 }

@@ -9,12 +9,12 @@ import (
 func TestRunIsAlone(t *testing.T) {
 	Run(t, func(t *testing.T) {
 		links, err := net.Interfaces()
-		must(t, err)
+		Must(t, err)
 		if len(links) != 1 || links[0].Name != "lo" || links[0].Flags&net.FlagUp == 0 {
 			t.Errorf("interfaces of a fresh host: %v, want lo alone, up", links)
 		}
 		entries, err := os.ReadDir("/var/lib")
-		must(t, err)
+		Must(t, err)
 		if len(entries) != 0 {
 			t.Errorf("/var/lib of a fresh host holds %v", entries)
 		}
@@ -30,7 +30,7 @@ func TestSubtests(t *testing.T) {
 					_, err := net.InterfaceByName("lo")
 					return err
 				})
-				must(t, err)
+				Must(t, err)
 				Remove(t, path)
 			})
 		})

@@ -78,6 +78,7 @@ type Filter struct {
 	nft      *nft.Filter
 	iptables *iptables.Filter
 	chosen   firewall.Filter // nil until it is asked for
+	seen     holdings
 }
 
 var _ firewall.Filter = (*Filter)(nil)
@@ -101,7 +102,10 @@ func Open(c Choice) *Filter {
 func (f *Filter) Close() error { return f.nft.Close() } // which the other shares for frames, and needs no closing itself
 
 // Forget says that what is dropped from now on was there before, as for who has just taken its owner's lock: which tables there are is looked at once.
-func (f *Filter) Forget() { f.nft.Forget() }
+func (f *Filter) Forget() {
+	f.seen = holdings{}
+	f.nft.Forget()
+}
 
 // Leave has both backends leave things as they are.
 func (f *Filter) Leave(left firewall.Left) {
@@ -138,6 +142,7 @@ func (f *Filter) Unground(ctx context.Context) error { return f.iptables.Ungroun
 // Hold is the chosen backend's, once it is sure that nobody has the ports under another. Iptables looks at its constant part with the rest; nft's own
 // Hold makes what is missing of it, but a claim would be in vain in tables that somebody emptied.
 func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (bool, error) {
+	f.seen = holdings{}
 	if err := f.elsewhere(ctx, o, c, dead); err != nil {
 		return false, err
 	}
@@ -215,6 +220,7 @@ func (f *Filter) holdsAlike(ctx context.Context, o owner.Owner, r firewall.Role)
 
 // Drop drops the claim under both backends, and what the reference made of it.
 func (f *Filter) Drop(ctx context.Context, o owner.Owner, c firewall.Claim) error {
+	f.seen = holdings{}
 	if c.Role == firewall.Forward {
 		return f.unpass(ctx, o, c)
 	}
@@ -246,35 +252,6 @@ type frames struct {
 // Unground is nft's.
 func (f frames) Unground(ctx context.Context) error {
 	return f.host.tolerant(ctx, f.Filter.Unground(ctx))
-}
-
-// Holds says whether the owner holds anything under either backend.
-func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (bool, error) {
-	held, err := f.nft.Holds(ctx, o, r)
-	if err = f.tolerant(ctx, err); held || err != nil || r.Frames() {
-		return held, err
-	}
-	return f.iptables.Holds(ctx, o, r)
-}
-
-// Holdings are those under both backends.
-func (f *Filter) Holdings(ctx context.Context, o owner.Owner, r firewall.Role) ([]firewall.Holder, error) {
-	holders, err := f.nft.Holdings(ctx, o, r)
-	if err = f.tolerant(ctx, err); err != nil || r.Frames() {
-		return holders, err
-	}
-	more, err := f.iptables.Holdings(ctx, o, r)
-	return append(holders, more...), err
-}
-
-// Owners lists who holds something under either backend.
-func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) ([]firewall.Holder, error) {
-	holders, err := f.nft.Owners(ctx, r, network)
-	if err = f.tolerant(ctx, err); err != nil || r.Frames() {
-		return holders, err
-	}
-	more, err := f.iptables.Owners(ctx, r, network)
-	return append(holders, more...), err
 }
 
 // Ready asks the chosen backend.

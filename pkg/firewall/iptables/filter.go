@@ -16,10 +16,7 @@ package iptables
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
-
-	"github.com/google/nftables"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -219,63 +216,4 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 		list = append(list, s.lacking()...)
 	}
 	return drifted(list)
-}
-
-// Holds asks for the owner's ledger.
-func (f *Filter) Holds(ctx context.Context, o owner.Owner, r firewall.Role) (bool, error) {
-	if r.Frames() {
-		return f.options.Link.Holds(ctx, o, r)
-	}
-	return f.hasLedger(ctx, (*nftconn.Conn).ListTables, ledgerChain(o, r))
-}
-
-// HoldsIn says whether the owner has a ledger of any role, where it is known which tables nf_tables has.
-func (f *Filter) HoldsIn(ctx context.Context, tables []*nftables.Table, o owner.Owner) (bool, error) {
-	var chains []string
-	for _, r := range firewall.Roles() {
-		if !r.Frames() {
-			chains = append(chains, ledgerChain(o, r))
-		}
-	}
-	return f.hasLedger(ctx, func(*nftconn.Conn) ([]*nftables.Table, error) { return tables, nil }, chains...)
-}
-
-// hasLedger says whether one of the chains is there, in any place.
-func (f *Filter) hasLedger(ctx context.Context, list lister, chains ...string) (bool, error) {
-	k, err := f.lookBy(list)
-	if err != nil {
-		return false, err
-	}
-	defer k.close()
-	for _, p := range places() {
-		there, err := k.has(ctx, p, "raw", chains...)
-		if there || err != nil {
-			return there, err
-		}
-	}
-	return false, nil
-}
-
-// Owners reads the ledgers of both families and flavours.
-func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) (holders []firewall.Holder, err error) {
-	if r.Frames() {
-		return f.options.Link.Owners(ctx, r, network)
-	}
-	tools, err := f.everywhere(ctx, "raw")
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range tools {
-		s, err := t.load(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range s.entries {
-			known := slices.ContainsFunc(holders, func(h firewall.Holder) bool { return h.ID == e.ID })
-			if e.role == r && e.On(network) && !known {
-				holders = append(holders, e.Holder)
-			}
-		}
-	}
-	return holders, nil
 }
