@@ -5,10 +5,11 @@ COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 SHELL   := /bin/sh
 PLUGIN  := github.com/trestle-cni/trestle/pkg/plugin
 
-# Static, and the same bytes wherever they are built.
+# Static, and the same bytes wherever they are built. Functions begin at multiples of 16 bytes, as on other 64-bit processors; unasked of 32 on amd64.
 export CGO_ENABLED := 0
 LEAN  := $(foreach p,$(shell sed '/^\#/d' cmd/uninlined),-gcflags "$(p)=-l")
-BUILD := go build -trimpath $(LEAN) -ldflags "-s -w -X $(PLUGIN).version=$(VERSION) -X $(PLUGIN).commit=$(COMMIT)"
+ALIGN := $(if $(filter amd64,$(shell go env GOARCH 2>/dev/null)),-funcalign=16)
+BUILD := go build -trimpath $(LEAN) -ldflags "-s -w $(ALIGN) -X $(PLUGIN).version=$(VERSION) -X $(PLUGIN).commit=$(COMMIT)"
 
 # Debian keeps nft where an ordinary user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin

@@ -99,9 +99,12 @@ func (r *release) build(arch string) (binaries, error) {
 	return b, err
 }
 
-// compile builds what the module in that folder has into dir. Neither the folder nor the clone's state, nor what the releaser's environment prefers, gets into a binary.
+// compile builds what the module in that folder has into dir, as the Makefile does. Neither the folder nor the clone's state, nor what the releaser's environment prefers, gets into a binary.
 func (r *release) compile(module, dir, what string, env ...string) error {
 	stamp := fmt.Sprintf("-s -w -X %s.version=%s -X %s.commit=%s", shell, r.Version, shell, r.commit)
+	if slices.Contains(env, "GOARCH=amd64") {
+		stamp += " -funcalign=16"
+	}
 	lean, err := r.uninlined()
 	if err == nil {
 		args := append([]string{"build", "-C", module, "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", dir + "/"}, lean...)

@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/trestle-cni/trestle/test/built"
 	"github.com/trestle-cni/trestle/test/reference"
 )
 
@@ -37,7 +39,8 @@ func build(ctx context.Context, dir string) (w works, err error) {
 	if err := os.MkdirAll(w.bundle, 0o755); err != nil {
 		return w, err
 	}
-	err = errors.Join(program(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", w.separate+"/", module+"cmd/..."),
+	flags, err := built.Flags()
+	err = errors.Join(err, program(ctx, "go", slices.Concat([]string{"build", "-o", w.separate + "/"}, flags, []string{module + "cmd/..."})...),
 		program(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", w.empty, module+"test/bench/empty"))
 	if err == nil {
 		err = program(ctx, filepath.Join(w.separate, "trestle"), "install", "--bin-dir", w.bundle)

@@ -29,11 +29,9 @@ func Into(folder string, packages ...string) error {
 
 // Bundle puts the binary that is all plugins into the folder, for a test of another module, somewhere below the product's.
 func Bundle(folder string) (path string, err error) {
-	top, err := os.Getwd()
-	for ; err == nil; top = filepath.Dir(top) {
-		if _, err := os.Stat(filepath.Join(top, "cmd/trestle")); err == nil || top == "/" {
-			break
-		}
+	top, err := product()
+	if err != nil {
+		return "", err
 	}
 	cmd := exec.Command("go", "-C", top, "build", "-trimpath", "-o", folder+"/", "./cmd/trestle")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -41,6 +39,17 @@ func Bundle(folder string) (path string, err error) {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return filepath.Join(folder, "trestle"), nil
+}
+
+// product is the product's folder, which the working directory is in.
+func product() (top string, err error) {
+	top, err = os.Getwd()
+	for ; err == nil && top != "/"; top = filepath.Dir(top) {
+		if _, err := os.Stat(filepath.Join(top, "cmd/trestle")); err == nil {
+			break
+		}
+	}
+	return top, err
 }
 
 // Run runs a package's tests with a folder that prepare fills for them, and that is gone afterwards. It returns the exit status.

@@ -3,8 +3,10 @@ package floors
 import (
 	"os"
 	"os/exec"
-	"strings"
+	"slices"
 	"testing"
+
+	"github.com/trestle-cni/trestle/test/built"
 )
 
 // What one file with the whole suite in it may take on a node, in bytes, and what the plugins may together as files of their own, as those of the reference,
@@ -17,17 +19,11 @@ const (
 // TestBinariesAreSmall builds all as the Makefile does.
 func TestBinariesAreSmall(t *testing.T) {
 	dir := t.TempDir()
-	text, err := os.ReadFile("../../cmd/uninlined")
+	flags, err := built.Flags()
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", dir}
-	for line := range strings.Lines(string(text)) {
-		if !strings.HasPrefix(line, "#") {
-			args = append(args, "-gcflags", strings.TrimSpace(line)+"=-l")
-		}
-	}
-	cmd := exec.Command("go", append(args, "../../cmd/...")...)
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", dir}, flags, []string{"../../cmd/..."})...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
