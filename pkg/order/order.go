@@ -8,3 +8,13 @@ import "sort"
 func By[E any](list []E, compare func(a, b E) int) {
 	sort.SliceStable(list, func(i, j int) bool { return compare(list[i], list[j]) < 0 })
 }
+
+// Keys are those of the map, sorted by compare.
+func Keys[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	By(keys, compare)
+	return keys
+}

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
+	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
@@ -140,7 +142,7 @@ func (v PortVLANs) Undo(_ context.Context, s *site.Site) error {
 			there = append(there, vid)
 		}
 	}
-	slices.Sort(there)
+	order.By(there, cmp.Compare[int])
 	host, err := s.Host.Handle()
 	if err != nil {
 		return err

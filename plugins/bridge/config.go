@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/attach/endpoint"
 	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/keys"
+	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 	"github.com/trestle-cni/trestle/pkg/step"
 )
@@ -159,6 +161,6 @@ func parseTrunk(k *keys.Object) []int {
 			vids = append(vids, id)
 		}
 	}
-	slices.Sort(vids)
+	order.By(vids, cmp.Compare[int])
 	return slices.Compact(vids)
 }

@@ -86,6 +86,23 @@ func TestNothingRunsBeforeMain(t *testing.T) {
 	}
 }
 
+// What package slices sorts by a function is code anew for each kind of element.
+func TestListsAreSortedByOneCode(t *testing.T) {
+	set, files := productFiles(t)
+	for _, file := range files {
+		if name := set.Position(file.Pos()).Filename; !strings.HasPrefix(name, "../../pkg/") && !strings.HasPrefix(name, "../../plugins/") || file.Name.Name == "firewalltest" {
+			continue // nobody downloads it with the plugins
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if ok && slices.Contains([]string{"SortFunc", "SortStableFunc", "SortedFunc", "SortedStableFunc"}, s.Sel.Name) {
+				t.Errorf("%s: %s: pkg/order does it", set.Position(s.Pos()), s.Sel.Name)
+			}
+			return true
+		})
+	}
+}
+
 // Every exported name is explained.
 func TestExportedNamesAreExplained(t *testing.T) {
 	set, files := productFiles(t)

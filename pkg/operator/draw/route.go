@@ -1,7 +1,7 @@
 package draw
 
 import (
-	"maps"
+	"cmp"
 	"slices"
 
 	"github.com/trestle-cni/trestle/pkg/order"
@@ -121,7 +121,7 @@ func (w *wire) trunk(x int, ys []int) {
 
 // across adds the runs, and leaves of the joints those where three parts meet.
 func (w *wire) across(runs map[int]*run) {
-	for _, channel := range slices.Sorted(maps.Keys(runs)) {
+	for _, channel := range order.Keys(runs, cmp.Compare[int]) {
 		r := runs[channel]
 		w.pieces = append(w.pieces, piece{r.left, r.y, r.right, r.y, Normal})
 	}

@@ -1,8 +1,9 @@
 package observe
 
 import (
+	"encoding/binary"
 	"math"
-	"math/big"
+	"math/bits"
 	"net/netip"
 	"strings"
 
@@ -147,9 +148,11 @@ func distance(first, last netip.Addr) uint64 {
 	if first.BitLen() != last.BitLen() || last.Less(first) {
 		return 0
 	}
-	count := new(big.Int).Sub(new(big.Int).SetBytes(last.AsSlice()), new(big.Int).SetBytes(first.AsSlice()))
-	if count.Add(count, big.NewInt(1)); count.IsUint64() {
-		return count.Uint64()
+	a, b := first.As16(), last.As16()
+	low, borrow := bits.Sub64(binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(a[8:]), 0)
+	high, _ := bits.Sub64(binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(a[:8]), borrow)
+	if high > 0 || low == math.MaxUint64 {
+		return math.MaxUint64
 	}
-	return math.MaxUint64
+	return low + 1
 }

@@ -2,9 +2,7 @@ package page
 
 import (
 	"cmp"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/order"
@@ -45,7 +43,7 @@ func Near(word string, known []string) []string {
 			distance[k] = d
 		}
 	}
-	return slices.SortedFunc(maps.Keys(distance), func(a, b string) int { return cmp.Or(distance[a]-distance[b], strings.Compare(a, b)) })
+	return order.Keys(distance, func(a, b string) int { return cmp.Or(distance[a]-distance[b], strings.Compare(a, b)) })
 }
 
 // Distance is how many letters must be put in, left out, changed, or changed with their neighbour to make b of a (optimal string alignment).

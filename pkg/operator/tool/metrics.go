@@ -21,6 +21,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
 	"github.com/trestle-cni/trestle/pkg/operator/logbook"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
+	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
 
@@ -176,7 +177,7 @@ func (x *exposition) verbs() error {
 	}
 	x.family("trestle_log_verb_seconds", "How long the verbs in the log took.")
 	for of, list := range times {
-		slices.Sort(list)
+		order.By(list, cmp.Compare[float64])
 		for _, quantile := range []string{"0.5", "0.99", "1"} {
 			q, _ := strconv.ParseFloat(quantile, 64)
 			x.add(list[int(q*float64(len(list)-1))], "verb", of[0], "plugin", of[1], "quantile", quantile)
