@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path"
 	"slices"
@@ -118,6 +119,19 @@ func TestImportsPointDown(t *testing.T) {
 			case floor(to) >= floor(from):
 				t.Errorf("%s (floor %d) imports %s (floor %d)", from, floor(from), to, floor(to))
 			}
+		}
+	}
+}
+
+// docs/design.md says of each room what it knows.
+func TestEveryRoomIsInTheDesign(t *testing.T) {
+	page, err := os.ReadFile("../../docs/design.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range list(t) {
+		if r := room(p.ImportPath); strings.HasPrefix(r, "pkg/") && !forTests(r) && !strings.Contains(string(page), "`"+r+"`") {
+			t.Errorf("docs/design.md says nothing of %s", r)
 		}
 	}
 }
