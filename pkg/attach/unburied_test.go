@@ -10,6 +10,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/test/nstest"
 )
 
 // TestUnburied wants the address of whoever could not be buried kept: his rules may still be there, or he may be at work. Where it is not known
@@ -72,9 +73,4 @@ func (b *bench) validIn(file string) string {
 	return "none"
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must

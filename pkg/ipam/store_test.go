@@ -27,12 +27,7 @@ func open(t testing.TB, dir string) *Store {
 	return s
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must
 
 // files returns what a directory holds, as mode and content by name.
 func files(t testing.TB, dir string) map[string]string {

@@ -270,12 +270,7 @@ func TestChoice(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must
 
 // Why nothing is written is known before anybody misses it.
 func TestTrouble(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/trestle-cni/trestle/test/nstest"
 )
 
 // TestMain makes this test binary the delegate of the tests of delegation: DELEGATE says how it behaves.
@@ -105,9 +107,4 @@ func never(t *testing.T) func(context.Context, *Request) error {
 
 func silent(context.Context, *Request) error { return nil }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must

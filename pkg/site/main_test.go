@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/trestle-cni/trestle/pkg/owner"
+	"github.com/trestle-cni/trestle/test/nstest"
 )
 
 // holdVar names, in a child process, the directory in which it shall hold a lock until it is killed.
@@ -47,9 +48,4 @@ func openIn(t *testing.T, o Options) *Site {
 	return s
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must

@@ -21,10 +21,7 @@ func handled(t *testing.T, program, chain, words string) {
 	t.Helper()
 	for line := range strings.Lines(nftool(t, "-a", "list", "chain", "inet", "trestle", chain)) {
 		if m := regexp.MustCompile(`# handle (\d+)`).FindStringSubmatch(line); m != nil && strings.Contains(line, words) {
-			out, err := exec.Command(program, "delete", "rule", "inet", "trestle", chain, "handle", m[1]).CombinedOutput()
-			if err != nil {
-				t.Fatalf("%s: %v: %s", program, err, out)
-			}
+			nstest.Program(t, "", program, "delete", "rule", "inet", "trestle", chain, "handle", m[1])
 			return
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/trestle-cni/trestle/pkg/plugin"
+	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/space"
 )
 
@@ -178,12 +179,7 @@ func tree(t testing.TB, dir string) map[string]string {
 	return all
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must
 
 // runTo calls the plugin in this process with another standard output, and returns its exit status.
 func (c call) runTo(t testing.TB, out io.Writer) int {

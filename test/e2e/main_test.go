@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/trestle-cni/trestle/test/built"
+	"github.com/trestle-cni/trestle/test/nstest"
 )
 
 // The suite's binaries are built once, and the children that nstest starts find them by these variables. E2E_PLUGINS may be set by
@@ -79,9 +80,4 @@ func install(trestle, into string) error {
 	return nil
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must

@@ -77,12 +77,7 @@ func prepareTap(t *testing.T) {
 
 type onTapGuest struct{ *testing.T }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must
 
 // call calls the plugin for the container. Its result is kept where the next call finds it.
 func (g onTapGuest) call(verb, keys string) {

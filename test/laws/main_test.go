@@ -33,6 +33,7 @@ import (
 	"github.com/trestle-cni/trestle/plugins/vrf"
 	"github.com/trestle-cni/trestle/test/built"
 	"github.com/trestle-cni/trestle/test/laws"
+	"github.com/trestle-cni/trestle/test/nstest"
 )
 
 // kinds are the plugins that the laws are held against.
@@ -133,9 +134,4 @@ func build(into string) error {
 	return nil
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must

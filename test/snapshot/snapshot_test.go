@@ -14,12 +14,7 @@ import (
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must
 
 // A snapshot that misses a change would let every test that uses it pass; so each kind of object is made, seen, and removed.
 func TestEveryKindIsSeen(t *testing.T) {

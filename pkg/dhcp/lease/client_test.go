@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,9 +28,7 @@ type network struct {
 func newNetwork(t *testing.T) *network {
 	t.Helper()
 	for _, words := range []string{"link add near type veth peer name far", "link set near up", "link set far up", "address add 10.9.0.1/24 dev far", "address add 10.9.0.2/24 dev far"} {
-		if out, err := exec.Command("ip", strings.Fields(words)...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", words, err, out)
-		}
+		nstest.Program(t, "", "ip", strings.Fields(words)...)
 	}
 	link, err := net.InterfaceByName("near")
 	if err != nil {

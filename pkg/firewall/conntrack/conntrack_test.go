@@ -18,12 +18,7 @@ import (
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must
 
 func open(t testing.TB) *Table {
 	t.Helper()

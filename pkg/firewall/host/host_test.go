@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -194,23 +193,12 @@ COMMIT
 
 func run(t testing.TB, program string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(program, args...)
-	cmd.Stdin = strings.NewReader(referenceRules)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", program, err, out)
-	}
+	nstest.Program(t, referenceRules, program, args...)
 }
 
 func rules(t testing.TB) string {
 	t.Helper()
-	out, err := exec.Command("nft", "list", "ruleset").Output()
-	must(t, err)
-	return string(out)
+	return nstest.Program(t, "", "nft", "list", "ruleset")
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must

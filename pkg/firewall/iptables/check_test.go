@@ -2,7 +2,6 @@ package iptables
 
 import (
 	"fmt"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -113,9 +112,5 @@ func everyRule(t *testing.T) (list []kept) {
 
 func restore(t *testing.T, program, text string) {
 	t.Helper()
-	cmd := exec.Command(program+"-restore", "--noflush")
-	cmd.Stdin = strings.NewReader(text)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", text, err, out)
-	}
+	nstest.Program(t, text, program+"-restore", "--noflush")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/firewall/firewalltest"
 	"github.com/trestle-cni/trestle/pkg/firewall/nft"
+	"github.com/trestle-cni/trestle/test/nstest"
 )
 
 func TestFilter(t *testing.T) {
@@ -73,9 +74,5 @@ func opened(o Options) *Filter {
 
 func run(t testing.TB, program string, args ...string) string {
 	t.Helper()
-	out, err := exec.Command(program, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %v: %v\n%s", program, args, err, out)
-	}
-	return string(out)
+	return nstest.Program(t, "", program, args...)
 }

@@ -317,9 +317,4 @@ func reference(t testing.TB, verb, plugin, netns, config string) []byte {
 	return out
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,21 +30,12 @@ func golden(t *testing.T, path, got string) {
 	}
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must
 
 // nftool runs nft(8), the second opinion on what is in the kernel.
 func nftool(t testing.TB, args ...string) string {
 	t.Helper()
-	out, err := exec.Command("nft", args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("nft %v: %v: install the Debian package nftables if it is missing\n%s", args, err, out)
-	}
-	return string(out)
+	return nstest.Program(t, "", "nft", args...)
 }
 
 func open(t testing.TB) *Filter {

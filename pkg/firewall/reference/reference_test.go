@@ -83,19 +83,13 @@ func plant(t testing.TB) {
 	for _, chain := range []string{"ctr1-eth0", "ctr1-eth0-mac", "ctr2-eth0", "ctr2-eth0-mac"} {
 		declared += "add chain bridge nat cni-br-iface-" + chain + "\n"
 	}
-	cmd := exec.Command("nft", "-f", "-")
-	cmd.Stdin = strings.NewReader(declared + rules)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("nft: %v\n%s", err, out)
-	}
+	nstest.Program(t, declared+rules, "nft", "-f", "-")
 }
 
 // left returns the lines of the ruleset that have one of the words.
 func left(t testing.TB, words ...string) (lines []string) {
 	t.Helper()
-	out, err := exec.Command("nft", "list", "ruleset").CombinedOutput()
-	must(t, err)
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(nstest.Program(t, "", "nft", "list", "ruleset")) {
 		if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(line, w) }) {
 			lines = append(lines, strings.TrimSpace(line))
 		}
@@ -105,10 +99,10 @@ func left(t testing.TB, words ...string) (lines []string) {
 
 func ctr1() owner.Owner { return owner.Of("testnet", "ctr1", "eth0") }
 
-// TestRemove wants all of one attachment gone, and nothing of another.
 // connect is a connection a call. They end with the process, which is one a test.
 func connect() (*nftconn.Conn, error) { return nftconn.Open() }
 
+// TestRemove wants all of one attachment gone, and nothing of another.
 func TestRemove(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		plant(t)
@@ -198,9 +192,4 @@ func TestMACSpoofCheck(t *testing.T) {
 	})
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must

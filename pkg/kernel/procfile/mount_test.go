@@ -1,7 +1,6 @@
 package procfile
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -35,9 +34,7 @@ func TestSettings(t *testing.T) {
 // TestSettingsReadOnly holds that whoever made /proc/sys read-only is obeyed: no other way is found around it.
 func TestSettingsReadOnly(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
-		if out, err := exec.Command("sh", "-c", "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys").CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
+		nstest.Program(t, "", "sh", "-c", "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys")
 		sys, err := Settings()
 		must(t, err)
 		defer unix.Close(sys)
@@ -47,9 +44,4 @@ func TestSettingsReadOnly(t *testing.T) {
 	})
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must

@@ -20,12 +20,7 @@ import (
 	"github.com/trestle-cni/trestle/test/slack"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must
 
 func openConn(t *testing.T) *Conn {
 	t.Helper()

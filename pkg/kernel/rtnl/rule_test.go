@@ -1,7 +1,6 @@
 package rtnl
 
 import (
-	"os/exec"
 	"slices"
 	"testing"
 
@@ -15,9 +14,7 @@ func TestRules(t *testing.T) {
 			"from all fwmark 0x1/0xf0 prohibit", "from fd00::1 lookup 77", "from all lookup main"}
 		script := `ip rule add pref 1 from 10.1.0.0/24 blackhole; ip rule add pref 2 not to 9.9.9.9 iif lo unreachable
 ip rule add pref 3 fwmark 1/0xf0 prohibit; ip -6 rule add pref 4 from fd00::1 lookup 77`
-		if out, err := exec.Command("/bin/sh", "-ec", script).CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+		nstest.Program(t, "", "/bin/sh", "-ec", script)
 		conn, err := Open()
 		if err != nil {
 			t.Fatal(err)

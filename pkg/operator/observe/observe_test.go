@@ -22,12 +22,7 @@ import (
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must
 
 // read reads the host, and leaves out the namespaces of other tests' processes, which come and go.
 func read(t testing.TB) *Host {

@@ -3,8 +3,6 @@ package observe
 import (
 	"encoding/base64"
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
 	"testing"
 
@@ -33,11 +31,12 @@ add rule inet cni_plugins_masquerade masq_checks ip saddr %[2]s masquerade comme
 			fmt.Sprintf(`{"interfaces": [{"name": "cni0"}, {"name": %q}, {"name": "eth0", "sandbox": %q}],
  "ips": [{"interface": 2, "address": "%s/24", "gateway": "10.8.0.1"}]}`, link, path, address))
 	}
-	cmd := exec.Command("sh", "-ec", script)
-	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	shell(t, script)
+}
+
+func shell(t *testing.T, script string) {
+	t.Helper()
+	nstest.Program(t, "", "sh", "-ec", "PATH=$PATH:/usr/sbin:/sbin; "+script)
 }
 
 // remembers writes what libcni would.
@@ -82,9 +81,7 @@ func TestFaultsOfTheReferences(t *testing.T) {
 			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				pods(t)
-				if out, err := exec.Command("sh", "-ec", "PATH=$PATH:/usr/sbin:/sbin; "+fault[0]).CombinedOutput(); err != nil {
-					t.Fatalf("%v\n%s", err, out)
-				}
+				shell(t, fault[0])
 				a := read(t).Attachment("net/c1/eth0")
 				if a.State != Broken || !slices.Contains(a.Why, fault[1]) {
 					t.Errorf("%s %v, want broken: %s", a.State, a.Why, fault[1])
@@ -128,9 +125,7 @@ func TestNamespaceIsNotWritten(t *testing.T) {
 				result = `{"cniVersion": "0.2.0"}`
 			}
 			remembers(t, "net", name, "lo", "", fmt.Sprintf(`{"plugins": [{"type": %q}]}`, kind), "", result)
-			if out, err := exec.Command("/usr/sbin/ip", "-n", name, "link", "set", "lo", "up").CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, out)
-			}
+			shell(t, "ip -n "+name+" link set lo up")
 		}
 		list := read(t).Attachments
 		if len(list) != 4 {

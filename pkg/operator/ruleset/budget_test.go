@@ -118,7 +118,7 @@ func TestHostileTree(t *testing.T) {
 					text.WriteString("}\n")
 				}
 				text.WriteString("}\n")
-				pipe(t, text.String(), "nft", "-f", "-")
+				nstest.Program(t, text.String(), "nft", "-f", "-")
 				runtime.LockOSThread() // whose time is counted
 				defer runtime.UnlockOSThread()
 				r, err := Read(t.Context(), budget.New())

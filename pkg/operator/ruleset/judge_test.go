@@ -2,7 +2,6 @@ package ruleset
 
 import (
 	"net/netip"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -112,7 +111,7 @@ func TestJudge(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
-				pipe(t, test.rules, "/usr/sbin/nft", "-f", "-")
+				nstest.Program(t, test.rules, "/usr/sbin/nft", "-f", "-")
 				hold(t, test.hook, test.packet, test.want)
 			})
 		})
@@ -135,9 +134,7 @@ func TestJudgeIPTables(t *testing.T) {
 		for _, flavour := range []string{"nft", "legacy"} {
 			tool := func(args string) {
 				t.Helper()
-				if out, err := exec.Command("/usr/sbin/iptables-"+flavour, strings.Fields(args)...).CombinedOutput(); err != nil {
-					t.Fatalf("%s: %v\n%s", args, err, out)
-				}
+				nstest.Program(t, "", "/usr/sbin/iptables-"+flavour, strings.Fields(args)...)
 			}
 			tool("-t nat -A PREROUTING -m addrtype --dst-type LOCAL -p tcp -m multiport --dports 22,8080:8090 -j DNAT --to-destination 10.1.0.2:80")
 			hold(t, Prerouting, host, "accept 10.1.0.2:40000>10.1.0.2:80")

@@ -3,7 +3,6 @@ package ruleset
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -16,22 +15,7 @@ import (
 
 var update = golden.Update()
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// pipe gives the text to a program that writes rules.
-func pipe(t *testing.T, text, program string, args ...string) {
-	t.Helper()
-	cmd := exec.Command(program, args...)
-	cmd.Stdin = strings.NewReader(text)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", program, err, out)
-	}
-}
+var must = nstest.Must
 
 func listing(r *Ruleset) string {
 	var b strings.Builder
@@ -60,9 +44,9 @@ func TestRead(t *testing.T) {
 		archive, err := txtar.ParseFile(file)
 		must(t, err)
 		member := func(i int) string { return string(archive.Files[i].Data) }
-		pipe(t, member(0), "/usr/sbin/nft", "-f", "-")
-		pipe(t, member(1), "/usr/sbin/iptables-nft-restore")
-		pipe(t, member(1), "/usr/sbin/iptables-legacy-restore")
+		nstest.Program(t, member(0), "/usr/sbin/nft", "-f", "-")
+		nstest.Program(t, member(1), "/usr/sbin/iptables-nft-restore")
+		nstest.Program(t, member(1), "/usr/sbin/iptables-legacy-restore")
 		r, err := Read(t.Context(), nil)
 		must(t, err)
 		if len(r.Gaps) > 0 {

@@ -3,7 +3,6 @@ package trace
 import (
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -13,12 +12,7 @@ import (
 	"github.com/trestle-cni/trestle/test/nstest"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must
 
 // TestParse reads what operators write, on a host with one container and one way out.
 func TestParse(t *testing.T) {
@@ -124,10 +118,7 @@ func TestThrownAway(t *testing.T) {
 				must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644))
 				join(t, "web", "10.0.0.1/24", "10.0.0.2/24")
 				join(t, "far", "192.0.2.1/24", "192.0.2.2/24")
-				out, err := exec.Command("/bin/sh", "-ec", test[0]).CombinedOutput()
-				if err != nil {
-					t.Fatalf("%v: %s", err, out)
-				}
+				nstest.Program(t, "", "/bin/sh", "-ec", test[0])
 				town, err := Open(t.Context(), "/run/netns")
 				must(t, err)
 				defer town.Close()

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/ipam"
+	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/space"
 )
 
@@ -36,9 +37,4 @@ func TestDeathOnTmpfs(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = nstest.Must
