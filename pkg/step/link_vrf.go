@@ -2,6 +2,7 @@ package step
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -147,6 +148,9 @@ func (at *routing) create() error {
 		}
 	}
 	err := at.side.Conn.Send(rtnl.NewVRF(at.Name, table), rtnl.SetUp(at.Name))
+	if errors.Is(err, unix.EBUSY) {
+		return fault.New(fault.Config, "use another", "table: %d: another VRF has it, and net.vrf.strict_mode lets each have its own alone: %w", table, err)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", at.Name, err)
 	}

@@ -141,8 +141,8 @@ const lasting = unix.IFA_F_NODAD | unix.IFA_F_NOPREFIXROUTE | unix.IFA_F_HOMEADD
 
 func (at routing) addRoutes(routes []rtnl.Held) error {
 	for _, h := range routes {
-		if err := send(at.side.Conn, h.Add()); err != nil {
-			return fmt.Errorf("%s: %w", heldText(h), err)
+		if err := put(at.side.Conn, h); err != nil {
+			return err
 		}
 	}
 	return nil

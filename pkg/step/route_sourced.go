@@ -87,19 +87,28 @@ func (l lack) mend(conn *rtnl.Conn) error {
 		}
 	}
 	for _, h := range l.routes {
-		err := send(conn, h.Add())
-		if errors.Is(err, unix.EINVAL) && h.Src.Is6() { // an address that waits for a carrier is nobody's source yet, and will be by itself
-			h.Src = netip.Addr{}
-			err = send(conn, h.Add())
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", heldText(h), err)
+		if err := put(conn, h); err != nil {
+			return err
 		}
 	}
 	for _, h := range l.spare {
 		if err := send(conn, h.Del()); err != nil {
 			return fmt.Errorf("move %s: %w", heldText(h), err)
 		}
+	}
+	return nil
+}
+
+// put adds the route, without its source where the kernel takes that for nobody's: an IPv6 address that waits for a carrier will be one by itself, and an IPv4 one of a VRF's port is one in
+// that one's table alone.
+func put(conn *rtnl.Conn, h rtnl.Held) error {
+	err := send(conn, h.Add())
+	if errors.Is(err, unix.EINVAL) && h.Src.IsValid() {
+		h.Src = netip.Addr{}
+		err = send(conn, h.Add())
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", heldText(h), err)
 	}
 	return nil
 }
@@ -190,7 +199,7 @@ func (v sourcing) back() (list []*nl.NetlinkRequest) {
 		}
 		for _, h := range v.routes {
 			if rule.Maker == rtnl.Proto && h.Table == rule.Table && h.Link == v.index {
-				list = append(list, giveBack(h)...)
+				list = append(list, v.giveBack(h)...)
 			}
 		}
 		list = append(list, rtnl.DelRule(rule))
@@ -198,10 +207,11 @@ func (v sourcing) back() (list []*nl.NetlinkRequest) {
 	return list
 }
 
-func giveBack(h rtnl.Held) []*nl.NetlinkRequest {
+// giveBack moves a route back into main, unless it is ours, or there already: a link that has left a VRF has its routes to subnets there, made anew.
+func (v sourcing) giveBack(h rtnl.Held) []*nl.NetlinkRequest {
 	before := h
 	before.Table, before.Metric = main, h.Metric&^lastResort
-	if h.Protocol == rtnl.Proto {
+	if h.Protocol == rtnl.Proto || slices.ContainsFunc(v.routes, func(o rtnl.Held) bool { return o.Table == main && o.Leads(before) }) {
 		return []*nl.NetlinkRequest{h.Del()}
 	}
 	return []*nl.NetlinkRequest{before.Add(), h.Del()}

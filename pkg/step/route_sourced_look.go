@@ -101,7 +101,7 @@ func (v sourcing) left(src Source) uint32 {
 	for _, h := range v.routes {
 		led := slices.ContainsFunc(v.rules, func(r rtnl.Rule) bool { return r.Table == h.Table })
 		made := h.Protocol == unix.RTPROT_KERNEL || h.Protocol == rtnl.Proto
-		if h.Table >= firstTable && !led && made && h.Link == v.index && h.Dst == src.Addr.Masked() && (h.Src == src.Addr.Addr() || h.Dst.Addr().Is6()) {
+		if h.Table >= firstTable && !led && made && h.Link == v.index && h.Dst == src.Addr.Masked() && (h.Src == src.Addr.Addr() || !h.Src.IsValid() || h.Dst.Addr().Is6()) {
 			return h.Table
 		}
 	}
