@@ -7,7 +7,6 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
-	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/site"
@@ -22,7 +21,14 @@ func (t Tagged) hangs() bool { return true }
 
 func (t Tagged) ready(host *site.Side) error { return makes(host, t.kind(), "8021q") }
 
-func (t Tagged) fits(*site.Side, netlink.Link) error { return nil } // a port passes on what is tagged for somebody else
+// fits wants a parent that is up, without which the kernel lets none be up. That it is a port is no matter: such a one passes on what is tagged for somebody else.
+func (t Tagged) fits(_ *site.Side, parent netlink.Link) error {
+	if isUp(parent) {
+		return nil
+	}
+	name := parent.Attrs().Name
+	return fault.New(fault.Config, "ip link set "+name+" up", "master: link %s: down, and a VLAN of it comes up only with it", name)
+}
 
 func (t Tagged) create(on *site.Side, l rtnl.Link) error {
 	l.Kind, l.Data = t.kind(), []*nl.RtAttr{nl.NewRtAttr(nl.IFLA_VLAN_ID, nl.Uint16Attr(uint16(t.ID)))}
@@ -39,34 +45,14 @@ func (t Tagged) explain(s *site.Site, l Lone, err error) error {
 		return err
 	}
 	return fault.New(fault.Taken, "use another VLAN, or a bridge with the key vlan for several containers on one", "VLAN %d of %s: is %s already",
-		t.ID, parent.Attrs().Name, t.holder(s, parent))
+		t.ID, parent.Attrs().Name, t.holder(s, l, parent))
 }
 
-// holder looks on the host and in the namespaces that runtimes remember.
-func (t Tagged) holder(s *site.Site, parent netlink.Link) string {
-	is := func(link netlink.Link) bool {
-		v, ok := link.(*netlink.Vlan)
-		return ok && v.VlanId == t.ID && v.ParentIndex == parent.Attrs().Index
-	}
-	links, _ := s.Host.LinkList() // what cannot be looked at is not named
-	for _, link := range links {
-		if is(link) {
-			return "link " + link.Attrs().Name + " of the host"
-		}
-	}
-	entries, _ := cache.Read(cache.Dir)
-	for _, e := range entries {
-		if !e.Lives() {
-			continue
-		}
-		other, err := site.Open(site.Options{Netns: e.Netns})
-		if err != nil {
-			continue
-		}
-		link, err := other.Container.LinkByName(e.IfName)
-		other.Close()
-		if err == nil && is(link) {
-			return "attachment " + e.Network + "/" + e.ContainerID + "/" + e.IfName
+// holder is whose the VLAN is.
+func (t Tagged) holder(s *site.Site, l Lone, parent netlink.Link) string {
+	for link, whose := range hung(l.Parent.side(s), parent) {
+		if v, ok := link.(*netlink.Vlan); ok && v.VlanId == t.ID {
+			return whose
 		}
 	}
 	return "somebody's"

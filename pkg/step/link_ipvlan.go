@@ -8,6 +8,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 
+	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
@@ -33,7 +34,19 @@ func (i IPvlan) hangs() bool { return true }
 
 func (i IPvlan) ready(host *site.Side) error { return makes(host, i.kind(), i.kind()) }
 
-func (i IPvlan) fits(side *site.Side, parent netlink.Link) error { return free(side, parent) }
+// fits wants those that hang there to be of the same mode and flag: these are the parent's, and whoever is made last changes them for all (drivers/net/ipvlan/ipvlan_main.c).
+func (i IPvlan) fits(side *site.Side, parent netlink.Link) error {
+	if err := free(side, parent); err != nil {
+		return err
+	}
+	for link, whose := range hung(side, parent) {
+		if other, is := link.(*netlink.IPVlan); is && (other.Mode != ipvlanModes[i.Mode] || other.Flag != ipvlanFlags[i.Flag]) {
+			return fault.New(fault.Taken, "use these, or another parent", "master: link %s: its links are of mode %s, flags %s, as %s, and a parent has one of each",
+				parent.Attrs().Name, nameIn(ipvlanModes, other.Mode), nameIn(ipvlanFlags, other.Flag), whose)
+		}
+	}
+	return nil
+}
 
 func (i IPvlan) create(on *site.Side, l rtnl.Link) error {
 	l.Kind, l.Data = i.kind(), []*nl.RtAttr{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
@@ -129,6 +131,46 @@ func nameOf(link netlink.Link, err error) string {
 		return "none"
 	}
 	return link.Attrs().Name
+}
+
+// hung are the links that hang on a parent of that side, as far as they can be found, each with whose it is: those beside it and, where it is the host's, those of containers
+// that runtimes remember. What nobody remembers, or cannot be looked at, is not found.
+func hung(side *site.Side, parent netlink.Link) iter.Seq2[netlink.Link, string] {
+	return func(yield func(netlink.Link, string) bool) {
+		on := func(link netlink.Link, beside bool) bool {
+			a := link.Attrs()
+			return a.ParentIndex == parent.Attrs().Index && (a.NetNsID < 0) == beside
+		}
+		links, _ := side.LinkList()
+		for _, link := range links {
+			if on(link, true) && !yield(link, "link "+link.Attrs().Name+" of the "+where(side)) {
+				return
+			}
+		}
+		if side.NS >= 0 {
+			return
+		}
+		entries, _ := cache.Read(cache.Dir)
+		for _, e := range entries {
+			if link := linkOf(e); link != nil && on(link, false) && !yield(link, "attachment "+e.Network+"/"+e.ContainerID+"/"+e.IfName) {
+				return
+			}
+		}
+	}
+}
+
+// linkOf is the interface of an attachment that a runtime remembers; nil where it cannot be looked at.
+func linkOf(e cache.Entry) netlink.Link {
+	if !e.Lives() {
+		return nil
+	}
+	s, err := site.Open(site.Options{Netns: e.Netns})
+	if err != nil {
+		return nil
+	}
+	defer s.Close()
+	link, _ := find(s.Container, e.IfName)
+	return link
 }
 
 // free says why nothing that takes all frames of the link can hang on it: the port of a bridge or a bond gives its frames to that already.
