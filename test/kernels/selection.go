@@ -33,7 +33,7 @@ var whole = []batch{
 	{name: "rules of iptables", packages: []string{"./pkg/firewall/iptables"}, run: "TestFilter/^(bad-claims|hold|exactly|wiped|other-owner|deadline)$|TestWithoutTool|TestReading"},
 	{name: "reservations", packages: []string{"./pkg/ipam"}, skip: "TestStoreIsTheModel|TestConstantCost|TestIndexManyAddresses|Fuzz"},
 	{name: "laws of both", packages: []string{"./test/laws"}, run: "TestLaws/^(bridge-dual-stack.json|60-node.conflist)" + lawful},
-	{name: "plugins with traffic", packages: []string{"./test/e2e"}, scripts: traffic, run: "^TestKernelScripts$/^(vrf|lone|vlan-.*)$|" +
+	{name: "plugins with traffic", packages: []string{"./test/e2e"}, scripts: traffic, run: "^TestKernelScripts$/^(vrf|lone|vlan-.*)$|^TestKernel(OddParents|OddTables|Numbers)$|" +
 		"^(TestReuse|TestAdvertisedDuring|TestHostsLoopback|TestFramesOfRouters|TestFairQueue|TestBandwidth(Drift|Orphan))$|^TestCutUnderFire$/nftables"},
 
 	{name: "laws of the older kernel", series: "6.1", packages: []string{"./test/laws"},
@@ -48,7 +48,7 @@ var whole = []batch{
 	{name: "laws of the newer kernel's links", series: "6.12", packages: []string{"./test/laws"}, run: "TestLaws/^(" + links + ")/^(1|5|10)-|TestLaws/^(" + richest + ")/^(2|3)-"},
 	{name: "networks as runtimes ask for them", series: "6.12", packages: []string{"./test/e2e"},
 		scripts: "conf-(10|21|4.|50|51|6.|7.|8[0-3])-.*|barred|chain|check|collect|containerd|del|gc|host-device-network|kinds|log|multus|podman|twofold",
-		run: "^(TestKernelLinksInterchange|TestKernelTraceOnParents|TestNamespacePaths|TestTwice)$|^TestAttacks$/./nftables|^TestFirewallMatrix$/^nftables-(DROP-open|ACCEPT-isolated)$|" +
+		run: "^(TestKernelLinksInterchange|TestKernelNothingOfBefore|TestKernelTraceOnParents|TestNamespacePaths|TestTwice)$|^TestAttacks$/./nftables|^TestFirewallMatrix$/^nftables-(DROP-open|ACCEPT-isolated)$|" +
 			"^TestKernelScripts$/^(conf-.*|kinds|lint|multus)$"},
 
 	{name: "the guest itself, and cnitool", packages: []string{"./test/kernels/guest"}},
