@@ -121,7 +121,7 @@ func (e *Endpoint) readAddresses(o Options, r *types100.Result, in int) error {
 			continue
 		}
 		a := Address{Prefix: attach.Prefix(ip.Address)}
-		if at := a.Prefix.Addr(); !at.IsValid() || at.IsUnspecified() || at.IsMulticast() { // which a kernel takes, and has nothing of
+		if at := a.Prefix.Addr(); !at.IsValid() || at.IsUnspecified() || at.IsMulticast() || at.IsLoopback() { // which a kernel takes, and has nothing of
 			return fault.New(fault.Delegate, "mend the ipam section", "result of %s: %s: must be an address that a container can have", o.IPAM, &ip.Address)
 		}
 		a.Gateway, _ = hop(ip.Gateway)
@@ -138,6 +138,17 @@ func (e *Endpoint) readAddresses(o Options, r *types100.Result, in int) error {
 	}
 	if o.IPAM != "" && !o.Bare && in < 0 && len(e.Addresses) == 0 {
 		return fault.New(fault.Delegate, "mend the ipam section", "result of %s: no address", o.IPAM)
+	}
+	return e.rejectOwn(o)
+}
+
+// rejectOwn refuses a gateway that the host is to have where the container has it: each would take itself for the other.
+func (e *Endpoint) rejectOwn(o Options) error {
+	for _, a := range e.Addresses {
+		has := func(b Address) bool { return b.Prefix.Addr() == a.Gateway }
+		if o.Gateway != nil && e.Previous == nil && slices.ContainsFunc(e.Addresses, has) {
+			return fault.New(fault.Config, "name a gateway that the container does not have", "result of %s: gateway %s of %s: is the container's own address", o.IPAM, a.Gateway, a.Prefix)
+		}
 	}
 	return nil
 }
