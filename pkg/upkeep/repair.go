@@ -46,7 +46,7 @@ func (w *watch) repairs(ctx context.Context) {
 				w.repair(ctx, "a container has come, whose ADD was at work when the others were asked")
 			}
 		}
-		if wait *= 2; wait < deadline.Call/2 {
+		if wait *= 8; wait < deadline.Call/2 { // three times in all: each is a wake-up
 			later.Reset(wait)
 		}
 	}
