@@ -34,7 +34,9 @@ func listen(ctx context.Context, pulled chan struct{}, dirs ...string) error {
 			if _, err := file.Read(events); err != nil {
 				return
 			}
-			Sleep(ctx, breath)
+			if Sleep(ctx, breath); ctx.Err() != nil {
+				return // what is made now nobody takes away
+			}
 			_ = watchAll(file, dirs) // what has become of it shows when the files are written
 			Pull(pulled)
 		}
