@@ -2,7 +2,9 @@ package iptables
 
 import (
 	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"slices"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -99,8 +101,22 @@ func (n names) chains(r firewall.Role) []string {
 	return []string{n.masqChain()}
 }
 
-// attempts is how often what others changed between a look and a deletion makes us look again.
+// attempts is how often what others changed between a look and what follows from it makes us look again.
 const attempts = 5
+
+// again makes what is missing, and looks anew where the tool lost to others: what it named had gone, or had come, when it wrote. Of that it has an exit status of its
+// own, RESOURCE_PROBLEM of include/xtables.h in iptables.
+func again(ctx context.Context, put func() (bool, error)) (created bool, err error) {
+	const lost = 4
+	for range attempts {
+		created, err = put()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != lost || ctx.Err() != nil {
+			break
+		}
+	}
+	return created, err
+}
 
 // dropIn drops the claim in one family and flavour.
 func (f *Filter) dropIn(ctx context.Context, lock *os.File, t *tool, o owner.Owner, c firewall.Claim) error {

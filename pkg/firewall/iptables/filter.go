@@ -16,6 +16,7 @@ package iptables
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -90,14 +91,21 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 	if err := check(c); err != nil || c.Empty() && len(c.Bare) == 0 {
 		return false, err
 	}
-	if c.Role == firewall.Forward {
-		return f.holdPass(ctx, o, c)
-	}
 	lock, err := f.lock(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer lock.Close()
+	return again(ctx, func() (bool, error) {
+		if c.Role == firewall.Forward {
+			return f.putPass(ctx, lock, o, c)
+		}
+		return f.put(ctx, lock, o, c, dead)
+	})
+}
+
+// put makes what is missing, or takes back what it has made of that.
+func (f *Filter) put(ctx context.Context, lock *os.File, o owner.Owner, c firewall.Claim, dead func(firewall.Holder) bool) (created bool, err error) {
 	states, err := f.hold(ctx, o, c, dead)
 	if err != nil {
 		return false, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 
@@ -44,13 +45,8 @@ func (t *tool) loadFilter(ctx context.Context) (*state, error) {
 	return s, err
 }
 
-// holdPass makes what is missing to a claim to pass, by one run of the tool a family.
-func (f *Filter) holdPass(ctx context.Context, o owner.Owner, c firewall.Claim) (created bool, err error) {
-	lock, err := f.lock(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer lock.Close()
+// putPass makes what is missing to a claim to pass, by one run of the tool a family.
+func (f *Filter) putPass(ctx context.Context, lock *os.File, o owner.Owner, c firewall.Claim) (created bool, err error) {
 	states, err := f.passStates(ctx, o, c)
 	if err != nil {
 		return false, err
