@@ -104,38 +104,38 @@ func (n names) chains(r firewall.Role) []string {
 // attempts is how often what others changed between a look and what follows from it makes us look again.
 const attempts = 5
 
-// again makes what is missing, and looks anew where the tool lost to others: what it named had gone, or had come, when it wrote. Of that it has an exit status of its
-// own, RESOURCE_PROBLEM of include/xtables.h in iptables.
-func again(ctx context.Context, put func() (bool, error)) (created bool, err error) {
-	const lost = 4
+// again tries until nothing fails, or what failed is none of what may be otherwise after another look.
+func again(ctx context.Context, try func() (looks bool, err error)) (err error) {
 	for range attempts {
-		created, err = put()
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) || exit.ExitCode() != lost || ctx.Err() != nil {
+		var looks bool
+		if looks, err = try(); err == nil || !looks || ctx.Err() != nil {
 			break
 		}
 	}
-	return created, err
+	return err
+}
+
+// lost says whether the tool lost to others: what it named had gone, or had come, when it wrote. Of that it has an exit status of its own, RESOURCE_PROBLEM of
+// include/xtables.h in iptables.
+func lost(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && exit.ExitCode() == 4
 }
 
 // dropIn drops the claim in one family and flavour.
 func (f *Filter) dropIn(ctx context.Context, lock *os.File, t *tool, o owner.Owner, c firewall.Claim) error {
-	var failed error
-	for range attempts {
+	return again(ctx, func() (looks bool, err error) {
 		s, err := t.load(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if n, named := namesOf(s.known(o)); named {
 			f.drop(s, o, n, part(t.family, c))
 		} else {
 			dissolve(s.raw, &s.toRaw, ledgerChain(o, c.Role))
 		}
-		if failed = s.removed(ctx, lock); failed == nil || ctx.Err() != nil {
-			break
-		}
-	}
-	return failed
+		return true, s.removed(ctx, lock)
+	})
 }
 
 // known returns the owner as the ledger has it, where its own text is not whole: a tag from elsewhere may have been cut short.

@@ -96,12 +96,15 @@ func (f *Filter) Hold(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 		return false, err
 	}
 	defer lock.Close()
-	return again(ctx, func() (bool, error) {
+	err = again(ctx, func() (looks bool, err error) {
 		if c.Role == firewall.Forward {
-			return f.putPass(ctx, lock, o, c)
+			created, err = f.putPass(ctx, lock, o, c)
+		} else {
+			created, err = f.put(ctx, lock, o, c, dead)
 		}
-		return f.put(ctx, lock, o, c, dead)
+		return lost(err), err
 	})
+	return created, err
 }
 
 // put makes what is missing, or takes back what it has made of that.

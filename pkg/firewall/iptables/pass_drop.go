@@ -55,11 +55,10 @@ func (f *Filter) dropPass(ctx context.Context, o owner.Owner, c firewall.Claim) 
 
 // dropPassIn drops in one family and flavour.
 func dropPassIn(ctx context.Context, lock *os.File, t *tool, o owner.Owner, addrs []netip.Addr) error {
-	var failed error
-	for range attempts {
+	return again(ctx, func() (looks bool, err error) {
 		s, err := t.loadFilter(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, e := range s.entries {
 			if e.ID == o.ID && e.role == firewall.Forward {
@@ -68,11 +67,8 @@ func dropPassIn(ctx context.Context, lock *os.File, t *tool, o owner.Owner, addr
 		}
 		s.dropAddresses(o, addrs)
 		dissolve(s.raw, &s.toRaw, ledgerChain(o, firewall.Forward))
-		if failed = s.write(ctx, lock, lines{"filter", s.toFilter}, lines{"raw", s.toRaw}); failed == nil || ctx.Err() != nil {
-			break
-		}
-	}
-	return failed
+		return true, s.write(ctx, lock, lines{"filter", s.toFilter}, lines{"raw", s.toRaw})
+	})
 }
 
 // dropAddresses notes the rules of addresses that nobody else has.
