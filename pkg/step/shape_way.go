@@ -28,12 +28,8 @@ func entrance(on *site.Side, host netlink.Link) (parent uint32, priority uint16,
 	return 0, 0, nil
 }
 
-// enter returns the entrance, which it makes where there is none.
-func enter(on *site.Side, h *netlink.Handle, host netlink.Link) (parent uint32, priority uint16, err error) {
-	parent, priority, err = entrance(on, host)
-	if err != nil || parent != 0 {
-		return parent, priority, err
-	}
+// enter makes the entrance where there is none.
+func enter(h *netlink.Handle, host netlink.Link) (parent uint32, priority uint16, err error) {
 	q := &netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: host.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_INGRESS}}
 	if err := h.QdiscAdd(q); err != nil {
 		return 0, 0, unsupported("ingress", err)
@@ -43,20 +39,28 @@ func enter(on *site.Side, h *netlink.Handle, host netlink.Link) (parent uint32, 
 
 // lead leads to the link what comes in by the host's end, and says whether it was not led.
 func (m Mirrored) lead(at *site.Site, host, link netlink.Link) (bool, error) {
-	is, err := led(m.on(at), host, link.Attrs().Index)
-	if err != nil || is {
-		return false, err
+	on := m.on(at)
+	parent, priority, err := entrance(on, host)
+	if err == nil && parent != 0 {
+		if is, err := ledFrom(on, host, parent, link.Attrs().Index); err != nil || is {
+			return false, err
+		}
+		if err := unlead(on, host, 0); err != nil { // to a link that is gone, where all is dropped
+			return false, err
+		}
+		parent, priority, err = entrance(on, host)
 	}
-	if err := unlead(m.on(at), host, 0); err != nil { // to a link that is gone, where all is dropped
-		return false, err
-	}
-	h, err := m.on(at).Handle()
 	if err != nil {
 		return false, err
 	}
-	parent, priority, err := enter(m.on(at), h, host)
+	h, err := on.Handle()
 	if err != nil {
 		return false, err
+	}
+	if parent == 0 {
+		if parent, priority, err = enter(h, host); err != nil {
+			return false, err
+		}
 	}
 	for _, f := range m.ways(host.Attrs().Index, link.Attrs().Index, parent, priority) {
 		if err := h.FilterAdd(f); err != nil {
@@ -86,12 +90,17 @@ func (m Mirrored) ways(host, link int, parent uint32, priority uint16) []*netlin
 	return list
 }
 
-// led says whether what comes in by the host's end is led to a link of one of the indices; 0 is one that is gone.
-func led(on *site.Side, host netlink.Link, to ...int) (bool, error) {
+// led says whether what comes in by the host's end is led to the link of that index.
+func led(on *site.Side, host netlink.Link, to int) (bool, error) {
 	parent, _, err := entrance(on, host)
 	if err != nil || parent == 0 {
 		return false, err
 	}
+	return ledFrom(on, host, parent, to)
+}
+
+// ledFrom says whether a filter of the parent leads to a link of one of the indices; 0 is one that is gone.
+func ledFrom(on *site.Side, host netlink.Link, parent uint32, to ...int) (bool, error) {
 	links, err := on.Conn.Redirects(host.Attrs().Index, parent)
 	return slices.ContainsFunc(links, func(link int) bool { return slices.Contains(to, link) }), err
 }
@@ -103,7 +112,7 @@ func unlead(on *site.Side, host netlink.Link, to int) error {
 		return err
 	}
 	if parent != netlink.HANDLE_MIN_INGRESS {
-		if is, err := led(on, host, 0, to); err != nil || !is {
+		if is, err := ledFrom(on, host, parent, 0, to); err != nil || !is {
 			return err
 		}
 	}
