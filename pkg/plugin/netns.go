@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 )
 
 // Sandbox is what a CNI_NETNS path turned out to be.
@@ -100,11 +101,11 @@ const handed = "TRESTLE_NETNS"
 
 // hand returns the variable's value for a callee that has the namespace open as the descriptor; empty where there is none.
 func (r *Request) hand(fd int) string {
-	var there unix.Stat_t
-	if r.Namespace() < 0 || unix.Fstat(r.Namespace(), &there) != nil {
+	number, err := netns.NumberOf(r.Namespace())
+	if err != nil { // there is none
 		return ""
 	}
-	return fmt.Sprintf("%d:%d", fd, there.Ino)
+	return fmt.Sprintf("%d:%d", fd, number)
 }
 
 // file is the namespace as a file of its own, for a process that inherits it; nil where there is none.
@@ -123,8 +124,7 @@ func receive(by string) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	var there unix.Stat_t
-	if err := unix.Fstat(fd, &there); err != nil || !isNetwork(fd) || strconv.FormatUint(there.Ino, 10) != inode {
+	if there, err := netns.NumberOf(fd); err != nil || !isNetwork(fd) || strconv.FormatUint(there, 10) != inode {
 		return -1, unix.EBADF
 	}
 	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)

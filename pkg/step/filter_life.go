@@ -8,6 +8,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
@@ -22,7 +23,7 @@ func (c Claim) life(s *site.Site) (string, error) {
 	if !c.Role.Shared() || c.Linked || !whole || s.Container == nil {
 		return "", nil
 	}
-	netns, err := inode(s.Container)
+	netns, err := netns.NumberOf(s.Container.NS)
 	if err != nil {
 		return "", err
 	}

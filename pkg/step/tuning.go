@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/backup"
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -132,10 +131,4 @@ func noSetting(side *site.Side, key string) error {
 // ofNamespace says whether a setting is the whole namespace's, and no interface's.
 func ofNamespace(key, ifName string) bool {
 	return !slices.Contains(strings.Split(filepath.Dir(key), "/"), ifName)
-}
-
-func inode(side *site.Side) (uint64, error) {
-	var stat unix.Stat_t
-	err := unix.Fstat(side.NS, &stat)
-	return stat.Ino, err
 }

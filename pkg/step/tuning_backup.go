@@ -13,6 +13,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/backup"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
@@ -64,7 +65,7 @@ func (b Backup) Apply(_ context.Context, s *site.Site) (bool, error) {
 
 // begun returns the backup that is to be completed.
 func (b Backup) begun(s *site.Site, container *site.Side) (*backup.File, string, error) {
-	netns, err := inode(container)
+	number, err := netns.NumberOf(container.NS)
 	if err != nil {
 		return nil, "", err
 	}
@@ -76,11 +77,11 @@ func (b Backup) begun(s *site.Site, container *site.Side) (*backup.File, string,
 	if err != nil {
 		return nil, "", err
 	}
-	if f == nil || f.Netns != 0 && f.Netns != netns {
+	if f == nil || f.Netns != 0 && f.Netns != number {
 		f = new(backup.File)
 	}
 	f.Network, f.ContainerID, f.IfName, _ = b.Owner.Names()
-	f.Netns, f.Linked = netns, b.Linked
+	f.Netns, f.Linked = number, b.Linked
 	return f, path, nil
 }
 

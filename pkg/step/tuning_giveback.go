@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/backup"
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
@@ -26,7 +27,7 @@ func (t Tuning) giveBack(s *site.Site) error {
 		}
 		return nil
 	}
-	if netns, err := inode(s.Container); err != nil || f.Netns != 0 && f.Netns != netns {
+	if number, err := netns.NumberOf(s.Container.NS); err != nil || f.Netns != 0 && f.Netns != number {
 		return err
 	}
 	if err := errors.Join(t.restoreLink(s.Container, f), t.restoreSysctls(s.Container, f)); err != nil {

@@ -13,7 +13,6 @@ import (
 	"slices"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
-	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/deadline"
 	"github.com/trestle-cni/trestle/pkg/dhcp/call"
@@ -22,6 +21,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/grant"
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/plugin"
 )
@@ -58,11 +58,11 @@ func ask(ctx context.Context, r *plugin.Request, socket, method string, reply *t
 
 // located is the configuration, with which namespace this call has opened.
 func located(r *plugin.Request) []byte {
-	var there unix.Stat_t
-	if r.Namespace() < 0 || unix.Fstat(r.Namespace(), &there) != nil {
+	number, err := netns.NumberOf(r.Namespace())
+	if err != nil { // there is none
 		return r.Config
 	}
-	return bytes.Replace(r.Config, []byte("{"), fmt.Appendf(nil, "{%q: %d, ", call.Inode, there.Ino), 1)
+	return bytes.Replace(r.Config, []byte("{"), fmt.Appendf(nil, "{%q: %d, ", call.Inode, number), 1)
 }
 
 func add(ctx context.Context, r *plugin.Request) error {

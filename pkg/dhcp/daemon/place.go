@@ -12,6 +12,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/dhcp/lease"
 	"github.com/trestle-cni/trestle/pkg/dhcp/packet"
+	"github.com/trestle-cni/trestle/pkg/kernel/netns"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
@@ -58,11 +59,10 @@ func look(s *site.Site, ifName string) (p Place, err error) {
 	if err != nil {
 		return p, fmt.Errorf("link %s: %w", ifName, err)
 	}
-	var stat unix.Stat_t
-	if err := unix.Fstat(s.Container.NS, &stat); err != nil {
+	p.Link, p.MAC = link.Attrs().Index, link.Attrs().HardwareAddr
+	if p.Inode, err = netns.NumberOf(s.Container.NS); err != nil {
 		return p, err
 	}
-	p.Inode, p.Link, p.MAC = stat.Ino, link.Attrs().Index, link.Attrs().HardwareAddr
 	if p.Addrs, err = s.Container.Conn.Addrs(p.Link); err != nil {
 		err = fmt.Errorf("addresses of %s: %w", ifName, err)
 	}

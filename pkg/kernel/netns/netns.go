@@ -55,6 +55,13 @@ func Number(path string) uint64 {
 	return stat.Ino
 }
 
+// NumberOf is Number of a namespace that is open.
+func NumberOf(fd int) (uint64, error) {
+	var stat unix.Stat_t
+	err := unix.Fstat(fd, &stat)
+	return stat.Ino, err
+}
+
 // Open opens the namespace of that number by a path that led to it; the error is ESRCH where the name, or the process's number, was used again since. It waits for
 // nobody: the path may be that of a FIFO by now.
 func Open(path string, number uint64) (*os.File, error) {
@@ -62,8 +69,8 @@ func Open(path string, number uint64) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	var stat unix.Stat_t
-	if err = unix.Fstat(int(file.Fd()), &stat); err == nil && stat.Ino != number {
+	there, err := NumberOf(int(file.Fd()))
+	if err == nil && there != number {
 		err = unix.ESRCH
 	}
 	if err != nil {
