@@ -13,22 +13,10 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 	"github.com/trestle-cni/trestle/pkg/owner"
-	"github.com/trestle-cni/trestle/test/nstest"
 )
 
 // TestWatchDeaf stops the watch until the kernel has dropped what it had to tell. What went then, who came and who went, is all known when it goes on, and so is what comes after.
-func TestWatchDeaf(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		list  string
-		rules func(*testing.T) string
-	}{"nftables": {few, ruleset}, "iptables": {fewTabled, saved}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			nstest.Run(t, func(t *testing.T) { deafened(t, c.list, c.rules) })
-		})
-	}
-}
+func TestWatchDeaf(t *testing.T) { ofBoth(t, deafened) }
 
 func deafened(t *testing.T, text string, rules func(*testing.T) string) {
 	s := settleBy(t, text, 2, "udp")

@@ -11,18 +11,7 @@ import (
 )
 
 // TestWatchKilled kills the watch wherever it may be, while all is swept away and somebody is deleted: the next one has all of the living again, and nothing of the dead.
-func TestWatchKilled(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		list  string
-		rules func(*testing.T) string
-	}{"nftables": {few, ruleset}, "iptables": {fewTabled, saved}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			nstest.Run(t, func(t *testing.T) { killedWatch(t, c.list, c.rules) })
-		})
-	}
-}
+func TestWatchKilled(t *testing.T) { ofBoth(t, killedWatch) }
 
 func killedWatch(t *testing.T, text string, rules func(*testing.T) string) {
 	s := settleBy(t, text, 2, "udp")
@@ -80,18 +69,7 @@ func killedWatch(t *testing.T, text string, rules func(*testing.T) string) {
 
 // TestWatchInFlight sweeps all away again and again while a container is attached, and while it is detached: whatever of him was there when, he has all that another has, once,
 // and then nothing.
-func TestWatchInFlight(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		list  string
-		rules func(*testing.T) string
-	}{"nftables": {few, ruleset}, "iptables": {fewTabled, saved}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			nstest.Run(t, func(t *testing.T) { inFlight(t, c.list, c.rules) })
-		})
-	}
-}
+func TestWatchInFlight(t *testing.T) { ofBoth(t, inFlight) }
 
 func inFlight(t *testing.T, text string, rules func(*testing.T) string) {
 	s := settleBy(t, text, 1, "udp")

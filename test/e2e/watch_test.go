@@ -126,9 +126,8 @@ const few = `{"cniVersion": "1.1.0", "name": "net", "plugins": [
 var fewTabled = strings.NewReplacer(`"macspoofchk": true,`, `"ipMasqBackend": "iptables",`, `{"type": "portmap",`, `{"type": "portmap", "backend": "iptables",`,
 	`{"type": "firewall"}`, `{"type": "firewall", "backend": "iptables"}`).Replace(few)
 
-// TestWatchRevivesNobody deletes a container while everything is flushed, many times: of who is deleted nothing is made again, whoever is faster; who has his
-// address next has nothing of his, and the others have all that they had.
-func TestWatchRevivesNobody(t *testing.T) {
+// ofBoth has each backend tried, in a host of its own: by its list, and what tells its rules.
+func ofBoth(t *testing.T, try func(t *testing.T, list string, rules func(*testing.T) string)) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		list  string
@@ -136,10 +135,14 @@ func TestWatchRevivesNobody(t *testing.T) {
 	}{"nftables": {few, ruleset}, "iptables": {fewTabled, saved}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			nstest.Run(t, func(t *testing.T) { revivesNobody(t, c.list, c.rules) })
+			nstest.Run(t, func(t *testing.T) { try(t, c.list, c.rules) })
 		})
 	}
 }
+
+// TestWatchRevivesNobody deletes a container while everything is flushed, many times: of who is deleted nothing is made again, whoever is faster; who has his
+// address next has nothing of his, and the others have all that they had.
+func TestWatchRevivesNobody(t *testing.T) { ofBoth(t, revivesNobody) }
 
 func revivesNobody(t *testing.T, text string, rulesOf func(*testing.T) string) {
 	s := settleBy(t, text, 2, "udp")
