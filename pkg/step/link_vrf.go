@@ -130,6 +130,7 @@ func (v VRF) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	}
 	joined := false
 	if err == nil {
+		answersForItself(s, container, v.IfName)
 		joined, err = at.join(ctx)
 	}
 	if err != nil && made {
@@ -226,6 +227,7 @@ func (v VRF) Undo(ctx context.Context, s *site.Site) error {
 		if err := at.leave(ctx, s, vrf.Table); err != nil {
 			return err
 		}
+		answersAsOthers(s, s.Container, v.IfName)
 	}
 	if name == "" {
 		return nil

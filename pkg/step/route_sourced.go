@@ -73,6 +73,7 @@ func (r Sourced) Apply(ctx context.Context, s *site.Site) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	answersForItself(s, container, r.IfName)
 	lacks := v.lacks()
 	if len(lacks.rules)+len(lacks.routes)+len(lacks.spare) == 0 {
 		return false, nil
@@ -174,6 +175,9 @@ func (r Sourced) Undo(ctx context.Context, s *site.Site) error {
 			err = nil
 		}
 		errs = append(errs, err)
+	}
+	if v.index != 0 {
+		answersAsOthers(s, s.Container, r.IfName)
 	}
 	return fault.Join(errs...)
 }
