@@ -32,6 +32,8 @@ type Result struct {
 	Took   time.Duration `json:"took"`
 	Series []Series      `json:"series"`
 	Notes  []string      `json:"notes,omitempty"` // what was not measured, and why
+
+	printed string // once it was asked for
 }
 
 // Series is one verb of one contestant in one column.

@@ -97,9 +97,14 @@ func fact(file, key string) string {
 	return "unknown"
 }
 
-// write writes the report, the numbers and the plots.
+// write writes the numbers, by which all else can be made again (-from), then the report, whose intervals take a minute, and the plots.
 func (r *Report) write(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	numbers, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "report.json"), append(numbers, '\n'), 0o644))
+	if err != nil {
 		return err
 	}
 	var text strings.Builder
@@ -108,7 +113,5 @@ func (r *Report) write(dir string) error {
 		text.WriteString("\n" + result.text())
 	}
 	text.WriteString("\n" + r.judge())
-	numbers, err := json.Marshal(r)
-	return errors.Join(err, os.WriteFile(filepath.Join(dir, "report.txt"), []byte(text.String()), 0o644),
-		os.WriteFile(filepath.Join(dir, "report.json"), append(numbers, '\n'), 0o644), r.plot(dir))
+	return errors.Join(os.WriteFile(filepath.Join(dir, "report.txt"), []byte(text.String()), 0o644), r.plot(dir))
 }

@@ -34,6 +34,13 @@ func (r *Result) columns() (names []string) {
 // text is the table for people: medians with the ratio to the peer, to the floor with the form's process starts, and to the first column, each
 // with its 95 % interval.
 func (r *Result) text() string {
+	if r.printed == "" {
+		r.printed = r.print()
+	}
+	return r.printed
+}
+
+func (r *Result) print() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s, %d rounds, %s)\n", r.Title, r.Scenario, r.Rounds, r.Took)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
