@@ -92,7 +92,9 @@ func TestNothingOfBeforeByOthers(t *testing.T) {
 	if space.Tun() { // who may not is told so: tap.txtar
 		kinds = append(kinds, taps)
 	}
-	nothingOfBeforeByOthers(t, kinds...)
+	for _, backend := range backends {
+		nothingOfBeforeByOthers(t, backend, kinds...)
+	}
 }
 
 // The plugins that make an interface without another end on the host, each with what it needs there.
@@ -102,17 +104,20 @@ const (
 	devices  = `"host-device", "device": "up1"`
 )
 
-func nothingOfBeforeByOthers(t *testing.T, kinds ...string) {
+// kindName is the plugin's.
+func kindName(kind string) string {
+	name, _, _ := strings.Cut(strings.Trim(kind, `"`), `"`)
+	return name
+}
+
+func nothingOfBeforeByOthers(t *testing.T, backend string, kinds ...string) {
 	for _, kind := range kinds {
-		for _, backend := range backends {
-			name, _, _ := strings.Cut(strings.Trim(kind, `"`), `"`)
-			t.Run(name+"/"+backend, func(t *testing.T) {
-				t.Parallel()
-				nstest.Run(t, func(t *testing.T) {
-					shell(t, nothingOfBeforeByOther, os.Getenv(pluginsVar), reference.Newest.Dir, backend, kind)
-				})
+		t.Run(kindName(kind)+"/"+backend, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				shell(t, nothingOfBeforeByOther, os.Getenv(pluginsVar), reference.Newest.Dir, backend, kind)
 			})
-		}
+		})
 	}
 }
 

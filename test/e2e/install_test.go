@@ -191,9 +191,10 @@ func TestUninstallRefuses(t *testing.T) {
 		return `{"backend": "` + backend + `", ` + published(fmt.Sprintf(forwarded, 8080))[1:]
 	}
 	for name, c := range map[string]struct{ plugin, config string }{
-		"a link":             {"bridge", network(hostLocal(subnet))},
-		"ports":              {"portmap", ports("nftables")},
-		"ports, by iptables": {"portmap", ports("iptables")},
+		"a link":                 {"bridge", network(hostLocal(subnet))},
+		"a link inside, by hand": {"macvlan", network(`"type": "macvlan", "master": "up0", ` + hostLocal(subnet))},
+		"ports":                  {"portmap", ports("nftables")},
+		"ports, by iptables":     {"portmap", ports("iptables")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -201,6 +202,7 @@ func TestUninstallRefuses(t *testing.T) {
 				must(t, os.Setenv("PATH", os.Getenv(pathVar)+":/usr/sbin:/sbin"))
 				dir := installation(t)
 				nstest.Namespace(t, "c1")
+				shell(t, "ip link add up0 type veth peer name up1; ip link set up0 up")
 				succeed(t, "ADD", c.plugin, "c1", c.config)
 				during := snapshot.Take(t)
 				if out, err := operated("uninstall", dir); err == nil || !strings.Contains(out, "1 attachments are of these plugins, as net/c1/eth0") {

@@ -142,10 +142,22 @@ func TestKernelOddTables(t *testing.T) {
 	oddly(t, scripts)
 }
 
-// TestKernelNothingOfBefore is TestNothingOfBeforeByOthers of links that not every kernel has.
+// TestKernelNothingOfBefore is TestNothingOfBeforeByOthers of links that not every kernel has. What is left in a packet filter, and found there, does not depend on the link, and by
+// iptables it is mostly programs that start: one of them has that.
 func TestKernelNothingOfBefore(t *testing.T) {
-	nothingOfBeforeByOthers(t, `"ipvlan", "master": "up0"`, `"vlan", "master": "up0", "vlanId": 5`, `"dummy"`)
+	nothingOfBeforeByOthers(t, "nftables", ipvlans, dummies)
+	nothingOfBeforeByOthers(t, "iptables", vlans)
 }
+
+// The same of links that not every kernel has.
+const (
+	ipvlans = `"ipvlan", "master": "up0"`
+	vlans   = `"vlan", "master": "up0", "vlanId": 5`
+	dummies = `"dummy"`
+)
+
+// TestKernelUninstallRefuses is TestUninstallRefusesWithoutAnEnd of these.
+func TestKernelUninstallRefuses(t *testing.T) { uninstallRefuses(t, ipvlans, vlans, dummies) }
 
 // fitsThere are the numbers with which an ADD of what not every kernel has succeeds where it has it.
 var fitsThere = map[string]string{

@@ -22,6 +22,7 @@ type Promise struct {
 	Ports     []Port       // published; their targets are not told
 	Masked    bool         // it leaves with the host's address
 	Resized   bool         // its end has an MTU of its own
+	Apart     bool         // a plugin of one of our names made it, without another end on the host
 	Settings  []known.Setting
 }
 
@@ -41,8 +42,9 @@ type memory struct {
 // lists says whether one of the plugins is such a one.
 func (m *memory) lists(is func(known.Plugin) bool) bool { return slices.ContainsFunc(m.plugins, is) }
 
-func runsList(p known.Plugin) bool { return p.Part == known.List }
-func unmarked(p known.Plugin) bool { return p.Unmarked }
+func runsList(p known.Plugin) bool       { return p.Part == known.List }
+func unmarked(p known.Plugin) bool       { return p.Unmarked }
+func makesInterface(p known.Plugin) bool { return p.Part == known.Interface && !p.Unmarked }
 
 // has says whether the address was given.
 func (m *memory) has(a netip.Addr) bool { return slices.Contains(m.Addresses, a) }
@@ -65,6 +67,7 @@ func remember(e cache.Entry) *memory {
 	var result answer
 	_ = json.Unmarshal(e.Result, &result)
 	m.addResult(result)
+	m.Apart = m.device && len(m.hostLinks) == 0 && m.lists(makesInterface)
 	return m
 }
 

@@ -3,25 +3,19 @@ package tool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
-	"github.com/trestle-cni/trestle/pkg/firewall"
-	"github.com/trestle-cni/trestle/pkg/firewall/host"
 	"github.com/trestle-cni/trestle/pkg/kernel/filelock"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
-	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
 // Installation is a set of plugins' names in a runtime's directory, all of them links to one binary.
@@ -45,6 +39,7 @@ func (i Installation) path(name ...string) string {
 // Install puts this binary and its names in place. Every name is renamed over in one step: whoever runs the old file goes on with it, and no
 // call finds a name missing or a file that is being written. Where an installer was ended, the next one of either kind begins.
 func (i Installation) Install() (did installAnswer, err error) {
+	defer unix.Umask(unix.Umask(0o022)) // plugins are for all who run containers, be the installer's own files as private as they are
 	dir, err := i.alone()
 	if err != nil {
 		return did, err
@@ -238,35 +233,4 @@ func (i Installation) restore(name string, did *installAnswer) error {
 		return nil
 	}
 	return err
-}
-
-// noneAttached fails while this host has something that our plugins made and nobody else's could delete: links, rules for a container, ports
-// of one that another main plugin attached.
-func noneAttached(ctx context.Context) error {
-	links, err := netlink.LinkList()
-	if err != nil {
-		return err
-	}
-	owners := make(map[owner.ID]string)
-	for _, link := range links {
-		if o, ok := owner.Parse(link.Attrs().Alias); ok {
-			owners[o.ID] = o.Text
-		}
-	}
-	filter := host.Open(host.Choice{})
-	defer filter.Close()
-	for _, role := range firewall.Roles() {
-		holders, err := filter.Owners(ctx, role, [8]byte{})
-		if err != nil {
-			return fmt.Errorf("packet filter: %w", err)
-		}
-		for _, h := range holders {
-			owners[h.ID] = h.Text
-		}
-	}
-	if len(owners) == 0 {
-		return nil
-	}
-	return fault.New(fault.Taken, "delete those containers first (drain the node); what no container is left for goes with a GC of its network",
-		"%d attachments are of these plugins, as %s", len(owners), slices.Min(slices.Collect(maps.Values(owners))))
 }

@@ -49,7 +49,7 @@ func uninstallCommand(bundle plugin.Bundle, names []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "uninstall --bin-dir DIR",
 		Short: "Take the plugins away again, and put back what they replaced",
-		Long: "Refuses while this host has links or rules of these plugins: what comes after could not delete them. Delete the containers first\n" +
+		Long: "Refuses while containers of these plugins live on this host: what comes after could not delete them. Delete them first\n" +
 			"(drain the node). What the plugins shared on the host goes along: empty tables, and files beside the reservations.",
 		Example: "  trestle uninstall --bin-dir /opt/cni/bin",
 		Args:    cobra.NoArgs,

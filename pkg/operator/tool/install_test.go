@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
@@ -101,6 +103,25 @@ func TestInstallAndUninstall(t *testing.T) {
 	var said strings.Builder
 	if err := errors.Join(err, did.print(&said, false)); err != nil || said.String() != i.Dir+": nothing of ours was there\n" {
 		t.Errorf("uninstalled twice: %v, %q", err, said.String())
+	}
+}
+
+// Whoever runs containers may run the plugins, be an installer's own files for himself alone; which they are again afterwards.
+func TestInstalledForAll(t *testing.T) {
+	old := unix.Umask(0o077)
+	defer unix.Umask(old)
+	i := Installation{Dir: filepath.Join(t.TempDir(), "opt", "bin"), Names: names, Make: true, Replace: true}
+	install(t, i)
+	write(t, "theirs", i.Dir, "later")
+	i.Names = append(i.Names, "later")
+	install(t, i)
+	for _, name := range append(i.Names, "", "..", aside) {
+		if info, err := os.Lstat(filepath.Join(i.Dir, name)); err != nil || info.Mode().Perm() != 0o755 {
+			t.Errorf("%q: %v, %v", name, info, err)
+		}
+	}
+	if mask := unix.Umask(0o077); mask != 0o077 {
+		t.Errorf("files of the installer's have lost %o", mask)
 	}
 }
 
