@@ -152,7 +152,7 @@ man:
 	@go run ./docs/man man
 
 release:
-	@go -C deploy run ./release -version $(VERSION) $(if $(ARCH),-arch $(ARCH))
+	@go -C deploy run ./release -version $(VERSION) $(if $(ARCH),-arch $(ARCH)) $(if $(MINISIGN_KEY),-key "$$(realpath -- '$(MINISIGN_KEY)')")
 
 test-release:
 	@test/need $(TRIERS)

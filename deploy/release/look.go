@@ -16,13 +16,13 @@ var (
 	// A package's version has no hyphen but that before its own part, so what comes before a release is told by dots.
 	versions = regexp.MustCompile(`^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z]+(\.[0-9A-Za-z]+)*)?$`)
 	entries  = regexp.MustCompile(`(?m)^## (v\S+)`)
-	// named finds the version in the name of a release's file, of its image, and in the chart.
+	// named finds the version in the name of a release's file, of its image in whatever registry, and in the chart.
 	named = regexp.MustCompile(`(?m)(?:(?:trestle|cni-plugins)[a-z0-9-]*[-_]v?(\d[0-9A-Za-z.~-]*?)(?:-1[._]\w+\.(?:deb|rpm)|\.tgz|\.tar)\b|` +
-		imageName + `:(\S+)|^(?:appVersion|version): (\S+))`)
+		`/` + bundleName + `:([0-9A-Za-z.-]+)|^(?:appVersion|version): (\S+))`)
 )
 
 // told are the pages and manifests that name the version.
-var told = []string{"README.md", "docs/node.md", "deploy/README.md", "deploy/kubernetes/*/*.yaml"}
+var told = []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "deploy/README.md", "deploy/kubernetes/*/*.yaml", "deploy/kubernetes/chart/templates/*"}
 
 // look reads what is to be released, and refuses what could not be made again: a tree that is no commit, a version without its entry in CHANGELOG.md.
 func (r *release) look() error {
@@ -97,6 +97,12 @@ func (r *release) stamp() error {
 	commit, seconds, _ := strings.Cut(said, " ")
 	since, err := strconv.ParseInt(seconds, 10, 64)
 	r.commit, r.date = commit, time.Unix(since, 0).UTC()
+	return err
+}
+
+// clone writes what was committed into a folder, byte by byte, whatever line ends a releaser's git prefers.
+func (r *release) clone(dir string) error {
+	_, err := r.with([]string{"GIT_ATTR_NOSYSTEM=1"}, "git", "-c", "core.autocrlf=false", "-c", "core.eol=lf", "-c", "core.attributesFile=/dev/null", "clone", "--quiet", ".", dir)
 	return err
 }
 

@@ -57,6 +57,11 @@ func (r *release) run(arches []string) error {
 	}
 	defer os.RemoveAll(stage)
 	r.stage = stage
+	tree := filepath.Join(stage, "tree") // what git passes over here is in no other folder, so nothing is read here any more
+	if err := r.clone(tree); err != nil {
+		return err
+	}
+	r.Root = tree
 	if err := r.prepare(); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ var overflows = []struct{ file, line, instead string }{
 // narrowed is a copy of the tree with its libraries in it, and these lines mended. A line that is there no more has to go from the list.
 func (r *release) narrowed() (string, error) {
 	dir := filepath.Join(r.stage, "narrow")
-	if _, err := r.output("git", "clone", "--quiet", ".", dir); err != nil {
+	if err := r.clone(dir); err != nil {
 		return "", err
 	}
 	if _, err := r.output("go", "-C", dir, "mod", "vendor"); err != nil {

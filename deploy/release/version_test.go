@@ -55,11 +55,11 @@ func TestNames(t *testing.T) {
 			}
 		}
 		write("`apt install ./trestle_" + packed + "-1_amd64.deb` `./trestle-" + packed + "-1.x86_64.rpm` `trestle-linux-amd64-" + version + ".tgz` " +
-			imageName + ":" + version + "\ntrestle-linux-ARCH-VERSION.tgz, the reference 1.10.0\n")
+			"`" + imageName + ":" + version + "` skopeo copy oci-archive:x docker://REGISTRY/trestle:" + version + "\ntrestle-linux-ARCH-VERSION.tgz, the reference 1.10.0\n")
 		if err := r.names(); err != nil {
 			t.Errorf("%s: %v", version, err)
 		}
-		for _, other := range []string{"trestle_0.1.0-1_amd64.deb", "trestle-0.1.0-1.x86_64.rpm", "cni-plugins-linux-arm64-v0.1.0.tgz", "trestle-image-v0.1.0.tar", imageName + ":v0.1.0", "\nappVersion: v0.1.0"} {
+		for _, other := range []string{"trestle_0.1.0-1_amd64.deb", "trestle-0.1.0-1.x86_64.rpm", "cni-plugins-linux-arm64-v0.1.0.tgz", "trestle-image-v0.1.0.tar", imageName + ":v0.1.0", "docker://REGISTRY/trestle:v0.1.0", "\nappVersion: v0.1.0"} {
 			write("`" + other + "`")
 			if err := r.names(); err == nil || !strings.Contains(err.Error(), "README.md: ") {
 				t.Errorf("%s: %s: %v", version, other, err)
@@ -101,5 +101,29 @@ func TestBeforeARelease(t *testing.T) {
 	must(t, dir, "dpkg", "--compare-versions", version, "gt", "1.1.9-1")
 	if all := names(t, dir); len(all) != 2 || !strings.HasPrefix(all[0], "trestle-1.2.0~rc.1-1.") {
 		t.Errorf("made %v", all)
+	}
+}
+
+// called are the architectures as Debian and Fedora have them.
+var called = map[string]struct{ deb, rpm string }{
+	"amd64": {"amd64", "x86_64"}, "arm64": {"arm64", "aarch64"}, "arm": {"armhf", "armv6hl"}, "ppc64le": {"ppc64el", "ppc64le"}, "s390x": {"s390x", "s390x"},
+	"riscv64": {"riscv64", "riscv64"}, "loong64": {"loong64", "loongarch64"}, "mips64le": {"mips64el", "mips64el"},
+}
+
+// A package is found where its distribution looks for it, says what it is for, and has the archive's binary. What an rpm says test/rpm.sh asks it.
+func TestPackagesOfArchitectures(t *testing.T) {
+	packed := strings.ReplaceAll(made.version[1:], "-", "~")
+	for arch := range arches() {
+		dir, as := t.TempDir(), called[arch]
+		deb := filepath.Join(made.dir, "trestle_"+packed+"-1_"+as.deb+".deb")
+		if said := strings.TrimSpace(must(t, dir, "dpkg-deb", "--field", deb, "Architecture")); said != as.deb {
+			t.Errorf("%s says that it is for %s", deb, said)
+		}
+		must(t, dir, "dpkg-deb", "--extract", deb, "deb")
+		must(t, dir, "tar", "xzf", archive(bundleName, arch), "./trestle")
+		must(t, dir, "cmp", "trestle", "deb/usr/bin/trestle")
+		if _, err := os.Stat(filepath.Join(made.dir, "trestle-"+packed+"-1."+as.rpm+".rpm")); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -3,6 +3,9 @@
 . /run/test/library.sh
 later=$(ls /run/tools/later/trestle-*.rpm)
 rpm() { command rpm --dbpath /var/lib/rpm-test "$@"; }
+for file in /run/release/*.rpm; do # of any architecture: that is in its name
+	same "$file" "${file%.*.rpm}.$(rpm --query --package --queryformat '%{ARCH}' "$file").rpm"
+done
 mkdir -p /opt/cni/bin
 echo theirs >/opt/cni/bin/bridge
 quiet rpm --install --nodeps "$rpm"
