@@ -25,34 +25,32 @@ func find(series, cache string) (Kernel, error) {
 	if !regexp.MustCompile(`^[0-9]+\.[0-9]+$`).MatchString(series) {
 		return Kernel{}, fmt.Errorf("kernel %q: want a series, such as 6.1", series)
 	}
-	name, err := newest(series)
+	k, failed := listed(series, cache)
+	if failed == nil {
+		return k, nil
+	}
+	// There may be no lists yet, or those of before the last point release, whose package the archive has no more.
+	if _, err := run("apt-get", "update", "-qq"); err != nil {
+		return k, fmt.Errorf("%w\nkernel %s: no new package lists: %w", failed, series, err)
+	}
+	return listed(series, cache)
+}
+
+// listed is the newest kernel of the series that the package lists have, from the cache or else from the archive.
+func listed(series, cache string) (Kernel, error) {
+	out, err := run("apt-cache", "pkgnames", "linux-image-"+series)
 	if err != nil {
 		return Kernel{}, err
+	}
+	name := latest(series, strings.Fields(out))
+	if name == "" {
+		return Kernel{}, fmt.Errorf("kernel %s: the archive has no package linux-image-%s.*-amd64 (apt-cache pkgnames linux-image)", series, series)
 	}
 	k := Kernel{Series: series, Package: name, Dir: filepath.Join(cache, name), Release: strings.TrimPrefix(name, "linux-image-")}
 	if _, err := os.Stat(k.Dir); err == nil {
 		return k, nil
 	}
 	return k, k.fetch(cache)
-}
-
-// newest asks the package lists, and asks for new ones if there is none in them; names change with every point release.
-func newest(series string) (string, error) {
-	for _, refresh := range []bool{false, true} {
-		if refresh {
-			if _, err := run("apt-get", "update", "-qq"); err != nil {
-				return "", fmt.Errorf("kernel %s: no package lists: %w", series, err)
-			}
-		}
-		out, err := run("apt-cache", "pkgnames", "linux-image-"+series)
-		if err != nil {
-			return "", err
-		}
-		if name := latest(series, strings.Fields(out)); name != "" {
-			return name, nil
-		}
-	}
-	return "", fmt.Errorf("kernel %s: the archive has no package linux-image-%s.*-amd64 (apt-cache pkgnames linux-image)", series, series)
 }
 
 // latest picks the newest general kernel of the series: 6.1.0-56-amd64, 6.12.117+deb12-amd64; none for a cloud, for real time, or unsigned.

@@ -41,6 +41,34 @@ func TestNoSuchSeries(t *testing.T) {
 	}
 }
 
+// TestListsOfBefore asks that a kernel is found whose name is newer than this machine's lists: what they have the archive has no more.
+func TestListsOfBefore(t *testing.T) {
+	bin, cache := t.TempDir(), t.TempDir()
+	for tool, does := range map[string]string{
+		"apt-cache": `echo linux-image-6.1.0-56-amd64; [ ! -e "$0.new" ] || echo linux-image-6.1.0-57-amd64`,
+		"apt-get":   `case "$1 $3" in "update ") : >"${0%get}cache.new";; "download linux-image-6.1.0-57-amd64") : >one.deb;; *) echo 404 Not Found >&2; exit 100;; esac`,
+		"dpkg":      `/bin/mkdir "$3"`,
+		"depmod":    ``,
+	} {
+		if err := os.WriteFile(filepath.Join(bin, tool), []byte("#!/bin/sh\n"+does+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin)
+	for range 2 { // the second time from the cache
+		k, err := find("6.1", cache)
+		if _, missing := os.Stat(k.Dir); err != nil || missing != nil || k.Package != "linux-image-6.1.0-57-amd64" {
+			t.Errorf("%+v, %v, %v", k, err, missing)
+		}
+	}
+	if err := os.Remove(filepath.Join(bin, "dpkg")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := find("6.1", t.TempDir()); err == nil || !strings.Contains(err.Error(), "dpkg") {
+		t.Errorf("without dpkg: %v", err)
+	}
+}
+
 // TestAlone asks that a busybox with libraries is refused before it is booted in vain.
 func TestAlone(t *testing.T) {
 	sh, err := exec.LookPath("sh")

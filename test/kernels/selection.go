@@ -48,7 +48,7 @@ var whole = []batch{
 	{name: "laws of the newer kernel's links", series: "6.12", packages: []string{"./test/laws"}, run: "TestLaws/^(" + links + ")/^(1|5|10)-|TestLaws/^(" + richest + ")/^(2|3)-"},
 	{name: "networks as runtimes ask for them", series: "6.12", packages: []string{"./test/e2e"},
 		scripts: "conf-(10|21|4.|50|51|6.|7.|8[0-3])-.*|barred|chain|check|collect|containerd|del|gc|host-device-network|kinds|log|multus|podman|twofold",
-		run: "^(TestKernelLinksInterchange|TestKernelNothingOfBefore|TestKernelTraceOnParents|TestNamespacePaths|TestTwice)$|^TestAttacks$/./nftables|^TestFirewallMatrix$/^nftables-(DROP-open|ACCEPT-isolated)$|" +
+		run: "^(TestKernelLinksInterchange|TestKernelNothingOfBefore|TestKernelUninstallRefuses|TestKernelTraceOnParents|TestNamespacePaths|TestTwice)$|^TestAttacks$/./nftables|^TestFirewallMatrix$/^nftables-(DROP-open|ACCEPT-isolated)$|" +
 			"^TestKernelScripts$/^(conf-.*|kinds|lint|multus)$"},
 
 	{name: "the guest itself, and cnitool", packages: []string{"./test/kernels/guest"}},
@@ -69,15 +69,17 @@ const richest = "bridge-vlan-|dummy-dual-stack.json|ipvlan-dual-stack.json|vlan-
 // traffic are the scripts about one plugin, or about what it is for.
 const traffic = "conf-(20|22|30|52|88)-.*|firewall|host-device|inside|loopback|macvlan|netkit|ptp|repair|tap|tuning"
 
-// selection is what CI runs of it, a quarter of an hour's worth: all that the kernel below `make test` cannot, on one of the kernels, and what is done
-// otherwise on an older one. Laws are those about what a kernel makes, removes and tells.
+// selection is what CI runs of it, within a quarter of an hour: all that the kernel below `make test` cannot, on one of the kernels, so that both are busy for
+// as long, and what is done otherwise on an older one. Laws are those about what a kernel makes, removes and tells.
 var selection = []batch{
 	{name: "the guest itself", packages: []string{"./test/kernels/guest"}, skip: "TestCnitool|TestDropCosts"},
 	{name: "steps", packages: []string{"./pkg/step"}, run: "VLAN|VRF|TestBridgeWithoutFiltering|TestReusedAddress|TestAnnounce|TestLocalhost"},
 	{name: "elements without a new expiry", series: "6.1", packages: []string{"./pkg/firewall/nft"}, run: "TestFilter|TestExpiry|TestGeneration"},
 	{name: "deaths of namespaces", packages: []string{"./pkg/ipam"}, run: "Death"},
 	{name: "VLANs, fq_codel and networks, with traffic", series: "6.1", packages: []string{"./test/e2e"},
-		run: "TestKernel|TestFairQueue|TestBandwidthDrift|TestScripts/conf-"},
+		run: "TestKernel(Scripts|LinksInterchange|TraceOnParents)$|TestFairQueue|TestBandwidthDrift|TestScripts/conf-"},
+	{name: "odd parents, lists and numbers, and what another suite left", series: "6.12", packages: []string{"./test/e2e"},
+		run: "TestKernel(OddParents|OddTables|Numbers|NothingOfBefore|UninstallRefuses)$"},
 	{name: "laws", series: "6.12", packages: []string{"./test/laws"}, run: "TestLaws/^(" + links + ")" + made},
 }
 
