@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // The page on debugging has a column for each exit status that the manual has.
@@ -13,11 +15,15 @@ func TestStatusesOnThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, table, _ := strings.Cut(string(page), "| command | 0 | 1 | 2 |\n")
-	for _, command := range []string{"ls", "show", "context", "graph", "trace", "doctor", "gc", "repair", "lint", "install", "uninstall"} {
-		statuses, _ := Manual(command)
+	each(func(c *cobra.Command) {
+		command := "`" + c.Name() + "`"
+		if c.Name() == "plugin" {
+			command = "a plugin"
+		}
+		statuses, _ := Manual(c.Name())
 		found := 0
 		for line := range strings.Lines(table) {
-			if columns := strings.Split(line, "|"); len(columns) == 6 && strings.Contains(columns[1], "`"+command+"`") {
+			if columns := strings.Split(line, "|"); len(columns) == 6 && strings.Contains(columns[1], command) {
 				for _, meaning := range columns[2:5] {
 					if strings.TrimSpace(meaning) != "" {
 						found++
@@ -28,5 +34,5 @@ func TestStatusesOnThePage(t *testing.T) {
 		if found != len(statuses) {
 			t.Errorf("%s: the page has %d statuses, the manual %d", command, found, len(statuses))
 		}
-	}
+	})
 }
