@@ -122,6 +122,26 @@ func TestAmong(t *testing.T) {
 	}
 }
 
+// The tool's commands look at those who are there, and each takes its time.
+func TestTool(t *testing.T) {
+	w, err := build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := measure(Scenario{Name: "tool", Rounds: 2, Columns: among("", "", 1, 3), only: []string{operator}}, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Series) != 2*len(asked) {
+		t.Errorf("%d series", len(r.Series))
+	}
+	for _, s := range r.Series {
+		if s.Failed > 0 || len(s.Seen.All(nil)) != 2 || s.Seen.Median(nil) <= 0 || s.CPU <= 0 {
+			t.Errorf("%s %s: %+v", s.Verb, s.Column.Name, s)
+		}
+	}
+}
+
 // Pods are present on as many networks as they need: a bridge has no room for all.
 func TestFill(t *testing.T) {
 	m, err := prepare(Contestant{Name: "inside", driver: host.Inside, one: true, lists: true}, plain(""), 1, nil)

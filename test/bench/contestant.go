@@ -26,6 +26,9 @@ type Contestant struct {
 // filled is ours where nothing is measured but what the pods of a host meet: what all forms leave in the kernel is the same.
 const filled = "ours"
 
+// operator is the tool, which is asked about those who are present.
+const operator = "trestle"
+
 // contestants are all that take part, the peers first.
 func (w works) contestants(s Scenario) (list []Contestant) {
 	for _, p := range w.peers {
@@ -40,8 +43,9 @@ func (w works) contestants(s Scenario) (list []Contestant) {
 		{Name: "a start, bridge", driver: host.Program, dir: filepath.Join(w.separate, "bridge")},
 		{Name: "a start, bundle", driver: host.Program, dir: filepath.Join(w.bundle, "bridge")},
 		{Name: filled, driver: host.Inside, one: true},
+		{Name: operator, driver: host.Tool, dir: filepath.Join(w.bundle, "trestle")},
 	} {
-		if s.only == nil && c.Name != filled || slices.Contains(s.only, c.Name) {
+		if s.only == nil && c.Name != filled && c.Name != operator || slices.Contains(s.only, c.Name) {
 			list = append(list, c)
 		}
 	}

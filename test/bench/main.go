@@ -2,7 +2,7 @@
 //
 //	go run ./test/bench                      the tables in a few minutes (make bench)
 //	go run ./test/bench -long                with 10,000 pods, the reference with 1,000 and with 500 ports, and more rounds
-//	go run ./test/bench -only one            one scenario: one, execs, family, ports, tcp, pods, backend, podman, pairs, firewall, parallel, mix, reach
+//	go run ./test/bench -only one            one scenario: one, execs, family, ports, tcp, pods, backend, podman, pairs, firewall, parallel, mix, tool, reach
 //	PEERS="name=dir ..." go run ./test/bench others' plugins, too
 //
 // Each contestant has a host of its own (namespaces of network and mounts), so nothing of the machine is touched. In each round all contestants do the

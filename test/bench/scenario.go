@@ -61,6 +61,7 @@ func scenarios(o options) []Scenario {
 			costly: true, shared: true},
 		{Name: "parallel", Title: "Many at a time", Rounds: 4, Columns: parallel(), only: ways},
 		{Name: "mix", Title: "ADDs and DELs by turns, 16 at a time", Rounds: 4, Columns: []Column{mixed()}, only: ways},
+		{Name: "tool", Title: "The operator's tool, by containers present", Rounds: 5, Columns: among("", "", 1, 100, 1000), only: []string{operator}, costly: true},
 		{Name: "reach", Title: "By published ports, flows through the first and the last", Rounds: 80, Columns: reaches(o.long), only: []string{filled},
 			costly: true, why: "to publish so many by their own ADDs takes minutes to hours"},
 	}

@@ -19,6 +19,9 @@ import (
 // Program is the driver that runs a program and waits for it, with the means by which libcni runs a plugin.
 const Program = "program"
 
+// Tool is the driver that runs an operator's command, which is what the verb says, of the program that Dir is.
+const Tool = "tool"
+
 // cache is libcni's folder for the results of ADD.
 const cache = "/var/lib/cni"
 
@@ -141,4 +144,22 @@ func start(o Order) (driver, error) {
 		}
 		return nil
 	}, nil
+}
+
+// tool runs a command of the operator's, who has one network, in a folder of its own. A finding of doctor's that is no error is none here.
+func tool(o Order) (driver, error) {
+	const networks = "/run/networks"
+	err := os.MkdirAll(networks, 0o755)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(networks, "bench.conflist"), o.Conflist, 0o644)
+	}
+	return func(ctx context.Context, verb string, _ int) error {
+		cmd := exec.CommandContext(ctx, o.Dir, strings.Fields(verb)...)
+		cmd.Env = append(os.Environ(), "NETCONFPATH="+networks, "CNI_PATH="+filepath.Dir(o.Dir))
+		out, err := cmd.CombinedOutput()
+		if len(out) == 0 || err != nil && cmd.ProcessState.ExitCode() != 1 {
+			return fmt.Errorf("%s: %w\n%s", verb, err, out)
+		}
+		return nil
+	}, err
 }

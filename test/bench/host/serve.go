@@ -79,6 +79,8 @@ func (s *Server) driver(o Order) (driver, error) {
 		return start(o)
 	case Inside:
 		return s.inside(o)
+	case Tool:
+		return tool(o)
 	case "":
 		return s.through(o, o.Dir, outside(o))
 	}
