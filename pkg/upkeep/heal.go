@@ -174,8 +174,3 @@ func (w *watch) leaves(what string) bool {
 	defer w.mu.Unlock()
 	return w.habits.leaves(what, time.Now())
 }
-
-// anchor makes the rule in the chains FORWARD of iptables again, if anybody claims to pass.
-func (w *watch) anchor(ctx context.Context) (bool, error) {
-	return w.filter.Anchor(ctx, firewall.AdminChain)
-}

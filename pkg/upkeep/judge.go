@@ -62,17 +62,28 @@ func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
 	case !done.Nothing():
 		w.say("made again: %s, in %d ms: %s", told(done), time.Since(now).Milliseconds(), why)
 	}
-	if err != nil || done.Partly || len(causes) == 0 && w.keeper.IPTables() || w.keeper.Guests(done.Tables) {
+	if err != nil || done.Partly || len(causes) == 0 && w.keeper.IPTables() || w.keeper.Guests(done.Tables) || w.isCut(forwarded) {
 		w.ask(why)
 	}
 }
 
-// anchorIf makes the anchor again where the chain that it is in was changed.
+// anchorIf makes the anchor again where the chain that it is in was changed, if anybody claims to pass.
 func (w *watch) anchorIf(ctx context.Context, forwarded bool) (bool, error) {
 	if !forwarded || !w.keeper.Forwards() {
 		return false, nil
 	}
-	return w.anchor(ctx)
+	return w.filter.Reanchor(ctx)
+}
+
+// isCut says whether a chain FORWARD that was changed drops by now what package iptables lets pass where none does: of published ports it has more rules then.
+func (w *watch) isCut(forwarded bool) bool {
+	if !forwarded || !w.keeper.IPTables() {
+		return false
+	}
+	was := w.drops
+	now, cut, err := w.filter.Cut()
+	w.drops = now
+	return err != nil || cut || now && !was
 }
 
 // judge says what went and who did it, notes a habit, and says whether it is left alone.
@@ -87,7 +98,7 @@ func (w *watch) judge(t nft.Told, now time.Time) (said string, left bool) {
 	defer w.mu.Unlock()
 	switch {
 	case len(t.Removed) == 0:
-		return by + " had changed the chain FORWARD", false
+		return by + " had changed the chain FORWARD, or what it asks", false
 	case all:
 		w.habits.forgive() // a flush, or a ruleset that was loaded, is against nobody
 		return by + " had removed tables " + strings.Join(t.Tables(), ", "), false

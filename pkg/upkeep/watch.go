@@ -54,6 +54,7 @@ type watch struct {
 	healed  time.Time // when the last one began
 	owed    []nft.Told
 	more    bool     // than is owed
+	drops   bool     // iptables' FORWARD drops what it does not know, as it was seen last
 	open    []string // who had removed what could not be made again yet
 	resting bool
 	due     *time.Timer
@@ -156,7 +157,7 @@ func (w *watch) take(ctx context.Context, t *nft.Told) error {
 		change.Gone = t.Chains()
 	}
 	w.tables.Take(change)
-	if swept || !ours && (t.Forwarded || t.Compat()) {
+	if t.Forwarded = w.keeper.Forwarded(t); swept || !ours && (t.Forwarded || t.Compat()) {
 		select {
 		case w.swept <- *t:
 		case <-ctx.Done():

@@ -66,7 +66,7 @@ func (f *Filter) pass(ctx context.Context, o owner.Owner, c firewall.Claim, dead
 	opened, err := f.nft.Anchor(ctx, c.AdminName())
 	if err == nil {
 		var more bool
-		more, err = f.iptables.Anchor(ctx, c.AdminName())
+		more, err = f.iptables.Anchor(ctx, c.AdminName(), f.nft.Named)
 		opened = opened || more
 	}
 	return created || opened, err

@@ -41,22 +41,24 @@ func (f *Filter) legacyForwards() (list []legacyChain, err error) {
 	return list, nil
 }
 
-// open says whether the operator's chain, if there is one, is asked, and what has our mark passes then.
-func (c legacyChain) open(admin string) bool {
+// open says whether the operator's chains, if there are any, are asked, and what has our mark passes then.
+func (c legacyChain) open(admins ...string) bool {
 	at := slices.IndexFunc(c.Rules, func(r xtables.Rule) bool { return r.Comment == firewall.Anchor })
 	if at < 0 {
-		return !c.Drops && len(c.Rules) == 0 && !slices.Contains(c.Others, admin)
+		return !c.Drops && len(c.Rules) == 0 && len(c.admins(admins...)) == 0
 	}
 	return !slices.ContainsFunc(c.Rules[:at], func(r xtables.Rule) bool {
 		return r.Matches == 0 && (r.Target == "" && r.Verdict == -1 || r.Target == "REJECT")
-	}) && !slices.ContainsFunc(c.admins(admin), func(name string) bool { return !slices.Contains(c.asks(at), name) })
+	}) && !slices.ContainsFunc(c.admins(admins...), func(name string) bool { return !slices.Contains(c.asks(at), name) })
 }
 
-// admins are the operator's chains that are to be asked: those that are, and the one of the name if there is one.
-func (c legacyChain) admins(admin string) []string {
+// admins are the operator's chains that are to be asked: those that are, and those of the names that there are.
+func (c legacyChain) admins(named ...string) []string {
 	names := c.asks(len(c.Rules))
-	if slices.Contains(c.Others, admin) && !slices.Contains(names, admin) {
-		names = append(names, admin)
+	for _, admin := range named {
+		if slices.Contains(c.Others, admin) && !slices.Contains(names, admin) {
+			names = append(names, admin)
+		}
 	}
 	return names
 }
@@ -72,9 +74,9 @@ func (c legacyChain) asks(before int) (names []string) {
 }
 
 // anchors are the lines that make it open.
-func (c legacyChain) anchors(admin string) []string {
+func (c legacyChain) anchors(admins ...string) []string {
 	list := append(c.without(), "-I FORWARD 1 "+anchorRule())
-	for _, name := range c.admins(admin) {
+	for _, name := range c.admins(admins...) {
 		list = append(list, "-I FORWARD 1 "+askRule(name))
 	}
 	return list
@@ -85,8 +87,8 @@ func askRule(admin string) string {
 	return fmt.Sprintf(`-m comment --comment "%s" -j %s`, firewall.AnchorAdmin, admin)
 }
 
-// Anchor lets what has our mark pass the chains FORWARD of iptables-legacy that may drop it.
-func (f *Filter) Anchor(ctx context.Context, admin string) (created bool, err error) {
+// Anchor lets what has our mark pass the chains FORWARD of iptables-legacy that may drop it. What is made anew asks the operator's chains that others name, too.
+func (f *Filter) Anchor(ctx context.Context, admin string, others func() ([]string, error)) (created bool, err error) {
 	chains, err := f.legacyForwards()
 	if err != nil || len(chains) == 0 {
 		return false, err
@@ -103,12 +105,16 @@ func (f *Filter) Anchor(ctx context.Context, admin string) (created bool, err er
 		if c.open(admin) {
 			continue
 		}
+		names, err := others()
+		if err != nil {
+			return created, err
+		}
 		t, err := f.find(ctx, c.family, legacy)
 		if err != nil {
 			return created, fault.New(fault.Unsupported, "install iptables, or let the policy of FORWARD be ACCEPT",
 				"%s-legacy: chain FORWARD drops, and without the program it cannot be opened: %w", c.program, err)
 		}
-		if err := t.write(ctx, lock, lines{"filter", c.anchors(admin)}); err != nil {
+		if err := t.write(ctx, lock, lines{"filter", c.anchors(append(names, admin)...)}); err != nil {
 			return created, err
 		}
 		created = true

@@ -79,10 +79,18 @@ func (c foreignChain) whole(admins []string) bool {
 // asks are the operator's chains that rules of ours lead to.
 func asks(rules []*nftables.Rule) (names []string) {
 	for _, r := range rules {
-		for _, e := range r.Exprs {
-			if v, is := e.(*expr.Verdict); is && v.Kind == expr.VerdictJump && told(r, firewall.AnchorAdmin) {
-				names = append(names, v.Chain)
-			}
+		if told(r, firewall.AnchorAdmin) {
+			names = append(names, leadsTo(r)...)
+		}
+	}
+	return names
+}
+
+// leadsTo are the chains that a rule jumps to: one, or none.
+func leadsTo(r *nftables.Rule) (names []string) {
+	for _, e := range r.Exprs {
+		if v, is := e.(*expr.Verdict); is && v.Kind == expr.VerdictJump {
+			names = append(names, v.Chain)
 		}
 	}
 	return names
@@ -156,9 +164,15 @@ func (f *Filter) Anchor(ctx context.Context, admin string) (created bool, err er
 		return false, nil
 	}
 	err = f.amend(ctx, forward(), raze, func() ([]change, error) {
-		changes, err := f.anchors(admin)
-		created = len(changes) > 0
-		return changes, err
+		chains, err := f.unanchored(admin)
+		if err == nil && len(chains) > 0 { // what is made anew asks whom other configurations name, too
+			var names []string
+			if names, err = f.named(); err == nil {
+				chains, err = f.unanchored(append(names, admin)...)
+			}
+		}
+		created = len(chains) > 0
+		return anchors(chains), err
 	})
 	if err == nil {
 		f.barred, err = f.bars()
@@ -169,9 +183,8 @@ func (f *Filter) Anchor(ctx context.Context, admin string) (created bool, err er
 	return created && err == nil, err
 }
 
-// anchors is what is missing.
-func (f *Filter) anchors(admin string) (changes []change, err error) {
-	chains, err := f.unanchored(admin)
+// anchors is what is missing in the chains.
+func anchors(chains []foreignChain) (changes []change) {
 	for _, c := range chains {
 		if c.absent {
 			changes = append(changes, func(conn *nftables.Conn) error { conn.AddChain(c.Chain); return nil })
@@ -182,22 +195,25 @@ func (f *Filter) anchors(admin string) (changes []change, err error) {
 			changes = append(changes, c.insert(nil, firewall.AnchorAdmin, jump(name)))
 		}
 	}
-	return changes, err
+	return changes
 }
 
 // unanchored returns the chains in which something is missing: those that may drop what has our mark, and those beside which the operator has a chain that is to be asked
-// first; each with those that are asked, and the one of the name.
-func (f *Filter) unanchored(admin string) (list []foreignChain, err error) {
+// first; each with those that are asked, and those of the names.
+func (f *Filter) unanchored(names ...string) (list []foreignChain, err error) {
 	chains, err := f.forwards()
 	for _, c := range chains {
 		c.admins = asks(c.rules)
-		if !slices.Contains(c.admins, admin) && !f.leavesAnchor(c, firewall.AnchorAdmin) {
-			rules, err := f.conn.GetRules(c.Table, &nftables.Chain{Name: admin, Table: c.Table})
+		for _, name := range names {
+			if slices.Contains(c.admins, name) || f.leavesAnchor(c, firewall.AnchorAdmin) {
+				continue
+			}
+			rules, err := f.conn.GetRules(c.Table, &nftables.Chain{Name: name, Table: c.Table})
 			if err != nil && !misses(err) {
 				return nil, err
 			}
 			if len(rules) > 0 { // an empty one has nothing to say, and may be another plugin's
-				c.admins = append(c.admins, admin)
+				c.admins = append(c.admins, name)
 			}
 		}
 		if (c.drops() || len(c.admins) > 0) && !f.leavesAnchor(c, firewall.Anchor) && !c.whole(c.admins) {

@@ -21,7 +21,7 @@ type Keeper struct {
 	rules  map[string][]keptRule      // by table: those that belong to somebody
 	known  map[string]bool            // the tables that there were
 	compat bool                       // package iptables has chains in nf_tables
-	guests bool                       // ours lead to chains of the operator's, by a rule that only a claim can make
+	guests []string                   // the chains of the operator's to which ours lead, by rules that only a claim can make
 }
 
 // kept is an element that was there.
@@ -118,8 +118,7 @@ func (k *Keeper) readOthers() error {
 	if err != nil || !k.known[forward().String()] {
 		return err
 	}
-	rules, err := k.filter.conn.GetRules(forward().Table, &nftables.Chain{Name: guests, Table: forward().Table})
-	k.guests = len(rules) > 0
+	k.guests, err = k.filter.named()
 	return err
 }
 
@@ -213,5 +212,12 @@ func (k *Keeper) IPTables() bool {
 func (k *Keeper) Guests(made []string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.guests && slices.Contains(made, forward().String())
+	return len(k.guests) > 0 && slices.Contains(made, forward().String())
+}
+
+// Forwarded says whether the transaction changed what containers pass in the chains FORWARD of iptables-nft: such a chain, or one of the operator's that is asked there.
+func (k *Keeper) Forwarded(t *Told) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return t.Forwarded || slices.ContainsFunc(t.filled, func(chain string) bool { return chain == firewall.AdminChain || slices.Contains(k.guests, chain) })
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
@@ -50,9 +51,11 @@ func (k *Keeper) takeOne(m message, ours bool) (swept bool, err error) {
 		}
 		return !ours, nil
 	case unix.NFT_MSG_NEWRULE, unix.NFT_MSG_DELRULE:
-		k.guests = k.guests || ours && m.name == guests
-		if ours && m.name == conditionals {
+		switch {
+		case ours && m.name == conditionals:
 			return false, k.takeRule(m)
+		case ours && m.name == guests && m.kind == unix.NFT_MSG_NEWRULE:
+			return false, k.takeGuest(m)
 		}
 		return !ours && m.kind == unix.NFT_MSG_DELRULE && m.table.constant(m.name), nil
 	case unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_DELSET:
@@ -143,6 +146,15 @@ func (k *Keeper) takeRule(m message) error {
 	}
 	k.rules[name] = append(k.rules[name], keptRule{rule, o.ID})
 	return nil
+}
+
+// takeGuest takes in a rule that leads to one of the operator's chains.
+func (k *Keeper) takeGuest(m message) error {
+	rule, err := m.rule()
+	if err == nil && !slices.Contains(k.guests, strings.Join(leadsTo(rule), "")) {
+		k.guests = append(k.guests, leadsTo(rule)...)
+	}
+	return err
 }
 
 // alike says whether a rule is the same, and the same owner's.

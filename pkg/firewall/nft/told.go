@@ -28,6 +28,7 @@ type Told struct {
 	Signed bool // package iptables of ours did it, by the tool
 
 	compat bool      // a chain of package iptables was made
+	filled []string  // the chains of iptables' tables filter in which rules were made
 	ours   []message // about our tables, in their order
 	rule   message   // the first rule that went
 }
@@ -137,6 +138,9 @@ func (t *Told) take(tables []*table, kind int, data []byte, ad *netlink.Attribut
 	t.Signed = t.Signed || kind == unix.NFT_MSG_NEWCHAIN && third == firewall.Sign
 	t.compat = t.compat || kind == unix.NFT_MSG_NEWCHAIN && strings.HasPrefix(third, firewall.ChainPrefix)
 	t.Forwarded = t.Forwarded || name == "filter" && (second == "FORWARD" || third == "FORWARD")
+	if kind == unix.NFT_MSG_NEWRULE && name == "filter" && (len(t.filled) == 0 || t.filled[len(t.filled)-1] != second) {
+		t.filled = append(t.filled, second)
+	}
 	own.name = second
 	t.about(tables, own.of(name, family), data)
 	return nil
@@ -145,7 +149,7 @@ func (t *Told) take(tables []*table, kind int, data []byte, ad *netlink.Attribut
 // about keeps what may be asked for later: what is about tables of ours, and the first rule that went.
 func (t *Told) about(tables []*table, m message, data []byte) {
 	first := m.kind == unix.NFT_MSG_DELRULE && len(t.Removed) == 1
-	if first || m.name == conditionals && (m.kind == unix.NFT_MSG_NEWRULE || m.kind == unix.NFT_MSG_DELRULE) {
+	if first || (m.name == conditionals || m.name == guests) && (m.kind == unix.NFT_MSG_NEWRULE || m.kind == unix.NFT_MSG_DELRULE) {
 		m.raw = bytes.Clone(data)
 	}
 	for _, known := range tables {
