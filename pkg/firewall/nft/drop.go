@@ -50,7 +50,7 @@ func (f *Filter) glance(w *want) (attachment *nftables.SetElement, none bool, er
 		return nil, true, err
 	}
 	attachment, err = f.find(w.attachment.set, w.attachment.key)
-	return attachment, !belongs(attachment, w.owner), err
+	return attachment, !belongs(attachment, w.owner) && !f.strayed[w.owner.ID], err
 }
 
 // drop removes what the owner holds, and says whether the kernel left it as it was. The attachment may have been seen already; if somebody else drops it
@@ -73,12 +73,16 @@ func (f *Filter) drop(ctx context.Context, w *want, seen *nftables.SetElement, d
 		}
 		return changes, err
 	})
-	if err != nil || len(held) == 0 || deletes {
+	if err != nil || deletes {
 		return false, err
 	}
-	attachment := held[len(held)-1]
-	found, err := f.find(attachment.set, attachment.Key)
-	return belongs(found, w.owner), explain(err)
+	for _, e := range slices.Backward(held) { // the attachment, where there is one
+		if e.set != nil {
+			found, err := f.find(e.set, e.Key)
+			return belongs(found, w.owner), explain(err)
+		}
+	}
+	return false, nil
 }
 
 // held is what the owner holds in the role.
@@ -101,6 +105,9 @@ func (f *Filter) heldBy(w *want, attachment *nftables.SetElement) (held []elemen
 		}
 	}
 	count, attached := w.counted(attachment)
+	if !attached && f.strayed[w.owner.ID] {
+		return f.scan(w, everything)
+	}
 	if !attached {
 		return held, nil
 	}

@@ -65,7 +65,7 @@ func (f *Filter) missing(w *want) (list []string, err error) {
 		}
 		list = append(list, fmt.Sprintf("%s: expected %s, found %s", e.title, expected, have))
 	}
-	if belongs(there[0], w.owner) && w.role.Shared() {
+	if belongs(there[0], w.owner) {
 		more, err := f.surplus(w, there[0])
 		if list = append(list, more...); err != nil {
 			return nil, err
@@ -92,9 +92,13 @@ func (f *Filter) missingRules(w *want) (list []string, err error) {
 		list = append(list, fmt.Sprintf("%s: expected a rule of chain %s, found none", r.text, conditionals))
 	}
 	if len(more) > 0 && w.firm {
-		list = append(list, fmt.Sprintf("chain %s: found rules of %s too many: %d", conditionals, w.owner.Text, len(more)))
+		list = append(list, w.tooMany(len(more)))
 	}
 	return list, err
+}
+
+func (w *want) tooMany(rules int) string {
+	return fmt.Sprintf("chain %s: found rules of %s too many: %d", conditionals, w.owner.Text, rules)
 }
 
 // show puts an element's value and owner into words.
@@ -143,7 +147,7 @@ func (f *Filter) holds(w *want, o owner.Owner) (bool, error) {
 	return belongs(found, o), explain(err)
 }
 
-// Owners reads all attachments.
+// Owners reads all attachments; of one network, also what bears the mark of somebody who has none, which a Drop of his takes along then.
 func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) ([]firewall.Holder, error) {
 	w, err := begin(owner.Owner{}, r)
 	if err != nil {
@@ -162,6 +166,9 @@ func (f *Filter) Owners(ctx context.Context, r firewall.Role, network [8]byte) (
 			if key := o.Key(string(r)); bytes.Equal(key[:], e.Key) {
 				holders = append(holders, firewall.Holder{Owner: o, Linked: isLinked(&e)})
 			}
+		}
+		if err == nil && network != ([8]byte{}) {
+			holders, err = f.unattached(w, holders, network)
 		}
 		return false, err
 	})

@@ -92,8 +92,8 @@ func (w *want) joins(found *nftables.SetElement) bool {
 // surplus lists what the owner holds beyond the claim, if it is his only one; of several, whether it is what they have been counted to want.
 func (f *Filter) surplus(w *want, attachment *nftables.SetElement) (list []string, err error) {
 	counted, _ := w.counted(attachment)
-	if counted <= w.size() && !isSeveral(attachment) {
-		return nil, nil
+	if !w.role.Shared() || counted <= w.size() && !isSeveral(attachment) {
+		return f.strays(w)
 	}
 	held, err := f.scan(w, everything)
 	if isSeveral(attachment) {
@@ -104,8 +104,7 @@ func (f *Filter) surplus(w *want, attachment *nftables.SetElement) (list []strin
 	}
 	for _, e := range held {
 		if e.rule == nil && publishes(e.set.Name) && !w.wants(e) {
-			name, _ := checkPort(portIn(e))
-			list = append(list, fmt.Sprintf("%s: expected nothing, found %s", name, w.show(e.Val, w.owner.Text)))
+			list = append(list, w.surplusOf(e))
 		}
 	}
 	return list, err

@@ -35,6 +35,7 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
+	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
 // Filter is the nf_tables of one network namespace.
@@ -50,6 +51,8 @@ type Filter struct {
 	left    firewall.Left
 	back    map[string][]change // by attachment: what takes back what was made beside what the owner had
 
+	strayed map[owner.ID]bool // who was seen to have elements without an attachment
+
 	drops []*table // of which Dropped reads, laid once for all readings
 
 	anchored bool     // Anchor was called, and has looked where it had to
@@ -59,7 +62,9 @@ type Filter struct {
 var _ firewall.Filter = (*Filter)(nil)
 
 // Open returns the filter of the network namespace in which the first call is made. Nothing is opened before that call.
-func Open() *Filter { return &Filter{back: make(map[string][]change)} }
+func Open() *Filter {
+	return &Filter{back: make(map[string][]change), strayed: make(map[owner.ID]bool)}
+}
 
 // Close closes the connection, if one was opened.
 func (f *Filter) Close() error {

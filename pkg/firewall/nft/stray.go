@@ -1,0 +1,129 @@
+package nft
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/trestle-cni/trestle/pkg/firewall"
+	"github.com/trestle-cni/trestle/pkg/kernel/nftconn"
+	"github.com/trestle-cni/trestle/pkg/owner"
+)
+
+// What bears an owner's mark beside his only claim was put there by hand. To find it all elements of a set must be read; so a CHECK reads those of sets that have few, at a
+// microsecond each, and an ADD none.
+
+// few is how many messages the elements of a set may take to be looked through: there are some hundred in each but the first.
+const few = 3
+
+// strays lists what bears the owner's mark and the claim does not want.
+func (f *Filter) strays(w *want) (list []string, err error) {
+	for _, name := range w.sets {
+		set := w.table.set(name)
+		if set.Interval { // of which to read one takes ten times as long, and which alone lets nothing through
+			continue
+		}
+		elements, err := glimpse(set)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range elements {
+			if found := (element{set: set, SetElement: e}); belongs(&e, w.owner) && !w.wants(found) {
+				list = append(list, w.surplusOf(found))
+			}
+		}
+	}
+	if len(w.rules) == 0 {
+		rules, err := f.rulesOf(w)
+		if len(rules) > 0 {
+			list = append(list, w.tooMany(len(rules)))
+		}
+		return list, err
+	}
+	return list, nil
+}
+
+// unattached adds to the holders who has anything of the network without an attachment: what was put there by hand goes with no DEL, and is nobody's then.
+func (f *Filter) unattached(w *want, holders []firewall.Holder, network [8]byte) ([]firewall.Holder, error) {
+	known := make(map[owner.ID]bool)
+	for _, h := range holders {
+		known[h.ID] = true
+	}
+	note := func(o owner.Owner, ours bool) {
+		if ours && o.On(network) && !known[o.ID] {
+			known[o.ID], f.strayed[o.ID] = true, true
+			holders = append(holders, firewall.Holder{Owner: o, Linked: true})
+		}
+	}
+	for _, name := range w.sets {
+		if set := w.table.set(name); !set.Interval {
+			all, err := f.dump(set)
+			if err != nil {
+				return nil, err
+			}
+			for _, e := range all {
+				note(owner.Parse(e.Comment))
+			}
+		}
+	}
+	if w.role != firewall.Publish {
+		return holders, nil
+	}
+	rules, _, err := f.conditionalRules(w.table)
+	for _, r := range rules {
+		note(ruleOwner(r))
+	}
+	return holders, err
+}
+
+func (w *want) surplusOf(e element) string {
+	return fmt.Sprintf("%s: expected nothing, found %s", w.titleOf(e), w.show(e.Val, w.owner.Text))
+}
+
+// titleOf is what an element is to people that no claim has.
+func (w *want) titleOf(e element) string {
+	if publishes(e.set.Name) {
+		name, _ := checkPort(portIn(e))
+		return name
+	}
+	if w.role.Frames() {
+		link, _, _ := strings.Cut(string(e.Key), "\x00")
+		return fmt.Sprintf("set %s: link %s", e.set.Name, link)
+	}
+	a, _ := netip.AddrFromSlice(e.address())
+	return fmt.Sprintf("set %s: address %s", e.set.Name, a)
+}
+
+// glimpse returns the elements of a set that has few; of one that has more, none, as of one that is not there.
+func glimpse(set *nftables.Set) (elements []nftables.SetElement, err error) {
+	names, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: attrTable, Data: append([]byte(set.Table.Name), 0)}, {Type: attrSecond, Data: append([]byte(set.Name), 0)}})
+	if err != nil {
+		return nil, err
+	}
+	ask := netlink.Message{Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETSETELEM}, Data: append([]byte{byte(set.Table.Family), 0, 0, 0}, names...)}
+	answers, more, err := nftconn.Some(ask, few)
+	if err != nil && misses(err) || more {
+		return nil, nil
+	}
+	for _, data := range answers {
+		ad, failed := netlink.NewAttributeDecoder(data[min(headerSize, len(data)):])
+		if failed != nil {
+			return nil, failed
+		}
+		for ad.ByteOrder = binary.BigEndian; ad.Next(); {
+			if int(ad.Type()) == attrElements {
+				some, failed := readElements(ad.Bytes())
+				if failed != nil {
+					return nil, failed
+				}
+				elements = append(elements, some...)
+			}
+		}
+	}
+	return elements, err
+}
