@@ -80,6 +80,9 @@ func (s Shape) queue(at *site.Site, link netlink.Link) (bool, error) {
 		return true, s.classes(h, link)
 	}
 	if err := h.QdiscReplace(s.tbf(link.Attrs().Index)); err != nil {
+		if errors.Is(err, unix.EINVAL) {
+			return true, fault.New(fault.Config, "give it a greater burst: one packet at least, 12112 bits with the usual MTU", "tbf of %d bits a second with a burst of %d: %w", s.Rate, s.Burst, err)
+		}
 		return true, unsupported("tbf", err)
 	}
 	return true, s.fair(h, link, rootHandle|1)

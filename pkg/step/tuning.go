@@ -4,12 +4,14 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/backup"
 	"github.com/trestle-cni/trestle/pkg/fault"
@@ -40,7 +42,7 @@ type Sysctl struct {
 // verify compares values as values; what another form of the value is, if any, the caller knows.
 func (want Sysctl) verify(side *site.Side, same func(is string) bool) error {
 	is, mute, err := reads(side, want.Key)
-	if err != nil || mute || sameValue(is, want.Value) || same(is) {
+	if err != nil || mute || sameValue(is, want.Value) || want.rounded(is) || same(is) {
 		return err
 	}
 	return drift("sysctl "+want.Key, strings.TrimSpace(want.Value), is)
@@ -100,7 +102,7 @@ func (t Tuning) owns(f *backup.File) bool {
 // owned says whether the link's flag was set by somebody who wants it: the kernel may have reasons of its own (tcpdump, a bridge).
 func owned(link netlink.Link, flag uint32) bool { return link.Attrs().RawFlags&flag != 0 }
 
-// sameValue compares two values of a setting as the kernel reads them: numbers by their value, whatever is between them.
+// sameValue compares two values of a setting as the kernel reads them: numbers and addresses by their value, whatever is between them.
 func sameValue(a, b string) bool {
 	return slices.EqualFunc(strings.Fields(a), strings.Fields(b), func(a, b string) bool {
 		if a == b {
@@ -108,15 +110,36 @@ func sameValue(a, b string) bool {
 		}
 		n, err1 := strconv.ParseInt(a, 0, 64)
 		m, err2 := strconv.ParseInt(b, 0, 64)
-		return err1 == nil && err2 == nil && n == m
+		if err1 == nil && err2 == nil {
+			return n == m
+		}
+		one, err1 := netip.ParseAddr(a)
+		other, err2 := netip.ParseAddr(b)
+		return err1 == nil && err2 == nil && one == other
 	})
 }
 
-// reads returns a setting's value. One that can only be written (net/ipv4/route/flush) has none, and says true.
+// rounded says whether the kernel has a time in its own ticks, of which there are 100 a second at least, that is nearest to the one wanted.
+func (want Sysctl) rounded(is string) bool {
+	unit := map[bool]int64{true: 10, false: 0}[strings.HasSuffix(want.Key, "_ms") || strings.HasPrefix(filepath.Base(want.Key), "mldv")]
+	if slices.Contains([]string{"locktime", "proxy_delay", "anycast_delay", "retrans_time"}, filepath.Base(want.Key)) { // in hundredths of a second
+		unit = 1
+	}
+	n, err1 := strconv.ParseInt(is, 0, 64)
+	m, err2 := strconv.ParseInt(strings.TrimSpace(want.Value), 0, 64)
+	return err1 == nil && err2 == nil && max(n, m)-min(n, m) <= unit
+}
+
+// reads returns a setting's value. One that can only be written (net/ipv4/route/flush) has none, and says true; one that nobody has set yet (stable_secret) is empty.
 func reads(side *site.Side, key string) (value string, mute bool, err error) {
 	value, known, err := side.Sysctl(key)
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
 		return "", true, nil
+	case errors.Is(err, unix.EIO):
+		return "", false, nil
+	case errors.Is(err, unix.EISDIR):
+		known, err = false, nil
 	}
 	if err == nil && !known {
 		err = noSetting(side, key)

@@ -135,17 +135,25 @@ func (b Backup) Verify(_ context.Context, s *site.Site) error {
 	if err != nil {
 		return err
 	}
-	if f == nil {
+	if f == nil && b.readable(container) {
 		return drift(path, "what was before", "no such file")
 	}
 	link, err := b.link(container)
-	if err != nil {
+	if err != nil || f == nil {
 		return err
 	}
 	if b.saveLink(f, link) {
 		return drift(path, "what was before of all that is changed", "less")
 	}
 	return b.verifySysctls(f, path, container)
+}
+
+// readable says whether anything that is to be changed can be read before: of what cannot there is no file.
+func (b Backup) readable(container *site.Side) bool {
+	return b.attributes() || slices.ContainsFunc(b.Sysctls, func(want Sysctl) bool {
+		_, mute, err := reads(container, want.Key)
+		return !mute || err != nil
+	})
 }
 
 // verifySysctls looks whether each setting is in a file of ours. The reference writes down none.

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -78,7 +79,7 @@ func (t Tuning) restoreSysctls(container *site.Side, f *backup.File) error {
 			errs = append(errs, err)
 		case is == kept.Was || ofNamespace(kept.Key, ifName) && !sameValue(is, kept.Is):
 		default:
-			errs = append(errs, container.WriteSysctl(kept.Key, kept.Was))
+			errs = append(errs, container.WriteSysctl(kept.Key, cmp.Or(kept.Was, "\n"))) // to write nothing has no effect
 		}
 	}
 	return errors.Join(errs...)

@@ -41,6 +41,9 @@ func TestBandwidthRefuses(t *testing.T) {
 			}
 			s.run("ip -n c2 link del eth0")
 		}
+		if r, err := invoke("ADD", "bandwidth", "c1", s.config(`"ingressRate": 8000000, "ingressBurst": 8`)); err != nil || !strings.Contains(r.Msg+r.Details, "give it a greater burst") {
+			t.Errorf("a burst of a byte: %v: %q (%s)", err, r.Msg, r.Details)
+		}
 		s.run("tc qdisc add dev " + s.host() + " root handle 7: htb")
 		before := snapshot.Take(t, netnsDir+"c1")
 		r, err := invoke("ADD", "bandwidth", "c1", s.config(shapedKeys))

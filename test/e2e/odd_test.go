@@ -55,6 +55,9 @@ var odd = map[string]struct {
 	"ptp, narrow":               {list: fixedOn("ptp", `{"address": "10.61.0.2/24", "gateway": "10.61.0.1"}`, "", `"mtu": 68`)},
 	"ptp, wide":                 {list: fixedOn("ptp", `{"address": "10.61.0.2/24", "gateway": "10.61.0.1"}`, "", `"mtu": 65535`)},
 
+	"ptp, a secret and odd times": {list: fixedOn("ptp", `{"address": "10.61.0.2/24", "gateway": "10.61.0.1"}`, "",
+		`"sysctl": {"net.ipv6.conf.IFNAME.stable_secret": "fd00::1:2", "net.ipv4.neigh.IFNAME.base_reachable_time_ms": "30001", "net.ipv4.neigh.IFNAME.locktime": "99"}`), better: "addrgenmode stable_secret"},
+
 	"tuning, an empty address in args": {list: tunedBy(`"mac": "0a:58:0a:01:00:01", "args": {"cni": {"mac": ""}}`)},
 	"tuning, an empty one by runtime":  {list: tunedBy(`"mac": "0a:58:0a:01:00:01", "capabilities": {"mac": true}`), caps: `{"mac": ""}`},
 	"tuning, with dashes":              {list: tunedBy(`"mac": "0A-58-0A-01-00-01"`), theirs: "check"},

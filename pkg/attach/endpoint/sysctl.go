@@ -49,6 +49,9 @@ func Sysctls(k *keys.Object, ifName string) (list []step.Sysctl) {
 func LinkSysctls(k *keys.Object, ifName string) []step.Sysctl {
 	list := Sysctls(k, ifName)
 	for _, s := range list {
+		if s.Key == "net/ipv6/conf/"+ifName+"/mtu" {
+			k.Object("sysctl").Reject(s.Name, s.Value, "must be left to the plugin tuning: the kernel gives it the interface's own when that comes up")
+		}
 		if !OfLink(s.Key, ifName) {
 			k.Object("sysctl").Reject(s.Name, s.Value, "must be a setting of the interface, as net.ipv4.conf.IFNAME.arp_filter: the plugin tuning is for others")
 		}
