@@ -98,7 +98,7 @@ func (k Kind[C]) Plugin() plugin.Plugin {
 	e := engine{place: k.Place, delegates: k.IPAM != nil, filters: k.Filter != nil, parse: k.parse}
 	return plugin.Plugin{Name: k.Name, Versions: k.Versions, Args: k.Args, Equals: k.Equals, Makes: k.Place == First, Ahead: k.Ahead,
 		Add: e.add, Del: e.del, Check: e.check, GC: e.gc, Status: e.status,
-		Repair: e.repair, Parse: func(r *plugin.Request) error { _, err := k.Parse(r); return err }}
+		Repair: e.repair, Undo: e.undoPart, Collect: e.collectPart, Parse: func(r *plugin.Request) error { _, err := k.Parse(r); return err }}
 }
 
 // parse reads the configuration, and forgets its type.

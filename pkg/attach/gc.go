@@ -21,20 +21,25 @@ func (e engine) gc(ctx context.Context, req *plugin.Request) error {
 	if err != nil {
 		return err
 	}
-	config, _ := e.parse(req) // STATUS says what is wrong with it
-	v, err := e.begin(req, config, "")
+	v, err := e.beginLoosely(req)
 	if err != nil {
 		return err
 	}
 	defer v.site.Close()
 	mine, stop := deadline.Early(ctx)
 	defer stop()
-	failed := v.collectChained(mine, valid)
+	failed := v.collectOthers(mine, valid)
 	kept, err := v.collect(mine, valid)
 	if failed != nil {
 		kept = plugin.Valid{} // what is left, and of whom, is not known
 	}
 	return fault.Join(failed, err, v.releaseInvalid(ctx, kept))
+}
+
+// beginLoosely begins with what can be read of the configuration, on the host alone.
+func (e engine) beginLoosely(req *plugin.Request) (*verb, error) {
+	config, _ := e.parse(req) // STATUS says what is wrong with it
+	return e.begin(req, config, "")
 }
 
 // collect returns who keeps his address: who is valid, and whoever could not be buried, since what is left of him would be the next owner's. Where

@@ -28,8 +28,11 @@ func (v *verb) undo(ctx context.Context, p plan.Plan, o owner.Owner, prev *types
 		p.Steps[at] = c
 	}
 	err := p.Undo(ctx, v.site)
-	if err == nil && v.unseen() {
+	switch {
+	case err == nil && v.unseen():
 		v.site.Unchain(v.req.Plugin, o)
+	case err == nil && v.place == First && v.filters:
+		v.site.UnchainAll(o)
 	}
 	return err
 }

@@ -72,6 +72,12 @@ func Noted(id owner.ID) bool {
 	return err == nil
 }
 
+// Any says whether anything is written down.
+func Any() bool {
+	entries, _ := os.ReadDir(Dir) // what cannot be read is as lost
+	return len(entries) > 0
+}
+
 func read(file string) (*Device, error) {
 	text, err := plainfile.Read(file)
 	if errors.Is(err, fs.ErrNotExist) {

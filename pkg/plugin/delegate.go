@@ -101,6 +101,19 @@ func (r *Request) Invoke(ctx context.Context, kind, command string, config []byt
 	return r.text(result) // who comes next reads the configuration's version
 }
 
+// The verbs by which a plugin asks another of the suite for its part of a DEL or a GC: what the attachment has of it goes, without a lock, and no address is given
+// back. What is not of the suite refuses them.
+const (
+	Part        = "UNDO"
+	CollectPart = "COLLECT"
+)
+
+// Has says whether Invoke finds the plugin.
+func (r *Request) Has(kind string) bool {
+	_, err := r.find(kind)
+	return err == nil || r.Bundled(kind)
+}
+
 // Bundled says whether this binary holds the plugin.
 func (r *Request) Bundled(kind string) bool { _, held := r.bundle[kind]; return held }
 

@@ -29,7 +29,9 @@ type Attachment struct {
 
 // DryRun says that a GC is to tell on standard error what it would remove, and to remove nothing: TRESTLE_DRY_RUN is 1. Of the protocol's
 // verbs it is GC's alone; trestle gc sets it.
-func (r *Request) DryRun() bool { return r.Command == "GC" && r.Environ["TRESTLE_DRY_RUN"] == "1" }
+func (r *Request) DryRun() bool {
+	return (r.Command == "GC" || r.Command == CollectPart) && r.Environ["TRESTLE_DRY_RUN"] == "1"
+}
 
 // Keeps says whether the attachment is in the set.
 func (v Valid) Keeps(id owner.ID) bool { return v.ids[id] }
@@ -74,11 +76,11 @@ func (r *Request) DelegateGC(ctx context.Context, kind string, valid Valid) erro
 	return err
 }
 
-// InvokeGC calls any plugin for it.
-func (r *Request) InvokeGC(ctx context.Context, kind string, valid Valid) error {
+// InvokeGC calls any plugin for it, or for its part of it.
+func (r *Request) InvokeGC(ctx context.Context, kind, command string, valid Valid) error {
 	config, err := r.withValid(valid)
 	if err == nil {
-		_, err = r.Invoke(ctx, kind, "GC", config)
+		_, err = r.Invoke(ctx, kind, command, config)
 	}
 	return err
 }

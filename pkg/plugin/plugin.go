@@ -48,6 +48,9 @@ type Plugin struct {
 	// Repair makes anew what others swept away of a living attachment (a flushed packet filter), and nothing else. It is no verb of the
 	// protocol: trestle repair asks for it, with CNI_COMMAND=REPAIR and what a CHECK has. Nil where there is nothing that others sweep.
 	Repair func(context.Context, *Request) error
+	// Undo and Collect are this plugin's part of a DEL, and of a GC, that another carries out, who has the lock and gives the addresses back. They are no verbs of the
+	// protocol either (Part, CollectPart). Nil where there is none.
+	Undo, Collect func(context.Context, *Request) error
 	// Daemon is what the binary does as `NAME daemon FLAG...`, and its exit status; nil: nothing.
 	Daemon func(flags []string) int
 	// Parse reads the configuration as an ADD does, complains of all that is wrong, and touches nothing. It is for Bundle.Lint.
@@ -181,11 +184,13 @@ func (p Plugin) verb(r *Request) func(context.Context, *Request) error {
 	if r.goesRound() {
 		return endRound
 	}
-	if p.Repair == nil {
-		p.Repair = func(context.Context, *Request) error { return nil }
+	for _, own := range []*func(context.Context, *Request) error{&p.Repair, &p.Undo, &p.Collect} {
+		if *own == nil {
+			*own = func(context.Context, *Request) error { return nil }
+		}
 	}
 	return map[string]func(context.Context, *Request) error{
-		"ADD": p.Add, "DEL": p.Del, "CHECK": p.Check, "GC": p.GC, "STATUS": p.Status, "REPAIR": p.Repair,
+		"ADD": p.Add, "DEL": p.Del, "CHECK": p.Check, "GC": p.GC, "STATUS": p.Status, "REPAIR": p.Repair, Part: p.Undo, CollectPart: p.Collect,
 	}[r.Command]
 }
 

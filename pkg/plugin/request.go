@@ -18,7 +18,7 @@ import (
 
 // Request is one call, checked as far as every plugin needs it checked.
 type Request struct {
-	Command     string // ADD, DEL, CHECK, GC, STATUS or REPAIR
+	Command     string // ADD, DEL, CHECK, GC, STATUS, or one of our own
 	ContainerID string // ADD, DEL and CHECK; the same holds for the next three
 	Netns       string // may be empty on DEL
 	IfName      string
@@ -69,7 +69,7 @@ func newRequest(p Plugin, env map[string]string, s Streams) (*Request, error) {
 	if err := r.readHeader(p.Versions); err != nil {
 		return r, err
 	}
-	if r.Command == "GC" { // before any plugin of a list removes anything
+	if r.Command == "GC" || r.Command == CollectPart { // before any plugin of a list removes anything
 		if _, err := r.ValidAttachments(); err != nil {
 			return r, err
 		}
@@ -93,11 +93,11 @@ var required = []struct{ variable, verbs string }{
 
 func (r *Request) checkEnvironment() error {
 	switch r.Command {
-	case "ADD", "DEL", "CHECK", "GC", "STATUS", "REPAIR":
+	case "ADD", "DEL", "CHECK", "GC", "STATUS", "REPAIR", Part, CollectPart:
 	default:
 		return fault.New(fault.Environment, "use ADD, DEL, CHECK, GC, STATUS or VERSION", "CNI_COMMAND: %q: unknown command", r.Command)
 	}
-	if err := r.checkNames(); err != nil && r.Command == "DEL" {
+	if err := r.checkNames(); err != nil && (r.Command == "DEL" || r.Command == Part) {
 		r.Logf("DEL goes on in spite of: %v", err) // whatever an ADD once took, or refused
 	} else if err != nil {
 		return err

@@ -23,12 +23,12 @@ func interruptible(command string) context.Context {
 		return context.Background()
 	}
 	signal.Ignore(ending()...)
-	if command == "DEL" {
+	if command == "DEL" || command == Part {
 		return context.Background()
 	}
 	ctx, until := deadline.Mark(context.Background())
 	w := &waiting{Context: ctx, until: until}
-	if command == "GC" || command == "STATUS" {
+	if command == "GC" || command == CollectPart || command == "STATUS" {
 		w.listen()
 	}
 	return w

@@ -36,6 +36,13 @@ func (s *Site) Chain(plugin string, o owner.Owner) (created bool, err error) {
 // Unchain takes back what Chain wrote down.
 func (s *Site) Unchain(plugin string, o owner.Owner) { _ = unix.Unlink(s.chainedFile(plugin, o)) }
 
+// UnchainAll takes back what any plugin wrote down, once all is removed that the owner has.
+func (s *Site) UnchainAll(o owner.Owner) {
+	for _, plugin := range s.Chained(o) {
+		s.Unchain(plugin, o)
+	}
+}
+
 // Chained are the plugins that have something of the owner's.
 func (s *Site) Chained(o owner.Owner) []string {
 	return s.chainedWhere(func(plugin string) bool { _, err := os.Lstat(s.chainedFile(plugin, o)); return err == nil })

@@ -82,7 +82,7 @@ func (s *Site) lockFile(name string) (*os.File, error) {
 // take asks for the lock without waiting, which mostly is enough and costs no second thread, then waits for it. An error closes the file. What was
 // seen before is forgotten: its last holder may have changed it.
 func (l *Lock) take(ctx context.Context, lock func(wait bool) error) error {
-	defer l.site.forget()
+	defer l.site.Forget()
 	err := lock(false)
 	switch {
 	case err == nil:

@@ -187,7 +187,8 @@ func (s *Side) read() map[string]netlink.Link {
 // Forget makes LinkByName read again: for whoever waits for what others change.
 func (s *Side) Forget() { s.links = nil }
 
-func (s *Site) forget() {
+// Forget has both sides, and the packet filter, read again: others may have changed what is there.
+func (s *Site) Forget() {
 	for _, side := range []*Side{s.Host, s.Container} {
 		if side != nil {
 			side.Forget()

@@ -82,6 +82,9 @@ func addressed(s *site.Site, link netlink.Link, was *lent.Device) {
 // torn, its alias says its name, as with the reference.
 func (m Moved) Undo(_ context.Context, s *site.Site) error {
 	was, torn, err := m.noted(s)
+	if err == nil && was == nil {
+		err = m.undoOther(s)
+	}
 	if err != nil {
 		return err
 	}
@@ -110,6 +113,18 @@ func (m Moved) Undo(_ context.Context, s *site.Site) error {
 		return nil
 	}
 	return lent.Remove(m.Owner.ID)
+}
+
+// undoOther removes links that bear the owner's mark, as no device does: another plugin made the interface.
+func (m Moved) undoOther(s *site.Site) error {
+	if err := unjoin(s, m.Owner); err != nil || s.Container == nil {
+		return err
+	}
+	link, err := find(s.Container, m.IfName)
+	if err != nil || link == nil || !marked(link, m.Owner) {
+		return err
+	}
+	return remove(s.Container, link)
 }
 
 // called brings it home from the namespace that it was moved to, of which this call says nothing. Where that is gone, or another by now, the device is not there.

@@ -158,8 +158,8 @@ func (l Lone) dress(container *site.Side) error {
 
 // Undo removes the link if its alias is the owner's or, without one, if it is of the form: the reference marks none. So it does with what a kill left.
 func (l Lone) Undo(_ context.Context, s *site.Site) error {
-	if s.Container == nil {
-		return nil
+	if err := unjoin(s, l.Owner); err != nil || s.Container == nil {
+		return err
 	}
 	return fault.Join(l.remove(s.Container, l.IfName), l.remove(s.Container, l.Owner.HostLink()))
 }
@@ -175,9 +175,10 @@ func (l Lone) remove(container *site.Side, name string) error {
 	return nil
 }
 
+// marked says whether the link is the owner's. The mark of lo says who brought it up, and no more.
 func marked(link netlink.Link, o owner.Owner) bool {
 	found, ok := owner.Parse(link.Attrs().Alias)
-	return ok && found.ID == o.ID
+	return ok && found.ID == o.ID && link.Attrs().Flags&net.FlagLoopback == 0
 }
 
 // Verify compares the link with what was made. The reference's has no alias.

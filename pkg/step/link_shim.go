@@ -145,11 +145,7 @@ func nearest(have []rtnl.Addr, to netip.Addr) (best netip.Addr) {
 
 // Undo removes the link, and the routes with it.
 func (h Shim) Undo(_ context.Context, s *site.Site) error {
-	link, err := find(s.Host, h.Owner.HostLink())
-	if err != nil || link == nil || !marked(link, h.Owner) {
-		return err
-	}
-	return remove(s.Host, link)
+	return unjoin(s, h.Owner)
 }
 
 // Verify wants the link on its parent, and the host's way to the container by it.

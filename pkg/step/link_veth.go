@@ -176,27 +176,32 @@ func (v Veth) createError(s *site.Site, err error) error {
 }
 
 // Undo removes the pair by its host end if the alias is the owner's, or by its container end if that was made by the reference, which
-// leaves no alias. A link of somebody else's stays.
+// leaves no alias. A link of somebody else's stays. What has the owner's alias goes though it be no pair: another plugin made the interface then.
 func (v Veth) Undo(_ context.Context, s *site.Site) error {
 	link, err := find(s.Host, v.Owner.HostLink())
 	if err != nil {
 		return err
 	}
-	if link != nil {
-		if o, ok := owner.Parse(link.Attrs().Alias); ok && o.ID == v.Owner.ID {
-			return remove(s.Host, link)
+	if link != nil && marked(link, v.Owner) {
+		if err := remove(s.Host, link); err != nil || rtnl.Paired(link) {
+			return err
 		}
 	}
-	return v.undoUnmarked(s)
-}
-
-func (v Veth) undoUnmarked(s *site.Site) error {
 	if s.Container == nil || v.IfName == "" {
 		return nil
 	}
-	link, err := find(s.Container, v.IfName)
-	if err != nil || link == nil || !rtnl.Paired(link) {
+	if link, err = find(s.Container, v.IfName); err != nil || link == nil {
 		return err
+	}
+	if marked(link, v.Owner) {
+		return remove(s.Container, link)
+	}
+	return v.undoUnmarked(s, link)
+}
+
+func (v Veth) undoUnmarked(s *site.Site, link netlink.Link) error {
+	if !rtnl.Paired(link) || link.Attrs().Alias != "" { // a device that was lent, perhaps
+		return nil
 	}
 	peer, err := s.Host.LinkByIndex(link.Attrs().ParentIndex)
 	if absentLink(err) {

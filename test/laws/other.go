@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/trestle-cni/trestle/test/snapshot"
 )
@@ -181,18 +183,24 @@ func (w *World) undoneByFirst() error {
 			config["plugins"], _ = json.Marshal(list[:1])
 		}
 	}
-	for _, verb := range []string{"DEL", "GC"} {
+	for _, way := range []string{"DEL", "GC", "GC with nothing written down"} {
+		verb, _, lost := strings.Cut(way, " ")
 		if verb == "GC" && !w.Speaks("GC") {
 			continue
 		}
 		if _, err := w.add(w.inProcess, w.one); err != nil {
 			return err
 		}
+		if lost {
+			if err := os.RemoveAll("/run/cni/trestle/chained"); err != nil {
+				return err
+			}
+		}
 		_, err := w.inProcess(call{verb: verb, of: w.one, spoil: first, valid: []attachment{}})
 		if err := errors.Join(err, w.vacate(nil), w.prime()); err != nil {
 			return err
 		}
-		if err := sameShape(before, snapshot.Take(w), verb+", and ADD and DEL of another"); err != nil {
+		if err := sameShape(before, snapshot.Take(w), way+", and ADD and DEL of another"); err != nil {
 			return err
 		}
 		if err := w.del(w.inProcess, call{of: w.one}); err != nil { // what is left in the container
