@@ -185,18 +185,19 @@ func (v *verb) neverBegan(err error) bool {
 	return fault.Code(err) == fault.TryLater || fault.Code(err) == fault.Interrupted && Early(v.req.Keys)
 }
 
-// unmake undoes the steps, then gives the address back; not while the container may still be using it. Who looks at the interface gives it back before.
+// unmake undoes the steps, then gives the address back, unless anything is left, as a DEL does. Who looks at the interface gives it back before.
 func (v *verb) unmake(ctx context.Context, m made) error {
 	var released error
 	late := !Early(v.req.Keys)
 	if late && m.reserved {
 		_, released = v.req.Delegate(ctx, v.config.ipam, "DEL")
 	}
-	err := fault.Join(m.steps.Undo(ctx, v.site), m.plan.Vacate(ctx, v.site))
-	if m.chained && err == nil {
+	left := m.steps.Undo(ctx, v.site)
+	err := fault.Join(left, m.plan.Vacate(ctx, v.site))
+	if m.chained && left == nil {
 		v.site.Unchain(v.req.Plugin, v.call.Owner)
 	}
-	if late || !m.reserved || errors.Is(err, plan.ErrCarrier) {
+	if late || !m.reserved || left != nil {
 		return fault.Join(err, released)
 	}
 	_, released = v.req.Delegate(ctx, v.config.ipam, "DEL")

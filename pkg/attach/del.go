@@ -2,7 +2,6 @@ package attach
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -77,26 +76,23 @@ func (v *verb) planLoosely() (p plan.Plan, prev *types100.Result, err error) {
 	return p, prev, err
 }
 
-// remove undoes the plan and releases the address, unless the container may still be using it: then two would have it. An address plugin that looks at the
+// remove undoes the plan and releases the address, unless anything is left: two would have the address, or the next owner the rules. An address plugin that looks at the
 // interface does so first, while that is there: it may have to say by it that the address is free.
 func (v *verb) remove(ctx context.Context, others []other) error {
 	if err := v.undoOthers(ctx, others); err != nil {
 		return err // what tells of their part is left, too
 	}
 	p, prev, err := v.planLoosely()
-	var released error
+	var left, released error
 	late := v.config.ipam != "" && !Early(v.req.Keys)
 	if late {
 		released = v.release(ctx, prev)
 	}
 	if err == nil {
-		err = v.undo(ctx, p, v.call.Owner, prev)
+		left = v.undo(ctx, p, v.call.Owner, prev)
 	}
-	if late {
-		return fault.Join(err, released)
-	}
-	if errors.Is(err, plan.ErrCarrier) && v.site.Container != nil {
-		return err
+	if late || left != nil {
+		return fault.Join(err, left, released)
 	}
 	ctx, stop := deadline.Undoing(ctx) // however long the rest took
 	defer stop()
