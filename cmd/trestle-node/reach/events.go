@@ -22,6 +22,7 @@ type event struct {
 	proto uint8
 	route Route
 	near  neighbour
+	addr  netip.Prefix // of a link
 }
 
 // events are the kernel's.
@@ -114,7 +115,7 @@ func eventOf(kind uint16, body []byte) event {
 			}
 		})
 	case (kind == unix.RTM_NEWADDR || kind == unix.RTM_DELADDR) && len(body) >= unix.SizeofIfAddrmsg:
-		e.link = int(nl.DeserializeIfAddrmsg(body).Index)
+		e.ofAddr(body)
 	}
 	return e
 }
@@ -145,6 +146,18 @@ func (e *event) ofRoute(body []byte) {
 		e.route.Metric = 0
 	}
 	e.route.Dst = netip.PrefixFrom(dst, int(m.Dst_len))
+}
+
+// ofAddr reads an address of a link. One of IPv4 has IFA_LOCAL, which is the link's, where IFA_ADDRESS may be the other end's.
+func (e *event) ofAddr(body []byte) {
+	m := nl.DeserializeIfAddrmsg(body)
+	e.link = int(m.Index)
+	attributes(body[unix.SizeofIfAddrmsg:], func(kind uint16, value []byte) {
+		if kind == unix.IFA_LOCAL || kind == unix.IFA_ADDRESS && !e.addr.IsValid() {
+			addr, _ := netip.AddrFromSlice(value)
+			e.addr = netip.PrefixFrom(addr, int(m.Prefixlen))
+		}
+	})
 }
 
 func number(v []byte) uint32 {

@@ -151,10 +151,11 @@ func watch(t *testing.T, r *Reach) (mended func() time.Duration) {
 	k := &kernel{Conn: conn, protocol: Protocol}
 	happened := make(chan struct{}, 1)
 	go heard.each(func(event) { agent.Pull(happened) })
+	began := time.Now() // what spoils it takes its time, too
 	return func() time.Duration {
 		defer conn.Close()
 		defer heard.Close()
-		began, deadline := time.Now(), time.After(slack.Of(2*time.Second))
+		deadline := time.After(slack.Of(2 * time.Second))
 		for {
 			select {
 			case <-happened:

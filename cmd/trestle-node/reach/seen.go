@@ -11,6 +11,7 @@ type seen struct {
 	routes   map[netip.Prefix]Route
 	hops     map[netip.Addr]MAC
 	ends     map[End]bool
+	own      map[netip.Prefix]bool
 	paths    map[netip.Addr]Path
 	links    map[int]bool // by which others are reached
 	tunnel   int
@@ -25,7 +26,7 @@ type due struct {
 }
 
 func see(want Set, g Ground, c Config) seen {
-	s := seen{routes: make(map[netip.Prefix]Route, len(want.Routes)), hops: make(map[netip.Addr]MAC, len(want.Hops)), ends: want.Ends, paths: g.Paths,
+	s := seen{routes: make(map[netip.Prefix]Route, len(want.Routes)), hops: make(map[netip.Addr]MAC, len(want.Hops)), ends: want.Ends, own: want.Own, paths: g.Paths,
 		links: make(map[int]bool), tunnel: g.Tunnel, protocol: uint8(c.Protocol)}
 	if c.Mode.tunnels() {
 		s.name = c.name()
@@ -60,7 +61,9 @@ func (s *seen) hear(e event, d *due) bool {
 			s.hearNeighbour(e, d)
 		}
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-		d.all = d.all || e.link == s.tunnel && s.tunnel != 0
+		if e.link == s.tunnel && s.tunnel != 0 {
+			s.hearAddr(e, d)
+		}
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 		if s.links[e.link] {
 			s.forget(d)
@@ -113,6 +116,14 @@ func (s *seen) hearNeighbour(e event, d *due) {
 	case gone && s.ends[end]:
 		d.lost.Ends[end] = true
 	case !gone && !s.ends[end]:
+		d.all = true
+	}
+}
+
+// hearAddr is about the tunnel's end here. What the kernel gives it by itself comes a second or two after the link is up, and is nobody's. With the last address of
+// IPv4 that goes the kernel takes the routes and neighbours, without a word.
+func (s *seen) hearAddr(e event, d *due) {
+	if gone := e.kind == unix.RTM_DELADDR; !e.addr.Addr().IsLinkLocalUnicast() && (gone || !s.own[e.addr]) {
 		d.all = true
 	}
 }
