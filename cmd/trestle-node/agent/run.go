@@ -56,7 +56,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	for _, dir := range a.Beside {
 		_ = listen(ctx, a.pulled, dir) // what cannot be watched is looked at when something else happens
 	}
-	all, look := true, true
+	all, look, follows := true, true, false
 	for failures := 0; ctx.Err() == nil; {
 		later, err := a.round(ctx, all, look)
 		if ctx.Err() != nil {
@@ -65,12 +65,13 @@ func (a *Agent) Run(ctx context.Context) error {
 		unready := a.ready()
 		a.Life.Told(Blocks, errors.Join(err, unready))
 		a.Life.Gauge(life.Blocks, float64(len(a.Ledger.State.Blocks)))
+		if a.seen.Load() != nil && !follows { // it stands in its record; that it gets no block, of a pool that is full, is another matter
+			go a.follow(ctx)
+			go a.breathe(ctx)
+			follows = true
+		}
 		switch {
 		case err == nil:
-			if all {
-				go a.follow(ctx)
-				go a.breathe(ctx)
-			}
 			all, look, failures = false, false, 0
 		default:
 			failures++

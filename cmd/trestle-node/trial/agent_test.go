@@ -273,6 +273,37 @@ func TestAgentKeepsOneInHand(t *testing.T) {
 	}
 }
 
+// Who begins when no block is left in the pool has ways to the others all the same, is heard of, and gets one when there is one.
+func TestAgentOfAFullPool(t *testing.T) {
+	c, dir := startCluster(t, 1), memory(t)
+	c.define("pods", small)
+	ctx, stop := context.WithTimeout(context.Background(), slack.Of(time.Minute))
+	defer stop()
+	s := c.dial("pods", slack.Of(2*time.Second))
+	block := func(i uint32) protocol.Key { return protocol.BlockKey(pool.ID{Family: 4, Index: i}) }
+	for i := range small.Len(4) {
+		put := protocol.Entry{Key: block(i), Owner: protocol.Owner{Node: "n2", Nonce: "x", Via: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}}
+		if _, err := s.Do(ctx, protocol.Request{Verb: protocol.Claim, Put: &put}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ways := make(told, 1000)
+	a := start(ctx, t, s, placesIn(dir, "n1"), ways)
+	until(ctx, t, a.said, "none of its 16 IPv4 blocks is free")
+	until(ctx, t, ways, strings.TrimSpace(strings.Repeat("n2 ", int(small.Len(4)))))
+	for alive := ""; alive == ""; {
+		var err error
+		if alive, err = s.Alive(ctx, "n1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	free := block(7)
+	if _, err := s.Do(ctx, protocol.Request{Verb: protocol.GiveBack, Delete: &free}); err != nil {
+		t.Fatal(err)
+	}
+	until(ctx, t, a.said, "claimed block")
+}
+
 // mends holds that what somebody does to the file, or to its directory, is undone, though nothing else happens.
 func mends(t *testing.T, path string) {
 	t.Helper()
