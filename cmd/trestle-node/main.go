@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"strings"
@@ -77,7 +78,16 @@ func host(ctx context.Context, file string) (config, *agent.Host, error) {
 		return c, nil, err
 	}
 	l, err := open(ctx, c)
-	return c, &agent.Host{Store: s, Ledger: l, MaxBlocks: c.maxBlocks, Vacate: reach.Vacate}, err
+	return c, &agent.Host{Store: s, Ledger: l, MaxBlocks: c.maxBlocks, Vacate: reach.Vacate, Several: quietly(complain)}, err
+}
+
+// quietly has this host send no redirects, and says why where it cannot: all else goes on.
+func quietly(say func(error)) func(cidrs []netip.Prefix) {
+	return func(cidrs []netip.Prefix) {
+		if err := reach.NoRedirects(cidrs); err != nil {
+			say(err)
+		}
+	}
 }
 
 func open(ctx context.Context, c config) (*ledger.Ledger, error) {

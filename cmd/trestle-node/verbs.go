@@ -223,7 +223,8 @@ func runAgent(ctx context.Context, conf config) error {
 	if err != nil {
 		return err
 	}
-	a := &agent.Agent{Host: agent.Host{Ledger: l, Vacate: reach.Vacate}, Store: s, Limits: conf.limits(), TTL: ttl, Life: seen}
+	several := quietly(func(err error) { seen.Failed("redirects", err) })
+	a := &agent.Agent{Host: agent.Host{Ledger: l, Vacate: reach.Vacate, Several: several}, Store: s, Limits: conf.limits(), TTL: ttl, Life: seen}
 	mtu := agent.WholeMTU
 	if conf.reach.Mode != reach.None {
 		if a.Reach, mtu, err = conf.openReach(ctx, seen, conf.via); err != nil {

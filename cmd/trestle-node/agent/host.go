@@ -32,9 +32,12 @@ type Host struct {
 	MaxBlocks int // of a family
 	// Vacate is told a block that is to be given back, of which this host's kernel is to have nothing from then on; nil: it never has.
 	Vacate func(block netip.Prefix) error
+	// Several is told that containers of several IPv4 blocks, of these CIDRs, are to be on this host, each in a subnet of its own; nil: nobody wants to know.
+	Several func(cidrs []netip.Prefix)
 
-	heard atomic.Int64 // the latest revision of which the store told without being asked
-	stale []pool.ID    // open blocks whose keys say that this host is reached where it is not
+	heard  atomic.Int64 // the latest revision of which the store told without being asked
+	stale  []pool.ID    // open blocks whose keys say that this host is reached where it is not
+	opened int          // IPv4 blocks that were open when that was told, or not
 }
 
 func (h *Host) state() protocol.State { return h.Ledger.State }
@@ -57,7 +60,25 @@ func (h *Host) ask(ctx context.Context, q protocol.Request) (protocol.Reply, err
 	if e, ok := reply.Of(protocol.PoolKey()); ok && e.Revision != 0 {
 		next.Pool = e.Pool
 	}
-	return reply, h.Ledger.Keep(ctx, next)
+	if err := h.Ledger.Keep(ctx, next); err != nil {
+		return reply, err
+	}
+	h.several()
+	return reply, nil
+}
+
+// several tells that there are several, when there come to be more.
+func (h *Host) several() {
+	n := 0
+	for _, id := range h.state().Opened() {
+		if id.Family == 4 {
+			n++
+		}
+	}
+	if n > max(1, h.opened) && h.Several != nil && h.Ledger.Pool.Shape == pool.Routed {
+		h.Several(h.Ledger.Pool.CIDRs)
+	}
+	h.opened = n
 }
 
 const afterRestore = "docs/cluster.md, \"After a restore\", says what to do: freeze the pool, trestle-node reconcile --restored on each host, thaw it"

@@ -98,3 +98,24 @@ func TestVacate(t *testing.T) {
 		}
 	})
 }
+
+// A host with several blocks on a link sends no redirects there, nor by a link that comes later; those of others are left as they are.
+func TestNoRedirects(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		stage(t)
+		script(t, `
+			sysctl -q -w net.ipv4.conf.all.send_redirects=1 net.ipv4.conf.default.send_redirects=1
+			ip link add pods0 type bridge
+			ip address add 10.64.1.1/26 dev pods0`)
+		for range 2 {
+			if err := NoRedirects([]netip.Prefix{netip.MustParsePrefix("10.64.0.0/16")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		script(t, "ip link add pods1 type bridge")
+		got := do(t, "sysctl -n net.ipv4.conf.all.send_redirects net.ipv4.conf.pods0.send_redirects net.ipv4.conf.pods1.send_redirects net.ipv4.conf.eth0.send_redirects")
+		if got != "0\n0\n0\n1\n" {
+			t.Errorf("all, the link, a new one, another's: %q", got)
+		}
+	})
+}

@@ -10,6 +10,7 @@ import (
 
 // Settings of IPv4 that rtnetlink knows by number: IPV4_DEVCONF_* of include/uapi/linux/ip.h.
 const (
+	SendRedirects = 6
 	ARPNotify     = 22
 	RouteLocalnet = 26
 )
