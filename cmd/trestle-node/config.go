@@ -168,16 +168,10 @@ func parsePool(o *keys.Object) *pool.Definition {
 	d := pool.Definition{
 		BlockSize: pool.Sizes{IPv4: sizes.Int("ipv4", 0, 0, 30), IPv6: sizes.Int("ipv6", 0, 0, 126)},
 		Shape:     p.String("shape", pool.Routed),
+		CIDRs:     cidrs(p, "cidrs"),
+		Subnets:   cidrs(p, "subnets"),
 		Gateways:  addresses(p, "gateways"),
 		Frozen:    p.Bool("frozen", false),
-	}
-	for _, text := range p.Strings("cidrs") {
-		cidr, err := netip.ParsePrefix(text)
-		if err != nil {
-			p.Reject("cidrs", text, "must be an address and prefix length, as in 10.64.0.0/12")
-			continue
-		}
-		d.CIDRs = append(d.CIDRs, cidr)
 	}
 	if err := d.Check(); err != nil && o.Err() == nil {
 		o.Reject("pool", json.RawMessage(o.Raw("pool")), err.Error())

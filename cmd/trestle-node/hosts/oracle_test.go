@@ -155,14 +155,8 @@ func (h *host) kernel(has facts) {
 // holds is what host-local may hand out there, what it has, and what is masqueraded.
 func (h *host) holds(has facts) {
 	h.w.t.Helper()
-	var ranges struct {
-		Ranges [][]struct{ Subnet netip.Prefix }
-	}
-	must(h.w.t, json.Unmarshal([]byte(h.do("cat", "/run/cni/blocks/pods.json")), &ranges))
-	for _, set := range ranges.Ranges {
-		for _, r := range set {
-			has.note(h, "hands out %s", r.Subnet)
-		}
+	for _, r := range h.ranges() {
+		has.note(h, "hands out %s", r.Subnet)
 	}
 	files, _ := h.command("ls", "/var/lib/cni/networks/pods").Output() // there is none before the first
 	for _, name := range strings.Fields(string(files)) {
@@ -175,6 +169,14 @@ func (h *host) holds(has facts) {
 			has.note(h, "address %s is masqueraded", words[0])
 		}
 	}
+}
+
+// ranges are what host-local reads.
+func (h *host) ranges() []pool.Range {
+	h.w.t.Helper()
+	var may struct{ Ranges [][]pool.Range }
+	must(h.w.t, json.Unmarshal([]byte(h.do("cat", "/run/cni/blocks/pods.json")), &may))
+	return slices.Concat(may.Ranges...)
 }
 
 // element is an address, or one with where it goes; what it counts stands behind it.

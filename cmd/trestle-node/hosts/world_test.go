@@ -41,6 +41,7 @@ type host struct {
 	to     string // the switch that it is plugged into
 	via    []netip.Addr
 	pods   int        // how many a test has attached
+	known  []pod      // which, where it keeps them
 	lost   [][]string // what has to be said again when its link was down
 	holder *exec.Cmd
 	agent  *exec.Cmd

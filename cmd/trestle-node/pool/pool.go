@@ -19,7 +19,9 @@ type Definition struct {
 	CIDRs     []netip.Prefix `json:"cidrs"`
 	BlockSize Sizes          `json:"blockSize"`
 	Shape     string         `json:"shape"`
-	// Gateways are those of a flat pool, one a CIDR at the most; where there is none it is the CIDR's first address.
+	// Subnets are what CIDRs of a flat pool are parts of: a network that has other machines, too, whose mask and gateway containers have. Without one it is the CIDR itself.
+	Subnets []netip.Prefix `json:"subnets,omitempty"`
+	// Gateways are those of a flat pool, one a subnet at the most; where there is none it is the subnet's first address.
 	Gateways []netip.Addr `json:"gateways,omitempty"`
 	// Frozen pools give no block away; what hosts have they keep.
 	Frozen bool `json:"frozen,omitempty"`
@@ -70,15 +72,40 @@ func (d Definition) Check() error {
 			reject("blockSize: IPv%d: %d: more than 16777216 blocks in %s", f, size, cidr)
 		}
 	}
-	for _, gateway := range d.Gateways {
-		if !slices.ContainsFunc(d.CIDRs, func(p netip.Prefix) bool { return p.Contains(gateway) }) {
-			reject("gateways: %s: must be in one of cidrs", gateway)
+	d.checkFlat(reject)
+	return errors.Join(errs...)
+}
+
+// checkFlat finds what is wrong with what a flat pool alone has.
+func (d Definition) checkFlat(reject func(format string, args ...any)) {
+	if d.Shape == Routed && len(d.Gateways)+len(d.Subnets) > 0 {
+		reject("gateways, subnets: each block of a routed pool is a subnet, and has its own gateway")
+	}
+	for i, subnet := range d.Subnets {
+		switch {
+		case !subnet.IsValid() || subnet != subnet.Masked():
+			reject("subnets: %s: must be an address and prefix length, with no host bits set", subnet)
+		case slices.ContainsFunc(d.Subnets[:i], subnet.Overlaps):
+			reject("subnets: %s: must not overlap another", subnet)
+		case !slices.ContainsFunc(d.CIDRs, func(cidr netip.Prefix) bool { return d.subnet(cidr) == subnet }):
+			reject("subnets: %s: must have one of cidrs in it", subnet)
 		}
 	}
-	if len(d.Gateways) > 0 && d.Shape == Routed {
-		reject("gateways: each block of a routed pool has its own")
+	for _, gateway := range d.Gateways {
+		if !slices.ContainsFunc(d.CIDRs, func(cidr netip.Prefix) bool { return d.subnet(cidr).Contains(gateway) }) {
+			reject("gateways: %s: must be in one of cidrs, or of subnets", gateway)
+		}
 	}
-	return errors.Join(errs...)
+}
+
+// subnet is what a flat pool's CIDR is a part of, or is.
+func (d Definition) subnet(cidr netip.Prefix) netip.Prefix {
+	for _, subnet := range d.Subnets {
+		if subnet.Bits() <= cidr.Bits() && subnet.Contains(cidr.Addr()) {
+			return subnet
+		}
+	}
+	return cidr
 }
 
 // blocks is how many there are in one CIDR.

@@ -70,6 +70,11 @@ func TestRanges(t *testing.T) {
 	if err := flat.Check(); err != nil {
 		t.Fatal(err)
 	}
+	part := define(t, `{"cidrs": ["192.0.2.0/27", "192.0.2.224/27", "198.51.100.64/27", "fd00::80/121"], "blockSize": {"ipv4": 28, "ipv6": 124}, "shape": "flat",
+		"subnets": ["192.0.2.0/24", "fd00::/64"], "gateways": ["192.0.2.200", "fd00::1"]}`)
+	if err := part.Check(); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		of   Definition
 		id   ID
@@ -81,6 +86,11 @@ func TestRanges(t *testing.T) {
 		{flat, ID{4, 0}, `{"subnet":"192.0.2.0/24","rangeStart":"192.0.2.1","rangeEnd":"192.0.2.63","gateway":"192.0.2.254"}`, 63},
 		{flat, ID{4, 1}, `{"subnet":"192.0.2.0/24","rangeStart":"192.0.2.64","rangeEnd":"192.0.2.127","gateway":"192.0.2.254"}`, 64},
 		{flat, ID{4, 3}, `{"subnet":"192.0.2.0/24","rangeStart":"192.0.2.192","rangeEnd":"192.0.2.254","gateway":"192.0.2.254"}`, 62},
+		{part, ID{4, 0}, `{"subnet":"192.0.2.0/24","rangeStart":"192.0.2.1","rangeEnd":"192.0.2.15","gateway":"192.0.2.200"}`, 15},
+		{part, ID{4, 1}, `{"subnet":"192.0.2.0/24","rangeStart":"192.0.2.16","rangeEnd":"192.0.2.31","gateway":"192.0.2.200"}`, 16},
+		{part, ID{4, 3}, `{"subnet":"192.0.2.0/24","rangeStart":"192.0.2.240","rangeEnd":"192.0.2.254","gateway":"192.0.2.200"}`, 15},
+		{part, ID{4, 5}, `{"subnet":"198.51.100.64/27","rangeStart":"198.51.100.80","rangeEnd":"198.51.100.94","gateway":"198.51.100.65"}`, 15},
+		{part, ID{6, 0}, `{"subnet":"fd00::/64","rangeStart":"fd00::80","rangeEnd":"fd00::8f","gateway":"fd00::1"}`, 16},
 		{flat, ID{6, 0}, `{"subnet":"fd00::/120","rangeStart":"fd00::1","rangeEnd":"fd00::3f","gateway":"fd00::1"}`, 62},
 		{flat, ID{6, 3}, `{"subnet":"fd00::/120","rangeStart":"fd00::c0","rangeEnd":"fd00::ff","gateway":"fd00::1"}`, 64},
 	} {
@@ -131,16 +141,21 @@ func TestSearch(t *testing.T) {
 func TestCheck(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"shape": "routed"}`: "cidrs: must have one",
-		`{"cidrs": ["10.0.0.1/8"], "blockSize": {"ipv4": 26}, "shape": "routed"}`:                            "must have no host bits set, as in 10.0.0.0/8",
-		`{"cidrs": ["10.0.0.0/16", "10.0.9.0/24"], "blockSize": {"ipv4": 26}, "shape": "routed"}`:            "10.0.9.0/24: must not overlap 10.0.0.0/16",
-		`{"cidrs": ["10.0.0.0/16"], "shape": "routed"}`:                                                      "blockSize: IPv4: 0: must be from 16",
-		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 31}, "shape": "routed"}`:                           "to 30",
-		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 12}, "shape": "routed"}`:                           "must be from 16",
-		`{"cidrs": ["fd00::/32"], "blockSize": {"ipv6": 64}, "shape": "routed"}`:                             "more than 16777216 blocks",
-		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 26}, "shape": "round"}`:                            `shape: "round": must be routed or flat`,
-		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 26}, "shape": "flat", "gateways": ["10.1.0.1"]}`:   "gateways: 10.1.0.1: must be in one of cidrs",
-		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 26}, "shape": "routed", "gateways": ["10.0.0.1"]}`: "has its own",
-		`{"cidrs": ["::ffff:10.0.0.0/112"], "blockSize": {"ipv4": 26, "ipv6": 120}, "shape": "routed"}`:      "must be an address and prefix length",
+		`{"cidrs": ["10.0.0.1/8"], "blockSize": {"ipv4": 26}, "shape": "routed"}`:                                                     "must have no host bits set, as in 10.0.0.0/8",
+		`{"cidrs": ["10.0.0.0/16", "10.0.9.0/24"], "blockSize": {"ipv4": 26}, "shape": "routed"}`:                                     "10.0.9.0/24: must not overlap 10.0.0.0/16",
+		`{"cidrs": ["10.0.0.0/16"], "shape": "routed"}`:                                                                               "blockSize: IPv4: 0: must be from 16",
+		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 31}, "shape": "routed"}`:                                                    "to 30",
+		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 12}, "shape": "routed"}`:                                                    "must be from 16",
+		`{"cidrs": ["fd00::/32"], "blockSize": {"ipv6": 64}, "shape": "routed"}`:                                                      "more than 16777216 blocks",
+		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 26}, "shape": "round"}`:                                                     `shape: "round": must be routed or flat`,
+		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 26}, "shape": "flat", "gateways": ["10.1.0.1"]}`:                            "gateways: 10.1.0.1: must be in one of cidrs",
+		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 26}, "shape": "routed", "gateways": ["10.0.0.1"]}`:                          "has its own",
+		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 26}, "shape": "routed", "subnets": ["10.0.0.0/8"]}`:                         "of a routed pool",
+		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 26}, "shape": "flat", "subnets": ["10.0.0.1/8"]}`:                           "subnets: 10.0.0.1/8: must be",
+		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 26}, "shape": "flat", "subnets": ["10.0.0.0/24"]}`:                          "10.0.0.0/24: must have one of cidrs",
+		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 26}, "shape": "flat", "subnets": ["10.0.0.0/8", "10.0.0.0/12"]}`:            "10.0.0.0/12: must not overlap",
+		`{"cidrs": ["10.0.0.0/16"], "blockSize": {"ipv4": 26}, "shape": "flat", "subnets": ["10.0.0.0/8"], "gateways": ["11.0.0.1"]}`: "11.0.0.1: must be in one of cidrs, or of subnets",
+		`{"cidrs": ["::ffff:10.0.0.0/112"], "blockSize": {"ipv4": 26, "ipv6": 120}, "shape": "routed"}`:                               "must be an address and prefix length",
 	} {
 		if err := define(t, text).Check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)

@@ -15,31 +15,32 @@ type Range struct {
 	Gateway    netip.Addr   `json:"gateway,omitzero"`
 }
 
-// Range is what host-local is told of the block: of a routed pool a subnet with its first address for the gateway; of a flat one a part of the CIDR,
-// without the CIDR's own and its broadcast address. False where the pool has no such block, or nothing of it can be handed out.
+// Range is what host-local is told of the block: of a routed pool a subnet with its first address for the gateway; of a flat one a part of its
+// subnet, without the subnet's own and its broadcast address. False where the pool has no such block, or nothing of it can be handed out.
 func (d Definition) Range(id ID) (Range, bool) {
 	prefix, ok := d.Prefix(id)
 	if !ok || d.Shape == Routed {
 		return Range{Subnet: prefix, Gateway: prefix.Addr().Next()}, ok
 	}
 	cidr, _, _ := d.find(id)
-	r := Range{Subnet: cidr, RangeStart: prefix.Addr(), RangeEnd: last(prefix), Gateway: d.gateway(cidr)}
-	if r.RangeStart == cidr.Addr() {
+	subnet := d.subnet(cidr)
+	r := Range{Subnet: subnet, RangeStart: prefix.Addr(), RangeEnd: last(prefix), Gateway: d.gateway(subnet)}
+	if r.RangeStart == subnet.Addr() {
 		r.RangeStart = r.RangeStart.Next()
 	}
-	if id.Family == 4 && r.RangeEnd == last(cidr) {
+	if id.Family == 4 && r.RangeEnd == last(subnet) {
 		r.RangeEnd = r.RangeEnd.Prev()
 	}
 	return r, true
 }
 
-func (d Definition) gateway(cidr netip.Prefix) netip.Addr {
+func (d Definition) gateway(subnet netip.Prefix) netip.Addr {
 	for _, gateway := range d.Gateways {
-		if cidr.Contains(gateway) {
+		if subnet.Contains(gateway) {
 			return gateway
 		}
 	}
-	return cidr.Addr().Next()
+	return subnet.Addr().Next()
 }
 
 // Addresses is how many containers the block has room for, as far as the smallest int goes.
