@@ -258,6 +258,13 @@ func (h *real) reboot() {
 	}
 }
 
+// blank makes it a machine with an empty disk.
+func (h *real) blank() {
+	if err := os.RemoveAll(filepath.Dir(h.places.Ledger)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 // What real hosts ask of the store, and keep of its answers, the model's may; and no two of them hand out of one block.
 func TestAgentsDoWhatTheModelMay(t *testing.T) {
 	did := make(map[protocol.Verb]int)
@@ -265,8 +272,11 @@ func TestAgentsDoWhatTheModelMay(t *testing.T) {
 		r := newReplay(t, seed, 3, 3)
 		for range 40 {
 			h := r.hosts[r.dice.IntN(len(r.hosts))]
-			if r.dice.IntN(8) == 0 {
+			switch r.dice.IntN(16) {
+			case 0, 1:
 				h.reboot()
+			case 2:
+				h.blank()
 			}
 			h.once()
 			for i, other := range r.hosts {

@@ -65,6 +65,9 @@ func (w *world) machineEvents(s scene, i int, next yield) {
 				next(ev("gets another's disk", -1), w.on(i, func(m *machine) { m.state, m.size = w.machines[j].state, w.machines[j].size }))
 			}
 		}
+		if i < s.blank {
+			next(ev("gets an empty disk", -1), w.on(i, func(m *machine) { m.state, m.size = protocol.State{Node: m.state.Node}, 0 }))
+		}
 		return
 	}
 	if i < s.mortal {

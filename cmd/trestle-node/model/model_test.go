@@ -22,10 +22,13 @@ func scenes() map[string]scene {
 		"a machine that dies, a pool that is cut":                {machines: 1, blocks: 2, flight: 1, mortal: 1, resize: true},
 		"a machine, a pool that is cut, two under way":           {machines: 1, blocks: 2, flight: 2, resize: true},
 		"two machines of one name, both die":                     {machines: 2, blocks: 1, flight: 1, mortal: 2, clones: 2},
+		"two machines, one of them dies and loses its disk":      {machines: 2, blocks: 1, flight: 1, mortal: 1, blank: 1},
+		"a machine that dies and loses its disk, two under way":  {machines: 1, blocks: 2, flight: 2, mortal: 1, blank: 1},
 		"two machines, a backup":                                 {machines: 2, blocks: 1, flight: 1, restore: true},
 	}
 	if os.Getenv("TRESTLE_LONG") != "" {
 		all["two machines of one name, both die, two under way"] = scene{machines: 2, blocks: 1, flight: 2, mortal: 2, clones: 2}
+		all["two machines, one of them dies and loses its disk, two under way"] = scene{machines: 2, blocks: 1, flight: 2, mortal: 1, blank: 1}
 		all["two machines, one of them dies, a backup"] = scene{machines: 2, blocks: 1, flight: 1, mortal: 1, restore: true}
 		all["two machines, a backup, two under way"] = scene{machines: 2, blocks: 1, flight: 2, restore: true}
 		all["two machines, a block, both die"] = scene{machines: 2, blocks: 1, flight: 1, mortal: 2}
@@ -50,7 +53,7 @@ func TestNoWorldHasAFault(t *testing.T) {
 	for _, kind := range []string{"goes down", "looks", "waits no longer", "close", "ADD", "DEL", "operator buries", "operator reclaims",
 		"operator cuts or widens the pool", "store gets register", "answered: register", "answered: claim", "answered: re-open", "answered: give back",
 		"lost: give back", "store gets bury", "store gets reclaim", "store gets define", "close, agent crashes before the ledger",
-		"answered: claim, agent crashes after the ledger", "gets another's disk", "backup is restored", "says again", "has said all again", "pool thaws"} {
+		"answered: claim, agent crashes after the ledger", "gets another's disk", "gets an empty disk", "backup is restored", "says again", "has said all again", "pool thaws"} {
 		if happened[kind] == 0 {
 			t.Errorf("%q never happened: the scenes show nothing of it", kind)
 		}

@@ -61,6 +61,7 @@ type scene struct {
 	resize                   bool // the pool loses its last block, and gets it again
 	mortal                   int  // how many machines may go down, the first ones; the others have registered when the scene begins
 	clones                   int  // how many machines have one name, the first ones; their disks are copied
+	blank                    int  // how many machines may lose their disk while they are down, the first ones
 	restore                  bool // the store goes back to what it was once
 	plant                    plant
 }

@@ -4,15 +4,20 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/etcd"
@@ -159,6 +164,78 @@ func (c *cluster) trouble(ctx context.Context) (faults int) {
 	}
 	return faults
 }
+
+// replace has one member after the other removed, its disk emptied, and added anew, until ctx ends, and says how often. etcd refuses that while not all of them are
+// well, so it is tried until it does not.
+func (c *cluster) replace(ctx context.Context) (times int) {
+	client, err := clientv3.New(clientv3.Config{Endpoints: c.endpoints, Logger: zap.NewNop()})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer client.Close()
+	for ; ; times++ {
+		m := c.members[times%len(c.members)]
+		if !insist(ctx, func(ctx context.Context) error { return m.leaves(ctx, client) }) {
+			break
+		}
+		m.kill()
+		if err := os.RemoveAll(m.value("--data-dir")); err != nil {
+			c.t.Error(err)
+		}
+		if !insist(ctx, func(ctx context.Context) error { return m.joins(ctx, client) }) {
+			break
+		}
+		if !slices.Contains(m.args, "existing") {
+			m.args = append(m.args, "--initial-cluster-state", "existing")
+		}
+		m.start(c.t)
+	}
+	if times == 0 {
+		c.t.Error("no member was replaced: the run shows nothing")
+	}
+	return times
+}
+
+// insist tries until it succeeds; false where ctx ended first.
+func insist(ctx context.Context, try func(context.Context) error) bool {
+	for ctx.Err() == nil {
+		once, stop := context.WithTimeout(ctx, 2*time.Second)
+		err := try(once)
+		stop()
+		if err == nil {
+			return true
+		}
+		wait(ctx, 100*time.Millisecond)
+	}
+	return false
+}
+
+// leaves has the member removed from its cluster, if it is in it.
+func (m *member) leaves(ctx context.Context, client *clientv3.Client) error {
+	all, err := client.MemberList(ctx)
+	if err != nil {
+		return err
+	}
+	for _, other := range all.Members {
+		if slices.Contains(other.PeerURLs, m.value("--initial-advertise-peer-urls")) {
+			_, err := client.MemberRemove(ctx, other.ID)
+			return err
+		}
+	}
+	return nil
+}
+
+// joins has the member added, if it is not: an answer may have been lost.
+func (m *member) joins(ctx context.Context, client *clientv3.Client) error {
+	_, err := client.MemberAdd(ctx, []string{m.value("--initial-advertise-peer-urls")})
+	if errors.Is(err, rpctypes.ErrPeerURLExist) {
+		return nil
+	}
+	return err
+}
+
+// value is what the member's flag says.
+func (m *member) value(flag string) string { return m.args[slices.Index(m.args, flag)+1] }
 
 // cut cuts a member off from its peers, from its clients or from both: what is said is lost without a word.
 func (c *cluster) cut(ctx context.Context, m *member) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/protocol"
+	"github.com/trestle-cni/trestle/pkg/fault"
 )
 
 // oracle knows what host-local reads on each host, and so what is open twice.
@@ -22,6 +24,15 @@ type oracle struct {
 	owners map[pool.ID]map[string]bool
 	opened int
 	faults []string
+	shows  func() // called at a fault; nil: nobody waits for one
+}
+
+// fault takes note of one. The mutex is held.
+func (o *oracle) fault(text string) {
+	o.faults = append(o.faults, text)
+	if o.shows != nil {
+		o.shows()
+	}
 }
 
 // see takes note of a host's open blocks as its file has them now.
@@ -34,7 +45,7 @@ func (o *oracle) see(node, file string) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		o.faults = append(o.faults, err.Error())
+		o.fault(err.Error())
 	}
 	now := make(map[pool.ID]bool)
 	for _, id := range has.Blocks {
@@ -55,9 +66,19 @@ func (o *oracle) see(node, file string) {
 		o.opened++
 		o.owners[id][node] = true
 		if len(o.owners[id]) > 1 {
-			o.faults = append(o.faults, fmt.Sprintf("block %s: open on %v", id, o.owners[id]))
+			o.fault(fmt.Sprintf("block %s: open on %v", id, o.owners[id]))
 		}
 	}
+}
+
+// doubt is told why a host could not go on: that the store had gone back, or was another, it never is in a run.
+func (o *oracle) doubt(node string, err error) {
+	if fault.Code(err) != fault.NoService {
+		return
+	}
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	o.fault(fmt.Sprintf("%s: %v", node, err))
 }
 
 // A store that shows the oracle what is open before anything is asked, and loses answers.
@@ -71,17 +92,27 @@ type shown struct {
 func (s *shown) Do(ctx context.Context, q protocol.Request) (protocol.Reply, error) {
 	s.look()
 	reply, err := s.Store.Do(ctx, s.plant.sent(q))
+	if s.plant.expires && reply.Committed && q.Put != nil && q.Put.Key.Kind == protocol.OfBlock {
+		go s.expire(ctx, q.Put.Key)
+	}
 	if err == nil && rand.Float64() < s.loses {
 		return protocol.Reply{}, errors.New("the answer is lost")
 	}
 	return reply, err
 }
 
+// expire is the end of a key's lease, which nobody renews.
+func (s *shown) expire(ctx context.Context, key protocol.Key) {
+	wait(ctx, 500*time.Millisecond)
+	_, _ = s.Store.Do(ctx, protocol.Request{Verb: protocol.GiveBack, Delete: &key})
+}
+
 // plant is a fault that the oracle must see.
 type plant struct {
-	name  string
-	early bool                                    // a block's deletion is sent before it is closed
-	send  func(protocol.Request) protocol.Request // what is sent instead
+	name    string
+	early   bool                                    // a block's deletion is sent before it is closed
+	expires bool                                    // keys of blocks vanish
+	send    func(protocol.Request) protocol.Request // what is sent instead
 }
 
 func (p plant) sent(q protocol.Request) protocol.Request {
@@ -105,6 +136,7 @@ func (a *actor) live(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := a.once(ctx); err != nil && ctx.Err() == nil {
 			a.did["failed"]++
+			a.oracle.doubt(a.name, err)
 			wait(ctx, rand.N(100*time.Millisecond))
 		}
 		a.oracle.see(a.name, a.places.Ranges)
@@ -112,10 +144,15 @@ func (a *actor) live(ctx context.Context) {
 }
 
 func (a *actor) once(ctx context.Context) error {
-	if rand.N(20) == 0 {
-		if err := a.reboot(); err != nil {
-			return err
-		}
+	var err error
+	switch rand.N(40) {
+	case 0, 1:
+		err = a.reboot()
+	case 2:
+		err = a.reimage()
+	}
+	if err != nil {
+		return err
 	}
 	l, err := ledger.Open(ctx, a.places, a.name)
 	if err != nil {
@@ -165,6 +202,14 @@ func (a *actor) early(ctx context.Context, h *agent.Host, id pool.ID) {
 			wait(ctx, 200*time.Millisecond)
 		}
 	}
+}
+
+// reimage makes the host a machine with an empty disk.
+func (a *actor) reimage() error {
+	a.did["lost its disk"]++
+	err := os.RemoveAll(filepath.Dir(a.places.Ledger))
+	a.oracle.see(a.name, a.places.Ranges)
+	return err
 }
 
 // reboot makes the host another boot's: its memory goes, its disk stays.

@@ -42,7 +42,7 @@ func TestRestoredWhileItRuns(t *testing.T) {
 	until(ctx, t, ways, "[n1]")
 
 	m := c.members[0]
-	data := m.args[slices.Index(m.args, "--data-dir")+1]
+	data := m.value("--data-dir")
 	m.kill()
 	backup := t.TempDir()
 	if err := os.CopyFS(backup, os.DirFS(data)); err != nil {

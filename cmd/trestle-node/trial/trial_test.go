@@ -69,13 +69,16 @@ func (c *cluster) define(network string, d pool.Definition) {
 	}
 }
 
-// run lets hosts live on the cluster for a while, with trouble or without.
-func run(t *testing.T, c *cluster, network string, p plant, hosts int, last time.Duration, trouble bool) *oracle {
+// run lets hosts live on the cluster for a while, or until a planted fault shows, with trouble or without (nil), which says how often there was any.
+func run(t *testing.T, c *cluster, network string, p plant, hosts int, last time.Duration, trouble func(context.Context) int) *oracle {
 	t.Helper()
 	c.define(network, small)
 	ctx, stop := context.WithTimeout(context.Background(), last)
 	defer stop()
 	o := &oracle{owners: make(map[pool.ID]map[string]bool)}
+	if p.name != "" {
+		o.shows = stop
+	}
 	dir := memory(t)
 	var all sync.WaitGroup
 	var actors []*actor
@@ -88,8 +91,8 @@ func run(t *testing.T, c *cluster, network string, p plant, hosts int, last time
 		all.Go(func() { a.live(ctx) })
 	}
 	faults := 0
-	if trouble {
-		faults = c.trouble(ctx)
+	if trouble != nil {
+		faults = trouble(ctx)
 	}
 	all.Wait()
 	did := make(map[string]int)
@@ -99,7 +102,7 @@ func run(t *testing.T, c *cluster, network string, p plant, hosts int, last time
 		}
 	}
 	t.Logf("%s: %d faults, %d times open, %v", last, faults, o.opened, did)
-	if o.opened < 3*hosts {
+	if o.opened < 3*hosts && p.name == "" {
 		t.Errorf("only %d times was a block opened: the run shows nothing", o.opened)
 	}
 	if p.name == "" {
@@ -146,14 +149,24 @@ func (c *cluster) agree(network string, actors []*actor) {
 }
 
 func TestTrouble(t *testing.T) {
-	o := run(t, startCluster(t, 3), "pods", plant{}, 12, length(t, 15*time.Second), true)
+	c := startCluster(t, 3)
+	o := run(t, c, "pods", plant{}, 12, length(t, 15*time.Second), c.trouble)
+	o.hold(t)
+}
+
+// One member after the other is removed, and another with an empty disk put in its place, under claims; in a long run none of the first is left. To the hosts it is
+// the same store throughout: a new member is taken neither for a backup nor for another cluster.
+func TestMembersAreReplaced(t *testing.T) {
+	c := startCluster(t, 3)
+	o := run(t, c, "pods", plant{}, 12, length(t, 15*time.Second), c.replace)
 	o.hold(t)
 }
 
 // The same where members are cut off, too.
 func TestCuts(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
-		o := run(t, startApart(t, 3), "pods", plant{}, 12, length(t, 15*time.Second), true)
+		c := startApart(t, 3)
+		o := run(t, c, "pods", plant{}, 12, length(t, 15*time.Second), c.trouble)
 		o.hold(t)
 	})
 }
@@ -166,22 +179,29 @@ func (o *oracle) hold(t *testing.T) {
 	}
 }
 
-// The oracle sees what is wrong.
+// The oracle sees what is wrong, and the run of a planted fault ends when it does.
 func TestPlantedFaultsShow(t *testing.T) {
 	c := startCluster(t, 1)
 	for i, p := range []plant{
 		{name: "a block's deletion is sent before it is closed", early: true},
-		{name: "a claim does not compare the block", send: func(q protocol.Request) protocol.Request {
-			if q.Verb == protocol.Claim {
-				q.If = slices.DeleteFunc(slices.Clone(q.If), func(c protocol.Compare) bool { return c.Key.Kind == protocol.OfBlock })
-			}
-			return q
-		}},
+		{name: "a claim does not compare the block", send: without(protocol.Claim)},
+		{name: "keys of blocks run out", expires: true},
+		{name: "they run out, and are renewed without a condition", expires: true, send: without(protocol.Reopen)},
 	} {
-		o := run(t, c, fmt.Sprintf("net%d", i), p, 8, length(t, 10*time.Second), false)
+		o := run(t, c, fmt.Sprintf("net%d", i), p, 8, length(t, 20*time.Second), nil)
 		if len(o.faults) == 0 {
 			t.Errorf("%s: does not show", p.name)
 		}
 		t.Logf("%s: %d faults", p.name, len(o.faults))
+	}
+}
+
+// without sends requests of the verb without what they compare of the block.
+func without(verb protocol.Verb) func(protocol.Request) protocol.Request {
+	return func(q protocol.Request) protocol.Request {
+		if q.Verb == verb {
+			q.If = slices.DeleteFunc(slices.Clone(q.If), func(c protocol.Compare) bool { return c.Key.Kind == protocol.OfBlock })
+		}
+		return q
 	}
 }
