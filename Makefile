@@ -72,7 +72,7 @@ node:
 	cd cmd/trestle-node && $(BUILD) -o ../../bin/ .
 
 test-node:
-	@test/need etcd-server iproute2
+	@test/need etcd-server iproute2 nftables procps strace
 	@$(MAKE) --no-print-directory reference
 	@go build -o .tools/tally ./test/tally && cd cmd/trestle-node && ../../.tools/tally -count=1 ./...
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ import (
 )
 
 // alone is an etcd on loopback.
-func alone(t *testing.T) (endpoint string) {
+func alone(t *testing.T) (endpoint string, pid int) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -49,7 +50,7 @@ func alone(t *testing.T) (endpoint string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	return endpoint
+	return endpoint, cmd.Process.Pid
 }
 
 // noted is a Reach that takes note of when it heard of which epochs, in place of a kernel.
@@ -72,18 +73,19 @@ func (n *noted) Set(_ context.Context, blocks []Neighbour) error {
 }
 
 // shared are some connections to one etcd, which many hosts share.
-func shared(t *testing.T) (stores []*etcd.Store) {
+func shared(t *testing.T) (stores []*etcd.Store, client *clientv3.Client, pid int) {
 	t.Helper()
-	conf := etcd.Config{Endpoints: []string{alone(t)}, Prefix: "/cni", Network: "pods", Timeout: slack.Of(20 * time.Second)}
+	endpoint, pid := alone(t)
+	conf := etcd.Config{Endpoints: []string{endpoint}, Prefix: "/cni", Network: "pods", Timeout: slack.Of(20 * time.Second)}
 	for range 16 {
-		client, err := clientv3.New(clientv3.Config{Endpoints: conf.Endpoints, Logger: zap.NewNop()})
+		one, err := clientv3.New(clientv3.Config{Endpoints: conf.Endpoints, Logger: zap.NewNop()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { client.Close() })
-		stores = append(stores, etcd.Over(client, conf))
+		t.Cleanup(func() { one.Close() })
+		client, stores = one, append(stores, etcd.Over(one, conf))
 	}
-	return stores
+	return stores, client, pid
 }
 
 // Hosts that all begin at one time have a first block each soon after, no two the same, ledgers and all. What asks again does so as an agent does.
@@ -92,7 +94,8 @@ func TestManyHostsClaim(t *testing.T) {
 	if os.Getenv("TRESTLE_LONG") != "" {
 		hosts = 10000
 	}
-	ctx, stores := context.Background(), shared(t)
+	ctx := context.Background()
+	stores, client, _ := shared(t)
 	d := pool.Definition{CIDRs: []netip.Prefix{netip.MustParsePrefix("10.64.0.0/12")}, BlockSize: pool.Sizes{IPv4: 26}, Shape: pool.Routed} // 16384
 	if err := Define(ctx, stores[0], d); err != nil {
 		t.Fatal(err)
@@ -126,6 +129,65 @@ func TestManyHostsClaim(t *testing.T) {
 	if took > slack.Of(30*time.Second) {
 		t.Errorf("it took %v", took)
 	}
+	status, err := client.Status(ctx, client.Endpoints()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("etcd has %d kB of it, history and all", status.DbSize>>10)
+	if status.DbSize > 20<<20 {
+		t.Errorf("etcd has %d bytes", status.DbSize)
+	}
+}
+
+// Hosts that say that they live, each as often as an agent does, take less than a tenth of a processor of etcd.
+func TestManyHostsLive(t *testing.T) {
+	hosts, last := 1000, 5*time.Second
+	if os.Getenv("TRESTLE_LONG") != "" {
+		hosts, last = 10000, time.Minute
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer stop()
+	stores, _, pid := shared(t)
+	for i := range hosts {
+		all.Go(func() {
+			for ctx.Err() == nil { // where all begin at once one may be too late
+				_ = stores[i%len(stores)].Breathe(ctx, fmt.Sprintf("n%d", i), "boot", 20*time.Second)
+			}
+		})
+	}
+	for heard := 0; heard < hosts; {
+		_, alive, err := stores[0].Nodes(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard = len(alive)
+	}
+	before, began := spent(t, pid), time.Now()
+	<-time.After(last)
+	share := float64(spent(t, pid)-before) / float64(time.Since(began))
+	_, alive, err := stores[0].Nodes(ctx)
+	t.Logf("%d hosts that live: etcd takes %.1f %% of a processor", hosts, 100*share)
+	if err != nil || len(alive) != hosts || share > 0.1 {
+		t.Errorf("%d of %d live, by %.1f %% of a processor: %v", len(alive), hosts, 100*share, err)
+	}
+}
+
+// spent is how much of a processor the process has had.
+func spent(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	var user, system int
+	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(user+system) * time.Second / 100 // USER_HZ
 }
 
 // firstBlock is what a host does that is new.
@@ -163,7 +225,7 @@ func TestManyAgentsHear(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	stores := shared(t)
+	stores, _, _ := shared(t)
 	d := pool.Definition{CIDRs: []netip.Prefix{netip.MustParsePrefix("10.64.0.0/16")}, BlockSize: pool.Sizes{IPv4: 26}, Shape: pool.Routed}
 	if err := Define(ctx, stores[0], d); err != nil {
 		t.Fatal(err)

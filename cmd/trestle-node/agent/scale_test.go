@@ -1,11 +1,14 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/kube/apitest"
+	"github.com/trestle-cni/trestle/cmd/trestle-node/ledger"
 	"github.com/trestle-cni/trestle/cmd/trestle-node/life"
 	"github.com/trestle-cni/trestle/pkg/kernel/procfile"
 	"github.com/trestle-cni/trestle/test/slack"
@@ -95,4 +99,82 @@ func (h *hosted) program(a *apitest.API, binary string) int {
 			h.t.Fatal("it was never ready")
 		}
 	}
+}
+
+// counting is a Reach that says when it hears of more blocks than before, in place of a kernel.
+type counting struct {
+	seen int
+	told chan<- time.Time
+}
+
+func (c *counting) Set(_ context.Context, blocks []Neighbour) error {
+	if len(blocks) > c.seen {
+		c.seen = len(blocks)
+		c.told <- time.Now()
+	}
+	return nil
+}
+
+// A Node that is new is with all members soon after the API server has it, as a block's owner is with the agents of etcd (TestManyAgentsHear).
+func TestManyMembersHear(t *testing.T) {
+	members, changes := 50, 10
+	if os.Getenv("TRESTLE_LONG") != "" {
+		members, changes = 500, 100
+	}
+	a := apitest.Start(t, "")
+	a.Put("n1", "")
+	told := make(chan time.Time, members)
+	for range members {
+		newHost(t).hears(t, a, told)
+	}
+	var took []time.Duration
+	for i := range changes {
+		began := time.Now()
+		a.Put(fmt.Sprintf("far%d", i), fmt.Sprintf("10.1.%d.0/24", i))
+		for range members {
+			at := <-told
+			if i > 0 { // by then all listen
+				took = append(took, at.Sub(began))
+			}
+		}
+	}
+	slices.Sort(took)
+	p99 := took[len(took)*99/100]
+	t.Logf("%d members, %d changes: half after %v, p99 %v, all %v", members, changes, took[len(took)/2], p99, took[len(took)-1])
+	if p99 > slack.Of(time.Second) {
+		t.Errorf("p99 is %v", p99)
+	}
+}
+
+// hears is what Run does when Nodes change; of its files nobody tells it: so many that are told are more than the kernel lets one user have.
+func (h *hosted) hears(t *testing.T, a *apitest.API, told chan<- time.Time) {
+	t.Helper()
+	m := h.member
+	var err error
+	if m.Grant, err = ledger.OpenGrant(h.places, m.Name); err != nil {
+		t.Fatal(err)
+	}
+	m.Cluster = h.cluster(a)
+	m.Reach = func(context.Context, []netip.Addr) (Reach, MTU, error) { return &counting{told: told}, WholeMTU, nil }
+	ctx, stop := context.WithCancel(context.Background())
+	pulled, ended := make(chan struct{}, 1), make(chan struct{})
+	go m.Cluster.Follow(ctx, func() { Pull(pulled) }, func(error) {})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-pulled:
+			}
+			if nodes, whole := m.Cluster.Nodes(); whole {
+				m.become(ctx, ViewOf(m.Name, nodes, m.Network.Exclude), len(nodes))
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+		m.Grant.Close()
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -94,4 +95,46 @@ func (h *host) monitor() <-chan string {
 		}
 	}()
 	return lines
+}
+
+// An ADD of host-local that reads its ranges from a file takes as long as one that has them in its configuration, and a twentieth more at the most.
+func TestRangesFromCosts(t *testing.T) {
+	times := 100
+	if os.Getenv("TRESTLE_LONG") != "" {
+		times = 3000
+	}
+	dir := t.TempDir()
+	const ranges = `[[{"subnet": "10.1.0.0/16", "gateway": "10.1.0.1"}]]`
+	must(t, os.WriteFile(dir+"/ranges", []byte(`{"ranges": `+ranges+`}`), 0o600))
+	var here, there []time.Duration
+	for range times {
+		here = append(here, allot(t, dir, "here", `"ranges": `+ranges))
+		there = append(there, allot(t, dir, "there", `"rangesFrom": "`+dir+`/ranges"`))
+	}
+	slices.Sort(here)
+	slices.Sort(there)
+	a, b := here[times/2], there[times/2]
+	t.Logf("%d of each by turns: %v with ranges, %v with rangesFrom: %.3f of it", times, a, b, float64(b)/float64(a))
+	if times > 100 && b > a*105/100 {
+		t.Errorf("%v is more than 1.05 of %v", b, a)
+	}
+}
+
+// allot has host-local hand out an address, says how long that took, and lets it go.
+func allot(t *testing.T, dir, network, ipam string) time.Duration {
+	t.Helper()
+	call := func(verb string) time.Duration {
+		cmd := exec.Command(program("host-local"))
+		cmd.Stdin = strings.NewReader(fmt.Sprintf(`{"cniVersion": "1.1.0", "name": %q, "type": "bridge", "ipam": {"type": "host-local", "dataDir": %q, %s}}`, network, dir, ipam))
+		cmd.Env = []string{"CNI_COMMAND=" + verb, "CNI_CONTAINERID=c1", "CNI_NETNS=/var/run/netns/none", "CNI_IFNAME=eth0", "CNI_PATH=" + os.Getenv(binVar)}
+		began := time.Now()
+		out, err := cmd.CombinedOutput()
+		took := time.Since(began)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", verb, err, out)
+		}
+		return took
+	}
+	defer call("DEL")
+	return call("ADD")
 }
