@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,9 +70,8 @@ func TestMemberClone(t *testing.T) {
 	a.Report("n1", "boot-1", "A")
 	one, two := newHost(t), newHost(t)
 	one.member.Machine, two.member.Machine = Machine{"boot-1", "A"}, Machine{"boot-2", "B"}
-	way := make(ways, 10)
-	way <- nil
-	one.member.Reach = func(context.Context, []netip.Addr) (Reach, MTU, error) { return way, WholeMTU, nil }
+	others := netip.MustParseAddr("192.0.2.9")
+	one.member.Reach = func(context.Context, []netip.Addr) (Reach, MTU, error) { return without{t, others}, WholeMTU, nil }
 	one.start(a)
 	one.hear(listed)
 	two.start(a)
@@ -82,7 +82,7 @@ func TestMemberClone(t *testing.T) {
 	a.Report("n1", "boot-2", "B")
 	one.hear("node n1: is another machine (boot boot-2, UUID B), and here is boot boot-1, UUID A")
 	two.hear("was another machine within")
-	a.Put("n1", "10.0.9.0/24", "192.0.2.9") // as the other's controller has it
+	a.Put("n1", "10.0.9.0/24", others.String()) // as the other's controller has it
 	a.Report("n1", "boot-1", "A")
 	one.hear("was another machine within")
 	for _, h := range []*hosted{one, two} {
@@ -96,6 +96,21 @@ func TestMemberClone(t *testing.T) {
 	if one.list() == "" {
 		t.Error("what runs cannot be deleted without a list")
 	}
+}
+
+// without is a Reach that is never told of the address.
+type without struct {
+	t    *testing.T
+	addr netip.Addr
+}
+
+func (w without) Set(_ context.Context, blocks []Neighbour) error {
+	for _, b := range blocks {
+		if slices.Contains(b.Via, w.addr) {
+			w.t.Errorf("a way leads by %s: %+v", w.addr, b)
+		}
+	}
+	return nil
 }
 
 // This machine is that of a kubelet's report: the boot is in the kernel's form.
