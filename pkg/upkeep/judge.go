@@ -26,9 +26,53 @@ func (w *watch) owe(t nft.Told) {
 // most is how many transactions are remembered.
 const most = 64
 
+// unfinished is a heal that others did not let end.
+type unfinished struct {
+	who  []string // had removed what could not be made again yet
+	asks bool     // the plugins are to be asked about what was made
+}
+
 // heal makes again what the transactions removed.
 func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
-	var who []string
+	who, compat, forwarded := w.judgeAll(ctx, causes, now)
+	done, err := w.restore(ctx, compat)
+	anchored, failed := w.anchorIf(ctx, forwarded)
+	if anchored {
+		done.Rules++
+	}
+	err = errors.Join(err, failed)
+	done.Partly = done.Partly || w.isCut(forwarded)
+	w.conclude(who, done, err, now, fault.Code(err) == fault.TryLater && ctx.Err() == nil)
+}
+
+// conclude says what was made again, and has the plugins asked for the rest; later, where others go on, and verbs wait for whom a heal holds.
+func (w *watch) conclude(who []string, done firewall.Restored, err error, now time.Time, later bool) {
+	open := w.open
+	w.open = unfinished{}
+	asks := open.asks || done.Partly || len(who)+len(open.who) == 0 && w.keeper.IPTables() || w.keeper.Guests(done.Tables)
+	if who = append(who, open.who...); len(who) == 0 {
+		who = []string{"it had been left as it was"}
+	}
+	slices.Sort(who)
+	who = slices.Compact(who)
+	why := strings.Join(who, "; ")
+	if !done.Nothing() {
+		w.say("made again: %s, in %d ms: %s", told(done), time.Since(now).Milliseconds(), why)
+	}
+	switch {
+	case later:
+		w.open, w.more = unfinished{who[:min(len(who), most)], asks}, true
+		return
+	case err != nil:
+		w.say("could not make it again: %v: %s", err, why)
+	}
+	if err != nil || asks {
+		w.ask(why)
+	}
+}
+
+// judgeAll says who did what, and where it is to be looked what is missing: in tables of iptables, in the chains FORWARD.
+func (w *watch) judgeAll(ctx context.Context, causes []nft.Told, now time.Time) (who []string, compat, forwarded bool) {
 	compat, forwarded, meant := w.more, w.more, false
 	for _, t := range causes {
 		said, left := w.judge(t, now)
@@ -41,30 +85,7 @@ func (w *watch) heal(ctx context.Context, causes []nft.Told, now time.Time) {
 	if w.more = false; meant && !compat {
 		w.tables.Accept()
 	}
-	if who = append(who, w.open...); len(who) == 0 {
-		who = []string{"it had been left as it was"}
-	}
-	slices.Sort(who)
-	w.open = nil
-	done, err := w.restore(ctx, compat)
-	if anchored, failed := w.anchorIf(ctx, forwarded); anchored || failed != nil {
-		err = errors.Join(err, failed)
-		done.Rules++
-	}
-	who = slices.Compact(who)
-	why := strings.Join(who, "; ")
-	switch {
-	case fault.Code(err) == fault.TryLater && ctx.Err() == nil: // others go on, and verbs wait for whom we hold
-		w.open, w.more = who[:min(len(who), most)], true
-		return
-	case err != nil:
-		w.say("could not make it again: %v: %s", err, why)
-	case !done.Nothing():
-		w.say("made again: %s, in %d ms: %s", told(done), time.Since(now).Milliseconds(), why)
-	}
-	if err != nil || done.Partly || len(causes) == 0 && w.keeper.IPTables() || w.keeper.Guests(done.Tables) || w.isCut(forwarded) {
-		w.ask(why)
-	}
+	return who, compat, forwarded
 }
 
 // anchorIf makes the anchor again where the chain that it is in was changed, if anybody claims to pass.

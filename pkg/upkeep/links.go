@@ -20,6 +20,7 @@ import (
 type links struct {
 	known     map[int]netlink.LinkAttrs
 	concerned map[int]string // what happened to those that are to be looked at
+	come      bool           // one of ours is new
 }
 
 // quiet is how long is waited for what goes with a change: a link that is deleted goes down first.
@@ -65,10 +66,14 @@ func (w *watch) readLinks(ctx context.Context, events *nlsocket.Events, l *links
 			w.lose(ctx, err)
 			return
 		}
-		if len(l.concerned) > 0 && !events.Pending(quiet) {
+		if (len(l.concerned) > 0 || l.come) && !events.Pending(quiet) {
 			for _, what := range l.left() {
 				w.ask(what)
 			}
+			if l.come {
+				w.comes()
+			}
+			l.come = false
 		}
 	}
 }
@@ -94,6 +99,7 @@ func (l *links) take(m nlsocket.Message) {
 func (l *links) changed(now netlink.LinkAttrs) {
 	was, known := l.known[now.Index]
 	l.known[now.Index] = now
+	l.come = l.come || marked(now) && !marked(was)
 	const up = unix.IFF_UP
 	switch {
 	case !known:

@@ -93,17 +93,30 @@ func TestHabitInRepair(t *testing.T) {
 	})
 }
 
-// TestResultLater has a runtime write a result after the plugins were asked: they are asked again, soon, and once.
+// TestResultLater has a runtime write a result after the plugins were asked: they are asked again, soon, and once. One that was there before, or goes, is no reason.
 func TestResultLater(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
 		run, _ := filter(t)
 		results := filepath.Join(run, "results")
 		must(t, os.Mkdir(results, 0o700))
+		write := func(name string) { must(t, os.WriteFile(filepath.Join(results, name), nil, 0o600)) }
+		w := &watch{Options: Options{Results: results}}
+		comes := func(what string, want bool, does func()) {
+			t.Helper()
+			asked := time.Now().Add(time.Minute) // what is there by then was there before
+			does()
+			if w.hasCome(asked) != want {
+				t.Errorf("%s: has come: %t", what, !want)
+			}
+		}
+		comes("nobody", false, func() {})
+		comes("one before", false, func() { write("before") })
+		comes("one who goes", false, func() { must(t, os.Remove(filepath.Join(results, "before"))) })
 		said := begun(t, run, nothing)
 		says(t, said, "asks the plugins", "the watch begins")
 		for n := range 2 {
-			must(t, os.WriteFile(filepath.Join(results, fmt.Sprint(n)), nil, 0o600))
+			write(fmt.Sprint(n))
 			says(t, said, "asks the plugins", "a container has come")
 		}
 	})

@@ -25,7 +25,7 @@ type Options struct {
 	Names []string // the programs whose changes are meant: the plugins and the tool
 
 	Results string // the directory in which runtimes remember their ADDs
-	// Repair asks the plugins of every attachment, but for what is left as it is.
+	// Repair asks the plugins of every attachment, but for what is left as it is. nil: who watches may not enter containers, and what plugins alone can make is named.
 	Repair func(ctx context.Context, left []string) error
 	Say    func(string) // a line for the operator
 	Ready  func()       // from now on nothing is missed; nil: nobody wants to know
@@ -43,6 +43,7 @@ type watch struct {
 	lost   chan error    // the reader's: events were lost (nlsocket.ErrLost), or it ended
 	learn  chan struct{} // ours were at work in tables of iptables
 	mend   chan string
+	come   chan struct{} // a link of ours is new
 	paused chan struct{} // a rest began or ended
 	later  sync.WaitGroup
 
@@ -53,11 +54,13 @@ type watch struct {
 
 	healed  time.Time // when the last one began
 	owed    []nft.Told
-	more    bool     // than is owed
-	drops   bool     // iptables' FORWARD drops what it does not know, as it was seen last
-	open    []string // who had removed what could not be made again yet
+	more    bool // than is owed
+	drops   bool // iptables' FORWARD drops what it does not know, as it was seen last
+	open    unfinished
 	resting bool
 	due     *time.Timer
+
+	unheard []owner.ID // who has rules in iptables-legacy, as it was looked last
 }
 
 // apart is how long after one whole flush the next is mended at the earliest.
@@ -66,7 +69,7 @@ const apart = 50 * time.Millisecond
 // Run watches the network namespace of the process until the context ends.
 func Run(ctx context.Context, o Options) error {
 	w := &watch{Options: o, filter: nft.Open().Remember(o.Run), habits: make(habits), awaited: make(map[owner.ID]bool), swept: make(chan nft.Told, 256),
-		lost: make(chan error, 1), mend: make(chan string, 1), learn: make(chan struct{}, 1), paused: make(chan struct{}, 1), due: time.NewTimer(time.Hour)}
+		lost: make(chan error, 1), mend: make(chan string, 1), come: make(chan struct{}, 1), learn: make(chan struct{}, 1), paused: make(chan struct{}, 1), due: time.NewTimer(time.Hour)}
 	w.due.Stop()
 	w.keeper = nft.Keep(w.filter)
 	defer w.close()

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"cmp"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -54,6 +56,48 @@ func TestWatchIPTables(t *testing.T) {
 	})
 }
 
+// TestWatchLegacy sweeps rules of iptables-legacy away, of which the kernel tells nobody: the watch says that there are such, and makes them again for another's word, and at the
+// next ADD.
+func TestWatchLegacy(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		dir := t.TempDir()
+		for _, name := range []string{"iptables", "ip6tables"} {
+			for _, does := range []string{"", "-save", "-restore"} {
+				must(t, os.Symlink("/usr/sbin/"+name+"-legacy"+does, filepath.Join(dir, name+does)))
+			}
+		}
+		must(t, os.Setenv("PATH", dir+":"+os.Getenv("PATH"))) // of this process, which is the test's alone
+		s := settleTabled(t, 2)
+		rules := func() string { return savedBy(t, "/usr/sbin/iptables-legacy-save") }
+		before := strings.Split(rules(), "\n")
+		w := s.watch()
+		w.says("iptables-legacy has rules of ours")
+		whole := func(string) bool {
+			there := strings.Split(rules(), "\n")
+			return !slices.ContainsFunc(before, func(line string) bool { return !slices.Contains(there, line) })
+		}
+		next := 2
+		adds := func() { s.attach(next); next++ }
+		for _, c := range []struct {
+			sweep string
+			word  func()
+		}{
+			{"iptables-legacy -t nat -F", func() { shell(t, "ip link set br0 down") }},
+			{"iptables-legacy -t nat -F", adds},
+			{"iptables-legacy -t nat -F PREROUTING", adds},
+			{"for table in nat raw; do iptables-legacy -t $table -F; iptables-legacy -t $table -X; done", adds},
+		} {
+			shell(t, c.sweep)
+			if whole("") {
+				t.Fatalf("%s: nothing went", c.sweep)
+			}
+			c.word()
+			w.until("all is there again after "+c.sweep, whole)
+		}
+	})
+}
+
 // restores is how long one iptables-restore of what there is takes.
 func restores(t *testing.T) time.Duration {
 	t.Helper()
@@ -86,7 +130,12 @@ func settleTabled(t *testing.T, many int) *settled {
 // a plugin comes after the others.
 func saved(t *testing.T) string {
 	t.Helper()
-	out, err := exec.Command("/usr/sbin/iptables-save").Output()
+	return savedBy(t, "/usr/sbin/iptables-save")
+}
+
+func savedBy(t *testing.T, program string) string {
+	t.Helper()
+	out, err := exec.Command(program).Output()
 	must(t, err)
 	var chains, rules []string
 	for line := range strings.Lines(string(out)) {

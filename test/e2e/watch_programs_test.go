@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trestle-cni/trestle/test/nstest"
 )
@@ -20,6 +21,7 @@ func TestWatchProgramsOfIPTables(t *testing.T) {
 			nstest.Run(t, func(t *testing.T) {
 				s := settleTabled(t, many)
 				started := startsCounted(t)
+				grown(t) // one that is as new as the first question would be a reason for another
 				w := s.watch()
 				w.says("knows what iptables has of ours")
 				rules, before := saved(t), started()
@@ -42,19 +44,21 @@ func TestWatchProgramsOfIPTables(t *testing.T) {
 	}
 }
 
-// startsCounted puts programs in front of those of iptables, for whom is started from now on, and returns what says how often each was asked for rules.
+// grown makes all results that a runtime has written an hour old.
+func grown(t *testing.T) {
+	t.Helper()
+	results, err := filepath.Glob("/var/lib/cni/results/*")
+	must(t, err)
+	for _, result := range results {
+		must(t, os.Chtimes(result, time.Time{}, time.Now().Add(-time.Hour)))
+	}
+}
+
+// startsCounted returns what says how often each program of iptables was asked for rules since.
 func startsCounted(t *testing.T) func() map[string]int {
 	t.Helper()
-	dir := t.TempDir()
-	log := filepath.Join(dir, "log")
-	for _, family := range []string{"iptables", "ip6tables"} {
-		for _, does := range []string{"restore", "save"} {
-			name := family + "-" + does
-			script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = --version ] || echo %s >>%s\nexec /usr/sbin/%[1]s \"$@\"\n", name, log)
-			must(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755))
-		}
-	}
-	must(t, os.Setenv("PATH", dir+":"+os.Getenv("PATH"))) // of this process, which is the test's alone
+	log := filepath.Join(t.TempDir(), "log")
+	nstest.Announced(t, log, "iptables-restore", "iptables-save", "ip6tables-restore", "ip6tables-save")
 	return func() map[string]int {
 		text, err := os.ReadFile(log)
 		must(t, err)

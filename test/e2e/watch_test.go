@@ -32,9 +32,9 @@ type watched struct {
 	before string                  // the same, with all that is to be there
 }
 
-func (s *settled) watch() *watched {
+func (s *settled) watch(as ...string) *watched {
 	s.Helper()
-	w := s.starts()
+	w := s.starts(as...)
 	s.Cleanup(func() {
 		_ = w.cmd.Process.Signal(os.Interrupt)
 		if err := w.cmd.Wait(); err != nil {
@@ -45,10 +45,11 @@ func (s *settled) watch() *watched {
 	return w
 }
 
-// starts starts one that nobody ends.
-func (s *settled) starts() *watched {
+// starts starts one that nobody ends; as is the program that does, with its arguments, if another is to.
+func (s *settled) starts(as ...string) *watched {
 	s.Helper()
-	w := &watched{T: s.T, cmd: exec.Command(filepath.Join(os.Getenv(pluginsVar), "trestle"), "repair", "--watch"), lines: make(chan string, 10000)}
+	line := append(as, filepath.Join(os.Getenv(pluginsVar), "trestle"), "repair", "--watch")
+	w := &watched{T: s.T, cmd: exec.Command(line[0], line[1:]...), lines: make(chan string, 10000)}
 	out, err := w.cmd.StdoutPipe()
 	must(s.T, err)
 	w.cmd.Stderr = os.Stderr
@@ -208,6 +209,38 @@ func TestWatchLinks(t *testing.T) {
 			if !s.hears(outsider, "udp", "192.0.2.1:20000", "c0") {
 				t.Errorf("ip %s: c0 is not heard", c.command)
 			}
+		}
+	})
+}
+
+// TestWatchOfUnit has the watch do what it can with no more rights than its unit leaves it.
+func TestWatchOfUnit(t *testing.T) {
+	unit, err := os.ReadFile("../../conf/systemd/trestle-watch.service")
+	must(t, err)
+	_, after, found := strings.Cut(string(unit), "\nCapabilityBoundingSet=")
+	line, _, _ := strings.Cut(after, "\n")
+	rights := "-all"
+	for _, name := range strings.Fields(line) {
+		rights += ",+" + strings.ToLower(strings.TrimPrefix(name, "CAP_"))
+	}
+	if !found || rights == "-all" {
+		t.Fatalf("the unit leaves no rights: %q", line)
+	}
+	ofBoth(t, func(t *testing.T, list string, rules func(*testing.T) string) {
+		s := settleBy(t, list, 2, "udp")
+		s.serve("c0", "udp", ":7")
+		w := s.watch("setpriv", "--no-new-privs", "--bounding-set="+rights)
+		w.rules, w.before = rules, rules(t)
+		w.says("the plugins have looked")
+		for _, breaks := range []string{"nft flush ruleset", "ip link set br0 down", "nft flush ruleset; ip addr flush dev br0"} {
+			shell(t, breaks)
+			w.until("all is as it was after "+breaks, func(line string) bool {
+				if strings.Contains(line, "not as it was made") || strings.Contains(line, "ermitted") {
+					t.Errorf("%s: %s", breaks, line)
+				}
+				return s.up("br0") && strings.Contains(printed(t, "ip -brief addr show br0"), " 10.1.0.1/24 ") && strings.Count(rules(t), "net/") >= strings.Count(w.before, "net/")
+			})
+			w.until("c0 is heard after "+breaks, func(string) bool { return s.hears(outsider, "udp", "192.0.2.1:20000", "c0") })
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -117,4 +118,16 @@ func Program(t testing.TB, text, name string, args ...string) string {
 		t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out)
 	}
 	return string(out)
+}
+
+// Announced puts programs in front of those of the names in /usr/sbin, for whom is started from now on: each says its name in a line of the file log, which may be a pipe, and
+// goes on as the real one. Who asks for a version alone is not counted.
+func Announced(t testing.TB, log string, names ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range names {
+		script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = --version ] || echo %s >>%s\nexec /usr/sbin/%[1]s \"$@\"\n", name, log)
+		Must(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755))
+	}
+	Must(t, os.Setenv("PATH", dir+":"+os.Getenv("PATH"))) // of this process, which is the test's alone
 }

@@ -25,9 +25,9 @@ type Keeper struct {
 	held   map[string]sheet // by the program of the family; nil: nothing was read yet
 	due    bool             // ours were at work since it was read
 	swept  bool             // others were
-	ours   int              // how often ours were
-	sweeps int              // how often others were
-	at     uint32           // the generation up to which all was told
+	ours   uint32           // the generation that ours have made last
+	sweeps uint32           // the one that others have
+	at     uint32           // the one up to which all was told
 	knows  uint32           // the one up to which what ours changed is known
 	behind bool             // ours have changed something since, that is not
 	caught chan struct{}    // closed when more was told
@@ -52,6 +52,7 @@ func Keep(run string) (*Keeper, error) {
 	k := &Keeper{conn: conn, due: true, caught: make(chan struct{})}
 	k.filter = Open(Options{Run: run, Conn: func() (*nftconn.Conn, error) { return conn, nil }})
 	k.at = k.filter.readings.generation()
+	k.ours, k.sweeps = k.at, k.at
 	return k, nil
 }
 
@@ -64,11 +65,11 @@ func (k *Keeper) Take(c Change) {
 	defer k.mu.Unlock()
 	k.due, k.swept = k.due || c.Ours, k.swept || c.Swept
 	if c.Ours {
-		k.ours++
-		k.behind = k.behind || int32(c.Generation-k.knows) > 0
+		k.ours = c.Generation
+		k.behind = k.behind || after(c.Generation, k.knows)
 	}
 	if c.Swept {
-		k.sweeps++
+		k.sweeps = c.Generation
 	}
 	for _, f := range families() {
 		for table, rules := range k.held[f.program] {
@@ -90,7 +91,7 @@ func (k *Keeper) Forget() {
 	defer k.mu.Unlock()
 	k.held, k.due, k.swept = nil, true, false
 	k.at = k.filter.readings.generation()
-	k.ours++
+	k.ours = k.at
 }
 
 // Accept takes what there is now for what there should be: somebody means it.
@@ -100,12 +101,12 @@ func (k *Keeper) Accept() {
 	k.due, k.swept = true, false
 }
 
-// mended is Accept, where nobody has swept anything away since. What ours have changed by now they did under our lock, to mend.
-func (k *Keeper) mended(sweeps int) {
+// mended is Accept, where nobody has swept anything away since the generation that was read. What ours have changed by now they did under our lock, to mend.
+func (k *Keeper) mended(read uint32) {
 	now := k.filter.readings.generation()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.due, k.swept = true, k.swept && k.sweeps != sweeps
+	k.due, k.swept = true, k.swept && after(k.sweeps, read)
 	k.knows, k.behind = now, false
 }
 
@@ -130,7 +131,7 @@ func (k *Keeper) Learn(ctx context.Context, known func(owner.ID) bool) (first bo
 		return false, err
 	}
 	defer lock.Close()
-	now, _, err := k.settled(ctx)
+	now, generation, err := k.settled(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -146,43 +147,44 @@ func (k *Keeper) Learn(ctx context.Context, known func(owner.ID) bool) (first bo
 	if k.swept {
 		return false, nil
 	}
-	k.held, k.due, k.knows, k.behind = now, false, k.at, false
+	k.held, k.due, k.knows, k.behind = now, false, generation, false
 	return first, nil
 }
 
 // patience is how long is waited for the kernel's word about what was read already.
 const patience = time.Second
 
-// settled reads the families until all that had been changed by then was told of, so that whose change it was is known.
-func (k *Keeper) settled(ctx context.Context) (now map[string]sheet, sweeps int, err error) {
+// settled reads the families as they are at a generation after which neither ours nor others have changed anything, as far as is told: so whose change it was is known of all
+// that it reads. What is told late, of that generation or one before, is in it.
+func (k *Keeper) settled(ctx context.Context) (now map[string]sheet, generation uint32, err error) {
 	ctx, stop := context.WithTimeout(ctx, patience)
 	defer stop()
 	for {
-		ours, sweeps := k.counts()
-		now, generation, err := k.read(ctx)
+		now, generation, err = k.read(ctx)
 		if err == nil {
 			err = k.reach(ctx, generation)
 		}
-		if err != nil {
-			return nil, 0, err
-		}
-		if a, b := k.counts(); a == ours && b == sweeps {
-			return now, sweeps, nil
+		if err != nil || !k.changed(generation) {
+			return now, generation, err
 		}
 	}
 }
 
-func (k *Keeper) counts() (ours, sweeps int) {
+// changed says whether ours or others have changed something after the generation.
+func (k *Keeper) changed(generation uint32) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.ours, k.sweeps
+	return after(k.ours, generation) || after(k.sweeps, generation)
 }
+
+// after says whether one generation is later than another: they begin anew when they are used up.
+func after(one, other uint32) bool { return int32(one-other) > 0 }
 
 // reach waits until all transactions up to the generation were told of.
 func (k *Keeper) reach(ctx context.Context, generation uint32) error {
 	for {
 		k.mu.Lock()
-		there, more := int32(k.at-generation) >= 0, k.caught
+		there, more := !after(generation, k.at), k.caught
 		k.mu.Unlock()
 		if there {
 			return nil

@@ -26,7 +26,7 @@ func (k *Keeper) Restore(ctx context.Context, how firewall.Restoring) (done fire
 		return done, err
 	}
 	defer lock.Close()
-	now, sweeps, err := k.settled(ctx)
+	now, generation, err := k.settled(ctx)
 	if err != nil {
 		return done, err
 	}
@@ -40,7 +40,7 @@ func (k *Keeper) Restore(ctx context.Context, how firewall.Restoring) (done fire
 			return done, err
 		}
 	}
-	k.mended(sweeps)
+	k.mended(generation)
 	return done, nil
 }
 
