@@ -25,6 +25,7 @@ type config struct {
 	node      string
 	source    string
 	listen    string // where its health is asked for, "": nowhere
+	heal      bool   // what others sweep away of the packet filter is made again
 	via       []netip.Addr
 	store     etcd.Config
 	places    ledger.Places
@@ -82,7 +83,7 @@ func parse(o *keys.Object, source string) (config, error) {
 	if c.source != etcdSource && c.source != kubernetesSource {
 		o.Reject("source", c.source, "must be etcd or kubernetes")
 	}
-	c.listen = o.String("listen", "")
+	c.listen, c.heal = o.String("listen", ""), o.Bool("heal", false)
 	c.places = ledger.Places{
 		Network: c.network,
 		Ledger:  o.String("ledger", "/var/lib/cni/blocks/"+c.network+".json"),

@@ -15,6 +15,9 @@ func begin(ctx context.Context, c config, parts []string) (*life.Life, error) {
 	l := life.New(life.Log(os.Stderr).With("network", c.network, "node", c.node), parts...)
 	l.Did("begins", "source", c.source)
 	context.AfterFunc(ctx, func() { l.Did("ends, and changes nothing") })
+	if c.heal {
+		go heal(ctx, l)
+	}
 	if c.listen == "" {
 		return l, nil
 	}
