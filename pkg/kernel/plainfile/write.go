@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,7 +25,7 @@ func Write(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return put(path, text, 0o600, 0)
+	return put(path, text, 0)
 }
 
 // Durable is a Write after which a loss of power leaves the old file or the new one.
@@ -31,7 +33,7 @@ func Durable(path string, text []byte) error {
 	dir := filepath.Dir(path)
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
-		err = put(path, text, 0o600, unix.O_SYNC)
+		err = put(path, text, unix.O_SYNC)
 	}
 	if err != nil {
 		return err
@@ -43,29 +45,55 @@ func Durable(path string, text []byte) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// Publish does so for everybody to read, in a directory that is there.
-func Publish(path string, text []byte) error { return put(path, text, 0o644, 0) }
+// Publish does so for everybody to read, in a directory that is there. Several may at once, of whom one is the last: each writes a file of its own, and what is there is whole.
+func Publish(path string, text []byte) error {
+	dir, name := filepath.Dir(path), filepath.Base(half(path))+"."
+	sweep(dir, name)
+	file, err := os.CreateTemp(dir, name+"*")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	err = errors.Join(err, file.Chmod(0o644), file.Close())
+	return named(file.Name(), path, err)
+}
 
-// put writes the file; an empty directory in its place goes: whoever mounts a file that is not there yet makes one of its name.
-func put(path string, text []byte, mode os.FileMode, flags int) error {
+// sweep removes what kills have left of those who published under the name: what nobody has written to for a minute.
+func sweep(dir, name string) {
+	files, _ := os.ReadDir(dir) // who cannot list it may write into it all the same
+	for _, file := range files {
+		if info, err := file.Info(); err == nil && info.Mode().IsRegular() && strings.HasPrefix(file.Name(), name) && time.Since(info.ModTime()) > time.Minute {
+			_ = os.Remove(filepath.Join(dir, file.Name()))
+		}
+	}
+}
+
+// put writes the file. Whoever calls has a lock, or is the only one.
+func put(path string, text []byte, flags int) error {
 	err := removed(half(path))
 	if err == nil {
-		err = writeNew(half(path), text, mode, flags)
+		err = writeNew(half(path), text, flags)
 	}
+	return named(half(path), path, err)
+}
+
+// named gives what was written its name; an empty directory in its place goes: whoever mounts a file that is not there yet makes one of its name. What was not written
+// goes.
+func named(written, path string, err error) error {
 	if err == nil {
-		err = os.Rename(half(path), path)
+		err = os.Rename(written, path)
 	}
 	if errors.Is(err, fs.ErrExist) && unix.Rmdir(path) == nil {
-		err = os.Rename(half(path), path)
+		err = os.Rename(written, path)
 	}
 	if err != nil {
-		_ = os.Remove(half(path)) // on a disk that is full it has the last of the room
+		_ = os.Remove(written) // on a disk that is full it has the last of the room
 	}
 	return err
 }
 
-func writeNew(path string, text []byte, mode os.FileMode, flags int) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW|flags, mode)
+func writeNew(path string, text []byte, flags int) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW|flags, 0o600)
 	if err != nil {
 		return err
 	}

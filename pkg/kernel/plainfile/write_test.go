@@ -1,9 +1,12 @@
 package plainfile
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,31 +70,81 @@ func TestPlantedFolder(t *testing.T) {
 	}
 }
 
-// TestPublish has a file that others read: it is replaced whole, and what cannot be replaced stays as it is.
+// TestPublish has a file that others read: it is replaced whole, what a kill left goes, and what cannot be replaced stays as it is.
 func TestPublish(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "metrics")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "metrics")
+	left, new := half(path)+".123", half(path)+".456"
+	for _, name := range []string{left, new} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(left, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
 	for _, text := range []string{"first", "second"} {
 		if err := Publish(path, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 		info, err := os.Stat(path)
-		if err != nil || info.Mode().Perm()&0o444 != 0o444 {
+		if err != nil || info.Mode().Perm() != 0o644 {
 			t.Errorf("mode %v, %v", info.Mode(), err)
 		}
 	}
-	if err := os.Mkdir(path+".half", 0o700); err != nil {
+	if entries, err := os.ReadDir(dir); len(entries) != 2 || err != nil { // the file, and what may be at work
+		t.Errorf("there are %v, %v", entries, err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "folder", "full"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(path+".half", "full"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := Publish(path, []byte("third")); err == nil {
-		t.Error("written over a folder")
+	for _, path := range []string{filepath.Join(dir, "folder"), filepath.Join(path, "none", "metrics")} {
+		if err := Publish(path, []byte("third")); err == nil {
+			t.Errorf("%s: written", path)
+		}
 	}
 	if text, _ := os.ReadFile(path); string(text) != "second" {
 		t.Errorf("left %q", text)
 	}
-	if err := Publish(filepath.Join(path, "none", "metrics"), nil); err == nil {
-		t.Error("written where there is no folder")
+}
+
+// TestPublishTogether has several publish under one name, again and again, while others read: what is read is whole, and nobody fails.
+func TestPublishTogether(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "metrics")
+	if err := Publish(path, bytes.Repeat([]byte("x"), 1<<16)); err != nil {
+		t.Fatal(err)
+	}
+	var all, readers sync.WaitGroup
+	ended := make(chan struct{})
+	for range 4 {
+		readers.Go(func() {
+			for {
+				text, err := os.ReadFile(path)
+				if err != nil || len(text) != 1<<16 || len(bytes.Trim(text, string(text[:1]))) > 0 {
+					t.Errorf("read %d bytes, %v", len(text), err)
+				}
+				select {
+				case <-ended:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for _, letter := range "abcdefgh" {
+		all.Go(func() {
+			for range 50 {
+				if err := Publish(path, bytes.Repeat([]byte(string(letter)), 1<<16)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(ended)
+	readers.Wait()
+	if entries, err := os.ReadDir(dir); len(entries) != 1 || err != nil {
+		t.Errorf("left: %v, %v", entries, err)
 	}
 }
