@@ -14,18 +14,14 @@ func (e *Entry) encode() []byte {
 	l = append(l, `{"time":"`...)
 	l = append(e.Time.AppendFormat(l, time.RFC3339Nano), '"')
 	l = l.member("verb", e.Verb).member("plugin", e.Plugin).some("network", e.Network).some("container", e.Container).
-		some("interface", e.Interface).some("pod", e.Pod).key("code")
+		some("interface", e.Interface).some("pod", e.Pod).list("addresses", e.Addresses).key("code")
 	l = strconv.AppendUint(l, uint64(e.Code), 10)
 	l = l.some("error", e.Error).some("remedy", e.Remedy).key("ms").number(e.Millis)
 	for i, p := range e.Phases {
 		l = append(l.element("phases", i), `{"what":`...)
 		l = append(l.quote(p.What).key("ms").number(p.Millis), '}')
 	}
-	l = l.end(len(e.Phases))
-	for i, said := range e.Said {
-		l = l.element("said", i).quote(said)
-	}
-	l = l.end(len(e.Said))
+	l = l.end(len(e.Phases)).list("said", e.Said)
 	if t := e.Trace; t != nil {
 		l = append(l.key("trace"), `{"id":`...)
 		l = append(l.quote(t.ID).member("parent", t.Parent).member("span", t.Span), '}')
@@ -49,6 +45,14 @@ func (l line) some(name, text string) line {
 }
 
 func (l line) number(n float64) line { return strconv.AppendFloat(l, n, 'f', -1, 64) }
+
+// list is a member that is a list of texts, and left out where that is empty.
+func (l line) list(name string, texts []string) line {
+	for i, text := range texts {
+		l = l.element(name, i).quote(text)
+	}
+	return l.end(len(texts))
+}
 
 // element begins the i-th element of the list.
 func (l line) element(name string, i int) line {

@@ -6,6 +6,7 @@ package journal
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"strings"
 	"time"
@@ -23,8 +24,9 @@ type Entry struct {
 	Network   string    `json:"network,omitempty"`
 	Container string    `json:"container,omitempty"`
 	Interface string    `json:"interface,omitempty"`
-	Pod       string    `json:"pod,omitempty"` // namespace/name, where a runtime of Kubernetes gave it
-	Code      uint      `json:"code"`          // 0: it went through; else the code of the error
+	Pod       string    `json:"pod,omitempty"`       // namespace/name, where a runtime of Kubernetes gave it
+	Addresses []string  `json:"addresses,omitempty"` // that an ADD gave, with prefix lengths
+	Code      uint      `json:"code"`                // 0: it went through; else the code of the error
 	Error     string    `json:"error,omitempty"`
 	Remedy    string    `json:"remedy,omitempty"`
 	Millis    float64   `json:"ms"`
@@ -105,20 +107,43 @@ func (e *ear) Write(text []byte) (int, error) {
 }
 
 // End writes the line, wherever the host wants it. One that cannot be written is lost: no container waits for its line, or fails for it. A STATUS
-// that finds nothing leaves none, since some runtimes ask every few seconds; nor does a repair that had nothing to mend.
-func (c *Call) End(network string, err error) {
+// that finds nothing leaves none, since some runtimes ask every few seconds; nor does a repair that had nothing to mend. result is what an ADD printed.
+func (c *Call) End(network string, result []byte, err error) {
 	if c == nil || err == nil && (c.entry.Verb == "STATUS" || c.entry.Verb == "REPAIR" && c.said.Len() == 0) {
 		return
 	}
 	e := &c.entry
 	e.Network, e.Millis = network, millis(time.Since(e.Time))
-	if err != nil {
+	if err == nil {
+		e.Addresses = addressesIn(result)
+	} else {
 		e.Code, e.Error, e.Remedy = fault.Code(err), err.Error(), fault.Hint(err)
 	}
 	if said := strings.TrimSpace(c.said.String()); said != "" {
 		e.Said = strings.Split(said, "\n")
 	}
 	c.log.write(append(e.encode(), '\n'))
+}
+
+// addressesIn are those of a result, of any version of the protocol. It is read without a type, as Path is.
+func addressesIn(result []byte) (list []string) {
+	var all map[string]any
+	if len(result) == 0 || json.Unmarshal(result, &all) != nil {
+		return nil
+	}
+	add := func(value any, key string) {
+		of, _ := value.(map[string]any)
+		if address, is := of[key].(string); is {
+			list = append(list, address)
+		}
+	}
+	ips, _ := all["ips"].([]any)
+	for _, ip := range ips {
+		add(ip, "address")
+	}
+	add(all["ip4"], "ip") // before 0.3.0
+	add(all["ip6"], "ip")
+	return list
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

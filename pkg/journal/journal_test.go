@@ -183,7 +183,7 @@ func TestCall(t *testing.T) {
 		if _, inner := Begin(ctx, "host-local", env); inner != nil {
 			t.Error("a call within a call has a line of its own")
 		}
-		call.End("net", fault.New(fault.Taken, "ask for another", "port 8080: taken"))
+		call.End("net", nil, fault.New(fault.Taken, "ask for another", "port 8080: taken"))
 		text, err := os.ReadFile(file)
 		must(t, err)
 		var e Entry
@@ -198,10 +198,10 @@ func TestCall(t *testing.T) {
 		for _, verb := range []string{"STATUS", "REPAIR", "VERSION"} {
 			env["CNI_COMMAND"] = verb
 			_, call := Begin(context.Background(), "bridge", env)
-			call.End("net", nil)
+			call.End("net", nil, nil)
 		}
 		_, quiet := Begin(Silent(context.Background()), "bridge", env)
-		quiet.End("net", errors.New("somebody looked"))
+		quiet.End("net", nil, errors.New("somebody looked"))
 		if after, _ := os.ReadFile(file); !bytes.Equal(after, text) {
 			t.Errorf("lines of what did nothing:\n%s", after[len(text):])
 		}

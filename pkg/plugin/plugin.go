@@ -134,7 +134,7 @@ func (b Bundle) Run(ctx context.Context, name string, env map[string]string, s S
 	ctx = phase.Watch(ctx, env, s.Err, p.Name)
 	told, err := b.call(ctx, p, env, s)
 	err = p.ended(ctx, err)
-	call.End(told.Network, err)
+	call.End(told.Network, told.printed, err)
 	if err == nil {
 		return 0
 	}
@@ -164,7 +164,9 @@ func (b Bundle) call(ctx context.Context, p Plugin, env map[string]string, s Str
 	defer func() { req.sandbox.close() }()
 	req.bundle = b
 	phase.End(ctx, "environment and configuration")
-	return told, p.verb(req)(ctx, req)
+	err = p.verb(req)(ctx, req)
+	told.printed = req.printed
+	return told, err
 }
 
 // ended is the error of a call that was not let finish.

@@ -37,6 +37,7 @@ type Request struct {
 
 	bundle  Bundle   // the plugins that this binary holds
 	sandbox *sandbox // once it was looked at
+	printed []byte   // the result of an ADD
 }
 
 // Logf writes a line for the operator to standard error, which runtimes keep in their log.
@@ -198,6 +199,7 @@ func (r *Request) text(result *types100.Result) ([]byte, error) {
 
 // PassOn writes what another plugin printed as the result of an ADD in the configuration's version.
 func (r *Request) PassOn(result []byte) error {
+	r.printed = result
 	if _, err := r.Streams.Out.Write(result); err != nil {
 		return fault.New(fault.IO, "", "standard output: %w", err)
 	}

@@ -25,7 +25,16 @@ type Backup struct {
 	Rest   bool // as a Claim's: what is torn is told by who has it in his list
 }
 
-func (b Backup) String() string { return "backup of " + b.IfName }
+func (b Backup) String() string {
+	name := b.IfName
+	if b.Rest { // no configuration names it
+		_, _, name, _ = b.Owner.Names()
+	}
+	if name == "" {
+		return "backups"
+	}
+	return "backup of " + name
+}
 
 // Apply writes down what is to be changed. What is written down already stays, since it may have been changed by now; that of another namespace is of
 // another life of the container.

@@ -20,21 +20,22 @@ func Follow(ctx context.Context, log journal.Log, q Query, each func(journal.Ent
 	if log.To != "file" {
 		return fault.New(fault.Unsupported, "journalctl -f -t trestle -o cat", "--follow: the log is not in a file")
 	}
-	watch, err := watchDirectory(filepath.Dir(log.File))
+	file := behind(log.File)
+	watch, err := watchDirectory(filepath.Dir(file))
 	if err != nil {
 		return err
 	}
 	defer watch.Close()
 	defer context.AfterFunc(ctx, func() { watch.Close() })()
 	wanted := q.filter(each)
-	for _, path := range []string{log.File + ".1", log.File} {
+	for _, path := range []string{file + ".1", file} {
 		t := tail{path: path}
 		defer t.close()
 		for on := true; on; {
 			if on, err = t.more(wanted); err != nil || !on {
 				return err
 			}
-			if on = path == log.File; !on {
+			if on = path == file; !on {
 				break
 			}
 			if _, err := watch.Read(make([]byte, 4096)); err != nil {

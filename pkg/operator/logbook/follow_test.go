@@ -75,6 +75,39 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestLinked reads and follows a log by a symbolic link: lines that come where it leads are shown, and those of the one before there.
+func TestLinked(t *testing.T) {
+	for name, link := range map[string]func(path, link string) error{
+		"to the file": func(path, link string) error { return os.Symlink(path, link) },
+		"by its name": func(path, link string) error {
+			return errors.Join(os.Symlink(filepath.Base(filepath.Dir(path)), filepath.Dir(link)+"/dir"), os.Symlink("dir/log", link))
+		},
+		"by two": func(path, link string) error {
+			return errors.Join(os.Symlink(path, link+".2"), os.Symlink(link+".2", link))
+		},
+	} {
+		dir := t.TempDir()
+		path, named := filepath.Join(dir, "real", "log"), filepath.Join(dir, "log")
+		must(t, os.Mkdir(filepath.Dir(path), 0o700))
+		must(t, os.WriteFile(path+".1", []byte(line(1)), 0o600))
+		must(t, os.WriteFile(path, []byte(line(2)), 0o600))
+		must(t, link(path, named))
+		var read, had []string
+		must(t, Read(journal.Log{To: "file", File: named}, Query{}, func(e journal.Entry) bool { read = append(read, e.Container); return true }))
+		ctx, stop := context.WithTimeout(t.Context(), slack.Of(10*time.Second))
+		err := Follow(ctx, journal.Log{To: "file", File: named}, Query{}, func(e journal.Entry) bool {
+			if had = append(had, e.Container); e.Container == "c2" {
+				go func() { _ = add(path, line(3)) }()
+			}
+			return e.Container != "c3"
+		})
+		if err != nil || strings.Join(read, " ") != "c1 c2" || strings.Join(had, " ") != "c1 c2 c3" {
+			t.Errorf("%s: read %q, followed %q, %v", name, read, had, err)
+		}
+		stop()
+	}
+}
+
 // TestLong reads a line of a hundred megabytes by a few of memory.
 func TestLong(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ import (
 
 // Query is which entries are wanted; the zero Query wants all.
 type Query struct {
-	Words string    // a container's id or the beginning of it, a pod (NAMESPACE/NAME, or its name), or a network
+	Words string    // a container's id or the beginning of it, a pod (NAMESPACE/NAME, or its name), a network, or an address that was given
 	Since time.Time // that began then or later
 }
 
@@ -31,7 +32,8 @@ func (q Query) Wants(e *journal.Entry) bool {
 		return false
 	}
 	_, name, _ := strings.Cut(e.Pod, "/")
-	return q.Words == "" || strings.HasPrefix(e.Container, q.Words) || e.Pod == q.Words || e.Network == q.Words || name == q.Words && name != ""
+	given := func(address string) bool { return address == q.Words || strings.HasPrefix(address, q.Words+"/") }
+	return q.Words == "" || slices.ContainsFunc(e.Addresses, given) || strings.HasPrefix(e.Container, q.Words) || e.Pod == q.Words || e.Network == q.Words || name == q.Words && name != ""
 }
 
 // Read calls each with the entries wanted, the oldest first, until it says false. Errors: no journal is kept, or it cannot be read.
@@ -48,7 +50,7 @@ func Read(log journal.Log, q Query, each func(journal.Entry) bool) error {
 func open(log journal.Log) (io.ReadCloser, error) {
 	switch log.To {
 	case "file":
-		return openFiles(log.File)
+		return openFiles(behind(log.File))
 	case "journald":
 		return openJournal()
 	}
@@ -79,6 +81,15 @@ func openFiles(path string) (io.ReadCloser, error) {
 	}
 	in.Reader = io.MultiReader(readers...)
 	return &in, nil
+}
+
+// behind is the file that a link leads to, beside which are the one before and those to come; the path itself where there is none. Plugins write through no link (doctor's
+// log-lost says so), but others may.
+func behind(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
 }
 
 // openFile opens a file of the log as plugins do: nothing but a regular one is one, and a pipe would wait for its writer.

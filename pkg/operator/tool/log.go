@@ -31,8 +31,8 @@ func logCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "log [WHAT]",
 		Short: "Show what plugins did, to whom, and how it ended",
-		Long: "A line for each verb that a runtime called, the oldest first. WHAT is a container's id or the beginning of it, a pod or a network. A host keeps\n" +
-			"the log when " + journal.Path + " says so: {\"log\": {\"to\": \"file\"}}, or \"journald\"; file and limit (bytes) may stand beside it.",
+		Long: "A line for each verb that a runtime called, the oldest first. WHAT is a container's id or the beginning of it, a pod, a network, or an\n" +
+			"address that was given. A host keeps the log when " + journal.Path + " says so: {\"log\": {\"to\": \"file\"}}, or \"journald\"; file and limit (bytes) may stand beside it.",
 		Example: "  trestle log web\n  trestle log --since 1h --long\n  trestle log --json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -123,8 +123,8 @@ func logLine(s screen, e journal.Entry, long bool) string {
 	}
 	whom := strings.Join(strings.Fields(strings.Join([]string{who, e.Interface, e.Pod}, " ")), " ")
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %-6s  %-12s  %-12s  %-24s  %8.3f ms  %s\n", e.Time.Local().Format("2006-01-02 15:04:05.000"), safe(e.Verb), safe(e.Plugin), safe(e.Network),
-		safe(whom), e.Millis, outcome)
+	fmt.Fprintf(&b, "%s  %s  %s  %s  %s  %8.3f ms  %s\n", e.Time.Local().Format("2006-01-02 15:04:05.000"), pad(e.Verb, 6), pad(e.Plugin, 12), pad(e.Network, 12),
+		pad(whom, 24), e.Millis, outcome)
 	below := func(title string, lines ...string) {
 		for _, line := range lines {
 			if line != "" {
@@ -135,6 +135,7 @@ func logLine(s screen, e journal.Entry, long bool) string {
 	below("error", e.Error)
 	below("remedy", e.Remedy)
 	if long {
+		below("address", e.Addresses...)
 		below("made", e.Made()...)
 		below("removed", e.Removed()...)
 		below("said", e.Said...)

@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
-// page is the last reading as lines, none of them wider than width and, unless it is 0, no more than height.
-func (d *display) page(width, height int) []string {
+// page is the last reading as lines, none of them wider than room and, unless it is 0, no more than height.
+func (d *display) page(room, height int) []string {
 	a, in, out, begun, networks := &d.last, topCount{}, topCount{}, topBegun{}, make(map[string]bool)
 	for _, l := range a.Interfaces {
 		networks[l.Network] = true
@@ -19,24 +18,24 @@ func (d *display) page(width, height int) []string {
 		begun.PerSecond += valueOf(l.Connections).PerSecond
 	}
 	head := []string{
-		d.fit(width, cell{"trestle top", strong}, cell{text: a.Time.Format("  15:04:05") + fmt.Sprintf("  every %v  interfaces %d  networks %d", d.interval, len(a.Interfaces), len(networks))}),
-		d.fit(width, cell{text: "in "}, cell{amount(in.BytesPerSecond, "B/s"), strong}, cell{text: "   out "}, cell{amount(out.BytesPerSecond, "B/s"), strong},
+		d.fit(room, cell{"trestle top", strong}, cell{text: a.Time.Format("  15:04:05") + fmt.Sprintf("  every %v  interfaces %d  networks %d", d.interval, len(a.Interfaces), len(networks))}),
+		d.fit(room, cell{text: "in "}, cell{amount(in.BytesPerSecond, "B/s"), strong}, cell{text: "   out "}, cell{amount(out.BytesPerSecond, "B/s"), strong},
 			cell{text: "   packets " + amount(in.PacketsPerSecond, "/s") + "   new connections " + amount(begun.PerSecond, "/s")}), ""}
 	var foot []string
 	for _, r := range a.Dropped {
-		foot = append(foot, d.fit(width, cell{text: "dropped: "}, cell{strings.TrimSpace(amount(float64(r.Dropped.Packets), "")) + " packets", strong},
+		foot = append(foot, d.fit(room, cell{text: "dropped: "}, cell{strings.TrimSpace(amount(float64(r.Dropped.Packets), "")) + " packets", strong},
 			cell{text: "  " + amount(r.Dropped.PacketsPerSecond, "/s") + "  " + r.Reason + " (" + r.Table + ", " + r.Chain + ")"}))
 	}
 	for _, p := range a.Unseen {
-		foot = append(foot, d.fit(width, cell{strings.TrimSuffix("not seen: "+p.Object+": "+p.Cause+"; "+p.Remedy, "; "), faint}))
+		foot = append(foot, d.fit(room, cell{strings.TrimSuffix("not seen: "+p.Object+": "+p.Cause+"; "+p.Remedy, "; "), faint}))
 	}
 	if len(foot) > 0 {
 		foot = append([]string{""}, foot...)
 	}
-	body := d.body(width)
-	if room := height - len(head) - len(foot); height > 0 && len(body) > max(room, 2) {
-		hidden := len(body) - max(room, 2) + 1
-		body = append(body[:len(body)-hidden:len(body)-hidden], d.fit(width, cell{fmt.Sprintf("and %d lines more", hidden), faint}))
+	body := d.body(room)
+	if free := height - len(head) - len(foot); height > 0 && len(body) > max(free, 2) {
+		hidden := len(body) - max(free, 2) + 1
+		body = append(body[:len(body)-hidden:len(body)-hidden], d.fit(room, cell{fmt.Sprintf("and %d lines more", hidden), faint}))
 	}
 	all := slices.Concat(head, body, foot)
 	if height > 0 && len(all) > height {
@@ -54,7 +53,7 @@ type column struct {
 }
 
 // body is the table: a line an interface, and below it one for each of its published ports.
-func (d *display) body(width int) []string {
+func (d *display) body(room int) []string {
 	table := []*column{{title: "CONTAINER", left: true}, {title: "INTERFACE", left: true, leave: 3}, {title: "NETWORK", left: true, leave: 2}, {title: "IN/s"}, {title: "OUT/s"},
 		{title: "PACKETS/s", leave: 1}, {title: "NEW/s", leave: 1}, {title: "IN", leave: 5}, {title: "OUT", leave: 5}, {title: "LAST", left: true, leave: 4}}
 	add := func(cells ...cell) {
@@ -70,7 +69,7 @@ func (d *display) body(width int) []string {
 			add(slices.Concat([]cell{{text: "  " + portText(p.Port)}, {}, {}}, d.rates(p.Received, p.Sent, p.Connections), []cell{{}})...)
 		}
 	}
-	return d.lay(table, width)
+	return d.lay(table, room)
 }
 
 // rates are the numbers of a line. What was not seen, as before the second reading, is a dash.
@@ -89,15 +88,15 @@ func (d *display) rates(in, out *topCount, begun *topBegun) []cell {
 }
 
 // lay aligns the columns, and leaves out as many as there is no room for.
-func (d *display) lay(table []*column, width int) (lines []string) {
+func (d *display) lay(table []*column, room int) (lines []string) {
 	widths, total := make(map[*column]int), 0
 	for _, c := range table {
 		for _, one := range append(c.cells, cell{text: c.title}) {
-			widths[c] = max(widths[c], utf8.RuneCountInString(safe(one.text)))
+			widths[c] = max(widths[c], width(safe(one.text)))
 		}
 		total += widths[c] + 2
 	}
-	for sooner := 5; sooner > 0 && total-2 > width; sooner-- {
+	for sooner := 5; sooner > 0 && total-2 > room; sooner-- {
 		for _, c := range table {
 			if c.leave == sooner {
 				total -= widths[c] + 2
@@ -112,7 +111,7 @@ func (d *display) lay(table []*column, width int) (lines []string) {
 			if i >= 0 {
 				one = c.cells[i]
 			}
-			blanks := strings.Repeat(" ", widths[c]-utf8.RuneCountInString(safe(one.text)))
+			blanks := strings.Repeat(" ", widths[c]-width(safe(one.text)))
 			switch {
 			case !c.left:
 				line = append(line, cell{text: blanks}, one)
@@ -125,19 +124,20 @@ func (d *display) lay(table []*column, width int) (lines []string) {
 				line = append(line, cell{text: "  "})
 			}
 		}
-		lines = append(lines, d.fit(width, line...))
+		lines = append(lines, d.fit(room, line...))
 	}
 	return lines
 }
 
 // fit is the cells as one line, cut where the terminal ends.
-func (d *display) fit(width int, cells ...cell) string {
+func (d *display) fit(room int, cells ...cell) string {
 	var b strings.Builder
 	for _, c := range cells {
-		text := []rune(safe(c.text))
-		text = text[:min(len(text), width)]
-		width -= len(text)
-		b.WriteString(d.paint(c.colour, string(text)))
+		text := cut(safe(c.text), room)
+		if room -= width(text); len(text) < len(safe(c.text)) {
+			room = 0 // of a wide character there may be half a place
+		}
+		b.WriteString(d.paint(c.colour, text))
 	}
 	return strings.TrimRight(b.String(), " ")
 }
