@@ -44,10 +44,7 @@ func ReadIn(dir int, path string) ([]byte, error) {
 	}
 }
 
-// Write gives the file a value, in one write as the kernel wants it. It makes no file.
-func Write(path, value string) error { return WriteIn(unix.AT_FDCWD, path, value) }
-
-// WriteIn is Write with a path that is looked for in an open directory.
+// WriteIn gives the file a value, in one write as the kernel wants it. The path is looked for in an open directory; it makes no file.
 func WriteIn(dir int, path, value string) error {
 	file, err := open(dir, path, unix.O_WRONLY)
 	if err != nil {

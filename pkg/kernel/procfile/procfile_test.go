@@ -49,7 +49,7 @@ func TestPlanted(t *testing.T) {
 		if text, err := Read(path); len(text) > 0 || err == nil && name != "pipe" {
 			t.Errorf("%s: read %d bytes, %v", name, len(text), err)
 		}
-		if err := Write(path, "1"); err == nil && name != "endless" {
+		if err := WriteIn(unix.AT_FDCWD, path, "1"); err == nil && name != "endless" {
 			t.Errorf("%s: written to", name)
 		}
 	}
@@ -57,19 +57,19 @@ func TestPlanted(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
-	if err := Write(file, "1"); !errors.Is(err, fs.ErrNotExist) {
+	if err := WriteIn(unix.AT_FDCWD, file, "1"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(file, "1"); err != nil {
+	if err := WriteIn(unix.AT_FDCWD, file, "1"); err != nil {
 		t.Error(err)
 	}
 	if got, err := Read(file); string(got) != "1" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
-	if err := Write("/proc/sys/kernel/ostype", "x"); err == nil {
+	if err := WriteIn(unix.AT_FDCWD, "/proc/sys/kernel/ostype", "x"); err == nil {
 		t.Error("wrote to what only tells")
 	}
 }
