@@ -32,7 +32,8 @@ func TestVulnerable(t *testing.T) {
 func knows(t *testing.T, dir, library string) {
 	t.Helper()
 	entry := fmt.Sprintf(`{"schema_version": "1.3.1", "id": "GO-2026-9999", "modified": "2026-01-01T00:00:00Z", "published": "2026-01-01T00:00:00Z", "details": "planted",
-		"affected": [{"package": {"name": %q, "ecosystem": "Go"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}], "ecosystem_specific": {"imports": [{"path": %[1]q}]}}]}`, library)
+		"affected": [{"package": {"name": %q, "ecosystem": "Go"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}], "ecosystem_specific": {"imports": [{"path": %[1]q}]}}],
+		"database_specific": {"url": "https://pkg.go.dev/vuln/GO-2026-9999"}}`, library)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
