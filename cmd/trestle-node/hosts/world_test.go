@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
 	"github.com/trestle-cni/trestle/test/nstest"
 	"github.com/trestle-cni/trestle/test/slack"
 )
@@ -31,7 +32,7 @@ type world struct {
 	lists bool           // agents write the network's configuration
 	store *exec.Cmd
 	hosts []*host
-	lines chan string // what any agent says, last
+	lines chan struct{} // an agent has said something since it was asked
 }
 
 // host is a machine: namespaces of its own, which a process holds.
@@ -65,7 +66,7 @@ func (w *world) ip(lines string) {
 // newWorld is a switch, with the store at 192.0.2.254 and an outside at 192.0.2.100. A router leads to a second switch.
 func newWorld(t *testing.T, conf map[string]any) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), conf: conf, lines: make(chan string, 10000)}
+	w := &world{t: t, dir: t.TempDir(), conf: conf, lines: make(chan struct{}, 1)}
 	for _, name := range []string{"outside", "router"} {
 		nstest.Namespace(t, name)
 	}
@@ -264,7 +265,7 @@ func (h *host) start() {
 			h.mutex.Lock()
 			h.said = append(h.said, lines.Text())
 			h.mutex.Unlock()
-			h.w.lines <- lines.Text()
+			agent.Pull(h.w.lines) // whoever reads it: in a long run nobody does for thousands of lines
 		}
 	}(h.ended)
 }
