@@ -58,6 +58,7 @@ func (l *links) look() error {
 func (w *watch) readLinks(ctx context.Context, events *nlsocket.Events, l *links) {
 	for ctx.Err() == nil {
 		err := events.Next(l.take)
+		w.Stir()
 		switch {
 		case errors.Is(err, nlsocket.ErrLost):
 			_ = l.look() // what it knows stays known where that fails: all are asked about in any case

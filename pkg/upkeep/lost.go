@@ -16,6 +16,7 @@ func (w *watch) read(ctx context.Context, events *nlsocket.Events) {
 	reader := nft.NewReader()
 	for ctx.Err() == nil {
 		err := events.Next(func(m nlsocket.Message) {
+			w.Stir()
 			t, err := reader.Next(m)
 			if err == nil && t != nil {
 				err = w.take(ctx, t)

@@ -29,6 +29,7 @@ type Options struct {
 	Repair func(ctx context.Context, left []string) error
 	Say    func(string) // a line for the operator
 	Ready  func()       // from now on nothing is missed; nil: nobody wants to know
+	Stir   func()       // the kernel said something, or something is made again; nil: nobody wants to know
 
 	Patience time.Duration // for which what somebody deletes on purpose is left alone at first; 0: a minute
 }
@@ -70,7 +71,9 @@ const apart = 50 * time.Millisecond
 func Run(ctx context.Context, o Options) error {
 	w := &watch{Options: o, filter: nft.Open().Remember(o.Run), habits: make(habits), awaited: make(map[owner.ID]bool), swept: make(chan nft.Told, 256),
 		lost: make(chan error, 1), mend: make(chan string, 1), come: make(chan struct{}, 1), learn: make(chan struct{}, 1), paused: make(chan struct{}, 1), due: time.NewTimer(time.Hour)}
-	w.due.Stop()
+	if w.due.Stop(); w.Stir == nil {
+		w.Stir = func() {}
+	}
 	w.keeper = nft.Keep(w.filter)
 	defer w.close()
 	alone, err := only(o.Run)
@@ -246,6 +249,7 @@ func (w *watch) settle(ctx context.Context) {
 		w.due.Reset(wait)
 		return
 	}
+	w.Stir()
 	w.healed = now
 	causes := w.owed
 	w.owed = nil

@@ -250,7 +250,7 @@ func containsAny(text string, words ...string) bool {
 }
 
 // TestWatchIsQuick flushes everything again and again, and takes the time from the flush to the line that says that all is there again. In a long run it is a thousand
-// times at 250 containers; then the watch is looked at for a minute in which nothing happens.
+// times at 250 containers; then the watch is looked at for three minutes in which nothing happens.
 func TestWatchIsQuick(t *testing.T) {
 	t.Parallel()
 	nstest.Run(t, func(t *testing.T) {
@@ -282,10 +282,12 @@ func TestWatchIsQuick(t *testing.T) {
 			t.Errorf("99 of 100 flushes are mended in %s", late)
 		}
 		<-time.After(deadline.Call / 2) // within that it looks three times who has come since the plugins were asked
-		first := w.switches()
-		<-time.After(time.Minute) // what is asked is what a minute costs
-		if woken := w.switches() - first; woken > 3 {
-			t.Errorf("woken %d times in a minute in which nothing happened", woken)
+		for range 3 {                   // one of which would have the collection that Go begins every two
+			first := w.switches()
+			<-time.After(time.Minute) // what is asked is what a minute costs
+			if woken := w.switches() - first; woken > 3 {
+				t.Errorf("woken %d times in a minute in which nothing happened", woken)
+			}
 		}
 		if kb := w.status(w.cmd.Process.Pid, "VmRSS:"); kb > 15<<10 {
 			t.Errorf("%d KB are resident", kb)

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -27,11 +26,10 @@ func (r repairing) watch(ctx context.Context, out, complaints io.Writer, bundle 
 	if !mayEnter() {
 		return fault.New(fault.Internal, "run it as root", "repair: only root sees what is missing, and may make it")
 	}
-	debug.SetGCPercent(thrifty)
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	say := func(line string) { fmt.Fprintln(out, safe(line)) }
-	err := upkeep.Run(ctx, upkeep.Options{Run: site.Run, Names: slices.Sorted(maps.Keys(bundle)), Results: r.results, Say: say,
+	err := upkeep.Run(ctx, upkeep.Options{Run: site.Run, Names: slices.Sorted(maps.Keys(bundle)), Results: r.results, Say: say, Stir: newCollector().stir,
 		Repair: func(ctx context.Context, left []string) error { return r.once(ctx, left, complaints, say) }})
 	if errors.Is(err, upkeep.ErrOther) {
 		return fault.New(fault.TryLater, "leave that one at its work, or end it first", "repair --watch: %w", err)
@@ -41,9 +39,6 @@ func (r repairing) watch(ctx context.Context, out, complaints io.Writer, bundle 
 	}
 	return nil
 }
-
-// thrifty is how much more than what is in use may be garbage, in percent: who waits has time.
-const thrifty = 20
 
 // listed is of how many attachments a repair says each what was made again.
 const listed = 5
