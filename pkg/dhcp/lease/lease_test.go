@@ -43,7 +43,9 @@ func TestOptions(t *testing.T) {
 		`{"request": [{"skipDefault": true}]}`:                                                          {want: Options{}},
 		`{"request": [{"option": "routers"}, {"skipDefault": true}, {"option": "42"}, {"option": 43}]}`: {want: Options{Request: []uint8{3, 42, 43}}},
 		`{"provide": [{"option": "host-name", "fromArg": "K"}, {"option": "12", "value": "v"}, {"option": "user-class", "fromArg": "none"}]}`: {args: "K=k;odd",
-			want: Options{Request: defaults, Provide: []Option{{12, "v"}, {12, "k"}}}},
+			want: Options{Request: defaults, Provide: []Option{{12, "k"}, {12, "v"}}}},
+		`{"provide": [{"option": 12, "value": "v"}, {"option": 12, "fromArg": "K"}, {"option": 60, "value": "w", "fromArg": "K"}, {"option": 77, "value": "x", "fromArg": "none"}]}`: {args: "=odd;K=k",
+			want: Options{Request: defaults, Provide: []Option{{12, "v"}, {12, "k"}, {60, "k"}, {77, "x"}}}},
 		`{"provide": [{"option": "dhcp-client-identifier", "value": "a"}, {"option": "vendor-class-identifier", "value": "b"}, {"option": "subnet-mask", "value": "c"}]}`: {
 			want: Options{Request: defaults, Provide: []Option{{61, "a"}, {60, "b"}, {1, "c"}}}},
 		`{"provide": [{"option": "colour"}]}`:           {refused: "ipam.provide[0].option"},

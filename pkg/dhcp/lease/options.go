@@ -69,26 +69,20 @@ func Read(ipam *keys.Object, args string) (o Options) {
 	return o
 }
 
-// provide reads what the server is told. What comes from an argument goes before a value, wherever it stands.
+// provide reads what the server is told: of an entry with both, the argument and, where that is not there, the value.
 func (o *Options) provide(ipam *keys.Object, args map[string]string) {
-	var later []Option
 	for _, entry := range ipam.Objects("provide") {
 		given, key := Option{code(entry), entry.String("value", "")}, "value"
-		from := entry.String("fromArg", "")
-		if from != "" {
+		if from := entry.String("fromArg", ""); from != "" && args[from] != "" {
 			given.Value, key = args[from], "fromArg"
 		}
 		if len(given.Value) > longest {
 			entry.Reject(key, given.Value, fmt.Sprintf("must have %d bytes at most", longest))
 		}
-		switch {
-		case from == "":
+		if given.Value != "" {
 			o.Provide = append(o.Provide, given)
-		case given.Value != "":
-			later = append(later, given)
 		}
 	}
-	o.Provide = append(o.Provide, later...)
 }
 
 const longest = 255 // bytes of an option
