@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,23 +22,23 @@ const Dir = "/run/cni/trestle/devices"
 
 // Device is what one was like, and who has it.
 type Device struct {
-	Network     string         `json:"network"`
-	ContainerID string         `json:"containerID"`
-	IfName      string         `json:"ifname"` // in the container
-	Netns       string         `json:"netns,omitempty"`
-	Name        string         `json:"name"` // on the host
-	Alias       string         `json:"alias,omitempty"`
-	Index       int            `json:"index"`
-	MAC         string         `json:"mac,omitempty"`
-	Node        uint64         `json:"node,omitempty"` // of its folder in the kernel's tree of devices
-	Up          bool           `json:"up,omitempty"`
-	Promisc     bool           `json:"promisc,omitempty"`
-	AllMulti    bool           `json:"allmulti,omitempty"`
-	Dies        bool           `json:"dies,omitempty"` // with the namespace that it is in: it is of a kind that somebody makes, and no hardware
-	MTU         int            `json:"mtu"`
-	TxQLen      int            `json:"txQLen"`
-	Addrs       []netip.Prefix `json:"addresses,omitempty"`
-	Rules       []rtnl.Rule    `json:"rules,omitempty"` // that went along
+	Network     string      `json:"network"`
+	ContainerID string      `json:"containerID"`
+	IfName      string      `json:"ifname"` // in the container
+	Netns       string      `json:"netns,omitempty"`
+	Name        string      `json:"name"` // on the host
+	Alias       string      `json:"alias,omitempty"`
+	Index       int         `json:"index"`
+	MAC         string      `json:"mac,omitempty"`
+	Node        uint64      `json:"node,omitempty"` // of its folder in the kernel's tree of devices
+	Up          bool        `json:"up,omitempty"`
+	Promisc     bool        `json:"promisc,omitempty"`
+	AllMulti    bool        `json:"allmulti,omitempty"`
+	Dies        bool        `json:"dies,omitempty"` // with the namespace that it is in: it is of a kind that somebody makes, and no hardware
+	MTU         int         `json:"mtu"`
+	TxQLen      int         `json:"txQLen"`
+	Addrs       [][]byte    `json:"given,omitempty"` // as the kernel told them (rtnl.Given)
+	Rules       []rtnl.Rule `json:"rules,omitempty"` // that went along
 }
 
 // Owner is who has the device.

@@ -3,6 +3,7 @@ package step
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -61,8 +62,10 @@ func (m Moved) restore(s *site.Site, link netlink.Link, was *lent.Device) error 
 			return err
 		}
 	}
-	if _, err := addAddrs(s.Host, index, was.Addrs, unix.IFA_F_NODAD, 0); err != nil {
-		return err
+	for _, told := range was.Addrs {
+		if err := s.Host.Conn.Send(rtnl.Again(told, index)); err != nil && !errors.Is(err, unix.EEXIST) { // the host may have no use for it any more, as of one of IPv6
+			s.Logf("device %s: an address cannot be given back: %v", name, err)
+		}
 	}
 	return lent.Remove(was.Owner().ID)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -77,8 +78,8 @@ func (m Moved) Ready(_ context.Context, s *site.Site) error {
 	if a.MasterIndex != 0 {
 		return fault.New(fault.Config, "take it off, or say force: true", "device %s: a port of %s", a.Name, masterName(s.Host, link))
 	}
-	index, err := s.Host.Conn.DefaultLink()
-	if err == nil && index == a.Index {
+	links, err := s.Host.Conn.DefaultLinks()
+	if err == nil && slices.Contains(links, a.Index) {
 		err = fault.New(fault.Config, "name another, or say force: true", "device %s: the host's default route leads by it", a.Name)
 	}
 	return err
@@ -115,6 +116,9 @@ func (m Moved) Apply(_ context.Context, s *site.Site) (bool, error) {
 		return true, err
 	}
 	err = s.Host.Conn.Send(rtnl.Move(link.Attrs().Index, container.NS, m.IfName, now.Name))
+	if absentLink(err) { // somebody was quicker, of whom may be written by now
+		return false, fault.Join(lent.Remove(m.Owner.ID), m.Device.missing())
+	}
 	if errors.Is(err, unix.EINVAL) {
 		err = fault.New(fault.Config, "name another", "device %s: the kernel keeps it in its namespace: %w", now.Name, err)
 	}
@@ -150,11 +154,9 @@ func (m Moved) note(s *site.Site, link netlink.Link) (*lent.Device, error) {
 	if m.Return != Addressed {
 		return d, nil
 	}
-	have, err := s.Host.Conn.Addrs(a.Index)
+	have, err := s.Host.Conn.Given(a.Index)
 	for _, addr := range have {
-		if !addr.Addr().IsLinkLocalUnicast() || addr.Addr().Is4() {
-			d.Addrs = append(d.Addrs, addr.Prefix)
-		}
+		d.Addrs = append(d.Addrs, addr.Told)
 	}
 	return d, err
 }

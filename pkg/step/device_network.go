@@ -12,7 +12,6 @@ import (
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 	"github.com/trestle-cni/trestle/pkg/lent"
-	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/owner"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
@@ -39,7 +38,9 @@ func (d Device) Network() (n Network, err error) {
 		n.Addrs = append(n.Addrs, a.Prefix)
 	}
 	for _, h := range routes {
-		n.Routes = append(n.Routes, Route{Dst: h.Dst, Via: h.Via, Src: h.Src, Priority: h.Metric, Table: h.Table, Scope: int(h.Scope)})
+		r := Route{Dst: h.Dst, Via: h.Via, Src: h.Src, Priority: h.Metric, Table: h.Table, Scope: int(h.Scope), Kept: h.Kept()}
+		r.MTU, r.AdvMSS = h.Metrics()
+		n.Routes = append(n.Routes, r)
 	}
 	return n, err
 }
@@ -65,7 +66,7 @@ func belongings(host *site.Side, index int) (addrs []rtnl.Addr, routes []rtnl.He
 			routes = append(routes, h)
 		}
 	}
-	order.By(routes, func(a, b rtnl.Held) int { return rank(a) - rank(b) })
+	ranked(routes)
 	return addrs, routes, nil
 }
 

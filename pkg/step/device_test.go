@@ -24,6 +24,8 @@ func (h *host) device() string {
 	h.run("ip link set far0 up")
 	h.run("ip link set dev0 mtu 1400 txqueuelen 77 alias mine up")
 	h.run("ip addr add 10.9.0.1/24 dev dev0")
+	h.run("ip addr add 10.8.1.1 peer 10.8.1.2/32 dev dev0 label dev0:7")
+	h.run("ip addr add fd08::1/64 dev dev0 nodad noprefixroute")
 	return h.snapshot()
 }
 
@@ -85,8 +87,19 @@ func TestMovedRefuses(t *testing.T) {
 		h.run("ip link set dev0 master br0")
 		refuses(t, lending.Guard(h.ctx, h.Site), fault.Config, "device dev0: a port of br0")
 		h.run("ip link set dev0 nomaster")
-		h.run("ip route add default via 10.9.0.9 dev dev0")
-		refuses(t, lending.Guard(h.ctx, h.Site), fault.Config, "the host's default route leads by it")
+		h.run("ip link add other type veth peer name end")
+		h.run("ip link set end up")
+		h.run("ip link set other up")
+		for _, way := range []string{"ip -4 route %s default via 10.9.0.9 dev dev0", "ip -4 route %s default nexthop dev other nexthop via 10.9.0.9 dev dev0",
+			"ip -6 route %s default via fe80::9 dev dev0", "ip -6 route %s default nexthop via fe80::9 dev other nexthop via fe80::8 dev dev0"} {
+			h.run(fmt.Sprintf(way, "add"))
+			refuses(t, lending.Guard(h.ctx, h.Site), fault.Config, "the host's default route leads by it")
+			h.run(fmt.Sprintf(way, "del"))
+		}
+		h.run("ip route add default dev other metric 7")
+		h.run("ip route add default via 10.9.0.9 dev dev0 metric 9") // which nobody takes
+		h.must(lending.Guard(h.ctx, h.Site))
+		h.run("ip route del default dev other metric 7")
 		forced := lending
 		forced.Force = true
 		h.must(forced.Guard(h.ctx, h.Site))

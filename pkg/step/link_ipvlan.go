@@ -34,18 +34,28 @@ func (i IPvlan) hangs() bool { return true }
 
 func (i IPvlan) ready(host *site.Side) error { return makes(host, i.kind(), i.kind()) }
 
-// fits wants those that hang there to be of the same mode and flag: these are the parent's, and whoever is made last changes them for all (drivers/net/ipvlan/ipvlan_main.c).
+// fits wants those that hang there to be of the same mode and flag: these are the parent's, and whoever is made last changes them for all (drivers/net/ipvlan/ipvlan_main.c). As one is, all are; and one that the parent is itself hangs where this one will.
 func (i IPvlan) fits(side *site.Side, parent netlink.Link) error {
 	if err := free(side, parent); err != nil {
 		return err
 	}
+	if other, is := parent.(*netlink.IPVlan); is {
+		return i.agrees(parent, other, "it is itself")
+	}
 	for link, whose := range hung(side, parent) {
-		if other, is := link.(*netlink.IPVlan); is && (other.Mode != ipvlanModes[i.Mode] || other.Flag != ipvlanFlags[i.Flag]) {
-			return fault.New(fault.Taken, "use these, or another parent", "master: link %s: its links are of mode %s, flags %s, as %s, and a parent has one of each",
-				parent.Attrs().Name, nameIn(ipvlanModes, other.Mode), nameIn(ipvlanFlags, other.Flag), whose)
+		if other, is := link.(*netlink.IPVlan); is {
+			return i.agrees(parent, other, whose)
 		}
 	}
 	return nil
+}
+
+func (i IPvlan) agrees(parent netlink.Link, other *netlink.IPVlan, whose string) error {
+	if other.Mode == ipvlanModes[i.Mode] && other.Flag == ipvlanFlags[i.Flag] {
+		return nil
+	}
+	return fault.New(fault.Taken, "use these, or another parent", "master: link %s: its links are of mode %s, flags %s, as %s, and a parent has one of each",
+		parent.Attrs().Name, nameIn(ipvlanModes, other.Mode), nameIn(ipvlanFlags, other.Flag), whose)
 }
 
 func (i IPvlan) create(on *site.Side, l rtnl.Link) error {

@@ -54,11 +54,11 @@ func (p Parent) look(side *site.Side) (netlink.Link, error) {
 	if p.Name != "" {
 		return find(side, p.Name)
 	}
-	index, err := side.Conn.DefaultLink()
-	if err != nil || index == 0 {
+	links, err := side.Conn.DefaultLinks()
+	if err != nil || len(links) == 0 {
 		return nil, err
 	}
-	return side.LinkByIndex(index)
+	return side.LinkByIndex(links[0])
 }
 
 func ethernet(link netlink.Link) bool {

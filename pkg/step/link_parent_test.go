@@ -29,6 +29,30 @@ func TestParentHangsItself(t *testing.T) {
 	}
 }
 
+// Without a name the first default route says which, be it one of several next hops, or of IPv6 alone; routes that lead nowhere, or are in other tables, say nothing.
+func TestParentByRoute(t *testing.T) {
+	for name, way := range map[string]string{
+		"one":               "ip route add default via 10.9.0.9 dev wire",
+		"the least metric":  "ip route add default dev other metric 9; ip route add default via 10.9.0.9 dev wire metric 8",
+		"several next hops": "ip route add default nexthop via 10.9.0.9 dev wire nexthop dev other",
+		"IPv6":              "ip -6 route add default via fe80::9 dev wire",
+		"IPv6, several":     "ip -6 route add default nexthop via fe80::9 dev wire nexthop via fe80::8 dev other",
+		"IPv4 before IPv6":  "ip -6 route add default via fe80::9 dev other; ip route add default via 10.9.0.9 dev wire metric 77",
+		"not those":         "ip route add unreachable default metric 1; ip route add default dev other table 77; ip -6 route add blackhole default metric 1; ip -6 route add default via fe80::9 dev wire metric 7",
+	} {
+		t.Run(name, func(t *testing.T) {
+			onHost(t, func(h *host) {
+				refuses(t, Lone{Owner: one, IfName: "eth0", Form: Macvlan{Mode: "bridge"}}.Guard(h.ctx, h.Site), fault.Config, "no default route leads anywhere")
+				h.run("sh\n-ec\nfor link in wire other; do ip link add $link type veth peer name $link-far; ip link set $link-far up; ip link set $link up; done; ip addr add 10.9.0.1/24 dev wire; " + way)
+				link, err := Parent{}.find(h.Site)
+				if h.must(err); link.Attrs().Name != "wire" {
+					t.Errorf("found %s", link.Attrs().Name)
+				}
+			})
+		})
+	}
+}
+
 // A link may have other names (ip link property), and is meant by any.
 func TestParentOfOtherName(t *testing.T) {
 	onHost(t, func(h *host) {

@@ -257,7 +257,7 @@ func (v VRF) Verify(_ context.Context, s *site.Site) error {
 	if !isUp(at.named) {
 		errs = append(errs, drift("link "+v.Name, "up", "down"))
 	}
-	left, err := at.carries(main)
+	left, err := at.carries(main, 0)
 	for _, h := range left.moved {
 		errs = append(errs, drift("", "table main without it", heldText(h)))
 	}

@@ -27,6 +27,7 @@ type Route struct {
 	Scope    int          // RT_SCOPE_*
 	MTU      int          // bytes; 0: none
 	AdvMSS   int          // bytes; 0: none
+	Kept     rtnl.Kept    // of one that the host had
 
 	// Elsewhere says that the route may be on another link of the container, by another plugin of the list: Verify looks for it on all.
 	Elsewhere bool
@@ -102,7 +103,7 @@ func (r Routes) link(s *site.Site) (*site.Side, netlink.Link, error) {
 
 // out is the route by the link with the index.
 func (r Route) out(index int) rtnl.Route {
-	return rtnl.Route{Link: index, Dst: r.Dst, Via: r.Via, Src: r.Src, Priority: r.Priority, Table: r.Table, Scope: r.Scope, MTU: r.MTU, AdvMSS: r.AdvMSS}
+	return rtnl.Route{Link: index, Dst: r.Dst, Via: r.Via, Src: r.Src, Priority: r.Priority, Table: r.Table, Scope: r.Scope, MTU: r.MTU, AdvMSS: r.AdvMSS, Kept: r.Kept}
 }
 
 // Undo removes the routes that are known.

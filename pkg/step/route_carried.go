@@ -1,7 +1,6 @@
 package step
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,26 +14,28 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
-	"github.com/trestle-cni/trestle/pkg/order"
 	"github.com/trestle-cni/trestle/pkg/site"
 )
 
 // luggage is what an interface loses when it joins a VRF or leaves it, because the kernel closes and opens it for that: every route, and of the IPv6 addresses
 // those that it does not keep. The kernel makes again what follows from addresses and advertisements, in the table where it belongs then.
 type luggage struct {
-	addrs []rtnl.Addr
+	addrs []rtnl.Given
 	moved []rtnl.Held // of the table that is left
 	stays []rtnl.Held // of other tables
 }
 
-// carries is what the interface has to be put back, in an order in which it can be, where it leaves a table.
-func (at routing) carries(table uint32) (l luggage, err error) {
+// carries is what the interface has to be put back, in an order in which it can be, where it leaves a table for another, or is only looked at (0).
+func (at routing) carries(table, then uint32) (l luggage, err error) {
 	index := at.link.Attrs().Index
 	routes, err := at.side.Conn.Routes()
+	if err == nil && then != 0 {
+		routes, err = at.side.Conn.Weighed(routes, index, then)
+	}
 	if err != nil {
 		return l, fmt.Errorf("routes: %w", err)
 	}
-	order.By(routes, func(a, b rtnl.Held) int { return cmp.Compare(rank(a), rank(b)) })
+	ranked(routes)
 	for _, h := range routes {
 		own := h.Protocol == unix.RTPROT_KERNEL || h.Protocol == unix.RTPROT_RA
 		switch {
@@ -45,9 +46,9 @@ func (at routing) carries(table uint32) (l luggage, err error) {
 			l.moved = append(l.moved, h)
 		}
 	}
-	addrs, err := at.side.Conn.Addrs(index)
+	addrs, err := at.side.Conn.Given(index)
 	for _, a := range addrs {
-		if a.Addr().Is6() && !a.Addr().IsLinkLocalUnicast() && a.Flags&unix.IFA_F_PERMANENT != 0 {
+		if a.What.Addr().Is6() {
 			l.addrs = append(l.addrs, a)
 		}
 	}
@@ -69,7 +70,7 @@ func (at routing) join(ctx context.Context) (bool, error) {
 	if !is {
 		return false, drift(at.Name, kindVRF, at.named.Type())
 	}
-	l, err := at.carries(main)
+	l, err := at.carries(main, vrf.Table)
 	if err != nil || at.joined() && len(l.moved) == 0 {
 		return false, err
 	}
@@ -89,7 +90,7 @@ func (at routing) join(ctx context.Context) (bool, error) {
 // leave takes the interface out, and what it has in the table back to main. What cannot be put back there nobody misses: the link is about to go, or to be
 // somewhere else.
 func (at routing) leave(ctx context.Context, s *site.Site, table uint32) error {
-	l, err := at.carries(table)
+	l, err := at.carries(table, main)
 	if err == nil {
 		err = at.drop(l.moved)
 	}
@@ -125,9 +126,9 @@ func (at routing) pass(ctx context.Context, master int, l luggage) error {
 		return fmt.Errorf("master: %w", err)
 	}
 	for _, a := range l.addrs {
-		err := at.side.Conn.Send(rtnl.NewAddr(at.link.Attrs().Index, a.Prefix, a.Flags&lasting, a.Proto))
+		err := at.side.Conn.Send(rtnl.Again(a.Told, at.link.Attrs().Index))
 		if err != nil && !errors.Is(err, unix.EEXIST) {
-			return addressError(a.Prefix, err)
+			return addressError(a.What.Prefix, err)
 		}
 	}
 	if err := at.await(ctx, events, l, master != 0); err != nil {
@@ -135,9 +136,6 @@ func (at routing) pass(ctx context.Context, master int, l luggage) error {
 	}
 	return at.addRoutes(slices.Concat(l.stays, l.moved))
 }
-
-// lasting are the flags that an address was given; the others are the kernel's.
-const lasting = unix.IFA_F_NODAD | unix.IFA_F_NOPREFIXROUTE | unix.IFA_F_HOMEADDRESS | unix.IFA_F_MANAGETEMPADDR | unix.IFA_F_MCAUTOJOIN
 
 func (at routing) addRoutes(routes []rtnl.Held) error {
 	for _, h := range routes {
@@ -151,7 +149,7 @@ func (at routing) addRoutes(routes []rtnl.Held) error {
 // await returns when the interface is of use again as far as it was: it can send, and its addresses are its own. Who leaves waits for that only where a route has
 // such an address as its source, which the kernel refuses before.
 func (at routing) await(ctx context.Context, events *rtnl.Events, l luggage, joins bool) error {
-	tried := slices.ContainsFunc(l.addrs, func(a rtnl.Addr) bool { return a.Flags&unix.IFA_F_TENTATIVE != 0 })
+	tried := slices.ContainsFunc(l.addrs, func(a rtnl.Given) bool { return a.What.Flags&unix.IFA_F_TENTATIVE != 0 })
 	sourced := slices.ContainsFunc(slices.Concat(l.moved, l.stays), func(h rtnl.Held) bool { return h.Src.Is6() })
 	if tried || !joins && !sourced || at.link.Attrs().RawFlags&unix.IFF_LOWER_UP == 0 {
 		return nil
@@ -159,7 +157,7 @@ func (at routing) await(ctx context.Context, events *rtnl.Events, l luggage, joi
 	if at.link.Attrs().OperState == netlink.OperUp {
 		var addrs []netip.Addr
 		for _, a := range l.addrs {
-			addrs = append(addrs, a.Addr())
+			addrs = append(addrs, a.What.Addr())
 		}
 		if _, err := (Listening{IfName: at.IfName, Addrs: addrs}).await(ctx, at.side); err != nil {
 			return err

@@ -164,9 +164,13 @@ func (r Sourced) Undo(ctx context.Context, s *site.Site) error {
 	if errors.Is(err, unix.EOPNOTSUPP) { // there never were any
 		return nil
 	}
+	if err == nil {
+		v.routes, err = s.Container.Conn.Weighed(v.routes, v.index, main)
+	}
 	if err != nil {
 		return err
 	}
+	ranked(v.routes)
 	var errs []error
 	for _, request := range v.back() {
 		err := send(s.Container.Conn, request)
@@ -202,7 +206,7 @@ func (v sourcing) back() (list []*nl.NetlinkRequest) {
 			continue
 		}
 		for _, h := range v.routes {
-			if rule.Maker == rtnl.Proto && h.Table == rule.Table && h.Link == v.index {
+			if filled(rule) && h.Table == rule.Table && h.Link == v.index {
 				list = append(list, v.giveBack(h)...)
 			}
 		}
@@ -223,7 +227,7 @@ func (v sourcing) giveBack(h rtnl.Held) []*nl.NetlinkRequest {
 
 // undoes says whether the rule is the interface's: of ours, whatever the configuration says today, and of the reference's of this one.
 func (v sourcing) undoes(r rtnl.Rule) bool {
-	ours := r.Plain() && (r.Maker == rtnl.Proto || r.Maker == rtnl.ProtoLed)
+	ours := r.Plain() && (filled(r) || r.Maker == rtnl.ProtoLed)
 	if !ours && !v.leads(r) {
 		return false
 	}

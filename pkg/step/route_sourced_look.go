@@ -43,7 +43,7 @@ func (r Sourced) look(container *site.Side) (v sourcing, err error) {
 	if v.routes, err = container.Conn.Routes(); err != nil {
 		return v, fmt.Errorf("routes: %w", err)
 	}
-	order.By(v.routes, func(a, b rtnl.Held) int { return cmp.Compare(rank(a), rank(b)) })
+	ranked(v.routes)
 	if v.addrs, err = container.Conn.AllAddrs(); err != nil {
 		return v, fmt.Errorf("addresses: %w", err)
 	}
@@ -58,17 +58,16 @@ type lack struct {
 }
 
 func (v sourcing) lacks() (l lack) {
-	last := uint32(firstTable - 1)
+	last, hinted := uint32(firstTable-1), v.Hints
 	for _, src := range v.Sources {
 		at := slices.IndexFunc(v.rules, func(r rtnl.Rule) bool { return v.leads(r) && r.From.Addr() == src.Addr.Addr() })
-		rule := rtnl.Rule{Kind: unix.RTN_UNICAST, From: netip.PrefixFrom(src.Addr.Addr(), src.Addr.Addr().BitLen()), Maker: rtnl.Proto}
+		rule := v.rule(src)
 		switch {
 		case at >= 0:
 			rule = v.rules[at]
+			hinted = hinted || rule.Maker == rtnl.ProtoHinted         // by another entry of the list
 			src.Asked = src.Asked && rule.Maker != unix.RTPROT_UNSPEC // the reference lets a default route that is there go before
-		case v.Table != 0:
-			rule.Table, rule.Maker = v.Table, rtnl.ProtoLed
-		default:
+		case v.Table == 0:
 			rule.Table = v.left(src)
 			if rule.Table == 0 {
 				last = v.free(last + 1)
@@ -90,10 +89,22 @@ func (v sourcing) lacks() (l lack) {
 		l.spare, l.routes = append(l.spare, before...), append(l.routes, then...)
 	}
 	if v.Table == 0 {
-		l.spare = append(l.spare, slices.DeleteFunc(v.moved(), func(h rtnl.Held) bool { return v.stays(h) })...)
+		l.spare = append(l.spare, v.spare(hinted)...)
 		l.routes = append(l.routes, v.hints()...)
 	}
 	return l
+}
+
+// rule is what leads from the address, but for a table that is its own.
+func (v sourcing) rule(src Source) rtnl.Rule {
+	rule := rtnl.Rule{Kind: unix.RTN_UNICAST, From: netip.PrefixFrom(src.Addr.Addr(), src.Addr.Addr().BitLen()), Maker: rtnl.Proto}
+	switch {
+	case v.Table != 0:
+		rule.Table, rule.Maker = v.Table, rtnl.ProtoLed
+	case v.Hints:
+		rule.Maker = rtnl.ProtoHinted
+	}
+	return rule
 }
 
 // left is the table of an address whose rule somebody took away: none leads there, and it has the way to the subnet that the kernel or we made; 0 for none.
@@ -128,8 +139,11 @@ func (v sourcing) leads(r rtnl.Rule) bool {
 	case v.Table != 0:
 		return r.Table == v.Table && (r.Maker == rtnl.ProtoLed || r.Maker == unix.RTPROT_UNSPEC)
 	}
-	return r.Maker == rtnl.Proto || r.Maker == unix.RTPROT_UNSPEC && r.Table >= firstTable
+	return filled(r) || r.Maker == unix.RTPROT_UNSPEC && r.Table >= firstTable
 }
+
+// filled says whether a rule of ours leads to a table of ours.
+func filled(r rtnl.Rule) bool { return r.Maker == rtnl.Proto || r.Maker == rtnl.ProtoHinted }
 
 // moved are the routes of main that lead out by the interface, of the families that addresses are of. What routers advertise is the kernel's, which would put
 // it back; and what belongs to an address that nobody named stays with it.
@@ -143,10 +157,14 @@ func (v sourcing) moved() (list []rtnl.Held) {
 	return list
 }
 
-// rank is the order in which routes can be added: those on the link first, since gateways are reached by them.
+// ranked puts routes into the order in which they can be added: those on the link first, since gateways are reached by them.
+func ranked(routes []rtnl.Held) {
+	order.By(routes, func(a, b rtnl.Held) int { return cmp.Compare(rank(a), rank(b)) })
+}
+
 func rank(h rtnl.Held) int {
 	switch {
-	case !h.Via.IsValid():
+	case h.Direct():
 		return 0
 	case h.Dst.Bits() > 0:
 		return 1
@@ -164,9 +182,14 @@ func (v sourcing) others(h rtnl.Held) bool {
 	})
 }
 
-// stays says whether a route is in main as well: to neighbours by their link's own addresses, and where hints are asked for, what is on the link.
-func (v sourcing) stays(h rtnl.Held) bool {
-	return h.Dst.Addr().IsLinkLocalUnicast() || v.Hints && h.Dst.Addr().Is4() && h.Scope == unix.RT_SCOPE_LINK
+// spare is what is moved out of main but for what stays there as well: ways to neighbours by their link's own addresses, and where hints are asked for, what is on the link.
+func (v sourcing) spare(hinted bool) (list []rtnl.Held) {
+	for _, h := range v.moved() {
+		if !h.Dst.Addr().IsLinkLocalUnicast() && !(hinted && h.Dst.Addr().Is4() && h.Scope == unix.RT_SCOPE_LINK) {
+			list = append(list, h)
+		}
+	}
+	return list
 }
 
 // wanted are the routes of an address' table.
@@ -190,7 +213,7 @@ func (v sourcing) wanted(src Source, table uint32) (list []rtnl.Held) {
 		return slices.ContainsFunc(list, there) || slices.ContainsFunc(v.routes, there)
 	}
 	if subnet := src.Addr.Masked(); !subnet.IsSingleIP() && !has(subnet) {
-		list = slices.Insert(list, 0, own)
+		list = append([]rtnl.Held{own}, list...)
 	}
 	way := own
 	way.Dst, way.Via, way.Scope, way.Src = netip.PrefixFrom(own.Dst.Addr(), 0).Masked(), src.Gateway, unix.RT_SCOPE_UNIVERSE, netip.Addr{}

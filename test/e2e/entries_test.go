@@ -41,6 +41,9 @@ var doubles = map[string]struct {
 	"sbr, another by name":   {one: `"type": "sbr"`, two: `"type": "sbr", "gateways": ["10.61.0.7"]`, theirs: "add"},
 	"sbr, by name first":     {one: `"type": "sbr", "gateways": ["10.61.0.7"]`, two: `"type": "sbr"`, theirs: "add"},
 	"sbr, then hints":        {one: `"type": "sbr"`, two: `"type": "sbr", "addSourceHints": true`, theirs: "add"},
+	"sbr, hints first":       {one: `"type": "sbr", "addSourceHints": true`, two: `"type": "sbr"`, theirs: "check"},
+	"sbr, hints, then named": {one: `"type": "sbr", "addSourceHints": true`, two: `"type": "sbr", "gateways": ["10.61.0.7"]`, theirs: "check"},
+	"sbr, hints, a table":    {one: `"type": "sbr", "addSourceHints": true`, two: `"type": "sbr", "table": 200`, theirs: "check"},
 	"sbr, then a table":      {one: `"type": "sbr"`, two: `"type": "sbr", "table": 200`, theirs: "check"},
 	"sbr, two tables":        {one: `"type": "sbr", "table": 200`, two: `"type": "sbr", "table": 201`},
 }

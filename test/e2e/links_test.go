@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trestle-cni/trestle/test/nstest"
+	"github.com/trestle-cni/trestle/test/reference"
 	"github.com/trestle-cni/trestle/test/snapshot"
 	"github.com/trestle-cni/trestle/test/space"
 )
@@ -98,6 +99,45 @@ func (s suite) interchangeLink(t *testing.T, f form) {
 	s.call(t, "ADD", f.plugin, "c1", config)
 	succeed(t, "DEL", f.plugin, "c1", config) // of which no result is known
 	same("our bare")
+}
+
+// TestNetworkInterchange does the same with a device that takes the host's network of it along, which 1.10.0 knows: either finds what the other made, and both make the same.
+func TestNetworkInterchange(t *testing.T) {
+	t.Parallel()
+	nstest.Run(t, func(t *testing.T) {
+		const config = `{"cniVersion": "1.1.0", "name": "net", "type": "host-device", "device": "dev0", "useInterfaceNetwork": true}`
+		const network = `ip link set dev0 up; ip addr add 10.77.0.5/24 dev dev0; ip addr add fd77::5/64 dev dev0 nodad
+			ip route add 198.51.100.0/24 via 10.77.0.1 dev dev0 mtu 1400; ip route add 203.0.113.0/24 via 192.0.2.77 dev dev0 onlink; ip -6 route add 2001:db8:5::/48 via fd77::1 dev dev0 metric 7`
+		s := suite{dir: reference.Newest.Dir}
+		nstest.Namespace(t, "c1")
+		shell(t, `ip link add dev0 type veth peer name far0; ip link set far0 up; `+network)
+		state := func() string {
+			return runIn(t, "c1", "sh", "-c", "ip -brief addr show eth0; ip route; ip -6 route | grep -v fe80")
+		}
+		ours := succeed(t, "ADD", "host-device", "c1", config).Out
+		has := state()
+		s.call(t, "CHECK", "host-device", "c1", with(config, ours))
+		s.call(t, "DEL", "host-device", "c1", with(config, ours))
+		succeed(t, "DEL", "host-device", "c1", config)
+
+		shell(t, network)
+		theirs := s.call(t, "ADD", "host-device", "c1", config)
+		told := linkResult(t, ours)
+		if first := told["routes"].([]any)[0].(map[string]any); first["mtu"] != float64(1400) { // which theirs does not say
+			t.Errorf("the first route is told as %v", first)
+		} else {
+			delete(first, "mtu")
+		}
+		if diff := cmp.Diff(linkResult(t, theirs), told); diff != "" {
+			t.Errorf("the result (-theirs +ours):\n%s", diff)
+		}
+		if diff := cmp.Diff(state(), has); diff != "" {
+			t.Errorf("in the container (-theirs +ours):\n%s", diff)
+		}
+		succeed(t, "CHECK", "host-device", "c1", with(config, theirs))
+		succeed(t, "DEL", "host-device", "c1", with(config, theirs))
+		shell(t, "ip link show dev0")
+	})
 }
 
 // with adds the result to a configuration, in the place of one that is there.

@@ -54,12 +54,18 @@ var oddParents = map[string]string{
 		call add a one; refused "flags private" call add b two; call check a one; ip netns del one; call add b two; call check b two; ip netns add one; call del b two; call del a one; nothing ipvlan`,
 	"ipvlan, the host's own": `ip link add own link up0 type ipvlan mode l3s; net a '{"type": "ipvlan", "master": "up0", '"$ipam"'}'; refused "of mode l3s, flags bridge, as link own of the host" call add a one
 		net a '{"type": "ipvlan", "master": "up0", "mode": "l3s", '"$ipam"'}'; call add a one; call check a one; call del a one; nothing ipvlan`,
+	"ipvlan on an ipvlan of another mode": `ip link add own link up0 type ipvlan mode l3; for master in own up0; do net a '{"type": "ipvlan", "master": "'$master'", '"$ipam"'}'; refused "of mode l3" call add a one; nothing ipvlan; done
+		ip -d link show own | grep -q "mode l3"; net a '{"type": "ipvlan", "master": "own", "mode": "l3", '"$ipam"'}'; call add a one; call check a one; call del a one; nothing ipvlan`,
 	"ipvlan on an ipvlan": `ip link add own link up0 type ipvlan mode l2; net a '{"type": "ipvlan", "master": "own", '"$ipam"'}'; call add a one; call check a one; call del a one; nothing ipvlan`,
 	"ipvlan on a macvlan": `ip link add own link up0 type macvlan mode bridge; ip link set own up; net a '{"type": "ipvlan", "master": "own", '"$ipam"'}'; call add a one; call check a one; call del a one; nothing ipvlan`,
 	"ipvlan, in the container": `ip -n one link add p0 type dummy; ip -n one link set p0 up; net a '{"type": "ipvlan", "master": "p0", "linkInContainer": true, '"$ipam"'}'
 		call add a one; call check a one; call add a one -i net1; refused "master: link p0: not found on the container" call add a two; call del a one -i net1; call del a one; nothing ipvlan`,
 	"ipvlan by the default route": `ip addr add 203.0.113.1/24 dev up0; ip route add default via 203.0.113.2; net a '{"type": "ipvlan", '"$ipam"'}'; call add a one; call check a one
 		ip route del default; call check a one; refused "no default route leads anywhere" call add a two; call del a one; nothing ipvlan`,
+	"ipvlan by IP alone, its gateway elsewhere": `for mode in l3 l3s; do
+		echo '{"cniVersion": "1.0.0", "name": "a", "type": "ipvlan", "mode": "'$mode'", "prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": "up0"}], "ips": [{"address": "10.61.0.9/32", "gateway": "169.254.1.1"}, {"address": "fd61::9/128", "gateway": "fd99::1"}], "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}}' > /run/conf
+		raw ADD ipvlan < /run/conf > /run/result; ip -n one route | grep -q "^default dev eth0"; ip -n one -6 route | grep -q "^default dev eth0"
+		echo '{"cniVersion": "1.0.0", "name": "a", "type": "ipvlan", "mode": "'$mode'", "prevResult": '"$(cat /run/result)"'}' > /run/conf; raw CHECK ipvlan < /run/conf; raw DEL ipvlan < /run/conf; nothing ipvlan; done`,
 	"ipvlan, chained": `ip addr add 203.0.113.1/24 dev up0
 		prev='"prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": "up0"}], "ips": [{"address": "10.61.0.9/24", "gateway": "10.61.0.1", "interface": 0}, {"address": "fd61::9/64"}], "routes": [{"dst": "0.0.0.0/0"}]}'
 		echo '{"cniVersion": "1.0.0", "name": "a", "type": "ipvlan", '"$prev"'}' > /run/conf; raw ADD ipvlan < /run/conf > /run/result
@@ -119,7 +125,23 @@ var oddTables = map[string]string{
 		echo '{"cniVersion": "1.1.0", "name": "n", "type": "vrf", "vrfname": "blue", "prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": "/run/netns/one"}], "ips": []}}' > /run/conf
 		raw ADD vrf < /run/conf; raw CHECK vrf < /run/conf; [ "$(hops "table main")" = "via fd99::1 dev other" ]; [ "$(hops "vrf blue" | wc -l)" = 4 ]
 		raw DEL vrf < /run/conf; [ "$(hops "table main")" = "$before" ]; raw DEL vrf < /run/conf; call del n one; ip -n one link del other; gone`,
+	"next hops with weights": twoWays + `ip -n one -6 route add 2001:db8:1::/48 nexthop via fd61::1 dev eth0 weight 3 nexthop via fd99::1 dev other weight 7; ip -n one -6 route add 2001:db8:2::/48 nexthop via fd61::8 dev eth0 weight 5 nexthop via fd61::9 dev eth0 weight 2
+		ip -n one route add 198.18.0.0/16 nexthop via 10.61.0.1 dev eth0 weight 4 nexthop via 10.61.0.9 dev eth0 weight 2; ip -n one route add 198.19.0.0/16 nexthop via 10.61.0.1 dev eth0 nexthop via 10.99.0.1 dev other; before=$(all main)
+		for round in 1 2; do raw ADD vrf < /run/vrf.conf; raw CHECK vrf < /run/vrf.conf; ip -n one -6 route show vrf blue 2001:db8:2::/48 | grep -q 'via fd61::8 dev eth0 weight 5'; ip -n one route show vrf blue 198.18.0.0/16 | grep -q 'dev eth0 weight 4'
+			[ -z "$(ip -n one -6 route show table main dev eth0)" ]; [ -n "$(ip -n one route show table main 198.19.0.0/16)" ]; raw DEL vrf < /run/vrf.conf; [ "$(all main)" = "$before" ]; done
+		for round in 1 2; do raw ADD sbr < /run/sbr.conf; raw CHECK sbr < /run/sbr.conf; ip -n one route show table 100 198.18.0.0/16 | grep -q 'dev eth0 weight 4'; raw DEL sbr < /run/sbr.conf; [ "$(all main)" = "$before" ]; done
+		call del n one; ip -n one link del other; gone`,
+	"addresses with all they have": twoWays + `ip -n one addr add fd61::77/64 dev eth0 nodad noprefixroute; ip -n one addr add fd62::1 peer fd62::2/128 dev eth0 nodad; ip -n one addr add fd63::1/64 dev eth0 nodad valid_lft 4000 preferred_lft 3000
+		ip -n one addr add 10.62.0.1 peer 10.62.0.2/32 dev eth0 label eth0:7; had() { ip -n one addr show dev eth0 | grep inet | grep -v fe80 | sort; }; before=$(had)
+		raw ADD vrf < /run/vrf.conf; [ "$(had)" = "$before" ]; ip -n one addr show dev eth0 | grep -A1 fd63 | grep -qE "valid_lft [34][0-9]{3}sec preferred_lft [23][0-9]{3}sec"; raw DEL vrf < /run/vrf.conf; [ "$(had)" = "$before" ]; call del n one; ip -n one link del other; gone`,
 }
+
+// twoWays is a container with two interfaces, of which the first is about to be led elsewhere.
+const twoWays = `ip -n one link add other type dummy; ip -n one link set other up; ip -n one addr add fd99::2/64 dev other nodad; ip -n one addr add 10.99.0.2/24 dev other; list ''; call add n one
+	all() { ip -n one route show table $1 | tr -d '\t' | sed 's/ *$//' | sort; ip -n one -6 route show table $1 | grep -v '^fe80' | tr -d '\t' | sed 's/ *$//' | sort; }
+	prev='"prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": "/run/netns/one"}], "ips": [{"address": "10.61.0.2/24", "gateway": "10.61.0.1", "interface": 0}, {"address": "fd61::2/64", "gateway": "fd61::1", "interface": 0}]}'
+	for p in vrf sbr; do echo '{"cniVersion": "1.0.0", "name": "n", "type": "'$p'", "vrfname": "blue", '"$prev"'}' > /run/$p.conf; done
+`
 
 // lives and gone frame what is done with a list.
 const framed = `first='{"type": "bridge", "bridge": "br0", "isDefaultGateway": true, '"$ipam"'}'; list() { net n "$first${1:+, $1}"; }

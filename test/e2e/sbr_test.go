@@ -46,7 +46,7 @@ func TestSourcedInterchange(t *testing.T) {
 					runIn(t, "c1", "sh", "-c", "ip route flush table 100; ip route replace 10.1.0.0/24 dev eth0 proto kernel scope link src 10.1.0.2; ip route replace default via 10.1.0.1")
 
 					theirs := s.call(t, "ADD", "sbr", "c1", config)
-					if got := runIn(t, "c1", "ip", "rule"); got != strings.NewReplacer(" proto 116", "", " proto 117", "").Replace(led) {
+					if got := runIn(t, "c1", "ip", "rule"); got != strings.NewReplacer(" proto 116", "", " proto 117", "", " proto 118", "").Replace(led) {
 						t.Errorf("rules of theirs:\n%s\nof ours:\n%s", got, led)
 					}
 					if !sameJSON(t, ours, []byte(strings.Replace(string(theirs), `"dns": {}`, `"cniVersion": "1.0.0"`, 1))) {
@@ -83,9 +83,13 @@ func TestSourcedAddresses(t *testing.T) {
 		"one subnet in another": {four + `, {"address": "10.1.0.130/25", "gateway": "10.1.0.129"}`, "", "", map[string]string{
 			"192.0.2.1 from 10.1.0.2": "via 10.1.0.1 dev eth0 table 100", "192.0.2.1 from 10.1.0.130": "via 10.1.0.129 dev eth0 table 101"}},
 		"IPv6 without a gateway": {four + `, {"address": "fd00:1::2/64"}`, "", "", map[string]string{
-			"192.0.2.1 from 10.1.0.2": "via 10.1.0.1 dev eth0 table 100", "2001:db8::1 from fd00:1::2": "unreachable", "fd00:1::9 from fd00:1::2": "dev eth0 table 101"}},
+			"192.0.2.1 from 10.1.0.2": "via 10.1.0.1 dev eth0 table 100", "2001:db8::1 from fd00:1::2": "via fd00:9::1 dev other", "fd00:1::9 from fd00:1::2": "dev eth0 table 101"}},
 		"IPv4 without a gateway": {six + `, {"address": "10.1.0.2/24"}`, "", "", map[string]string{
 			"2001:db8::1 from fd00:1::2": "via fd00:1::1 dev eth0 table 100", "192.0.2.1 from 10.1.0.2": "via 10.9.0.1 dev other", "10.1.0.9 from 10.1.0.2": "dev eth0 table 101"}},
+		"IPv6 by a router's own address": {`{"address": "fd00:1::2/64"}`, `{"dst": "::/0", "gw": "fe80::1"}`, "", map[string]string{ // one next hop of two, as the other link has one
+			"2001:db8::1 from fd00:1::2": "via fe80::1 dev eth0 table 100", "2001:db8::1": "via fd00:9::1 dev other"}},
+		"several next hops": {six, `{"dst": "2001:db8:7::/48", "gw": "fd00:1::7"}, {"dst": "2001:db8:7::/48", "gw": "fd00:1::8"}`, "", map[string]string{
+			"2001:db8:7::1 from fd00:1::2": "dev eth0 table 100", "2001:db8:7::1": "via fd00:9::1 dev other"}},
 		"a gateway by name for one family": {`{"address": "10.1.0.2/24"}, ` + six, "", `, "gateways": ["10.1.0.7"]`, map[string]string{
 			"192.0.2.1 from 10.1.0.2": "via 10.1.0.7 dev eth0 table 100", "2001:db8::1 from fd00:1::2": "via fd00:1::1 dev eth0 table 101"}},
 		"two of a subnet, hints": {four + `, {"address": "10.1.0.3/24", "gateway": "10.1.0.1"}`, "", `, "addSourceHints": true`, map[string]string{
@@ -99,7 +103,7 @@ func TestSourcedAddresses(t *testing.T) {
 			t.Parallel()
 			nstest.Run(t, func(t *testing.T) {
 				nstest.Namespace(t, "c1")
-				runIn(t, "c1", "sh", "-ec", "ip link add other type veth peer name end; ip link set other up; ip link set end up; ip addr add 10.9.0.2/24 dev other; ip route add default via 10.9.0.1 metric 9")
+				runIn(t, "c1", "sh", "-ec", "ip link add other type veth peer name end; ip link set other up; ip link set end up; ip addr add 10.9.0.2/24 dev other; ip route add default via 10.9.0.1 metric 9; ip addr add fd00:9::2/64 dev other nodad; ip -6 route add default via fd00:9::1")
 				first := network(`"cniVersion": "1.0.0", "ipam": {"type": "static", "addresses": [` + c.addresses + `], "routes": [` + c.routes + `]}`)
 				result := succeed(t, "ADD", "bridge", "c1", first).Out
 				before := snapshot.Take(t, netnsDir+"c1")

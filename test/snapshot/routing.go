@@ -30,6 +30,9 @@ func addresses(names map[int]string) (lines []string, err error) {
 		if a.Peer != nil && !a.Peer.IP.Equal(a.IP) {
 			line += fmt.Sprintf(" peer %s", a.Peer)
 		}
+		if a.Label != "" && a.Label != names[a.LinkIndex] {
+			line += " label " + a.Label
+		}
 		if a.Flags&unix.IFA_F_NODAD != 0 {
 			line += " nodad"
 		}

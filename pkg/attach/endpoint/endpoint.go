@@ -28,6 +28,7 @@ type Endpoint struct {
 	Carried   bool             // by the host link that has the owner's name: one that is to be made, or that prevResult tells of
 
 	cniRoutes []*types.Route // as the result has them
+	direct    bool
 	dns       types.DNS
 }
 
@@ -45,6 +46,7 @@ type Options struct {
 	Gateway GatewayOf        // the gateway of an address for which the IPAM plugin names none; nil: such an address has none
 	Bare    bool             // the delegate may give none
 	Default bool             // a default route by the gateway of each family that has none yet
+	Direct  bool             // nobody has to be reached first: a route that names no gateway is on the link
 }
 
 // GatewayOf says which gateway an address has.
@@ -52,7 +54,7 @@ type GatewayOf func(netip.Prefix) (netip.Addr, error)
 
 // Read reads the call's result. Without one it returns an endpoint without values, from which a planner makes the same kinds of steps.
 func Read(call attach.Call, o Options) (Endpoint, error) {
-	e := Endpoint{MAC: o.MAC, Carried: true}
+	e := Endpoint{MAC: o.MAC, Carried: true, direct: o.Direct}
 	if o.Plain {
 		e.MAC = nil
 	} else if e.MAC == nil {

@@ -73,7 +73,7 @@ func Link(call attach.Call, form step.Form, parent step.Parent) func(net.Hardwar
 // Plan is the link, up for an address plugin that looks at it, and what follows from its addresses: they are announced to the parent's wire, where others
 // may have them, and routers heard there.
 func (l Lone) Plan(call attach.Call, hold Hold) (plan.Plan, error) {
-	e, err := Read(call, Options{IPAM: l.IPAM, MAC: l.MAC, Plain: hold.Kernel, Bare: hold.Brings != nil})
+	e, err := Read(call, Options{IPAM: l.IPAM, MAC: l.MAC, Plain: hold.Kernel, Bare: hold.Brings != nil, Direct: hold.Silent})
 	if err != nil {
 		return plan.Plan{}, err
 	}
@@ -109,7 +109,11 @@ func (e *Endpoint) bring(n step.Network) {
 	for _, r := range n.Routes {
 		e.Routes = append(e.Routes, r)
 		if metric, table := int(r.Priority), int(r.Table); metric >= 0 && table >= 0 { // on a processor of 32 bits a result has no room for larger ones
-			e.cniRoutes = append(e.cniRoutes, &types.Route{Dst: attach.IPNet(r.Dst), GW: r.Via.AsSlice(), Priority: metric, Table: &table, Scope: &r.Scope})
+			told := &types.Route{Dst: attach.IPNet(r.Dst), GW: r.Via.AsSlice(), Priority: metric, Table: &table, MTU: r.MTU, AdvMSS: r.AdvMSS}
+			if r.Scope != 0 {
+				told.Scope = &r.Scope
+			}
+			e.cniRoutes = append(e.cniRoutes, told)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func (e *Endpoint) route(r *types.Route, others []netip.Prefix) step.Route {
 		k.Scope = *r.Scope
 	}
 	const onLink = 253 // RT_SCOPE_LINK, rtnetlink(7)
-	if !k.Via.IsValid() && k.Scope != onLink && !zero && !k.Elsewhere {
+	if !k.Via.IsValid() && k.Scope != onLink && !zero && !k.Elsewhere && !e.direct {
 		k.Via = e.Gateway(k.Dst.Addr().Is4())
 	}
 	return k

@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"github.com/vishvananda/netlink/nl"
@@ -13,6 +14,9 @@ const Proto = 't'
 
 // ifaProto is IFA_PROTO of include/uapi/linux/if_addr.h, which golang.org/x/sys lacks.
 const ifaProto = 11
+
+// protoAdvertised is IFAPROT_KERNEL_RA of the same file.
+const protoAdvertised = 2
 
 // Addr is one address of a link.
 type Addr struct {
@@ -74,13 +78,18 @@ func family(a netip.Addr) int {
 	return unix.AF_INET6
 }
 
-// Addrs reads the addresses of one link, both families. The kernel filters the dump, so other links cost nothing.
-func (c *Conn) Addrs(index int) ([]Addr, error) {
+// readAddrs reads the addresses of one link, both families; 0: of all. The kernel filters the dump, so other links cost nothing.
+func (c *Conn) readAddrs(index int) ([][]byte, error) {
 	r := Request(unix.RTM_GETADDR, unix.NLM_F_DUMP)
 	msg := nl.NewIfAddrmsg(unix.AF_UNSPEC)
 	msg.Index = uint32(index)
 	r.AddData(msg)
-	bodies, err := c.Read(r)
+	return c.Read(r)
+}
+
+// Addrs reads the addresses of one link.
+func (c *Conn) Addrs(index int) ([]Addr, error) {
+	bodies, err := c.readAddrs(index)
 	if err != nil {
 		return nil, err
 	}
@@ -93,13 +102,45 @@ func (c *Conn) Addrs(index int) ([]Addr, error) {
 	return addrs, nil
 }
 
+// Given is an address that somebody gave a link, with all that it has.
+type Given struct {
+	What Addr
+	Told []byte // by the kernel: struct ifaddrmsg and what follows it (rtnetlink(7))
+}
+
+// Given reads those of a link, in the order in which they were given, which the kernel turns round for IPv6. What follows from the link itself, or from what routers
+// advertise, nobody gave.
+func (c *Conn) Given(index int) (list []Given, err error) {
+	bodies, err := c.readAddrs(index)
+	var six []Given
+	for _, body := range bodies {
+		a, of, ok := parseAddr(body)
+		own := a.Addr().Is6() && (a.Addr().IsLinkLocalUnicast() || a.Proto == protoAdvertised || a.Flags&unix.IFA_F_TEMPORARY != 0)
+		if !ok || of != index || own {
+			continue
+		}
+		if a.Addr().Is4() {
+			list = append(list, Given{a, body})
+		} else {
+			six = append([]Given{{a, body}}, six...)
+		}
+	}
+	return append(list, six...), err
+}
+
+// Again returns the request to give a link an address of which the kernel has told that.
+func Again(told []byte, index int) *nl.NetlinkRequest {
+	body := make([]byte, max(len(told), unix.SizeofIfAddrmsg))
+	copy(body, told)
+	binary.NativeEndian.PutUint32(body[4:], uint32(index))
+	r := Request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	r.AddRawData(body)
+	return r
+}
+
 // Since is when the link got the first of its addresses that are no link's own, in hundredths of a second of the boot's clock; 0 where it has none.
 func (c *Conn) Since(index int) (since uint32, err error) {
-	r := Request(unix.RTM_GETADDR, unix.NLM_F_DUMP)
-	msg := nl.NewIfAddrmsg(unix.AF_UNSPEC)
-	msg.Index = uint32(index)
-	r.AddData(msg)
-	bodies, err := c.Read(r)
+	bodies, err := c.readAddrs(index)
 	for _, body := range bodies {
 		msg := nl.DeserializeIfAddrmsg(body)
 		attrs, err := nl.ParseRouteAttr(body[msg.Len():])
@@ -119,9 +160,7 @@ func (c *Conn) Since(index int) (since uint32, err error) {
 
 // AllAddrs reads the addresses of all links, by the links' indexes.
 func (c *Conn) AllAddrs() (map[int][]Addr, error) {
-	r := Request(unix.RTM_GETADDR, unix.NLM_F_DUMP)
-	r.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
-	bodies, err := c.Read(r)
+	bodies, err := c.readAddrs(0)
 	addrs := make(map[int][]Addr)
 	for _, body := range bodies {
 		if a, of, ok := parseAddr(body); ok {

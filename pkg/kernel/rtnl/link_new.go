@@ -58,20 +58,21 @@ func Dress(index int, name, alias string) *nl.NetlinkRequest {
 	return WithAlias(r, alias)
 }
 
-// DefaultLink returns the index of the link by which the main table's first default route leads, an IPv4 one before one of IPv6; 0 where there is none.
-func (c *Conn) DefaultLink() (int, error) {
+// DefaultLinks are the links by which the host sends what it knows no other way for: those of the next hops of the main table's first default route, of IPv4 before those of IPv6.
+func (c *Conn) DefaultLinks() (links []int, err error) {
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		routes, err := c.dumpRoutes(family, 0, 0)
 		if err != nil {
-			return 0, err
+			return links, err
 		}
+		first := -1
 		for _, r := range routes {
-			if r.bits == 0 && r.kind == unix.RTN_UNICAST && r.table == unix.RT_TABLE_MAIN && r.out != 0 {
-				return r.out, nil
+			if r.bits == 0 && r.kind == unix.RTN_UNICAST && r.table == unix.RT_TABLE_MAIN && r.out != 0 && (first < 0 || r.nth == first) {
+				first, links = r.nth, append(links, r.out)
 			}
 		}
 	}
-	return 0, nil
+	return links, nil
 }
 
 // Fit returns the request that gives the link with the index, where they are not nil or 0, an Ethernet address, an MTU and a master.

@@ -121,11 +121,12 @@ func (c *Conn) waysBy(index int) (leads, host bool, err error) {
 	return leads, host, nil
 }
 
-// way is what matters here of a route.
+// way is what matters here of a route, or of one of its next hops.
 type way struct {
+	nth                  int // of which route
 	bits, protocol, kind uint8
 	table                uint8 // RT_TABLE_*; 0: one above 255
-	out                  int   // the link's index, of several next hops the first's
+	out                  int   // the link's index
 	via                  bool
 }
 
@@ -135,14 +136,24 @@ func (c *Conn) dumpRoutes(family, protocol uint8, link int) (list []way, err err
 	q.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: family, Protocol: protocol}})
 	number(q, unix.RTA_OIF, uint32(link))
 	bodies, err := c.Read(q)
-	for _, body := range bodies {
+	for nth, body := range bodies {
 		m, attrs := nl.DeserializeRtMsg(body), body[unix.SizeofRtMsg:]
-		w := way{bits: m.Dst_len, protocol: m.Protocol, kind: m.Type, table: m.Table, via: attribute(attrs, unix.RTA_GATEWAY) != nil || attribute(attrs, unix.RTA_VIA) != nil}
+		w := way{nth: nth, bits: m.Dst_len, protocol: m.Protocol, kind: m.Type, table: m.Table, via: attribute(attrs, unix.RTA_GATEWAY) != nil || attribute(attrs, unix.RTA_VIA) != nil}
 		if out := attribute(attrs, unix.RTA_OIF); len(out) == 4 {
 			w.out = int(nl.NativeEndian().Uint32(out))
 		}
-		if (protocol == 0 || w.protocol == protocol) && (link == 0 || w.out == link) {
-			list = append(list, w)
+		hops := attribute(attrs, unix.RTA_MULTIPATH)
+		for {
+			size := hopSize(hops)
+			if size > 0 {
+				w.out, w.via = int(nl.NativeEndian().Uint32(hops[4:])), size > unix.SizeofRtNexthop // by a gateway
+			}
+			if (protocol == 0 || w.protocol == protocol) && (link == 0 || w.out == link) {
+				list = append(list, w)
+			}
+			if hops = hops[size:]; len(hops) == 0 || size == 0 {
+				break
+			}
 		}
 	}
 	return list, err

@@ -22,6 +22,7 @@ type Route struct {
 	MTU      int        // bytes; 0: none
 	AdvMSS   int        // bytes; 0: none
 	Local    bool       // to the namespace itself (RTN_LOCAL)
+	Kept     Kept       // of one that was another's; nil: nothing
 }
 
 // NewRoute returns the request that adds a route beside others to its destination.
@@ -51,13 +52,9 @@ func (r Route) request(kind, flags int, msg *nl.RtMsg) *nl.NetlinkRequest {
 	}
 	q.AddData(msg)
 	q.AddData(nl.NewRtAttr(unix.RTA_DST, r.Dst.Addr().AsSlice()))
-	if r.Via.IsValid() {
-		q.AddData(nl.NewRtAttr(unix.RTA_GATEWAY, r.Via.AsSlice()))
-	}
 	if r.Src.IsValid() {
 		q.AddData(nl.NewRtAttr(unix.RTA_PREFSRC, r.Src.AsSlice()))
 	}
-	q.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(r.Link))))
 	number(q, unix.RTA_PRIORITY, r.Priority)
 	number(q, unix.RTA_TABLE, r.Table)
 	if r.MTU != 0 || r.AdvMSS != 0 {
@@ -68,6 +65,12 @@ func (r Route) request(kind, flags int, msg *nl.RtMsg) *nl.NetlinkRequest {
 			}
 		}
 		q.AddData(metrics)
+	}
+	if r.Kept != nil {
+		msg.Flags = r.Kept.flag()
+	}
+	if r.Kept == nil || !r.Kept.lead(q, r.Link) {
+		leads(q, r.Link, r.Via)
 	}
 	return q
 }

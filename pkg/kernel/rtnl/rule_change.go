@@ -5,8 +5,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ProtoLed marks, as Proto does, what leads into a table that somebody else filled.
-const ProtoLed = Proto + 1
+// ProtoLed marks, as Proto does, what leads into a table that somebody else filled; ProtoHinted what leads into one of ours beside whose routes main keeps some.
+const (
+	ProtoLed    = Proto + 1
+	ProtoHinted = Proto + 2
+)
 
 // Plain says whether the rule asks for nothing but where a packet is from, one address, and leads to a table.
 func (r Rule) Plain() bool { return r.From.IsSingleIP() && r.Sourced() }
