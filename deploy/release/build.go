@@ -78,16 +78,16 @@ func (r *release) build(arch string) (binaries, error) {
 	b := binaries{architecture: of, dir: filepath.Join(r.stage, "bin", arch)}
 	b.node = filepath.Join(r.stage, "node", arch, nodeName)
 	env := append(b.setting, "GOOS=linux", "GOARCH="+arch)
-	product := "."
+	tree := "."
 	if b.narrow {
-		if product, err = r.narrowed(); err != nil {
+		if tree, err = r.narrowed(); err != nil {
 			return b, err
 		}
 	}
-	if err := r.compile(product, b.dir, "./cmd/...", env...); err != nil {
+	if err := r.compile(tree, b.dir, "./cmd/...", env...); err != nil {
 		return b, err
 	}
-	if err := r.compile(nodeModule, filepath.Dir(b.node), ".", env...); err != nil {
+	if err := r.compile(filepath.Join(tree, nodeModule), filepath.Dir(b.node), ".", env...); err != nil {
 		return b, err
 	}
 	files, err := os.ReadDir(b.dir)
