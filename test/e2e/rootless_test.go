@@ -16,6 +16,7 @@ func TestUsersOwn(t *testing.T) {
 
 const usersOwn = `ln -s "$1" /run/bin; export XDG_CONFIG_HOME=/run/home/.config XDG_RUNTIME_DIR=/run/user/1000 NETCONFPATH=/run/home/.config/cni/net.d
 unset CNI_PATH; trestle() { "/run/bin/trestle" "$@"; }
+mount -t tmpfs tmpfs /opt # which may be nobody's here
 mkdir -p $NETCONFPATH $XDG_RUNTIME_DIR/netns /etc/cni/net.d /opt/cni
 echo '{"cniVersion": "1.0.0", "name": "mine", "plugins": [{"type": "bridge", "bridge": "br0", "isGateway": true, "ipam": {"type": "host-local", "subnet": "10.61.0.0/24"}}]}' > $NETCONFPATH/87-mine.conflist
 echo '{"cniVersion": "1.0.0", "name": "theirs", "plugins": [{"type": "dummy"}]}' > /etc/cni/net.d/10-theirs.conflist
