@@ -17,11 +17,7 @@ import (
 // gc removes, of this network, every attachment that is not valid, and then the ground that nobody uses. It goes on after errors and
 // reports them all; that the configuration has become one that no ADD would take is none, as for a DEL: what its attachments left is there all the same.
 func (e engine) gc(ctx context.Context, req *plugin.Request) error {
-	valid, err := req.ValidAttachments()
-	if err != nil {
-		return err
-	}
-	v, err := e.beginLoosely(req)
+	v, valid, err := e.beginCollecting(req)
 	if err != nil {
 		return err
 	}
@@ -36,10 +32,14 @@ func (e engine) gc(ctx context.Context, req *plugin.Request) error {
 	return fault.Join(failed, err, v.releaseInvalid(ctx, kept))
 }
 
-// beginLoosely begins with what can be read of the configuration, on the host alone.
-func (e engine) beginLoosely(req *plugin.Request) (*verb, error) {
+// beginCollecting begins with what can be read of the configuration, on the host alone.
+func (e engine) beginCollecting(req *plugin.Request) (v *verb, valid plugin.Valid, err error) {
+	if valid, err = req.ValidAttachments(); err != nil {
+		return nil, valid, err
+	}
 	config, _ := e.parse(req) // STATUS says what is wrong with it
-	return e.begin(req, config, "")
+	v, err = e.begin(req, config, "")
+	return v, valid, err
 }
 
 // collect returns who keeps his address: who is valid, and whoever could not be buried, since what is left of him would be the next owner's. Where

@@ -123,11 +123,7 @@ func (e engine) undoPart(ctx context.Context, req *plugin.Request) error {
 
 // collectPart is this plugin's part of a GC that another carries out.
 func (e engine) collectPart(ctx context.Context, req *plugin.Request) error {
-	valid, err := req.ValidAttachments()
-	if err != nil {
-		return err
-	}
-	v, err := e.beginLoosely(req)
+	v, valid, err := e.beginCollecting(req)
 	if err != nil {
 		return err
 	}

@@ -97,11 +97,11 @@ func TestCarrier(t *testing.T) {
 	}
 	link.undo = errBroken
 	err := Plan{Steps: []Step{wrapped{carrier{link}}, route}}.Undo(ctx, s)
-	if !errors.Is(err, ErrCarrier) || !errors.Is(err, errBroken) {
+	if !errors.Is(err, errCarrier) || !errors.Is(err, errBroken) {
 		t.Errorf("error %v, want it to say that the container's interface remains", err)
 	}
 	route.undo = errBroken
-	if err := (Done{route}).Undo(ctx, s); errors.Is(err, ErrCarrier) {
+	if err := (Done{route}).Undo(ctx, s); errors.Is(err, errCarrier) {
 		t.Errorf("error %v of a step that carries nothing", err)
 	}
 }

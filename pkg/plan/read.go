@@ -110,9 +110,8 @@ func (p Plan) makeGround(ctx context.Context, s *site.Site) error {
 	return nil
 }
 
-// ErrCarrier is in the error of an Undo that left the container's end of the attachment in place, so that the container may still use
-// its address.
-var ErrCarrier = errors.New("the container's interface remains")
+// errCarrier is in the error of an Undo that left the container's end of the attachment in place: who reads it knows that the container may still use its address.
+var errCarrier = errors.New("the container's interface remains")
 
 // Undo takes back what an Apply created, upwards.
 func (d Done) Undo(ctx context.Context, s *site.Site) error {
@@ -176,7 +175,7 @@ func undoBy(ctx context.Context, steps []Step, s *site.Site, undo func(Step) err
 		switch {
 		case err == nil:
 		case is[Carrier](step):
-			errs = append(errs, fmt.Errorf("%s: %w: %w", step, err, ErrCarrier))
+			errs = append(errs, fmt.Errorf("%s: %w: %w", step, err, errCarrier))
 		default:
 			errs = append(errs, fmt.Errorf("%s: %w", step, err))
 		}

@@ -170,19 +170,7 @@ func TestAskedMeanwhile(t *testing.T) {
 	onHost(t, func(h *host) {
 		h.apply(br)
 		neighbour := h.join("c2", 2, "10.1.0.3/24", "fd00::3/64")
-		h.must(nstest.In(neighbour, func() error {
-			for _, address := range []string{"10.1.0.2:7", "[fd00::2]:7"} {
-				conn, err := net.Dial("udp", address)
-				if err != nil {
-					return err
-				}
-				defer conn.Close()
-				if _, err := conn.Write([]byte("?")); err != nil {
-					return err
-				}
-			}
-			return nil
-		}))
+		h.looksFor(neighbour, "10.1.0.2", "fd00::2")
 		for _, address := range []string{"10.1.0.2", "fd00::2"} {
 			if entry := h.run("ip -n c2 neigh show " + address); !strings.Contains(entry, "INCOMPLETE") {
 				t.Fatalf("before: %s", entry)
@@ -195,6 +183,24 @@ func TestAskedMeanwhile(t *testing.T) {
 			}
 		}
 	})
+}
+
+// looksFor sends something to the addresses, one after the other, so that the neighbour's kernel asks who has them.
+func (h *host) looksFor(neighbour string, addresses ...string) {
+	h.Helper()
+	h.must(nstest.In(neighbour, func() error {
+		for _, address := range addresses {
+			conn, err := net.Dial("udp", net.JoinHostPort(address, "7"))
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			if _, err := conn.Write([]byte("?")); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 // The container's end may come up later than the host's: the port is waited for, by the kernel's event.

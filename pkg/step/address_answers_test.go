@@ -2,14 +2,12 @@ package step
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trestle-cni/trestle/pkg/plan"
-	"github.com/trestle-cni/trestle/test/nstest"
 )
 
 // A container has two interfaces on one wire. Once the first sends by a table of its own, by its source or by a VRF, it answers for its own address alone, and again for both when that is undone.
@@ -58,19 +56,7 @@ func (h *host) answered(neighbour string, addresses ...string) (list []string) {
 	h.Helper()
 	h.run("ip -n c2 neigh flush all")
 	fd := listen(h.T, neighbour)
-	h.must(nstest.In(neighbour, func() error {
-		for _, address := range addresses {
-			conn, err := net.Dial("udp", address+":7")
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			if _, err := conn.Write([]byte("?")); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
+	h.looksFor(neighbour, addresses...)
 	last := addresses[len(addresses)-1]
 	next(h.T, fd, func(frame []byte) bool {
 		if len(frame) < 42 || string(frame[12:14]) != "\x08\x06" || string(frame[20:22]) != "\x00\x02" || fmt.Sprintf("%x", frame[6:12]) != "020000000201" {

@@ -121,9 +121,12 @@ func sameValue(a, b string) bool {
 
 // rounded says whether the kernel has a time in its own ticks, of which there are 100 a second at least, that is nearest to the one wanted.
 func (want Sysctl) rounded(is string) bool {
-	unit := map[bool]int64{true: 10, false: 0}[strings.HasSuffix(want.Key, "_ms") || strings.HasPrefix(filepath.Base(want.Key), "mldv")]
-	if slices.Contains([]string{"locktime", "proxy_delay", "anycast_delay", "retrans_time"}, filepath.Base(want.Key)) { // in hundredths of a second
+	unit := int64(0)
+	switch name := filepath.Base(want.Key); {
+	case slices.Contains([]string{"locktime", "proxy_delay", "anycast_delay", "retrans_time"}, name): // in hundredths of a second
 		unit = 1
+	case strings.HasSuffix(name, "_ms"), strings.HasPrefix(name, "mldv"):
+		unit = 10
 	}
 	n, err1 := strconv.ParseInt(is, 0, 64)
 	m, err2 := strconv.ParseInt(strings.TrimSpace(want.Value), 0, 64)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/trestle-cni/trestle/cmd/trestle-node/pool"
@@ -26,19 +25,8 @@ func NoRedirects(cidrs []netip.Prefix) error {
 			return fault.New(fault.IO, "or containers may miss for five minutes who is on another host by now: sysctl -w net.ipv4.conf.all.send_redirects=0", "redirects: %w", err)
 		}
 	}
-	k, err := rtnl.Open()
-	if err != nil {
-		return err
-	}
-	defer k.Close()
-	all, err := k.AllAddrs()
-	if err != nil {
-		return fmt.Errorf("addresses: %w", err)
-	}
-	for index, addrs := range all {
-		if !slices.ContainsFunc(addrs, func(a rtnl.Addr) bool { return pool.Within(a.Masked(), cidrs) }) {
-			continue
-		}
+	of := func(a rtnl.Addr) bool { return pool.Within(a.Masked(), cidrs) }
+	return eachLink(of, func(k *rtnl.Conn, index int) error {
 		link, err := k.LinkByIndex(index)
 		if err == nil {
 			err = k.Send(rtnl.SetIPv4Conf(link.Attrs().Name, rtnl.SendRedirects, 0))
@@ -46,6 +34,6 @@ func NoRedirects(cidrs []netip.Prefix) error {
 		if err != nil {
 			return fmt.Errorf("link %d: send_redirects: %w", index, err)
 		}
-	}
-	return nil
+		return nil
+	})
 }

@@ -3,6 +3,7 @@ package reach
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/trestle-cni/trestle/pkg/kernel/rtnl"
 )
@@ -11,6 +12,17 @@ import (
 // which would keep the block's next owner from this host.
 func Vacate(block netip.Prefix) error {
 	gateway := netip.PrefixFrom(block.Addr().Next(), block.Bits())
+	is := func(a rtnl.Addr) bool { return a.Prefix == gateway }
+	return eachLink(is, func(k *rtnl.Conn, index int) error {
+		if err := k.Send(rtnl.DelAddr(index, gateway)); err != nil {
+			return fmt.Errorf("address %s: remove: %w", gateway, err)
+		}
+		return nil
+	})
+}
+
+// eachLink runs do with each link of this host that has such an address, until one fails.
+func eachLink(has func(rtnl.Addr) bool, do func(k *rtnl.Conn, index int) error) error {
 	k, err := rtnl.Open()
 	if err != nil {
 		return err
@@ -21,13 +33,11 @@ func Vacate(block netip.Prefix) error {
 		return fmt.Errorf("addresses: %w", err)
 	}
 	for index, addrs := range all {
-		for _, a := range addrs {
-			if a.Prefix != gateway {
-				continue
-			}
-			if err := k.Send(rtnl.DelAddr(index, gateway)); err != nil {
-				return fmt.Errorf("address %s: remove: %w", gateway, err)
-			}
+		if !slices.ContainsFunc(addrs, has) {
+			continue
+		}
+		if err := do(k, index); err != nil {
+			return err
 		}
 	}
 	return nil

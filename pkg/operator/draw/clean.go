@@ -40,12 +40,12 @@ func wide(r rune) bool {
 		r >= 0x1f000 && r < 0x20000 || r >= 0x20000 && r < 0x40000
 }
 
-// columns counts the columns of a terminal that the cleaned text takes.
-func columns(s string) int {
+// Columns counts the columns of a terminal that the cleaned text takes: none for a mark on the character before, two for one that is wide.
+func Columns(s string) int {
 	n := 0
 	for _, r := range s {
 		switch {
-		case unicode.In(r, unicode.Mn):
+		case unicode.In(r, unicode.Mn, unicode.Me):
 		case wide(r):
 			n += 2
 		default:

@@ -12,7 +12,7 @@ type Terminal struct {
 // metric measures in cells.
 func (t Terminal) metric() metric {
 	return metric{
-		width: func(s string, _ role) int { return columns(s) }, line: 1, padX: 1, border: 1, gapX: 2, gapY: 1, track: 1, frame: 1,
+		width: func(s string, _ role) int { return Columns(s) }, line: 1, padX: 1, border: 1, gapX: 2, gapY: 1, track: 1, frame: 1,
 		longest: 28, bare: true, wide: max(t.Width, 40) - 4, escapeLeftward: true,
 		legend: map[State]string{Broken: "double border: ", Leaked: "dotted border: "},
 	}
@@ -120,7 +120,7 @@ func (g *grid) texts(texts []text) {
 	for _, t := range texts {
 		x := t.x
 		for _, r := range t.s {
-			switch n := columns(string(r)); n {
+			switch n := Columns(string(r)); n {
 			case 0:
 				g.at(x-1, t.y).text += string(r)
 			default:

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trestle-cni/trestle/pkg/keys"
+	"github.com/trestle-cni/trestle/pkg/operator/draw"
 )
 
 // screen is where a command's answer goes: coloured for a person at a terminal, plain for everything else.
@@ -90,41 +91,16 @@ func safe(text string) string {
 	return b.String()
 }
 
-// width is how many columns of a terminal the text takes.
-func width(text string) (columns int) {
-	for _, r := range text {
-		columns += columnsOf(r)
-	}
-	return columns
-}
-
-// columnsOf is how many of them a character takes: none where it is a mark on the one before, two where it is wide (Unicode Standard Annex 11, as wcwidth(3) has it).
-func columnsOf(r rune) int {
-	if r < 0x300 {
-		return 1
-	}
-	if unicode.In(r, unicode.Mn, unicode.Me) {
-		return 0
-	}
-	for _, wide := range [][2]rune{{0x1100, 0x115f}, {0x2e80, 0x303e}, {0x3041, 0xa4cf}, {0xa960, 0xa97c}, {0xac00, 0xd7a3}, {0xf900, 0xfaff}, {0xfe30, 0xfe6f},
-		{0xff01, 0xff60}, {0xffe0, 0xffe6}, {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd}} {
-		if wide[0] <= r && r <= wide[1] {
-			return 2
-		}
-	}
-	return 1
-}
-
 // pad is the text, made safe, with as many blanks as are missing to so many columns.
 func pad(text string, to int) string {
 	text = safe(text)
-	return text + strings.Repeat(" ", max(0, to-width(text)))
+	return text + strings.Repeat(" ", max(0, to-draw.Columns(text)))
 }
 
 // cut is as much of the beginning of a text as there is room for.
 func cut(text string, room int) string {
 	for at, r := range text {
-		if room -= columnsOf(r); room < 0 {
+		if room -= draw.Columns(string(r)); room < 0 {
 			return text[:at]
 		}
 	}
@@ -161,7 +137,7 @@ func (t *table) print(s screen) {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], width(safe(c.text)))
+			widths[i] = max(widths[i], draw.Columns(safe(c.text)))
 		}
 	}
 	var b strings.Builder
@@ -174,7 +150,7 @@ func (t *table) print(s screen) {
 			text := safe(c.text)
 			b.WriteString(s.paint(c.colour, text))
 			if i < last {
-				b.WriteString(strings.Repeat(" ", widths[i]-width(text)+2))
+				b.WriteString(strings.Repeat(" ", widths[i]-draw.Columns(text)+2))
 			}
 		}
 		b.WriteByte('\n')

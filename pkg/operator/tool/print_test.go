@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/trestle-cni/trestle/pkg/journal"
+	"github.com/trestle-cni/trestle/pkg/operator/draw"
 	"github.com/trestle-cni/trestle/pkg/operator/meter"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/page"
@@ -34,18 +35,18 @@ func TestNamesSteerNoTerminal(t *testing.T) {
 func TestWideNames(t *testing.T) {
 	names := map[string]int{"web": 3, "\u7db2\u7d61": 4, "\uff57\uff45\uff42": 6, "e\u0301te\u0301": 3, "\ud55c\uad6d": 4, "\U0001f980": 2, "\u00fc": 1, "\u3042b\u304b": 5, "\u0e01\u0e34": 1, "": 0}
 	for name, want := range names {
-		if got := width(name); got != want {
+		if got := draw.Columns(name); got != want {
 			t.Errorf("%q takes %d columns, want %d", name, got, want)
 		}
 		for room := range 7 {
-			if c := cut(name, room); width(c) > room || !strings.HasPrefix(name, c) {
+			if c := cut(name, room); draw.Columns(c) > room || !strings.HasPrefix(name, c) {
 				t.Errorf("%q cut to %d: %q", name, room, c)
 			}
 		}
 	}
 	begins := func(line, word string) int {
 		before, _, _ := strings.Cut(line, word)
-		return width(before)
+		return draw.Columns(before)
 	}
 	same := func(what string, lines []string, word string) {
 		for _, line := range lines[1:] {
@@ -72,8 +73,8 @@ func TestWideNames(t *testing.T) {
 	same("top", d.page(200, 0)[4:], "==")
 	for room := range 60 {
 		for _, line := range d.page(room, 0) {
-			if width(line) > room {
-				t.Errorf("at %d columns: %q takes %d", room, line, width(line))
+			if draw.Columns(line) > room {
+				t.Errorf("at %d columns: %q takes %d", room, line, draw.Columns(line))
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/trestle-cni/trestle/pkg/operator/draw"
 )
 
 // page is the last reading as lines, none of them wider than room and, unless it is 0, no more than height.
@@ -92,7 +94,7 @@ func (d *display) lay(table []*column, room int) (lines []string) {
 	widths, total := make(map[*column]int), 0
 	for _, c := range table {
 		for _, one := range append(c.cells, cell{text: c.title}) {
-			widths[c] = max(widths[c], width(safe(one.text)))
+			widths[c] = max(widths[c], draw.Columns(safe(one.text)))
 		}
 		total += widths[c] + 2
 	}
@@ -111,7 +113,7 @@ func (d *display) lay(table []*column, room int) (lines []string) {
 			if i >= 0 {
 				one = c.cells[i]
 			}
-			blanks := strings.Repeat(" ", widths[c]-width(safe(one.text)))
+			blanks := strings.Repeat(" ", widths[c]-draw.Columns(safe(one.text)))
 			switch {
 			case !c.left:
 				line = append(line, cell{text: blanks}, one)
@@ -134,7 +136,7 @@ func (d *display) fit(room int, cells ...cell) string {
 	var b strings.Builder
 	for _, c := range cells {
 		text := cut(safe(c.text), room)
-		if room -= width(text); len(text) < len(safe(c.text)) {
+		if room -= draw.Columns(text); len(text) < len(safe(c.text)) {
 			room = 0 // of a wide character there may be half a place
 		}
 		b.WriteString(d.paint(c.colour, text))
