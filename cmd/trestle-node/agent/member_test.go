@@ -48,6 +48,7 @@ type hosted struct {
 	places ledger.Places
 	member *Member
 	said   lines
+	never  string // what it must not say
 	ended  chan error
 	end    context.CancelFunc
 }
@@ -131,6 +132,9 @@ func (h *hosted) hear(text string) {
 	for {
 		select {
 		case line := <-h.said:
+			if h.never != "" && strings.Contains(line, h.never) {
+				h.t.Fatalf("before %q: %s", text, line)
+			}
 			if strings.Contains(line, text) {
 				return
 			}
@@ -402,6 +406,17 @@ func TestMemberOutlivesTheAPI(t *testing.T) {
 			a.NoStream = true
 			a.Then(apitest.Fails(http.StatusUnprocessableEntity, "Invalid", ""), half, half)
 		}, (*apitest.API).Tear},
+		"something else answers": {func(a *apitest.API) {
+			a.NoStream = true
+		}, func(a *apitest.API) {
+			a.Then(apitest.Says(`<html><body>Sign in</body></html>`), apitest.Says(`{}`), apitest.Says(`{"status":"ok"}`), apitest.Says(`{"kind":"Status","apiVersion":"v1","status":"Success"}`),
+				apitest.Says(`{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[]}`), apitest.Says(""))
+			a.Expire()
+		}},
+		"something else answers a watch": {nil, func(a *apitest.API) {
+			a.Then(apitest.Says(`<html>`), apitest.Says(`{}`), apitest.Says(`{"type":"ADDED","object":{}}`), apitest.Says(`{"type":"BOOKMARK","object":{"kind":"Node","apiVersion":"v1"}}`), apitest.Says(""))
+			a.Tear()
+		}},
 		"in pages": {func(a *apitest.API) {
 			a.NoStream, a.NoMemory = true, true
 			for i := range 1200 { // of 500 each; ours is in the last
@@ -421,11 +436,14 @@ func TestMemberOutlivesTheAPI(t *testing.T) {
 			}
 			h.start(a)
 			h.hear(listed)
+			const gone = "has no Node of that name"
+			h.never = gone
 			c.trouble(a)
 			a.Put("n1", "10.0.2.0/24")
 			h.hands("10.0.2.0/24")
+			h.never = ""
 			a.Remove("n1")
-			h.hear("has no Node of that name")
+			h.hear(gone)
 		})
 	}
 }

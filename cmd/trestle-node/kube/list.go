@@ -2,31 +2,41 @@ package kube
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // readList reads a list one Node after the other, and keeps of each what an object has: a server that remembers all Nodes sends all at once, however small a
-// page was asked for, and that text is a hundred times as much. One that is torn is none.
+// page was asked for, and that text is a hundred times as much. One that is torn is none, and so is what something else than an API server may say, as well as it goes:
+// a cluster without Nodes would take from every host what it has.
 func readList(text io.Reader) (list *objects, err error) {
-	list = &objects{TypeMeta: metav1.TypeMeta{Kind: "NodeList", APIVersion: "v1"}}
+	list = new(objects)
 	d := json.NewDecoder(text)
 	err = members(d, func(name string) error {
 		switch name {
+		case "kind":
+			return d.Decode(&list.Kind)
+		case "apiVersion":
+			return d.Decode(&list.APIVersion)
 		case "metadata":
 			return d.Decode(&list.ListMeta)
 		case "items":
 			return elements(d, func() error {
 				var o object
 				err := d.Decode(&o)
+				if err == nil && o.Metadata.Name == "" {
+					err = errors.New("one has no name")
+				}
 				list.Items = append(list.Items, o)
 				return err
 			})
 		}
 		return d.Decode(new(json.RawMessage))
 	})
+	if err == nil && (list.Kind != "NodeList" || list.APIVersion != "v1" || list.ResourceVersion == "") {
+		err = fmt.Errorf("the answer is a %q of %q at %q", list.Kind, list.APIVersion, list.ResourceVersion)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list of nodes: %w", err)
 	}

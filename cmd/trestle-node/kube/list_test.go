@@ -8,16 +8,25 @@ import (
 	"testing"
 )
 
-const page = `{"kind":"NodeList","metadata":{"resourceVersion":"7","continue":"n2"},"more":[{"a":[1,"]"]}],"items":[
+const page = `{"kind":"NodeList","apiVersion":"v1","metadata":{"resourceVersion":"7","continue":"n2"},"more":[{"a":[1,"]"]}],"items":[
 	{"metadata":{"name":"n1","labels":{"items":"x"}},"spec":{"podCIDRs":["10.0.1.0/24"]}},{"metadata":{"name":"n2"},"status":{"addresses":[{"type":"InternalIP","address":"192.0.2.2"}]}}]}`
 
 // Whatever order its members have, a page is read whole or not at all.
 func TestReadList(t *testing.T) {
 	for text, want := range map[string]string{
 		page: "7 n2 [n1 n2]",
-		`{"items":[{"metadata":{"name":"n1"}}],"metadata":{"resourceVersion":"7"}}`: "7  [n1]",
-		`{"metadata":{"resourceVersion":"7"},"items":null}`:                         "7  []",
-		`{"metadata":{"resourceVersion":"7"},"items":[]}`:                           "7  []",
+		`{"items":[{"metadata":{"name":"n1"}}],"metadata":{"resourceVersion":"7"},"apiVersion":"v1","kind":"NodeList"}`: "7  [n1]",
+		`{"kind":"NodeList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":null}`:                         "7  []",
+		`{"kind":"NodeList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[]}`:                           "7  []",
+		`{}`:              `list of nodes: the answer is a "" of "" at ""`,
+		`{"status":"ok"}`: `list of nodes: the answer is a "" of "" at ""`,
+		`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","code":500}`:     `list of nodes: the answer is a "Status" of "v1" at ""`,
+		`{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[]}`:  `list of nodes: the answer is a "PodList" of "v1" at "7"`,
+		`{"kind":"NodeList","apiVersion":"v2","metadata":{"resourceVersion":"7"},"items":[]}`: `list of nodes: the answer is a "NodeList" of "v2" at "7"`,
+		`{"kind":"NodeList","apiVersion":"v1","metadata":{},"items":[]}`:                      `list of nodes: the answer is a "NodeList" of "v1" at ""`,
+		`{"kind":"NodeList","apiVersion":"v1","items":[null]}`:                                "list of nodes: one has no name",
+		`null`:                   `list of nodes: the answer is a "" of "" at ""`,
+		``:                       "list of nodes: unexpected EOF",
 		`{"items":{}}`:           "list of nodes: expected [, found {",
 		`[]`:                     "list of nodes: expected {, found [",
 		`<html>`:                 "list of nodes: invalid character '<' looking for beginning of value",
@@ -78,7 +87,7 @@ func TestListIsNeverWhole(t *testing.T) {
 	var before runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	e := &endless{rest: strings.NewReader(`{"metadata":{"resourceVersion":"7"},"items":[`), nodes: 2500}
+	e := &endless{rest: strings.NewReader(`{"kind":"NodeList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[`), nodes: 2500}
 	list, err := readList(e)
 	if err != nil || len(list.Items) != 2500 {
 		t.Fatalf("%v", err)

@@ -29,6 +29,11 @@ func Fails(code int, reason, after string) func(http.ResponseWriter) {
 	}
 }
 
+// Says is an answer that looks like one, of who knows whom.
+func Says(text string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) { fmt.Fprint(w, text) }
+}
+
 // Hangs is an answer of which no more comes than this, while the connection stays.
 func (a *API) Hangs(after string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
