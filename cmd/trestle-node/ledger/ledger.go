@@ -159,7 +159,26 @@ func Read(places Places) (c Content, err error) {
 	case c.Network != places.Network:
 		return Content{}, fault.New(fault.Config, "give each network a ledger of its own", "ledger: %s: is of network %s, not %s", places.Ledger, c.Network, places.Network)
 	}
+	if err := c.check(); err != nil {
+		return Content{}, fmt.Errorf("ledger: %s: %w: %w", places.Ledger, errTorn, err)
+	}
 	return c, nil
+}
+
+// check finds what no trestle-node writes: somebody's hand was in it.
+func (c Content) check() error {
+	if c.State.Node != "" && !protocol.IsName(c.State.Node) {
+		return fmt.Errorf("node %q: is no name", c.State.Node)
+	}
+	for i, b := range c.State.Blocks {
+		if b.Phase == 0 || i > 0 && c.State.Blocks[i-1].ID.Compare(b.ID) >= 0 {
+			return fmt.Errorf("block %s: is %s, at place %d", b.ID, b.Phase, i)
+		}
+	}
+	if len(c.Pool.CIDRs)+len(c.State.Blocks) == 0 {
+		return nil // not defined yet
+	}
+	return c.Pool.Check()
 }
 
 // Boot is the kernel's name of this boot.

@@ -177,12 +177,19 @@ func TestDamage(t *testing.T) {
 		do   func(string) string
 		want string
 	}{
-		"half":    {func(s string) string { return s[:len(s)/2] }, "torn"},
-		"empty":   {func(string) string { return "" }, "torn"},
-		"zeros":   {func(s string) string { return strings.Repeat("\x00", len(s)) }, "torn"},
-		"newer":   {func(s string) string { return strings.Replace(s, `"version": 1`, `"version": 2`, 1) }, "version 2"},
-		"network": {func(s string) string { return strings.Replace(s, `"network": "pods"`, `"network": "web"`, 1) }, "is of network web"},
-		"renamed": {func(s string) string { return strings.Replace(s, `"node": "n1"`, `"node": "n2"`, 1) }, "is of node n2"},
+		"half":     {func(s string) string { return s[:len(s)/2] }, "torn"},
+		"empty":    {func(string) string { return "" }, "torn"},
+		"zeros":    {func(s string) string { return strings.Repeat("\x00", len(s)) }, "torn"},
+		"no phase": {func(s string) string { return strings.Replace(s, `"phase": "open"`, `"phrase": "open"`, 1) }, "torn"},
+		"twice": {func(s string) string {
+			from, to := strings.Index(s, `"blocks": [`)+len(`"blocks": [`), strings.LastIndex(s, "]")
+			return s[:to] + "," + s[from:to] + s[to:]
+		}, "torn"},
+		"another pool": {func(s string) string { return strings.Replace(s, `"ipv4": 26`, `"ipv4": 260`, 1) }, "torn"},
+		"no pool":      {func(s string) string { return strings.Replace(s, `"cidrs"`, `"cidr"`, 1) }, "torn"},
+		"newer":        {func(s string) string { return strings.Replace(s, `"version": 1`, `"version": 2`, 1) }, "version 2"},
+		"network":      {func(s string) string { return strings.Replace(s, `"network": "pods"`, `"network": "web"`, 1) }, "is of network web"},
+		"renamed":      {func(s string) string { return strings.Replace(s, `"node": "n1"`, `"node": "n2"`, 1) }, "is of node n2"},
 	} {
 		p := places(t)
 		l := open(t, p)
