@@ -93,7 +93,7 @@ func parse(o *keys.Object, source string) (config, error) {
 	c.spare = o.Int("spare", 1, 0, 64)
 	c.maxBlocks = o.Int("maxBlocks", 16, 1, 1024)
 	c.rest = time.Duration(o.Int("rest", 600, 0, 86400)) * time.Second
-	c.pool = parsePool(o)
+	c.pool = parsePool(o, c.via)
 	c.reach = parseReach(o, c)
 	return c, o.Err()
 }
@@ -132,6 +132,9 @@ func parseReach(o *keys.Object, c config) reach.Config {
 	if !slices.Contains(reach.Modes, r.Mode) {
 		o.Reject("reach", string(r.Mode), "must be none, direct, vxlan or auto")
 	}
+	if reach.OfOthers(r.Protocol) {
+		o.Reject("routeProtocol", r.Protocol, "must be a number by which no other program's routes are known, as 118: what has it and is not the agent's is removed")
+	}
 	if len(c.via) > 0 {
 		r.Local = c.via[0]
 	} else if r.Mode != reach.None && c.source != kubernetesSource { // where the Node says it
@@ -159,8 +162,8 @@ func addresses(o *keys.Object, key string) (list []netip.Addr) {
 	return list
 }
 
-// parsePool reads what init is to define; nil where the file says nothing of it.
-func parsePool(o *keys.Object) *pool.Definition {
+// parsePool reads what init is to define; nil where the file says nothing of it. This host is reached at none of its addresses.
+func parsePool(o *keys.Object, vias []netip.Addr) *pool.Definition {
 	if !o.Has("pool") {
 		return nil
 	}
@@ -174,8 +177,14 @@ func parsePool(o *keys.Object) *pool.Definition {
 		Gateways:  addresses(p, "gateways"),
 		Frozen:    p.Bool("frozen", false),
 	}
-	if err := d.Check(); err != nil && o.Err() == nil {
+	err := d.Check()
+	if err != nil && o.Err() == nil {
 		o.Reject("pool", json.RawMessage(o.Raw("pool")), err.Error())
+	}
+	for _, via := range vias {
+		if _, in := d.Find(via); in && err == nil {
+			o.Reject("via", via.String(), "must not be in the pool: a container would get it")
+		}
 	}
 	return &d
 }

@@ -221,3 +221,27 @@ func TestErrors(t *testing.T) {
 		_ = os.Remove(file)
 	}
 }
+
+// A host in the pool would meet its own address on a container; and a number of routes that others have is none of ours.
+func TestTakenAlready(t *testing.T) {
+	const etcd = `"network": "pods", "node": "n1", "endpoints": ["http://192.0.2.1:2379"]`
+	for text, want := range map[string]string{
+		`"via": ["10.64.7.1"], "pool": {"cidrs": ["10.64.0.0/12"], "blockSize": {"ipv4": 26}}`:                                                         `via: "10.64.7.1": must not be in the pool`,
+		`"via": ["192.0.2.1", "fd00::1"], "pool": {"cidrs": ["10.64.0.0/12", "fd00::/64"], "blockSize": {"ipv4": 26, "ipv6": 80}}`:                     `via: "fd00::1": must not be in the pool`,
+		`"via": ["192.0.2.1"], "pool": {"cidrs": ["10.64.0.0/12"], "blockSize": {"ipv4": 26}}`:                                                         "",
+		`"via": ["192.168.1.7"], "pool": {"shape": "flat", "subnets": ["192.168.1.0/24"], "cidrs": ["192.168.1.192/26"], "blockSize": {"ipv4": 30}}`:   "",
+		`"via": ["192.168.1.200"], "pool": {"shape": "flat", "subnets": ["192.168.1.0/24"], "cidrs": ["192.168.1.192/26"], "blockSize": {"ipv4": 30}}`: `via: "192.168.1.200": must not`,
+		`"routeProtocol": 9`:   "routeProtocol: 9: must be a number by which no other program's routes are known",
+		`"routeProtocol": 16`:  "routeProtocol: 16: ",
+		`"routeProtocol": 42`:  "routeProtocol: 42: ",
+		`"routeProtocol": 116`: "routeProtocol: 116: ",
+		`"routeProtocol": 186`: "routeProtocol: 186: ",
+		`"routeProtocol": 119`: "",
+		`"routeProtocol": 255`: "",
+	} {
+		_, err := parseText(t, "{"+etcd+", "+text+"}")
+		if want == "" && err != nil || want != "" && (fault.Code(err) != fault.Config || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}

@@ -34,6 +34,9 @@ func (h *Host) search(ctx context.Context, f pool.Family) (id pool.ID, again boo
 	if h.count(f) >= h.MaxBlocks {
 		return id, false, fault.New(fault.Exhausted, "raise maxBlocks, or remove containers", "node %s: has %d IPv%d blocks, as many as it may", h.state().Node, h.count(f), f)
 	}
+	if err := h.outside(); err != nil {
+		return id, false, err
+	}
 	record, definition, tried := h.state().Record, h.state().Pool, 0
 	try := func(id pool.ID) (bool, error) {
 		tried++
@@ -54,6 +57,16 @@ func (h *Host) search(ctx context.Context, f pool.Family) (id pool.ID, again boo
 		}
 	}
 	return h.pick(ctx, f)
+}
+
+// outside holds that this host is not reached at an address of the pool: a container would get it, on this host or on another.
+func (h *Host) outside() error {
+	for _, via := range h.state().Via {
+		if id, in := h.Ledger.Pool.Find(via); in {
+			return fault.New(fault.Config, "give this host another address, or the pool CIDRs in which no host is", "via: %s: is an address of the pool's, in block %s: a container would get it", via, id)
+		}
+	}
+	return nil
 }
 
 // pick looks at the whole pool, and tries one of those that are free, at random: who looks at the same time shall not meet.

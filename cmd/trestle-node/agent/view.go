@@ -71,6 +71,9 @@ func whole(n kube.Node) error {
 		if cidr.Addr().BitLen()-cidr.Bits() < 2 {
 			return fault.New(fault.Config, "a shorter --node-cidr-mask-size", "node %s: nothing can be handed out of %s", n.Name, cidr)
 		}
+		if i := slices.IndexFunc(n.Via, cidr.Contains); i >= 0 || !pool.Usable(cidr) {
+			return fault.New(fault.Config, "let --cluster-cidr be a subnet in which no machine is", "node %s: no pod can have all of its podCIDR %s: the machine's own addresses are %v", n.Name, cidr, n.Via)
+		}
 	}
 	return nil
 }

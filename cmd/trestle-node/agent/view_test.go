@@ -45,6 +45,8 @@ func TestView(t *testing.T) {
 		"no CIDR":            {[]kube.Node{me("10.0.1.0")}, "[]", "", fault.Config, "its podCIDR 10.0.1.0 is none"},
 		"one of two is none": {[]kube.Node{me("10.0.1.0/24 fd00::")}, "[]", "me", fault.Config, "its podCIDR fd00:: is none"},
 		"too small":          {[]kube.Node{me("10.0.1.0/31")}, "[]", "me", fault.Config, "nothing can be handed out of 10.0.1.0/31"},
+		"the host's own":     {[]kube.Node{me("192.0.2.0/24"), nodeOf("b", 1, "10.0.2.0/24")}, "[]", "b me", fault.Config, "no pod can have all of its podCIDR 192.0.2.0/24: the machine's own addresses are [192.0.2.1]"},
+		"nobody's":           {[]kube.Node{me("127.0.0.0/24")}, "[]", "me", fault.Config, "no pod can have all of its podCIDR 127.0.0.0/24"},
 		"older":              {[]kube.Node{me("10.0.1.0/24"), nodeOf("b", 11, "10.0.1.0/24")}, "[10.0.1.0/24]", "me", fault.Taken, "node b: its podCIDR 10.0.1.0/24 overlaps 10.0.1.0/24 of node me"},
 		"younger":            {[]kube.Node{me("10.0.1.0/24"), nodeOf("b", 9, "10.0.1.0/24")}, "[]", "b", fault.Taken, "node me: its podCIDR 10.0.1.0/24 overlaps 10.0.1.0/24 of node b"},
 		"of an age":          {[]kube.Node{me("10.0.1.0/24"), nodeOf("b", 10, "10.0.1.0/24")}, "[]", "b", fault.Taken, "of node b"},

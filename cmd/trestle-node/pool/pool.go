@@ -61,6 +61,8 @@ func (d Definition) Check() error {
 			continue
 		case cidr != cidr.Masked():
 			reject("cidrs: %s: must have no host bits set, as in %s", cidr, cidr.Masked())
+		case !Usable(cidr):
+			reject("cidrs: %s: has addresses that no container can have", cidr)
 		}
 		if j := slices.IndexFunc(d.CIDRs[:i], cidr.Overlaps); j >= 0 {
 			reject("cidrs: %s: must not overlap %s", cidr, d.CIDRs[j])
@@ -75,6 +77,15 @@ func (d Definition) Check() error {
 	d.checkFlat(reject)
 	return errors.Join(errs...)
 }
+
+// nobodys are addresses that no container can have: of this network or the host itself, of groups, of one link alone.
+var nobodys = [...]netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("224.0.0.0/4"), netip.MustParsePrefix("255.255.255.255/32"),
+	netip.MustParsePrefix("::/127"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("ff00::/8"),
+}
+
+// Usable says whether containers can have the addresses of the prefix.
+func Usable(p netip.Prefix) bool { return !slices.ContainsFunc(nobodys[:], p.Overlaps) }
 
 // checkFlat finds what is wrong with what a flat pool alone has.
 func (d Definition) checkFlat(reject func(format string, args ...any)) {

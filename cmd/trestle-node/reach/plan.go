@@ -91,8 +91,14 @@ func (c Config) own(want Set, block netip.Prefix) {
 	want.Own[netip.PrefixFrom(addr, addr.BitLen())] = true
 }
 
-// reach adds what one block needs.
+// reach adds what one block needs. One with an address of its host's, or of this one, would take away the way to that host: no route leads there.
 func (c Config) reach(want Set, b agent.Neighbour, g Ground) error {
+	if b.Block.Contains(c.Local) {
+		return fmt.Errorf("has this host's address %s", c.Local)
+	}
+	if i := slices.IndexFunc(b.Via, b.Block.Contains); i >= 0 {
+		return fmt.Errorf("has its host's address %s", b.Via[i])
+	}
 	if c.Mode.directs() {
 		for _, via := range b.Via {
 			path, ok := g.Paths[via]

@@ -12,12 +12,20 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/trestle-cni/trestle/cmd/trestle-node/agent"
 )
 
 // Protocol is the number by which routes are ours (rtnetlink(7), rtm_protocol), where the configuration does not have another: it is not one of those that
 // iproute2 or the kernel know by name, and the plugins' own are the two before it.
 const Protocol = 118
+
+// OfOthers says whether routes of that number are somebody else's (RTPROT_* of include/uapi/linux/rtnetlink.h; FRR's; the plugins'): among them the default route that
+// DHCP or a router has given. Whatever has our number and is not wanted is removed.
+func OfOthers(protocol int) bool {
+	return protocol <= unix.RTPROT_KEEPALIVED || slices.Contains([]int{unix.RTPROT_BABEL, unix.RTPROT_OPENR, 80, 84, 116, 117}, protocol) || 186 <= protocol && protocol <= 198
+}
 
 // Config says how this host reaches others.
 type Config struct {
