@@ -3,7 +3,7 @@
 //
 //	trestle bridge: 0.113 ms guard
 //
-// Who keeps a journal is told, too (Note). A call that is not watched pays one look at its context for a phase.
+// Who keeps a journal is told, too (Note), and a call whose time is up says in what it went (Longest). A phase that nobody reads of costs two looks at the clock.
 package phase
 
 import (
@@ -25,29 +25,49 @@ type clock struct {
 	who  string
 	note func(took time.Duration, what string) // nil: nobody wants to know
 	last time.Time
+	long *span // that of the whole call
 }
+
+// span is the longest phase so far, with the plugin that it was of. What is longer by less than a second may be the same one and what is around it.
+type span struct {
+	took time.Duration
+	what string
+}
+
+// least is what a phase takes that is worth telling where a call was not done in time.
+const least = time.Second
 
 // Watch returns a context whose phases are written to out, if the environment asks for that. The first line is what the process has used of
 // the processor so far: the runtime and the packages' initialisation, when it is called first thing.
 func Watch(ctx context.Context, env map[string]string, out io.Writer, who string) context.Context {
-	if env[Variable] == "" {
-		return ctx
-	}
-	var used unix.Timespec
 	outer, _ := ctx.Value(key{}).(*clock)
-	if (outer == nil || outer.out == nil) && unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &used) == nil {
-		write(out, who, time.Duration(used.Nano()), "start of the process (processor time)")
-	}
-	c := &clock{out: out, who: who, last: time.Now()}
-	if outer != nil {
-		c.note = outer.note
+	c := within(outer)
+	c.who = who
+	if env[Variable] != "" {
+		var used unix.Timespec
+		if (outer == nil || outer.out == nil) && unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &used) == nil {
+			write(out, who, time.Duration(used.Nano()), "start of the process (processor time)")
+		}
+		c.out = out
 	}
 	return context.WithValue(ctx, key{}, c)
 }
 
+// within is a clock for a part of what outer, where there is one, is of.
+func within(outer *clock) *clock {
+	c := &clock{last: time.Now(), long: new(span)}
+	if outer != nil {
+		c.note, c.long = outer.note, outer.long
+	}
+	return c
+}
+
 // Note returns a context whose phases are told to note, those of calls within the call included.
 func Note(ctx context.Context, note func(took time.Duration, what string)) context.Context {
-	return context.WithValue(ctx, key{}, &clock{note: note, last: time.Now()})
+	outer, _ := ctx.Value(key{}).(*clock)
+	c := within(outer)
+	c.note = note
+	return context.WithValue(ctx, key{}, c)
 }
 
 // End notes that a phase has ended, which began where the one before ended. The words are joined by spaces.
@@ -56,16 +76,35 @@ func End(ctx context.Context, words ...any) {
 	if !watched {
 		return
 	}
-	now := time.Now()
-	text := fmt.Sprintln(words...)
-	what := text[:len(text)-1]
-	if c.note != nil {
-		c.note(now.Sub(c.last), what)
-	}
-	if c.out != nil {
-		write(c.out, c.who, now.Sub(c.last), what)
+	took := time.Since(c.last)
+	if c.note != nil || c.out != nil || took > c.long.took+least {
+		c.tell(took, words)
 	}
 	c.last = time.Now()
+}
+
+func (c *clock) tell(took time.Duration, words []any) {
+	text := fmt.Sprintln(words...)
+	what := text[:len(text)-1]
+	if took > c.long.took+least {
+		*c.long = span{took, c.who + ": " + what}
+	}
+	if c.note != nil {
+		c.note(took, what)
+	}
+	if c.out != nil {
+		write(c.out, c.who, took, what)
+	}
+}
+
+// Longest is the phase of the call that has taken longest, those of the plugins that it called in this process included, with the plugin before it: empty,
+// where none took longer than a second.
+func Longest(ctx context.Context) string {
+	c, watched := ctx.Value(key{}).(*clock)
+	if !watched || c.long.what == "" {
+		return ""
+	}
+	return fmt.Sprintf("%.1f s of it in %s", c.long.took.Seconds(), c.long.what)
 }
 
 func write(out io.Writer, who string, took time.Duration, what string) {

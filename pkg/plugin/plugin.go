@@ -177,7 +177,11 @@ func (p Plugin) ended(ctx context.Context, err error) error {
 	case errors.Is(err, context.Canceled):
 		return fault.New(fault.Interrupted, "what had been done was undone; call again", "%s: %w", p.Name, err)
 	case errors.Is(err, context.DeadlineExceeded) && fault.Code(err) == fault.Internal:
-		return fault.New(fault.TryLater, "see what the host is busy with; call again", "%s: not done in %v: %w", p.Name, deadline.Call-deadline.Undo, err)
+		within := (deadline.Call - deadline.Undo).String()
+		if most := phase.Longest(ctx); most != "" {
+			within += ", " + most
+		}
+		return fault.New(fault.TryLater, "see what the host is busy with; call again", "%s: not done in %s: %w", p.Name, within, err)
 	}
 	return err
 }
