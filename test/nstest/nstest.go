@@ -37,7 +37,7 @@ func Run(t *testing.T, f func(t *testing.T)) {
 		return
 	}
 	timeout := min(slack.Of(10*time.Minute), 40*time.Minute)
-	if os.Getenv("TRESTLE_LONG") != "" {
+	if os.Getenv("TRESTLE_LONG")+os.Getenv("TRESTLE_TRIAL") != "" {
 		timeout = 2 * time.Hour
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.run="+pattern(t.Name()), "-test.v", "-test.timeout="+timeout.String())

@@ -136,21 +136,20 @@ func TestAllKernelsAgree(t *testing.T) {
 				w.serve(name)
 			}
 		}
-		r := &riot{world: w, attached: make(map[string]pod), did: make(map[string]int)}
+		r, rounds := &riot{world: w, attached: make(map[string]pod), did: make(map[string]int)}, 0
+		defer func() { t.Logf("%d rounds, %v", rounds, r.did) }()
 		length := 20 * time.Second
 		if text := os.Getenv("TRESTLE_TRIAL"); text != "" {
 			var err error
 			length, err = time.ParseDuration(text)
 			must(t, err)
 		}
-		rounds := 0
 		for began := time.Now(); time.Since(began) < length; rounds++ {
 			for range 12 {
 				r.act()
 			}
 			r.calm()
 		}
-		t.Logf("%d rounds, %v", rounds, r.did)
 	})
 }
 

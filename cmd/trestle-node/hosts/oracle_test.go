@@ -41,10 +41,32 @@ func (h *host) list() (l listing) {
 	return l
 }
 
+// told is what a command on the host says, and nothing where it fails: what the oracle looks at may be gone at this moment and there in the next, and what is missing is
+// missed among the facts.
+func (h *host) told(args ...string) string {
+	out, err := h.command(args...).Output()
+	if err != nil {
+		return ""
+	}
+	return string(out)
+}
+
+// read reads what a command says in JSON.
+func (h *host) read(to any, args ...string) {
+	h.w.t.Helper()
+	if out := h.told(args...); strings.TrimSpace(out) != "" {
+		must(h.w.t, json.Unmarshal([]byte(out), to))
+	}
+}
+
 // oracle says all that is wrong on these hosts, to which these containers are attached and no others.
 func (w *world) oracle(hosts []*host, pods []pod) (wrong []string) {
 	w.t.Helper()
-	l := hosts[0].list()
+	var l listing
+	hosts[0].read(&l, program("trestle-node"), "--config", hosts[0].file(), "list", "--json")
+	if len(l.Blocks) == 0 {
+		return []string{"the store says nothing of blocks"}
+	}
 	has, wanted := make(facts), make(facts)
 	for _, h := range hosts {
 		h.kernel(has)
@@ -108,43 +130,31 @@ func (h *host) ways(l listing, other *host, wanted facts) {
 // tunnel is the Ethernet address of the host's end.
 func (h *host) tunnel() string {
 	h.w.t.Helper()
-	var links []struct{ Address string }
-	must(h.w.t, json.Unmarshal([]byte(h.do("ip", "-j", "link", "show", "vxlan.118")), &links))
+	links := []struct{ Address string }{{"nobody"}}
+	h.read(&links, "ip", "-j", "link", "show", "vxlan.118")
 	return links[0].Address
 }
 
 // kernel is what the host's has of ways to others.
 func (h *host) kernel(has facts) {
 	h.w.t.Helper()
-	read := func(to any, args ...string) {
-		h.w.t.Helper()
-		if out := h.do(args...); strings.TrimSpace(out) != "" {
-			must(h.w.t, json.Unmarshal([]byte(out), to))
-		}
-	}
 	for _, family := range []string{"-4", "-6"} {
 		var routes []struct{ Dst, Gateway, Dev string }
-		read(&routes, "ip", "-j", family, "route", "show", "proto", "118")
+		h.read(&routes, "ip", "-j", family, "route", "show", "proto", "118")
 		for _, r := range routes {
 			if !strings.Contains(r.Dst, "/") { // of one address
 				r.Dst += map[string]string{"-4": "/32", "-6": "/128"}[family]
 			}
 			has.note(h, "route %s via %s dev %s", r.Dst, r.Gateway, r.Dev)
 		}
-		if h.command("ip", "link", "show", "vxlan.118").Run() != nil {
-			continue
-		}
 		var near []struct{ Dst, Lladdr string }
-		read(&near, "ip", "-j", family, "neigh", "show", "dev", "vxlan.118", "nud", "permanent")
+		h.read(&near, "ip", "-j", family, "neigh", "show", "dev", "vxlan.118", "nud", "permanent")
 		for _, n := range near {
 			has.note(h, "neighbour %s is %s", n.Dst, n.Lladdr)
 		}
 	}
-	if h.command("ip", "link", "show", "vxlan.118").Run() != nil {
-		return
-	}
 	var ends []struct{ Mac, Dst string }
-	read(&ends, "bridge", "-j", "fdb", "show", "dev", "vxlan.118")
+	h.read(&ends, "bridge", "-j", "fdb", "show", "dev", "vxlan.118")
 	for _, e := range ends {
 		if e.Dst != "" {
 			has.note(h, "tunnel's end %s at %s", e.Mac, e.Dst)
@@ -158,8 +168,7 @@ func (h *host) holds(has facts) {
 	for _, r := range h.ranges() {
 		has.note(h, "hands out %s", r.Subnet)
 	}
-	files, _ := h.command("ls", "/var/lib/cni/networks/pods").Output() // there is none before the first
-	for _, name := range strings.Fields(string(files)) {
+	for _, name := range strings.Fields(h.told("ls", "/var/lib/cni/networks/pods")) { // there is none before the first
 		if addr, err := netip.ParseAddr(name); err == nil {
 			has.note(h, "address %s is reserved", addr)
 		}
@@ -175,7 +184,7 @@ func (h *host) holds(has facts) {
 func (h *host) ranges() []pool.Range {
 	h.w.t.Helper()
 	var may struct{ Ranges [][]pool.Range }
-	must(h.w.t, json.Unmarshal([]byte(h.do("cat", "/run/cni/blocks/pods.json")), &may))
+	h.read(&may, "cat", "/run/cni/blocks/pods.json")
 	return slices.Concat(may.Ranges...)
 }
 
@@ -184,8 +193,7 @@ var element = regexp.MustCompile(`(?m)(?:^|[{,])\s*([0-9a-f][0-9a-f:./]+(?: \. [
 
 // elements are those of a set in our table, each with its parts.
 func (h *host) elements(set string) (list [][]string) {
-	out, _ := h.command("nft", "list", "set", "inet", "trestle", set).Output() // there is none before the first container
-	_, text, _ := strings.Cut(string(out), "elements = ")
+	_, text, _ := strings.Cut(h.told("nft", "list", "set", "inet", "trestle", set), "elements = ") // there is none before the first container
 	text, _, _ = strings.Cut(text, "}")
 	for _, one := range element.FindAllStringSubmatch(text, -1) {
 		list = append(list, strings.Split(one[1], " . "))
