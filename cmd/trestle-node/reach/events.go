@@ -120,14 +120,14 @@ func eventOf(kind uint16, body []byte) event {
 	return e
 }
 
-// ofRoute reads a route in one pass: there may be ten thousand.
+// ofRoute reads a route in one pass: there may be ten thousand. What ours never say (an MTU of its own, a source, an end in a minute) makes it another route.
 func (e *event) ofRoute(body []byte) {
 	m := nl.DeserializeRtMsg(body)
 	dst := netip.IPv6Unspecified()
 	if m.Family == unix.AF_INET {
 		dst = netip.IPv4Unspecified()
 	}
-	e.proto, e.table = m.Protocol, uint32(m.Table)
+	e.proto, e.table, e.route.TOS = m.Protocol, uint32(m.Table), m.Tos
 	attributes(body[unix.SizeofRtMsg:], func(kind uint16, value []byte) {
 		switch kind {
 		case unix.RTA_DST:
@@ -140,6 +140,12 @@ func (e *event) ofRoute(body []byte) {
 			e.route.Metric = number(value)
 		case unix.RTA_TABLE:
 			e.table = number(value)
+		case unix.RTA_CACHEINFO: // struct rta_cacheinfo: rta_expires is the third
+			e.route.Odd = e.route.Odd || len(value) >= 12 && number(value[8:12]) != 0
+		case unix.RTA_PREF:
+			e.route.Odd = e.route.Odd || len(value) > 0 && value[0] != 0
+		default:
+			e.route.Odd = true
 		}
 	})
 	if m.Family == unix.AF_INET6 && e.route.Metric == usual6 {

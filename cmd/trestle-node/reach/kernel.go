@@ -129,19 +129,21 @@ func neighbourOf(body []byte) (n neighbour, index int) {
 	index = int(int32(binary.NativeEndian.Uint32(body[4:])))
 	var addr netip.Addr
 	var mac MAC
-	whole, stays := false, binary.NativeEndian.Uint16(body[8:])&netlink.NUD_PERMANENT != 0
+	odd, whole, stays := false, false, binary.NativeEndian.Uint16(body[8:])&netlink.NUD_PERMANENT != 0
 	attributes(body[unix.SizeofNdMsg:], func(kind uint16, value []byte) {
 		switch kind {
 		case unix.NDA_DST:
 			addr, _ = netip.AddrFromSlice(value)
 		case unix.NDA_LLADDR:
 			whole = copy(mac[:], value) == len(mac)
+		case unix.NDA_PORT, unix.NDA_VNI, unix.NDA_IFINDEX: // the kernel tells none that is the tunnel's own
+			odd = true
 		}
 	})
 	switch stays = stays && whole; {
 	case !addr.IsValid():
 	case body[0] == unix.AF_BRIDGE && stays:
-		n.End = End{mac, addr.Unmap()}
+		n.End = End{mac, addr.Unmap(), odd}
 	case body[0] == unix.AF_BRIDGE:
 	case stays:
 		n.Hop = Hop{addr.Unmap(), mac}
@@ -264,7 +266,7 @@ func (k *kernel) message(r Route) *nl.RtMsg {
 	if r.Dst.Addr().Is4() {
 		family = unix.AF_INET
 	}
-	return &nl.RtMsg{RtMsg: unix.RtMsg{Family: family, Dst_len: uint8(r.Dst.Bits()), Table: unix.RT_TABLE_MAIN, Protocol: k.protocol}}
+	return &nl.RtMsg{RtMsg: unix.RtMsg{Family: family, Dst_len: uint8(r.Dst.Bits()), Tos: r.TOS, Table: unix.RT_TABLE_MAIN, Protocol: k.protocol}}
 }
 
 func fill(q *nl.NetlinkRequest, msg *nl.RtMsg, r Route) *nl.NetlinkRequest {
@@ -286,6 +288,8 @@ func endRequest(kind, flags, tunnel int, e End) *nl.NetlinkRequest {
 	q := rtnl.Request(kind, flags)
 	q.AddData(&netlink.Ndmsg{Family: unix.AF_BRIDGE, Index: uint32(tunnel), State: netlink.NUD_PERMANENT, Flags: netlink.NTF_SELF})
 	q.AddData(nl.NewRtAttr(unix.NDA_LLADDR, e.MAC[:]))
-	q.AddData(nl.NewRtAttr(unix.NDA_DST, e.Host.AsSlice()))
+	if !e.Odd { // which goes with all that the address has
+		q.AddData(nl.NewRtAttr(unix.NDA_DST, e.Host.AsSlice()))
+	}
 	return q
 }

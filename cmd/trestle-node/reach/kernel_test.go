@@ -44,6 +44,7 @@ func stage(t *testing.T) {
 		ip address add 2001:db8::1/64 dev eth0 nodad
 		ip link set eth0 up
 		ip -n n2 link set eth0 up
+		ip link add br9 type bridge
 		ip route add default via 192.0.2.2`)
 }
 
@@ -94,11 +95,21 @@ func state(t *testing.T) string {
 }
 
 // spoils are what somebody does to what is ours.
-func spoils(r *Reach) []string {
-	end := r.end("n3").String()
+func spoils(t *testing.T, r *Reach) []string {
+	end, renamed := r.end("n3").String(), "ip link set vxlan.118 down"
+	if nstest.Since(t, 6, 2) { // before, a link that is up keeps its name
+		renamed = "ip link set vxlan.118 name x118"
+	}
 	return []string{
 		"ip route del 10.64.1.0/26", "ip route del 10.64.2.0/26", "ip -6 route del fd00:0:0:1::/64", "ip -6 route del fd00:0:0:2::/64",
 		"ip route flush proto 118", "ip route replace 10.64.1.0/26 via 192.0.2.9 proto 118", "ip route add 10.70.0.0/26 via 192.0.2.9 proto 118",
+		"ip route replace 10.64.1.0/26 via 192.0.2.2 dev eth0 mtu 600 proto 118", "ip route add 10.64.1.0/26 via 192.0.2.2 tos 0x10 proto 118",
+		"ip route replace 10.64.1.0/26 via 192.0.2.2 dev eth0 src 192.0.2.1 proto 118", "ip route replace blackhole 10.64.1.0/26 proto 118",
+		"ip -6 route replace fd00:0:0:1::/64 via 2001:db8::2 dev eth0 expires 60 proto 118", "ip -6 route replace fd00:0:0:1::/64 via 2001:db8::2 dev eth0 pref low proto 118",
+		"ip route replace 10.64.2.0/26 proto 118 nexthop via 192.0.2.2 nexthop via 192.0.2.9",
+		"bridge fdb replace " + end + " dev vxlan.118 dst 198.51.100.3 port 4790", "bridge fdb append " + end + " dev vxlan.118 dst 198.51.100.3 vni 7",
+		"ip link set vxlan.118 type vxlan ttl 1", "ip link set vxlan.118 master br9",
+		renamed,
 		"ip link set vxlan.118 down", "ip link del vxlan.118", "ip link set vxlan.118 mtu 1400", "ip link set vxlan.118 address 02:00:00:00:00:03",
 		"ip neigh del 10.64.2.0 dev vxlan.118", "ip neigh replace 10.64.2.0 lladdr 02:00:00:00:00:01 dev vxlan.118 nud permanent",
 		"ip neigh replace fd00:0:0:2:: lladdr 02:00:00:00:00:01 dev vxlan.118 nud reachable",
@@ -118,7 +129,7 @@ func TestRepaired(t *testing.T) {
 		if n := strings.Count(want, "true"); n != 9 {
 			t.Fatalf("%d of 9 are as they should be:\n%s", n, want)
 		}
-		for _, line := range spoils(r) {
+		for _, line := range spoils(t, r) {
 			mended := watch(t, r)
 			do(t, line)
 			took := mended()
@@ -215,6 +226,35 @@ func TestMovedUnderlay(t *testing.T) {
 	})
 }
 
+// Who has the tunnel's port is found by an error that names it, each time, and what else there is waits for the tunnel; when the port is free all is there.
+func TestPortTaken(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		stage(t)
+		taken, err := net.ListenUDP("udp4", &net.UDPAddr{Port: 4789})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := conf(VXLAN)
+		c.Log = func(string, ...any) {}
+		r, err := Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		for range 2 {
+			err := r.Set(context.Background(), others)
+			if err == nil || !strings.Contains(err.Error(), "link vxlan.118, UDP port 4789: address already in use") || fault.Hint(err) == "" || strings.Contains(err.Error(), "no such device") {
+				t.Errorf("%v (%s)", err, fault.Hint(err))
+			}
+		}
+		taken.Close()
+		set(t, r, others)
+		if n := strings.Count(state(t), "true"); n != 9 {
+			t.Errorf("%d of 9 are as they should be:\n%s", n, state(t))
+		}
+	})
+}
+
 // What goes and comes: a link, others' routes, blocks; nothing of anybody else's is touched.
 func TestOthers(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
@@ -253,6 +293,8 @@ func TestOthers(t *testing.T) {
 		}
 		auto := r.Config
 		auto.Mode = Auto
+		r.mutex.Lock() // it runs
+		defer r.mutex.Unlock()
 		if _, err := r.kernel.link(auto); err == nil || !strings.Contains(err.Error(), "somebody else's") {
 			t.Errorf("another's link: %v", err)
 		}

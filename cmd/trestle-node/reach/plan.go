@@ -51,7 +51,7 @@ func (c Config) plan(blocks []agent.Neighbour, g Ground) (want Set, complaints [
 	want = newSet()
 	for _, b := range latest(blocks) {
 		if b.Node == c.Node {
-			c.own(want, b.Block)
+			c.own(want, b.Block, g)
 			continue
 		}
 		if err := c.reach(want, b, g); err != nil {
@@ -74,8 +74,8 @@ func latest(blocks []agent.Neighbour) map[netip.Prefix]agent.Neighbour {
 }
 
 // own gives this end of the tunnel the first address of the block, from which what the host itself sends through it comes: one of each family is enough.
-func (c Config) own(want Set, block netip.Prefix) {
-	if !c.Mode.tunnels() {
+func (c Config) own(want Set, block netip.Prefix, g Ground) {
+	if !c.Mode.tunnels() || g.Tunnel == 0 {
 		return
 	}
 	addr := block.Addr()
@@ -125,7 +125,7 @@ func (c Config) tunnel(want Set, b agent.Neighbour, g Ground) error {
 			return fmt.Errorf("there is no tunnel")
 		}
 		mac := c.end(b.Node)
-		want.Ends[End{mac, via}] = true
+		want.Ends[End{MAC: mac, Host: via}] = true
 		want.Hops[Hop{b.Block.Addr(), mac}] = true
 		want.Routes[Route{Dst: b.Block, Via: b.Block.Addr(), Link: g.Tunnel}] = true
 		return nil

@@ -68,7 +68,7 @@ func (s *seen) hear(e event, d *due) bool {
 		if s.links[e.link] {
 			s.forget(d)
 		}
-		d.all = d.all || e.name == s.name && s.name != "" // the ways to others' ends are not by it
+		d.all = d.all || s.name != "" && (e.name == s.name || e.link == s.tunnel) // the ways to others' ends are not by it
 	}
 	if e.lost {
 		s.forget(d)

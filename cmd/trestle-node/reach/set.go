@@ -15,6 +15,8 @@ type Route struct {
 	Via    netip.Addr
 	Link   int    // index
 	Metric uint32 // 0: the kernel's
+	TOS    uint8
+	Odd    bool // it says something else besides, which ours never do
 }
 
 // Hop is an address beyond the tunnel, and the Ethernet address of the tunnel's end there. Nobody asks for it, and it never ages.
@@ -27,6 +29,7 @@ type Hop struct {
 type End struct {
 	MAC  MAC
 	Host netip.Addr
+	Odd  bool // it is at another port, or of another tunnel
 }
 
 // MAC is an Ethernet address.
@@ -35,10 +38,19 @@ type MAC [6]byte
 func (m MAC) String() string { return net.HardwareAddr(m[:]).String() }
 
 func (r Route) String() string {
-	return fmt.Sprintf("route %s via %s link %d", r.Dst, r.Via, r.Link)
+	return fmt.Sprintf("route %s via %s link %d%s", r.Dst, r.Via, r.Link, spoiled(r.Odd || r.TOS != 0))
 }
 func (h Hop) String() string { return fmt.Sprintf("neighbour %s is %s", h.Addr, h.MAC) }
-func (e End) String() string { return fmt.Sprintf("tunnel's end %s at %s", e.MAC, e.Host) }
+func (e End) String() string {
+	return fmt.Sprintf("tunnel's end %s at %s%s", e.MAC, e.Host, spoiled(e.Odd))
+}
+
+func spoiled(is bool) string {
+	if is {
+		return " (spoiled)"
+	}
+	return ""
+}
 
 // Set is what the kernel has of ours, or is to have. Own are the addresses of the tunnel's end here.
 type Set struct {

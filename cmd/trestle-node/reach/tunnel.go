@@ -43,28 +43,43 @@ func (k *kernel) link(c Config) (index int, err error) {
 		return 0, err
 	}
 	mtu -= Overhead(c.Local)
-	there, err := k.LinkByName(c.name())
+	there, err := k.present(c)
 	switch {
-	case errors.Is(err, unix.ENODEV):
 	case err != nil:
 		return 0, fmt.Errorf("link %s: %w", c.name(), err)
+	case there == nil:
 	case !c.ours(there):
 		return 0, fault.New(fault.Taken, "rename it, or take another vni", "link %s: is somebody else's", c.name())
 	case c.right(there):
-		return there.Attrs().Index, k.fit(there, mtu)
+		return there.Attrs().Index, k.fit(c, there, mtu)
 	default:
 		if err := k.Send(rtnl.DelLink(there.Attrs().Index)); err != nil {
 			return 0, fmt.Errorf("link %s: remove: %w", c.name(), err)
 		}
 	}
 	if err := k.Send(c.newTunnel(mtu), rtnl.SetAlias(c.name(), "trestle-node "+c.Network), rtnl.SetUp(c.name())); err != nil {
-		return 0, fault.New(fault.Unsupported, "is the module vxlan there, and this vni and port nobody else's?", "link %s: %w", c.name(), err)
+		return 0, c.refused(err)
 	}
 	there, err = k.LinkByName(c.name())
 	if err != nil {
 		return 0, fmt.Errorf("link %s: %w", c.name(), err)
 	}
 	return there.Attrs().Index, nil
+}
+
+// present is the link that has the tunnel's name, or the tunnel by another: one that was renamed, or that had another vni. Nil where there is neither.
+func (k *kernel) present(c Config) (netlink.Link, error) {
+	there, err := k.LinkByName(c.name())
+	if !errors.Is(err, unix.ENODEV) {
+		return there, err
+	}
+	all, err := k.Links()
+	for _, l := range all {
+		if c.ours(l) {
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 // underlay is the MTU of the link that has this host's address.
@@ -102,11 +117,12 @@ func (c Config) right(l netlink.Link) bool {
 	}
 	local, _ := netip.AddrFromSlice(v.SrcAddr)
 	mac := c.end(c.Node)
-	return v.VxlanId == c.VNI && v.Port == c.Port && local.Unmap() == c.Local && !v.Learning && v.Group == nil && bytes.Equal(l.Attrs().HardwareAddr, mac[:])
+	plain := v.TTL == 0 && v.TOS == 0 && !v.Proxy && !v.RSC && !v.FlowBased && !v.GBP && v.MasterIndex == 0
+	return plain && v.Name == c.name() && v.VxlanId == c.VNI && v.Port == c.Port && local.Unmap() == c.Local && !v.Learning && v.Group == nil && bytes.Equal(l.Attrs().HardwareAddr, mac[:])
 }
 
 // fit mends what can be changed.
-func (k *kernel) fit(l netlink.Link, mtu int) error {
+func (k *kernel) fit(c Config, l netlink.Link, mtu int) error {
 	var q []*nl.NetlinkRequest
 	if l.Attrs().MTU != mtu {
 		q = append(q, rtnl.SetMTU(l.Attrs().Name, mtu))
@@ -118,9 +134,14 @@ func (k *kernel) fit(l netlink.Link, mtu int) error {
 		return nil
 	}
 	if err := k.Send(q...); err != nil {
-		return fmt.Errorf("link %s: %w", l.Attrs().Name, err)
+		return c.refused(err)
 	}
 	return nil
+}
+
+// refused is why the kernel makes no tunnel, or leaves it down: who has its UDP port shows when the link goes up.
+func (c Config) refused(err error) error {
+	return fault.New(fault.Unsupported, "is the module vxlan there, and are this vni and vxlanPort nobody else's? (ss -lun; ip -d link show type vxlan)", "link %s, UDP port %d: %w", c.name(), c.Port, err)
 }
 
 func (c Config) newTunnel(mtu int) *nl.NetlinkRequest {
