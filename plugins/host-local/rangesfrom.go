@@ -28,7 +28,7 @@ func parseRangesFrom(runtime, ipamKeys *keys.Object) string {
 	for _, beside := range []struct {
 		in  *keys.Object
 		key string
-	}{{ipamKeys, "subnet"}, {ipamKeys, "ranges"}, {runtime, "ipRanges"}} {
+	}{{ipamKeys, "subnet"}, {ipamKeys, "rangeStart"}, {ipamKeys, "rangeEnd"}, {ipamKeys, "gateway"}, {ipamKeys, "ranges"}, {runtime, "ipRanges"}} {
 		if beside.in.Has(beside.key) {
 			beside.in.Reject(beside.key, beside.in.Raw(beside.key), "must not stand beside ipam.rangesFrom")
 		}

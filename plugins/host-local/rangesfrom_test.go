@@ -158,6 +158,9 @@ func TestRangesRefused(t *testing.T) {
 		"empty":           {``, "", 7, "unexpected end"},
 		"asked elsewhere": {twoBlocks, `}, "args": {"cni": {"ips": ["10.9.0.9"]}`, 7, "10.9.0.9: in no range set"},
 		"subnet beside":   {twoBlocks, `, "subnet": "10.9.0.0/24"`, 7, "ipam.subnet: "},
+		"a bound beside":  {twoBlocks, `, "rangeStart": "10.1.0.2"`, 7, "ipam.rangeStart: \"10.1.0.2\": must not stand beside ipam.rangesFrom"},
+		"an end beside":   {twoBlocks, `, "rangeEnd": "10.1.0.2"`, 7, "ipam.rangeEnd: "},
+		"gateway beside":  {twoBlocks, `, "gateway": "10.1.0.1"`, 7, "ipam.gateway: "},
 		"ranges beside":   {twoBlocks, `, "ranges": [[{"subnet": "10.9.0.0/24"}]]`, 7, "must not stand beside ipam.rangesFrom"},
 		"runtime's":       {twoBlocks, `}, "runtimeConfig": {"ipRanges": [[{"subnet": "10.9.0.0/24"}]]`, 7, "runtimeConfig.ipRanges: "},
 	} {
