@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os/exec"
 	"strings"
 	"testing"
@@ -222,6 +223,38 @@ func TestMovedUnderlay(t *testing.T) {
 		script(t, "ip link del vxlan.118\nip link add other type vxlan id 118 dstport 4789")
 		if err := r.Set(context.Background(), []agent.Neighbour{far}); err == nil || fault.Hint(err) == "" || !strings.Contains(err.Error(), "link vxlan.118") {
 			t.Errorf("another's tunnel of that number: %v (%s)", err, fault.Hint(err))
+		}
+	})
+}
+
+// A host whose address is on lo has what the links leave by which it sends, the least of them, and not what lo has.
+func TestAddressOnLo(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		stage(t)
+		script(t, "ip address add 203.0.113.1/32 dev lo")
+		c := conf(VXLAN)
+		c.Local = netip.MustParseAddr("203.0.113.1")
+		c.Log = func(string, ...any) {}
+		r, err := Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		for _, step := range []struct {
+			line string
+			mtu  int
+		}{
+			{"ip link set eth0 mtu 9000", 8950},
+			{"ip link add eth1 mtu 1400 type veth peer name eth1 netns n2", 8950},
+			{"ip link set eth1 up", 8950},
+			{"ip route replace default nexthop via 192.0.2.2 nexthop dev eth1", 1350},
+			{"ip route del default", 1450},
+		} {
+			do(t, step.line)
+			set(t, r, []agent.Neighbour{block("10.64.2.0/26", "n3", 8, "192.0.2.2")})
+			if mtu, err := r.MTU(); err != nil || mtu != step.mtu || !strings.Contains(do(t, "ip link show vxlan.118"), fmt.Sprintf("mtu %d ", mtu)) {
+				t.Errorf("after %s: %d, %v: %s", step.line, mtu, err, do(t, "ip link show vxlan.118"))
+			}
 		}
 	})
 }

@@ -97,10 +97,29 @@ func (k *kernel) underlay(local netip.Addr) (mtu int, err error) {
 			if err != nil {
 				return 0, fmt.Errorf("link %d: %w", index, err)
 			}
+			if link.Attrs().Flags&net.FlagLoopback != 0 {
+				return k.outward()
+			}
 			return link.Attrs().MTU, nil
 		}
 	}
 	return 0, fault.New(fault.Config, "via must begin with an address of this host, which the tunnel has for its end", "tunnel: %s: is no address of this host", local)
+}
+
+// outward is the least MTU of the links by which a host sends whose address is on lo, as where every link has a router of its own behind it; Ethernet's where none is known.
+func (k *kernel) outward() (mtu int, err error) {
+	links, err := k.DefaultLinks()
+	mtu = 1500
+	for i, index := range links {
+		link, err := k.LinkByIndex(index)
+		if err != nil {
+			return 0, fmt.Errorf("link %d: %w", index, err)
+		}
+		if i == 0 || link.Attrs().MTU < mtu {
+			mtu = link.Attrs().MTU
+		}
+	}
+	return mtu, err
 }
 
 // ours says whether the link is: nobody else has that Ethernet address.
