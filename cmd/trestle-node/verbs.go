@@ -31,6 +31,9 @@ func initCommand(file *string) *cobra.Command {
 			if conf.pool == nil {
 				return fault.New(fault.Config, `as in {"cidrs": ["10.64.0.0/12"], "blockSize": {"ipv4": 26}, "shape": "routed"}`, "pool: %s says nothing of it", *file)
 			}
+			if err := apart(c.Context(), conf, s); err != nil {
+				return err
+			}
 			if err := agent.Define(c.Context(), s, *conf.pool); err != nil {
 				return err
 			}
@@ -38,6 +41,18 @@ func initCommand(file *string) *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// apart holds that no other network has what the pool is to have. Who may read this network's keys alone does not hear of others.
+func apart(ctx context.Context, conf config, s *etcd.Store) error {
+	all, err := s.Pools(ctx)
+	if err != nil && fault.Code(err) == fault.Config {
+		return nil // what else that may be is said of the definition, in a moment
+	}
+	if err != nil {
+		return err
+	}
+	return agent.Apart(conf.network, *conf.pool, all)
 }
 
 func claimCommand(file *string) *cobra.Command {
