@@ -18,7 +18,7 @@ import (
 
 // Entry is one verb of one plugin, or of a whole list in one exec. Its JSON is an interface: members may be added, and none changes its meaning.
 type Entry struct {
-	Time      time.Time `json:"time"` // when it began
+	Time      time.Time `json:"time"` // when it began, in UTC
 	Verb      string    `json:"verb"`
 	Plugin    string    `json:"plugin"`
 	Network   string    `json:"network,omitempty"`
@@ -75,8 +75,8 @@ func Begin(ctx context.Context, plugin string, env map[string]string) (context.C
 	if err != nil || log.To == "" {
 		return ctx, nil // the tool's doctor tells of a file that cannot be read: a container is not to wait for that
 	}
-	c := &Call{log: log, entry: Entry{
-		Time: time.Now(), Verb: env["CNI_COMMAND"], Plugin: plugin, Container: env["CNI_CONTAINERID"], Interface: env["CNI_IFNAME"],
+	c := &Call{log: log, entry: Entry{ // in UTC: for the host's own zone a file is read first
+		Time: time.Now().UTC(), Verb: env["CNI_COMMAND"], Plugin: plugin, Container: env["CNI_CONTAINERID"], Interface: env["CNI_IFNAME"],
 		Pod: cache.PodOf(env["CNI_ARGS"]), Trace: join(env),
 	}}
 	ctx = phase.Note(ctx, func(took time.Duration, what string) {

@@ -3,6 +3,7 @@ package journal
 import (
 	"encoding/hex"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,8 +28,9 @@ func join(env map[string]string) *Trace {
 	if len(parts) > 4 && parts[0] == "00" || strings.Trim(parts[1], "0") == "" || strings.Trim(parts[2], "0") == "" {
 		return nil
 	}
+	// Not by unix.Getrandom, which prepares itself for many: the first time that takes as long as to write the line.
 	var id [8]byte
-	if _, err := unix.Getrandom(id[:], 0); err != nil {
+	if n, _, _ := unix.RawSyscall(unix.SYS_GETRANDOM, uintptr(unsafe.Pointer(&id)), uintptr(len(id)), 0); int(n) != len(id) {
 		return nil
 	}
 	t := &Trace{ID: parts[1], Parent: parts[2], Span: hex.EncodeToString(id[:])}
