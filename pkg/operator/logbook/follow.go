@@ -27,23 +27,16 @@ func Follow(ctx context.Context, log journal.Log, q Query, each func(journal.Ent
 	}
 	defer watch.Close()
 	defer context.AfterFunc(ctx, func() { watch.Close() })()
-	wanted := q.filter(each)
-	for _, path := range []string{file + ".1", file} {
-		t := tail{path: path}
-		defer t.close()
-		for on := true; on; {
-			if on, err = t.more(wanted); err != nil || !on {
-				return err
-			}
-			if on = path == file; !on {
-				break
-			}
-			if _, err := watch.Read(make([]byte, 4096)); err != nil {
-				return ctx.Err()
-			}
+	t, wanted := tail{path: file}, q.filter(each)
+	defer t.close()
+	for {
+		if on, err := t.more(wanted); err != nil || !on {
+			return err
+		}
+		if _, err := watch.Read(make([]byte, 4096)); err != nil {
+			return ctx.Err()
 		}
 	}
-	return nil
 }
 
 // watchDirectory is a file that can be read when something in the directory was written, made or renamed.
@@ -60,17 +53,17 @@ func watchDirectory(dir string) (*os.File, error) {
 	return watch, nil
 }
 
-// tail reads the lines of a file as they come, also of the one that takes its place.
+// tail reads the lines of the file before and of the file, as they come, and of all that take its place, one after the other.
 type tail struct {
-	path  string
-	file  *os.File // nil: there was none yet
-	lines *lines
+	path   string
+	file   *os.File // that is read; nil: there was none yet
+	before *os.File // that has the name of the one before, and was read. It stays open, so that no other has its number
+	lines  *lines
 }
 
 func (t *tail) close() {
-	if t.file != nil {
-		t.file.Close()
-	}
+	t.file.Close()
+	t.before.Close()
 }
 
 // more calls each with the lines that have come since, until it says false, and says whether it did not.
@@ -88,25 +81,30 @@ func (t *tail) more(each func(line []byte) bool) (bool, error) {
 		if next == nil || err != nil {
 			return err == nil, err
 		}
-		t.close()
+		t.file.Close()
 		t.file, t.lines = next, linesOf(next)
 	}
 }
 
-// next is the file under the name, if it is not the one that is open.
-func (t *tail) next() (*os.File, error) {
-	file, err := openFile(t.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// next is the oldest file that was not read yet: where two took the place of the one that is open, the first of them is the file before by now.
+func (t *tail) next() (next *os.File, _ error) {
+	for i, path := range []string{t.path, t.path + ".1"} { // the newer first: what becomes the other meanwhile is not lost
+		switch file, err := openFile(path); {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			next.Close()
+			return nil, err
+		case !same(file, t.file) && !same(file, t.before):
+			next.Close()
+			next = file
+		case i == 1:
+			t.before.Close()
+			t.before = file
+		default:
+			file.Close()
+		}
 	}
-	if err != nil || t.file == nil {
-		return file, err
-	}
-	if same(file, t.file) {
-		file.Close()
-		return nil, nil
-	}
-	return file, nil
+	return next, nil
 }
 
 // rewind begins anew where somebody has made the file shorter.

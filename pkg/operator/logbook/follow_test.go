@@ -36,7 +36,13 @@ func TestFollow(t *testing.T) {
 	for name, does := range map[string]func(path string) error{
 		"it grows":                  func(path string) error { return add(path, line(3)) },
 		"it becomes the one before": func(path string) error { return errors.Join(os.Rename(path, path+".1"), add(path, line(3))) },
-		"it is cut":                 func(path string) error { return errors.Join(os.Truncate(path, 0), add(path, line(3))) },
+		"two take its place, one after the other": func(path string) error {
+			return errors.Join(os.Rename(path, path+".1"), add(path+".new", line(4)), add(path, line(3)), os.Rename(path, path+".1"), os.Rename(path+".new", path))
+		},
+		"it is put aside": func(path string) error {
+			return errors.Join(os.Rename(path, path+".old"), add(path, line(3)[:20]), add(path, line(3)[20:]))
+		},
+		"it is cut": func(path string) error { return errors.Join(os.Truncate(path, 0), add(path, line(3))) },
 		"it is copied and cut": func(path string) error {
 			text, err := os.ReadFile(path)
 			return errors.Join(err, os.WriteFile(path+".2", text, 0o600), os.Truncate(path, 0), add(path, line(3)))
@@ -55,6 +61,7 @@ func TestFollow(t *testing.T) {
 		"somebody else's record": func(path string) error { return add(path, `{"time":"2026-11-27T08:00:00Z","ms":-5}`+"\n"+line(3)) },
 	} {
 		path := filepath.Join(t.TempDir(), "log")
+		must(t, os.WriteFile(path+".1", []byte(line(0)), 0o600))
 		must(t, os.WriteFile(path, []byte(line(1)+line(2)), 0o600))
 		ctx, stop := context.WithTimeout(t.Context(), slack.Of(10*time.Second))
 		var had []string
@@ -68,7 +75,7 @@ func TestFollow(t *testing.T) {
 			}
 			return e.Container != "c3"
 		})
-		if err != nil || strings.Join(had, " ") != "c1 c2 c3" {
+		if err != nil || strings.Join(had, " ") != "c0 c1 c2 c3" {
 			t.Errorf("%s: %v, %q", name, err, had)
 		}
 		stop()
