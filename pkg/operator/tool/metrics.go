@@ -83,29 +83,34 @@ type exposition struct {
 	sums map[string]float64
 }
 
-// family begins a metric. All of ours are gauges: they say how it is now.
-func (x *exposition) family(name, help string) {
+// family begins a metric. Ours are gauges: they say how it is now.
+func (x *exposition) family(name, help string) { x.begin(name, "gauge", help) }
+
+func (x *exposition) begin(name, kind, help string) {
 	x.end()
-	fmt.Fprintf(x, "# HELP %s %s\n# TYPE %[1]s gauge\n", name, help)
+	fmt.Fprintf(x, "# HELP %s %s\n# TYPE %[1]s %[3]s\n", name, help, kind)
 	x.name, x.sums = name, make(map[string]float64)
 }
 
 // end writes the samples of the metric that has begun.
 func (x *exposition) end() {
 	for _, labels := range slices.Sorted(maps.Keys(x.sums)) {
-		fmt.Fprintf(x, "%s{%s} %s\n", x.name, labels, strconv.FormatFloat(x.sums[labels], 'g', -1, 64))
+		fmt.Fprintf(x, "%s%s} %s\n", x.name, labels, strconv.FormatFloat(x.sums[labels], 'g', -1, 64))
 	}
 	x.sums = nil
 }
 
 // add adds to the value with those labels, which are keys and values by turns.
-func (x *exposition) add(value float64, labels ...string) {
+func (x *exposition) add(value float64, labels ...string) { x.addTo("", value, labels...) }
+
+// addTo is add to the part of a metric whose name ends so.
+func (x *exposition) addTo(end string, value float64, labels ...string) {
 	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 	var list []string
 	for i := 0; i < len(labels); i += 2 {
 		list = append(list, labels[i]+`="`+escape.Replace(strings.ToValidUTF8(labels[i+1], "\uFFFD"))+`"`)
 	}
-	x.sums[strings.Join(list, ",")] += value
+	x.sums[end+"{"+strings.Join(list, ",")] += value
 }
 
 func (x *exposition) host(h *observe.Host) {
@@ -161,8 +166,12 @@ func (x *exposition) verbs() error {
 	if err != nil || log.To == "" {
 		return nil // doctor tells of the first
 	}
+	return x.verbsIn(func(each func(journal.Entry) bool) error { return logbook.Read(log, logbook.Query{}, each) })
+}
+
+func (x *exposition) verbsIn(read func(each func(journal.Entry) bool) error) error {
 	times, codes := make(map[[2]string][]float64), make(map[[3]string]float64)
-	err = logbook.Read(log, logbook.Query{}, func(e journal.Entry) bool {
+	err := read(func(e journal.Entry) bool {
 		of := [2]string{e.Verb, e.Plugin}
 		times[of] = append(times[of], e.Millis/1000)
 		codes[[3]string{e.Verb, e.Plugin, strconv.FormatUint(uint64(e.Code), 10)}]++
@@ -175,9 +184,13 @@ func (x *exposition) verbs() error {
 	for of, count := range codes {
 		x.add(count, "verb", of[0], "plugin", of[1], "code", of[2])
 	}
-	x.family("trestle_log_verb_seconds", "How long the verbs in the log took.")
+	x.begin("trestle_log_verb_seconds", "summary", "How long the verbs in the log took.")
 	for of, list := range times {
 		order.By(list, cmp.Compare[float64])
+		x.addTo("_count", float64(len(list)), "verb", of[0], "plugin", of[1])
+		for _, seconds := range list {
+			x.addTo("_sum", seconds, "verb", of[0], "plugin", of[1])
+		}
 		for _, quantile := range []string{"0.5", "0.99", "1"} {
 			q, _ := strconv.ParseFloat(quantile, 64)
 			x.add(list[int(q*float64(len(list)-1))], "verb", of[0], "plugin", of[1], "quantile", quantile)

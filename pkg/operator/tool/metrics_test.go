@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/trestle-cni/trestle/pkg/journal"
 	"github.com/trestle-cni/trestle/pkg/operator/doctor"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 )
@@ -56,6 +57,37 @@ func TestExposition(t *testing.T) {
 	}
 	if wellNamed := len(names) - 1; sum != wellNamed-1 || len(seen) < 4*wellNamed { // the two that are no text look alike
 		t.Errorf("%d networks with two addresses in use, %d samples:\n%s", sum, len(seen), x.String())
+	}
+}
+
+// TestVerbsExposed holds the verbs of a log to what promtool asks of metrics beyond their grammar: quantiles, a sum and a count are a summary's, and of nothing else; and
+// to what was in the log, of a plugin of any name.
+func TestVerbsExposed(t *testing.T) {
+	var x exposition
+	must(t, x.verbsIn(func(each func(journal.Entry) bool) error {
+		for i, plugin := range []string{"bridge", "bridge", "a\"b\n", "\xff"} {
+			each(journal.Entry{Verb: "ADD", Plugin: plugin, Millis: float64(i+1) * 500})
+		}
+		each(journal.Entry{Verb: "ADD", Plugin: "bridge", Code: 100, Millis: 4000})
+		return nil
+	}))
+	x.end()
+	kind := ""
+	for line := range strings.Lines(x.String()) {
+		if after, is := strings.CutPrefix(line, "# TYPE "); is {
+			_, kind, _ = strings.Cut(strings.TrimSpace(after), " ")
+		}
+		if of := regexp.MustCompile(`quantile="|_sum\{|_count\{`).FindString(line); of != "" && kind != "summary" {
+			t.Errorf("%s of a %s: %s", of, kind, line)
+		}
+	}
+	for _, want := range []string{"# TYPE trestle_log_verbs gauge", `trestle_log_verbs{verb="ADD",plugin="bridge",code="0"} 2`, `trestle_log_verbs{verb="ADD",plugin="bridge",code="100"} 1`,
+		"# TYPE trestle_log_verb_seconds summary", `trestle_log_verb_seconds_count{verb="ADD",plugin="bridge"} 3`, `trestle_log_verb_seconds_sum{verb="ADD",plugin="bridge"} 5.5`,
+		`trestle_log_verb_seconds{verb="ADD",plugin="bridge",quantile="0.5"} 1`, `trestle_log_verb_seconds{verb="ADD",plugin="bridge",quantile="1"} 4`,
+		`trestle_log_verb_seconds_count{verb="ADD",plugin="a\"b\n"} 1`, "trestle_log_verb_seconds_count{verb=\"ADD\",plugin=\"\uFFFD\"} 1"} {
+		if !strings.Contains(x.String(), want+"\n") {
+			t.Errorf("no line %s in\n%s", want, x.String())
+		}
 	}
 }
 
