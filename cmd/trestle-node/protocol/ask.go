@@ -75,7 +75,8 @@ func (s State) Reopen(id pool.ID, nonce string) (Request, error) {
 	}, nil
 }
 
-// GiveBack asks to make a closed block nobody's. Where another machine stands in the host's record it may be in use there, whatever its epoch is.
+// GiveBack asks to make a closed block nobody's. Where another machine stands in the host's record by the time that this arrives, it may be in use there, at the very same
+// epoch: a copy of this host's disk has the nonce of a claim that was under way, and finds it done.
 func (s State) GiveBack(id pool.ID) (Request, error) {
 	b := s.Block(id)
 	if err := s.registered(); err != nil {
@@ -85,7 +86,7 @@ func (s State) GiveBack(id pool.ID) (Request, error) {
 		return Request{}, fmt.Errorf("block %s: is %s: close it first", id, b.Phase)
 	}
 	key := BlockKey(id)
-	return Request{Verb: GiveBack, If: []Compare{{Key: key, Revision: b.Epoch}}, Delete: &key}, nil
+	return Request{Verb: GiveBack, If: []Compare{s.self(), {Key: key, Revision: b.Epoch}}, Delete: &key}, nil
 }
 
 // BuryBoot asks to note that the boot in the record that was seen has ended. Whoever asks knows that from elsewhere: silence is no proof. A boot that has
