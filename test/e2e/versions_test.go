@@ -163,16 +163,6 @@ func TestVersionVerb(t *testing.T) {
 	}
 }
 
-// TestAbout runs each plugin by hand, as a person does who wonders what it is.
-func TestAbout(t *testing.T) {
-	for _, name := range plugins(t) {
-		got := succeed(t, "", name, "none", "", "CNI_COMMAND")
-		if len(got.Out) != 0 || !strings.HasPrefix(string(got.Err), "CNI "+name+" plugin") || !strings.Contains(string(got.Err), "1.1.0") {
-			t.Errorf("%s: output %q, error output %q", name, got.Out, got.Err)
-		}
-	}
-}
-
 func sameJSON(t *testing.T, a, b []byte) bool {
 	t.Helper()
 	var texts [2]string
