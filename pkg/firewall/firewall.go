@@ -206,7 +206,7 @@ type Filter interface {
 	// leaves nothing that o holds in the role.
 	Drop(ctx context.Context, o owner.Owner, c Claim) error
 	// Held returns nil exactly when Hold and Ground would change nothing of what carries the claim, else a fault with code Drift that
-	// lists each difference. What o holds beside the only claim that he is known to have is one.
+	// lists each difference. What o holds beside the only claim that he is known to have is one, and so is what bears his mark where he claims nothing.
 	Held(ctx context.Context, o owner.Owner, c Claim) error
 	// Holds says in constant time whether o holds anything in the role.
 	Holds(ctx context.Context, o owner.Owner, r Role) (bool, error)

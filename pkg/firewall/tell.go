@@ -17,3 +17,13 @@ func Tell(ctx context.Context, lines []string) {
 		}
 	}
 }
+
+type thoroughKey struct{}
+
+// Thorough is a context for who asks a filter about many owners, one after the other, of one ruleset: what takes long, and is true of all, is worth being found out.
+func Thorough(ctx context.Context) context.Context {
+	return context.WithValue(ctx, thoroughKey{}, true)
+}
+
+// IsThorough says whether it is one.
+func IsThorough(ctx context.Context) bool { return ctx.Value(thoroughKey{}) != nil }

@@ -17,7 +17,7 @@ import (
 // Held compares the claim's elements, and the table that gives them a meaning, with what is there.
 func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) error {
 	w, err := parse(o, c)
-	if err != nil || w.empty() {
+	if err != nil {
 		return err
 	}
 	defer f.lock()()
@@ -26,15 +26,7 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	}
 	var list []string
 	err = f.steady(ctx, func() (sure bool, err error) {
-		if there, err := f.exists(w.table); err != nil || !there {
-			list = []string{fmt.Sprintf("table %s: expected, found none", w.table)}
-			return false, err
-		}
-		if list, err = f.driftOnce(w.table); err != nil {
-			return false, err
-		}
-		more, err := f.missing(w)
-		list = append(list, more...)
+		list, err = f.differs(ctx, w)
 		return len(list) == 0, err
 	})
 	if err != nil {
@@ -43,8 +35,30 @@ func (f *Filter) Held(ctx context.Context, o owner.Owner, c firewall.Claim) erro
 	return f.drifted(list)
 }
 
+// differs lists the differences. Where nothing is claimed, what is there is one, unless the owner has it by another entry of his list.
+func (f *Filter) differs(ctx context.Context, w *want) (list []string, err error) {
+	there, err := f.exists(w.table)
+	switch {
+	case err != nil || !there && w.empty():
+		return nil, err
+	case !there:
+		return []string{fmt.Sprintf("table %s: expected, found none", w.table)}, nil
+	case w.empty():
+		attachment, err := f.look(w.attachment)
+		if err != nil || belongs(attachment, w.owner) {
+			return nil, err
+		}
+		return f.strays(ctx, w)
+	}
+	if list, err = f.driftOnce(w.table); err != nil {
+		return nil, err
+	}
+	more, err := f.missing(ctx, w)
+	return append(list, more...), err
+}
+
 // missing lists the differences between the claim and the elements that are there.
-func (f *Filter) missing(w *want) (list []string, err error) {
+func (f *Filter) missing(ctx context.Context, w *want) (list []string, err error) {
 	there, err := f.lookAll(w.all())
 	if err != nil {
 		return nil, err
@@ -66,7 +80,7 @@ func (f *Filter) missing(w *want) (list []string, err error) {
 		list = append(list, fmt.Sprintf("%s: expected %s, found %s", e.title, expected, have))
 	}
 	if belongs(there[0], w.owner) {
-		more, err := f.surplus(w, there[0])
+		more, err := f.surplus(ctx, w, there[0])
 		if list = append(list, more...); err != nil {
 			return nil, err
 		}

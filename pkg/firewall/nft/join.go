@@ -90,10 +90,10 @@ func (w *want) joins(found *nftables.SetElement) bool {
 }
 
 // surplus lists what the owner holds beyond the claim, if it is his only one; of several, whether it is what they have been counted to want.
-func (f *Filter) surplus(w *want, attachment *nftables.SetElement) (list []string, err error) {
+func (f *Filter) surplus(ctx context.Context, w *want, attachment *nftables.SetElement) (list []string, err error) {
 	counted, _ := w.counted(attachment)
 	if !w.role.Shared() || counted <= w.size() && !isSeveral(attachment) {
-		return f.strays(w)
+		return f.strays(ctx, w)
 	}
 	held, err := f.scan(w, everything)
 	if isSeveral(attachment) {

@@ -2,7 +2,7 @@ package nft
 
 import (
 	"bytes"
-	"encoding/binary"
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -16,26 +16,26 @@ import (
 	"github.com/trestle-cni/trestle/pkg/owner"
 )
 
-// What bears an owner's mark beside his only claim was put there by hand. To find it all elements of a set must come from the kernel; so a CHECK has those of sets that have few
-// come, and an ADD none.
+// What bears an owner's mark beside his only claim was put there by hand. To find it all elements of a set must come from the kernel: no key leads to them. So a CHECK has those
+// of sets that have few come, an ADD none; and who is thorough has all come, once a generation.
 
 // few is how many messages the elements of a set may take to be looked through: there are 250 in each but the first, which has a tenth of that.
-const few = 2
+const few = 5
 
 // strays lists what bears the owner's mark and the claim does not want.
-func (f *Filter) strays(w *want) (list []string, err error) {
+func (f *Filter) strays(ctx context.Context, w *want) (list []string, err error) {
+	look := f.glimpse
+	if firewall.IsThorough(ctx) {
+		look = f.whole
+	}
 	for _, name := range w.sets {
-		set := w.table.set(name)
-		if set.Interval { // of which to read one takes ten times as long, and which alone lets nothing through
-			continue
-		}
-		own := 0
+		set, own := w.table.set(name), 0
 		for _, e := range w.entries {
 			if e.set == set {
 				own++
 			}
 		}
-		elements, err := f.glimpse(set, w.owner, own)
+		elements, err := look(set, w.owner, own)
 		if err != nil {
 			return nil, err
 		}
@@ -68,14 +68,12 @@ func (f *Filter) unattached(w *want, holders []firewall.Holder, network [8]byte)
 		}
 	}
 	for _, name := range w.sets {
-		if set := w.table.set(name); !set.Interval {
-			all, err := f.dump(set)
-			if err != nil {
-				return nil, err
-			}
-			for _, e := range all {
-				note(owner.Parse(e.Comment))
-			}
+		all, err := f.dump(w.table.set(name))
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range all {
+			note(owner.Parse(e.Comment))
 		}
 	}
 	if w.role != firewall.Publish {
@@ -106,22 +104,14 @@ func (w *want) titleOf(e element) string {
 	return fmt.Sprintf("set %s: address %s", e.set.Name, a)
 }
 
-// glimpse returns the elements of a set that has few, if more of them than those that are known bear the owner's mark. To be counted they need not be read one by one; and who
-// looks at many owners, as the tool does, learns once a generation that a set has more.
+// glimpse returns the elements of a set that has few, if more of them than those that are known bear the owner's mark. To be counted they need not be read one by one.
 func (f *Filter) glimpse(set *nftables.Set, o owner.Owner, known int) (elements []nftables.SetElement, err error) {
-	at, named := f.sight("more than few in " + set.Table.Name + " " + set.Name)
-	if named && f.saw(at) {
-		return nil, nil
-	}
 	names, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: attrTable, Data: append([]byte(set.Table.Name), 0)}, {Type: attrSecond, Data: append([]byte(set.Name), 0)}})
 	if err != nil {
 		return nil, err
 	}
 	ask := netlink.Message{Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETSETELEM}, Data: append([]byte{byte(set.Table.Family), 0, 0, 0}, names...)}
 	answers, more, err := nftconn.Some(ask, few)
-	if named && more {
-		return nil, f.sees(at)
-	}
 	if err != nil && misses(err) || more {
 		return nil, nil
 	}
@@ -132,25 +122,25 @@ func (f *Filter) glimpse(set *nftables.Set, o owner.Owner, known int) (elements 
 	if known >= 0 || err != nil {
 		return nil, err
 	}
-	return elementsIn(answers)
+	return f.dump(set)
 }
 
-// elementsIn reads the elements in the messages of a dump.
-func elementsIn(messages [][]byte) (elements []nftables.SetElement, err error) {
-	for _, data := range messages {
-		ad, failed := netlink.NewAttributeDecoder(data[min(headerSize, len(data)):])
-		if failed != nil {
-			return nil, failed
-		}
-		for ad.ByteOrder = binary.BigEndian; ad.Next(); {
-			if int(ad.Type()) == attrElements {
-				some, failed := readElements(ad.Bytes())
-				if failed != nil {
-					return nil, failed
-				}
-				elements = append(elements, some...)
-			}
+// whole does so of a set however many it has: who looks at many owners has all come once, and knows of each how many are his.
+func (f *Filter) whole(set *nftables.Set, o owner.Owner, known int) ([]nftables.SetElement, error) {
+	at, named := f.sight(set.Table.Name + " " + set.Name)
+	if t, seen := f.saw(at); named && seen && t.of[o.ID] <= known {
+		return nil, nil
+	}
+	all, err := f.dump(set)
+	if err != nil || !named {
+		return all, err
+	}
+	of := make(map[owner.ID]int)
+	for _, e := range all {
+		if o, ours := owner.Parse(e.Comment); ours {
+			of[o.ID]++
 		}
 	}
-	return elements, nil
+	f.sees(at, of)
+	return all, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/trestle-cni/trestle/pkg/cache"
 	"github.com/trestle-cni/trestle/pkg/fault"
+	"github.com/trestle-cni/trestle/pkg/firewall"
 	"github.com/trestle-cni/trestle/pkg/journal"
 	"github.com/trestle-cni/trestle/pkg/operator/known"
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
@@ -119,7 +120,7 @@ func (r request) call(ctx context.Context, bundle plugin.Bundle, verb string) (l
 		return nil, err
 	}
 	if verb == "CHECK" { // somebody looks: nothing happens to the container
-		ctx = journal.Silent(ctx)
+		ctx = firewall.Thorough(journal.Silent(ctx))
 	}
 	env := map[string]string{"CNI_COMMAND": verb, "CNI_PATH": plugin.Self}
 	for key, value := range r.env {
