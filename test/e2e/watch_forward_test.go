@@ -48,6 +48,44 @@ func TestWatchForward(t *testing.T) {
 	}
 }
 
+// TestForwardOfLegacy shuts iptables-legacy's FORWARD, of which the kernel tells nobody, once containers are there: a watch opens it as it begins, and while there is one the next
+// ADD does, which STATUS promises.
+func TestForwardOfLegacy(t *testing.T) {
+	for _, way := range []string{"iptables-legacy -P FORWARD DROP", "iptables-legacy -A FORWARD -j REJECT"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			nstest.Run(t, func(t *testing.T) {
+				s := settleBy(t, few, 2, "udp")
+				s.serve("c0", "udp", ":7")
+				s.serve(outsider, "udp", ":7")
+				open := func() bool {
+					return s.hears(outsider, "udp", "192.0.2.1:20000", "c0") && s.hears("c1", "udp", "192.0.2.2:7", outsider)
+				}
+				shut := func(way string) {
+					shell(t, way)
+					waits := s.waits
+					if s.waits = silence; open() {
+						t.Errorf("%s: is open", way)
+					}
+					s.waits = waits
+				}
+				shut(way)
+				w := s.watch()
+				w.says("the plugins have looked")
+				if !open() {
+					t.Error("is shut where a watch has begun")
+				}
+				shut("iptables-legacy -F FORWARD; " + way)
+				must(t, s.cni.GetStatusNetworkList(t.Context(), s.list))
+				s.attach(2)
+				if !open() {
+					t.Error("is shut after an ADD")
+				}
+			})
+		})
+	}
+}
+
 // TestOperatorsChainLater has an operator fill a chain of his own, or empty FORWARD, while there is a watch, and while there is none but another network comes: he is asked.
 func TestOperatorsChainLater(t *testing.T) {
 	const fills, drops = "iptables -N MINE 2> /dev/null; iptables -A MINE -p udp --dport 81 -j DROP", "iptables -P FORWARD DROP"
