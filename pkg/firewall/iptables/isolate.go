@@ -80,32 +80,20 @@ func (s *state) segment(link string, in firewall.Ingress) {
 			s.toFilter = append(s.toFilter, ":"+chain+" - [0:0]")
 		}
 	}
+	never := func(string) bool { return false } // behind a rule that ends the chain, the last one is not in vain
 	policy := fmt.Sprintf(`-m comment --comment "CNI firewall plugin rules (ingressPolicy: %s)" -j `, in)
-	s.stage(stageOne, "-I", fmt.Sprintf("-i %[1]s ! -o %[1]s ", link)+policy+stageTwo)
+	s.place(stageOne, fmt.Sprintf("-i %[1]s ! -o %[1]s ", link)+policy+stageTwo, true, ending)
 	if in == firewall.Isolated {
-		s.stage(stageOne, "-I", fmt.Sprintf("-i %[1]s -o %[1]s ", link)+policy+"DROP")
+		s.place(stageOne, fmt.Sprintf("-i %[1]s -o %[1]s ", link)+policy+"DROP", true, ending)
 	}
-	s.stage(stageOne, "-A", stageAny+"RETURN")
-	s.stage(stageTwo, "-I", "-o "+link+" "+stageAny+"DROP")
-	s.stage(stageTwo, "-A", stageAny+"RETURN")
+	s.place(stageOne, stageAny+"RETURN", false, never)
+	s.place(stageTwo, "-o "+link+" "+stageAny+"DROP", true, ending)
+	s.place(stageTwo, stageAny+"RETURN", false, never)
 	if s.at(stageJump) < 0 {
 		s.toFilter = append(s.toFilter, fmt.Sprintf("-I %s 1 %s", forwardHook, stageJump))
 		s.differs(fmt.Sprintf("chain %s: expected a jump to %s, found none", forwardHook, stageOne))
 	}
 	s.stageFirst()
-}
-
-// stage notes a rule of one of the two chains that is not there.
-func (s *state) stage(chain, how, rule string) {
-	if s.filter.contains(chain, rule) {
-		return
-	}
-	place := chain
-	if how == "-I" {
-		place += " 1"
-	}
-	s.toFilter = append(s.toFilter, how+" "+place+" "+rule)
-	s.differs(fmt.Sprintf("chain %s: expected the rule %s, found none", chain, rule))
 }
 
 // stageFirst moves the jump to the isolation before that to what accepts. The order of who came first is not to decide: who accepts first isolates

@@ -159,7 +159,11 @@ func (f *Filter) LikeIsolated(ctx context.Context, link string, in firewall.Ingr
 
 func (s *state) likeSegment(link string, in firewall.Ingress) bool {
 	has := func(chain, rule string) bool {
-		return slices.ContainsFunc(s.filter.chains[chain], func(r string) bool {
+		rules := s.filter.chains[chain]
+		if end := slices.IndexFunc(rules, ending); end >= 0 {
+			rules = rules[:end]
+		}
+		return slices.ContainsFunc(rules, func(r string) bool {
 			return strings.Replace(r, comment(value(r, "--comment"))+" ", "", 1) == rule
 		})
 	}

@@ -84,6 +84,7 @@ func (f *Filter) passStates(ctx context.Context, o owner.Owner, c firewall.Claim
 		s.enter(o, mine, s.ledger(o, n, mine))
 		s.passFrame(c.AdminName())
 		s.passAddresses(mine)
+		s.place(forwardChain, adminJump+c.AdminName(), true, accepting)
 		f.spare(s)
 		states = append(states, s)
 	}
@@ -102,10 +103,6 @@ func (s *state) passFrame(admin string) {
 	if s.leads(forwardJump) {
 		s.lead()
 		s.differs(fmt.Sprintf("chain %s: expected a jump to %s before all that drops", forwardHook, forwardChain))
-	}
-	if !s.filter.contains(forwardChain, adminJump+admin) {
-		s.toFilter = append(s.toFilter, "-I "+forwardChain+" 1 "+adminJump+admin)
-		s.differs(fmt.Sprintf("chain %s: expected a jump to %s, found none", forwardChain, admin))
 	}
 }
 
@@ -135,11 +132,51 @@ func (s *state) lead() {
 	s.toFilter = append(s.toFilter, fmt.Sprintf("-I %s %d %s", forwardHook, place, forwardJump))
 }
 
-// barring says whether a rule drops all.
+// place notes a rule that is not in a chain of ours, or behind one that ends it: to that, it is in vain. It goes to the chain's start, or to its end, before one that ends it.
+func (s *state) place(chain, rule string, first bool, ends func(string) bool) (there bool) {
+	rules, how, found := s.filter.chains[chain], "-A "+chain, "none"
+	at, end := slices.Index(rules, rule), slices.IndexFunc(rules, ends)
+	there = at >= 0
+	switch {
+	case there && (end < 0 || at <= end):
+		return true
+	case there:
+		s.toFilter = append(s.toFilter, "-D "+chain+" "+rule)
+		found = "it behind " + rules[end]
+	}
+	if first {
+		end = 0
+	}
+	if end >= 0 {
+		how = fmt.Sprintf("-I %s %d", chain, end+1)
+	}
+	s.toFilter = append(s.toFilter, how+" "+rule)
+	s.differs(fmt.Sprintf("chain %s: expected the rule %s, found %s", chain, rule, found))
+	return there
+}
+
+// ending says whether a rule lets no packet go on to the next, accepting whether it may accept one, barring whether it drops all.
+func ending(rule string) bool {
+	target := forAll(rule)
+	return target == "ACCEPT" || target == "RETURN" || barring(rule)
+}
+
+func accepting(rule string) bool { return ending(rule) || value(rule, "-j") == "ACCEPT" }
+
 func barring(rule string) bool {
-	target := value(rule, "-j")
-	rule = strings.TrimPrefix(rule, comment(value(rule, "--comment"))+" ")
-	return (target == "DROP" || target == "REJECT") && strings.HasPrefix(rule, "-j ")
+	target := forAll(rule)
+	return target == "DROP" || target == "REJECT"
+}
+
+// forAll is where a rule without conditions leads.
+func forAll(rule string) string {
+	if strings.HasPrefix(rule, "-m comment ") {
+		rule = strings.TrimPrefix(rule, comment(value(rule, "--comment"))+" ")
+	}
+	if !strings.HasPrefix(rule, "-j ") {
+		return ""
+	}
+	return value(rule, "-j")
 }
 
 // passAddresses notes what is missing to the container's own rules; where the chain FORWARD drops what it does not know, new connections to published
@@ -157,10 +194,7 @@ func (s *state) passAddresses(c firewall.Claim) {
 		s.differs(fmt.Sprintf("chain %s: expected a jump to %s before all that drops", forwardHook, publishedChain))
 	}
 	for _, a := range c.Pass {
-		if rule := s.publishedRule(a); !s.filter.contains(publishedChain, rule) {
-			s.toFilter = append(s.toFilter, "-A "+publishedChain+" "+rule)
-			s.differs(fmt.Sprintf("chain %s: expected the rule %s, found none", publishedChain, rule))
-		}
+		s.place(publishedChain, s.publishedRule(a), false, ending)
 	}
 }
 
@@ -168,12 +202,7 @@ func (s *state) passAddresses(c firewall.Claim) {
 func (s *state) passOwn(c firewall.Claim) (some bool) {
 	for _, a := range c.Pass {
 		for _, rule := range s.passRules(a) {
-			if s.filter.contains(forwardChain, rule) {
-				some = true
-				continue
-			}
-			s.toFilter = append(s.toFilter, "-A "+forwardChain+" "+rule)
-			s.differs(fmt.Sprintf("chain %s: expected the rule %s, found none", forwardChain, rule))
+			some = s.place(forwardChain, rule, false, ending) || some
 		}
 	}
 	return some
