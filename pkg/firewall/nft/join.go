@@ -102,9 +102,9 @@ func (f *Filter) surplus(ctx context.Context, w *want, attachment *nftables.SetE
 		}
 		return list, err
 	}
-	for _, e := range held {
-		if e.rule == nil && publishes(e.set.Name) && !w.wants(e) {
-			list = append(list, w.surplusOf(e))
+	for i := range held {
+		if e := &held[i]; e.rule == nil && publishes(e.set.Name) && !w.wants(*e) {
+			list = append(list, w.surplusOf(*e))
 		}
 	}
 	return list, err

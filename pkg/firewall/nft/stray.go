@@ -24,23 +24,20 @@ const few = 5
 
 // strays lists what bears the owner's mark and the claim does not want.
 func (f *Filter) strays(ctx context.Context, w *want) (list []string, err error) {
-	look := f.glimpse
-	if firewall.IsThorough(ctx) {
-		look = f.whole
-	}
+	thorough := firewall.IsThorough(ctx)
 	for _, name := range w.sets {
 		set, own := w.table.set(name), 0
-		for _, e := range w.entries {
-			if e.set == set {
+		for i := range w.entries {
+			if w.entries[i].set == set {
 				own++
 			}
 		}
-		elements, err := look(set, w.owner, own)
+		elements, err := f.glimpse(set, w.owner, own, thorough)
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range elements {
-			if found := (element{set: set, SetElement: e}); belongs(&e, w.owner) && !w.wants(found) {
+		for i := range elements {
+			if found := (element{set: set, SetElement: elements[i]}); belongs(&elements[i], w.owner) && !w.wants(found) {
 				list = append(list, w.surplusOf(found))
 			}
 		}
@@ -72,8 +69,8 @@ func (f *Filter) unattached(w *want, holders []firewall.Holder, network [8]byte)
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range all {
-			note(owner.Parse(e.Comment))
+		for i := range all {
+			note(owner.Parse(all[i].Comment))
 		}
 	}
 	if w.role != firewall.Publish {
@@ -105,21 +102,21 @@ func (w *want) titleOf(e element) string {
 }
 
 // glimpse returns the elements of a set that has few, if more of them than those that are known bear the owner's mark. To be counted they need not be read one by one.
-func (f *Filter) glimpse(set *nftables.Set, o owner.Owner, known int) (elements []nftables.SetElement, err error) {
+func (f *Filter) glimpse(set *nftables.Set, o owner.Owner, known int, thorough bool) (elements []nftables.SetElement, err error) {
+	if thorough {
+		return f.whole(set, o, known)
+	}
 	names, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: attrTable, Data: append([]byte(set.Table.Name), 0)}, {Type: attrSecond, Data: append([]byte(set.Name), 0)}})
 	if err != nil {
 		return nil, err
 	}
 	ask := netlink.Message{Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETSETELEM}, Data: append([]byte{byte(set.Table.Family), 0, 0, 0}, names...)}
-	answers, more, err := nftconn.Some(ask, few)
-	if err != nil && misses(err) || more {
-		return nil, nil
-	}
 	mark := []byte(o.Tag(owner.MinRoom))
-	for _, data := range answers {
-		known -= bytes.Count(data, mark)
-	}
-	if known >= 0 || err != nil {
+	more, err := nftconn.Some(ask, few, func(data []byte) { known -= bytes.Count(data, mark) })
+	switch {
+	case err != nil && misses(err) || more:
+		return nil, nil
+	case known >= 0 || err != nil:
 		return nil, err
 	}
 	return f.dump(set)
@@ -136,8 +133,8 @@ func (f *Filter) whole(set *nftables.Set, o owner.Owner, known int) ([]nftables.
 		return all, err
 	}
 	of := make(map[owner.ID]int)
-	for _, e := range all {
-		if o, ours := owner.Parse(e.Comment); ours {
+	for i := range all {
+		if o, ours := owner.Parse(all[i].Comment); ours {
 			of[o.ID]++
 		}
 	}

@@ -89,11 +89,12 @@ func (c *Conn) exchange(requests []netlink.Message) (answers []netlink.Message, 
 	return answers, nil
 }
 
-// Some asks for a dump on a socket of its own, in the calling thread's network namespace, and ends it when there are more answers than so many: then it says so.
-func Some(request netlink.Message, most int) (answers [][]byte, more bool, err error) {
+// Some asks for a dump on a socket of its own, in the calling thread's network namespace, and ends it when there are more answers than so many: then it says so. An answer is
+// to be seen, and not kept.
+func Some(request netlink.Message, most int, see func([]byte)) (more bool, err error) {
 	sock, err := nlsocket.Open(unix.NETLINK_NETFILTER)
 	if err != nil {
-		return nil, false, os.NewSyscallError("socket", err)
+		return false, os.NewSyscallError("socket", err)
 	}
 	defer sock.Close()
 	request.Header.Flags |= netlink.Request | netlink.Dump
@@ -102,14 +103,15 @@ func Some(request netlink.Message, most int) (answers [][]byte, more bool, err e
 		case m.Type == unix.NLMSG_ERROR && m.Errno() != 0:
 			err = m.Errno()
 		case m.Type >= unix.NLMSG_MIN_TYPE:
-			answers = append(answers, append([]byte(nil), m.Data...))
+			see(m.Data)
+			most--
 		}
-		if len(answers) > most {
+		if most < 0 {
 			more = true
 			sock.Close()
 		}
 	})
-	return answers, more, errors.Join(err, failed)
+	return more, errors.Join(err, failed)
 }
 
 // refused tells what became of the socket (closed, no room: EBADF, EMSGSIZE, ENOBUFS) as the kernel tells a refusal. The library takes that for the end of the
