@@ -151,13 +151,16 @@ func (k *Keeper) Learn(ctx context.Context, known func(owner.ID) bool) (first bo
 	return first, nil
 }
 
-// patience is how long is waited for the kernel's word about what was read already.
-const patience = time.Second
+// Others wait for our lock meanwhile.
+const (
+	patience = time.Second      // how long is waited for the kernel's word about what was read already
+	slowest  = 10 * time.Second // how long the tools may take until they have read what nobody changes meanwhile: on a busy host a run takes a second
+)
 
 // settled reads the families as they are at a generation after which neither ours nor others have changed anything, as far as is told: so whose change it was is known of all
 // that it reads. What is told late, of that generation or one before, is in it.
 func (k *Keeper) settled(ctx context.Context) (now map[string]sheet, generation uint32, err error) {
-	ctx, stop := context.WithTimeout(ctx, patience)
+	ctx, stop := context.WithTimeout(ctx, slowest)
 	defer stop()
 	for {
 		now, generation, err = k.read(ctx)
@@ -182,6 +185,8 @@ func after(one, other uint32) bool { return int32(one-other) > 0 }
 
 // reach waits until all transactions up to the generation were told of.
 func (k *Keeper) reach(ctx context.Context, generation uint32) error {
+	ctx, stop := context.WithTimeout(ctx, patience)
+	defer stop()
 	for {
 		k.mu.Lock()
 		there, more := !after(generation, k.at), k.caught

@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"bufio"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -50,6 +51,27 @@ func TestToldLate(t *testing.T) {
 		}
 		if k.lags() || k.due || !k.held["iptables"]["raw"].has(ledgerChain(o, firewall.Masquerade)) {
 			t.Errorf("what ours have changed is not known: %+v", k)
+		}
+	})
+}
+
+// TestSlowTool has a tool that takes longer than the kernel's word may, as on a busy host: what it says is learned.
+func TestSlowTool(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		dir, bin := t.TempDir(), t.TempDir()
+		o := owner.Of("net", "c1", "eth0")
+		f := opened(Options{MarkBit: DefaultMarkBit, Run: dir})
+		_, err := f.Hold(t.Context(), o, firewall.Claim{Role: firewall.Forward, Pass: []netip.Addr{netip.MustParseAddr("10.1.0.2")}}, nil)
+		must(t, err)
+		script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = --version ] || sleep %f\nexec /usr/sbin/iptables-save \"$@\"\n", 1.1*patience.Seconds())
+		must(t, os.WriteFile(filepath.Join(bin, "iptables-save"), []byte(script), 0o755))
+		must(t, os.Setenv("PATH", bin+":"+os.Getenv("PATH"))) // of this process, which is the test's alone
+		k, err := Keep(dir)
+		must(t, err)
+		defer k.Close()
+		first, err := k.Learn(t.Context(), func(owner.ID) bool { return true })
+		if err != nil || !first || !k.held["iptables"]["raw"].has(ledgerChain(o, firewall.Forward)) {
+			t.Errorf("first %t, %v: %+v", first, err, k.held)
 		}
 	})
 }

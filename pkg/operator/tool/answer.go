@@ -1,6 +1,8 @@
 package tool
 
 import (
+	"strings"
+
 	"github.com/trestle-cni/trestle/pkg/operator/observe"
 	"github.com/trestle-cni/trestle/pkg/operator/page"
 )
@@ -55,6 +57,14 @@ type repaired struct {
 	Made       []string `json:"made,omitempty"`  // again
 	Error      string   `json:"error,omitempty"` // what is still not as it was made
 	Remedy     string   `json:"remedy,omitempty"`
+}
+
+// again says of one that is as it was made again what of it was made: what it shares, another may have made.
+func (r repaired) again() string {
+	if len(r.Made) == 0 {
+		return "whole again: " + r.Attachment
+	}
+	return "made again: " + r.Attachment + ": " + strings.Join(r.Made, ", ")
 }
 
 // fate is what a repair found, or left.

@@ -69,7 +69,7 @@ func (r repairing) once(ctx context.Context, left []string, complaints io.Writer
 			say(fmt.Sprintf("not as it was made: %s: %s", one.Attachment, one.Error))
 		case one.Fate == fateMended:
 			if mended++; mended <= listed {
-				say(fmt.Sprintf("made again: %s: %s", one.Attachment, strings.Join(one.Made, ", ")))
+				say(one.again())
 			}
 		}
 	}
