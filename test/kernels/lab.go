@@ -31,7 +31,7 @@ func (o order) boot(series string) (*machine, error) {
 		return nil, err
 	}
 	began := time.Now()
-	m, err := boot(k, o.deadline)
+	m, err := boot(k, o.system, o.deadline)
 	if err == nil {
 		fmt.Printf("kernel %s: %s, up in %v, of the processor %v\n", series, k.Package, time.Since(began).Round(time.Second), m.spent().Round(time.Second))
 	}

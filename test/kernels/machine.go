@@ -18,6 +18,7 @@ import (
 type machine struct {
 	kernel Kernel
 	self   string        // this program
+	system string        // the folder of a system that has an init of its own; empty: this machine's root, of which this program is process 1
 	dir    string        // for what it is made of; gone with it
 	cmd    *exec.Cmd     // the emulator
 	dead   chan struct{} // closed when the emulator has ended
@@ -29,12 +30,12 @@ type machine struct {
 }
 
 // boot starts the kernel, and returns when it takes requests. Whatever it does then, it is ended after the deadline.
-func boot(k Kernel, deadline time.Duration) (*machine, error) {
+func boot(k Kernel, system string, deadline time.Duration) (*machine, error) {
 	dir, err := os.MkdirTemp("", "trestle-kernel-")
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{kernel: k, dir: dir, dead: make(chan struct{})}
+	m := &machine{kernel: k, system: system, dir: dir, dead: make(chan struct{})}
 	if err = m.furnish(); err == nil {
 		err = m.run(m.emulator(), deadline)
 	}
@@ -114,12 +115,16 @@ const processor = "max,erms=off,fsrm=off,la57=off,smap=off,smep=off,avx=off,avx2
 
 // There is one: two wait for each other, which is work for an emulator, and on 6.12 they were seen to stand still for a minute.
 func (m *machine) emulator() *exec.Cmd {
-	k := m.kernel
+	k, root, first := m.kernel, "/", m.self
+	if m.system != "" {
+		root, first = m.system, "/sbin/init"
+	}
 	return exec.Command("qemu-system-x86_64",
 		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", processor, "-smp", "1", "-m", "2048", "-no-user-config", "-nodefaults", "-nographic", "-no-reboot",
 		"-kernel", k.Dir+"/boot/vmlinuz-"+k.Release, "-initrd", m.file("initrd"),
-		"-append", "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off tsc=reliable lab.program="+m.self+" lab.modules="+k.Dir+"/lib/modules",
-		"-fsdev", "local,id=root,path=/,readonly=on,multidevs=remap,security_model=none", "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
+		"-append", "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off tsc=reliable lab.program="+first,
+		"-fsdev", "local,id=root,path="+root+",readonly=on,multidevs=remap,security_model=none", "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
+		"-fsdev", "local,id=modules,path="+k.Dir+"/lib/modules,readonly=on,security_model=none", "-device", "virtio-9p-pci,fsdev=modules,mount_tag=modules",
 		"-drive", "file="+m.file("disk")+",format=raw,if=virtio,cache=unsafe",
 		"-serial", "file:"+m.file("console"), "-serial", "unix:"+m.file("line"))
 }

@@ -3,6 +3,7 @@
 //
 //	kernels [-ci] [-part REGEXP] [-run REGEXP] KERNEL...    the tests that must hold on any kernel, in all these kernels at the same time; KERNEL is a series: 6.1
 //	kernels -beside COMMAND KERNEL                          runs a shell's COMMAND beside the booted kernel; in it, `$ENTER COMMAND` runs in the guest
+//	kernels -system FOLDER -beside COMMAND KERNEL           the same, of a system in FOLDER with an init of its own, which starts `kernels work`
 package main
 
 import (
@@ -46,6 +47,7 @@ type order struct {
 	series            []string
 	cache             string
 	part, run, beside string
+	system            string
 	ci                bool
 	deadline          time.Duration
 }
@@ -56,6 +58,7 @@ func lab() (int, error) {
 	flag.StringVar(&o.part, "part", "", "the parts whose name matches: laws")
 	flag.StringVar(&o.run, "run", "", "the tests whose name matches, in any package that is run here")
 	flag.StringVar(&o.beside, "beside", "", "run this shell command beside the kernel, instead of tests")
+	flag.StringVar(&o.system, "system", "", "a folder whose own init the machine is to start: what is in it, it sees, and cannot change")
 	flag.BoolVar(&o.ci, "ci", false, "a selection, with all that this machine's kernel cannot show")
 	flag.DurationVar(&o.deadline, "deadline", 90*time.Minute, "when a machine is ended, whatever it does")
 	flag.Parse()
