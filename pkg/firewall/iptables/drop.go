@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 
 	"github.com/trestle-cni/trestle/pkg/fault"
 	"github.com/trestle-cni/trestle/pkg/firewall"
@@ -115,11 +116,22 @@ func again(ctx context.Context, try func() (looks bool, err error)) (err error) 
 	return err
 }
 
-// lost says whether the tool lost to others: what it named had gone, or had come, when it wrote. Of that it has an exit status of its own, RESOURCE_PROBLEM of
-// include/xtables.h in iptables.
+// lost says whether the tool lost to others: what a line named had gone, or had come, when it read or wrote. Its exit statuses are those of xtables_exittype
+// (include/xtables.h in iptables): by 1 it says so of the chain, the place or the rule of a line, by 2 of the chain that a rule leads to, which the legacy flavour takes for
+// a target of a library, and by 4 what the kernel has refused.
 func lost(err error) bool {
 	var exit *exec.ExitError
-	return errors.As(err, &exit) && exit.ExitCode() == 4
+	if !errors.As(err, &exit) {
+		return false
+	}
+	said := func(text string) bool { return strings.Contains(err.Error(), text) }
+	switch exit.ExitCode() {
+	case 1:
+		return said(": line ")
+	case 2:
+		return said("does not exist") || said("load target")
+	}
+	return exit.ExitCode() == 4
 }
 
 // dropIn drops the claim in one family and flavour.
