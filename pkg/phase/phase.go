@@ -77,16 +77,19 @@ func End(ctx context.Context, words ...any) {
 		return
 	}
 	took := time.Since(c.last)
-	if c.note != nil || c.out != nil || took > c.long.took+least {
+	if c.note != nil || c.out != nil || c.exceeds(took) {
 		c.tell(took, words)
 	}
 	c.last = time.Now()
 }
 
+// exceeds says whether a phase of that time is the longest so far.
+func (c *clock) exceeds(took time.Duration) bool { return took > c.long.took+least }
+
 func (c *clock) tell(took time.Duration, words []any) {
 	text := fmt.Sprintln(words...)
 	what := text[:len(text)-1]
-	if took > c.long.took+least {
+	if c.exceeds(took) {
 		*c.long = span{took, c.who + ": " + what}
 	}
 	if c.note != nil {

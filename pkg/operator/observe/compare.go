@@ -22,14 +22,21 @@ func (r *reader) ask(ctx context.Context, list []*file) {
 	if r.options.Check == nil {
 		return
 	}
+	SideBySide(len(list), func(i int) {
+		if f := list[i]; ctx.Err() == nil && f.memory != nil && f.Origin == Trestle && f.death(r.host) == "" {
+			f.verdict = r.options.Check(ctx, f.entry)
+		}
+	})
+}
+
+// SideBySide does something for each number below count, as many at a time as there are processors, and returns when all are done.
+func SideBySide(count int, do func(i int)) {
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(list) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				if f := list[i]; f.memory != nil && f.Origin == Trestle && f.death(r.host) == "" {
-					f.verdict = r.options.Check(ctx, f.entry)
-				}
+			for i := int(next.Add(1)) - 1; i < count; i = int(next.Add(1)) - 1 {
+				do(i)
 			}
 		})
 	}

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -127,8 +124,8 @@ type outcome struct {
 // were: a firewall that begins, or an operator, may have swept his rules away while he was asked.
 func mendAll(ctx context.Context, bundle plugin.Bundle, host *observe.Host, entries []cache.Entry) []outcome {
 	outcomes := make([]outcome, len(entries))
-	eachOf(len(entries), func(i int) { outcomes[i] = repairOne(ctx, bundle, host, entries[i]) })
-	eachOf(len(entries), func(i int) {
+	observe.SideBySide(len(entries), func(i int) { outcomes[i] = repairOne(ctx, bundle, host, entries[i]) })
+	observe.SideBySide(len(entries), func(i int) {
 		if fault.Code(outcomes[i].err) != fault.Drift {
 			return
 		}
@@ -137,20 +134,6 @@ func mendAll(ctx context.Context, bundle plugin.Bundle, host *observe.Host, entr
 		outcomes[i].made = append(before, outcomes[i].made...)
 	})
 	return outcomes
-}
-
-// eachOf does something for each number below count, several at a time.
-func eachOf(count int, do func(i int)) {
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < count; i = int(next.Add(1)) - 1 {
-				do(i)
-			}
-		})
-	}
-	workers.Wait()
 }
 
 // told says what became of one that was broken, or was not. What all share (a chain) is made again by the first who is asked: the others have only
